@@ -1,0 +1,6 @@
+//! Menshen (门神): a face-recognition edge runtime for the SE3 AI mini-PC and boxes like it.
+//!
+//! `ARCHITECTURE.md` at the top of the repository says where everything lives and why.
+
+pub mod core;
+pub mod ports;

@@ -1,0 +1,65 @@
+//! Opening a capture device's stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::frame::Frame;
+
+/// What to open: a pipeline template by name and the values of its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Shown in logs and metrics: the device's `ep_id`.
+    pub device_id: String,
+    /// Name of a file in `pipelines/` without `.toml`.
+    pub pipeline: String,
+    /// `url` and whatever else the template names; values are data, never pipeline text.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What a running pipeline tells, from any thread. After `Failed` or `Ended` nothing more comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamNotice {
+    /// A bus error: what happened, in the words of the element, with credentials masked.
+    Failed(String),
+    /// End of stream. On a live source that is a failure, on a file it is the end.
+    Ended,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("pipeline `{name}`: {reason}")]
+    Template { name: String, reason: String },
+    #[error("cannot start the stream: {0}")]
+    Start(String),
+}
+
+/// A running pipeline; dropping it stops it and returns only when its threads have ended.
+pub trait Stream: Send {}
+
+/// Receives every decoded frame on the decoder's thread; must return quickly and never block.
+pub type FrameSink = Arc<dyn Fn(Frame) + Send + Sync>;
+/// Receives notices on any thread; must not block.
+pub type NoticeSink = Arc<dyn Fn(StreamNotice) + Send + Sync>;
+
+/// What a template says about the kind of stream it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamTraits {
+    /// A live source that ends has failed; a file that ends is done.
+    pub live: bool,
+    /// Without a frame for this long the stream counts as frozen.
+    pub silence_timeout: Duration,
+}
+
+pub trait StreamOpener: Send + Sync {
+    /// Looks the template up without opening anything.
+    fn traits(&self, pipeline: &str) -> Result<StreamTraits, OpenError>;
+
+    /// Builds and starts the pipeline. Blocks for as long as building takes: call it off the actors' threads.
+    fn open(
+        &self,
+        spec: &StreamSpec,
+        frames: FrameSink,
+        notices: NoticeSink,
+    ) -> Result<Box<dyn Stream>, OpenError>;
+}
