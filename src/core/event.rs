@@ -1,0 +1,92 @@
+//! One passage of a face, as it is kept on disk and reported.
+
+use serde::{Deserialize, Serialize};
+
+use super::face::{BBox, HeadPose};
+use super::person::PersonKind;
+
+/// What the platform may want to do about an event (protocol section 8, `want_action`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantAction {
+    #[default]
+    Nothing,
+    NewStranger,
+    RegistryPhotoUpdated,
+}
+
+/// The capture device an event came from, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventDevice {
+    pub ep_id: String,
+    pub ip: String,
+    /// Wire number of the device type, as text: `"3"`.
+    pub device_type: String,
+}
+
+/// Who it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventIdentity {
+    pub id: String,
+    pub name: String,
+    pub kind: PersonKind,
+    /// The registry photo that matched, in the picture store.
+    pub registry_photo: Option<String>,
+}
+
+/// Quality of the reported shot. What no model measured is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShotQuality {
+    /// In pixels of the scene picture.
+    pub bbox: BBox,
+    pub face_size_px: f32,
+    pub brightness: f32,
+    pub clarity: f32,
+    pub head_pose: HeadPose,
+    pub partial: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occlusion: Option<[bool; 3]>,
+    /// Overall FIQA score, 0–1.
+    pub score: f32,
+    pub passed: bool,
+    /// Names of the checks that passed and failed.
+    pub success: Vec<String>,
+    pub fails: Vec<String>,
+}
+
+/// One event. A stranger has no identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// UUID v7; receivers drop duplicates by it.
+    pub event_id: String,
+    pub device: EventDevice,
+    pub identity: Option<EventIdentity>,
+    /// Time of the reported shot, ms since the epoch, UTC.
+    pub timestamp_ms: u64,
+    pub in_timestamp_ms: u64,
+    pub out_timestamp_ms: u64,
+    /// Mapped score, 0–1.
+    pub score: f32,
+    /// Raw cosine similarity to the best match, −1 to 1; absent with an empty registry.
+    pub similarity: Option<f32>,
+    pub want_action: WantAction,
+    pub quality: ShotQuality,
+    /// Scene and face crop, in the picture store.
+    pub spot_pic: Option<String>,
+    pub face_pic: Option<String>,
+    /// Model the embedding came from.
+    pub model: String,
+}
+
+impl EventRecord {
+    pub fn is_stranger(&self) -> bool {
+        self.identity.is_none()
+    }
+
+    /// The pictures this event owns. The registry photo belongs to the person, not to the event.
+    pub fn pictures(&self) -> impl Iterator<Item = &str> {
+        self.spot_pic.iter().chain(&self.face_pic).map(String::as_str)
+    }
+}

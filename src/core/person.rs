@@ -1,0 +1,87 @@
+//! People and permission groups, as the registry keeps them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::face::Embedding;
+
+/// The group everyone is in who was given none.
+pub const DEFAULT_PERMISSION_GROUP: &str = "0";
+
+/// The protocol's person types (section 1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonKind {
+    #[default]
+    Employee,
+    Visitor,
+    Blacklist,
+    Stranger,
+    Vip,
+}
+
+impl PersonKind {
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Employee => 1,
+            Self::Visitor => 2,
+            Self::Blacklist => 3,
+            Self::Stranger => 4,
+            Self::Vip => 5,
+        }
+    }
+
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Employee, Self::Visitor, Self::Blacklist, Self::Stranger, Self::Vip]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
+}
+
+/// How a person came into the registry; decides the FIQA level the photo must pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterType {
+    /// Photo must pass level `high`.
+    #[default]
+    Regular,
+    /// Photo must pass level `custom`.
+    Stranger,
+}
+
+/// A face feature and the registry photo it was computed from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    pub embedding: Embedding,
+    /// Name of the photo in the picture store, so that the feature can be computed again.
+    pub photo: String,
+    /// SHA-256 of the photo as it came, hex; the same photo is not computed twice.
+    pub photo_sha256: String,
+    /// FIQA score of the photo, 0–1.
+    pub quality: f32,
+}
+
+/// One person of the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// Chosen by the platform; unique.
+    pub id: String,
+    pub name: String,
+    pub kind: PersonKind,
+    pub register_type: RegisterType,
+    /// Never empty; `["0"]` when nothing was given.
+    pub permission_ids: Vec<String>,
+    /// The `info` object as it came, unknown keys included.
+    pub info: Map<String, Value>,
+    pub features: Vec<Feature>,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+}
+
+/// A permission group as the platform describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionGroup {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+}
