@@ -1,0 +1,91 @@
+//! Readers for fields that platforms in the field write in more than one way.
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+/// A string, or a number or bool in its place: platforms write ids both ways.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text_of(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+/// As [`text`], for a field that may be absent or null.
+pub fn text_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value => text_of(value).map(Some).map_err(de::Error::custom),
+    }
+}
+
+/// A list of strings, or of numbers; a lone value counts as a list of one.
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(values) => {
+            values.into_iter().map(text_of).collect::<Result<_, _>>().map_err(de::Error::custom)
+        }
+        value => text_of(value).map(|one| vec![one]).map_err(de::Error::custom),
+    }
+}
+
+/// As [`texts`], for a field that may be absent or null.
+pub fn texts_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Ok(match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(texts(value).map_err(de::Error::custom)?),
+    })
+}
+
+/// An integer, also when written as a string or as a float without a fraction.
+pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => integer_of(&value)
+            .map(Some)
+            .ok_or_else(|| de::Error::custom(format!("expected an integer, got {}", kind_of(&value)))),
+    }
+}
+
+/// A switch: true/false, 0/1, or either as a string.
+pub fn switch_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(on)) => Ok(Some(on)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(value) => match integer_of(&value) {
+            Some(number @ (0 | 1)) => Ok(Some(number == 1)),
+            _ => Err(de::Error::custom(format!("expected 0, 1, true or false, got {}", kind_of(&value)))),
+        },
+    }
+}
+
+fn integer_of(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number
+            .as_i64()
+            .or_else(|| number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn text_of(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(on) => Ok(on.to_string()),
+        other => Err(format!("expected a string, got {}", kind_of(&other))),
+    }
+}
+
+/// The JSON type of a value, for error texts; never the value itself, which may be a picture.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a bool",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

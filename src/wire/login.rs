@@ -1,0 +1,323 @@
+//! The login document (protocol section 2) and how its URLs are composed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::lenient;
+
+/// What a platform answers to a login, HTTP 200.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginDocument {
+    #[serde(deserialize_with = "lenient::text")]
+    pub token: String,
+    #[serde(rename = "imgServerAddr", default, deserialize_with = "lenient::text_opt")]
+    pub img_server_addr: Option<String>,
+    #[serde(rename = "recordAddr", default, deserialize_with = "lenient::text_opt")]
+    pub record_addr: Option<String>,
+    #[serde(rename = "recordUploadPeriod", default, deserialize_with = "lenient::integer_opt")]
+    pub record_upload_period: Option<i64>,
+    #[serde(rename = "recordUploadReg", default, deserialize_with = "lenient::switch_opt")]
+    pub record_upload_reg: Option<bool>,
+    #[serde(rename = "recordUploadSpotPic", default, deserialize_with = "lenient::switch_opt")]
+    pub record_upload_spot_pic: Option<bool>,
+    #[serde(rename = "recordUploadRecognizeFace", default, deserialize_with = "lenient::switch_opt")]
+    pub record_upload_recognize_face: Option<bool>,
+    #[serde(rename = "deviceListInfoAddr", default, deserialize_with = "lenient::text_opt")]
+    pub device_list_info_addr: Option<String>,
+    #[serde(rename = "deviceMonitorAddr", default, deserialize_with = "lenient::text_opt")]
+    pub device_monitor_addr: Option<String>,
+    #[serde(rename = "deviceMonitorPeriod", default, deserialize_with = "lenient::integer_opt")]
+    pub device_monitor_period: Option<i64>,
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub message: Option<String>,
+    pub rabbitmq: RabbitMq,
+}
+
+/// Shows that there is a document, never its token.
+impl std::fmt::Debug for LoginDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginDocument").field("rabbitmq", &self.rabbitmq).finish_non_exhaustive()
+    }
+}
+
+/// The broker's parameters.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct RabbitMq {
+    #[serde(deserialize_with = "lenient::text")]
+    pub host: String,
+    #[serde(deserialize_with = "port")]
+    pub port: u16,
+    #[serde(deserialize_with = "lenient::text")]
+    pub login: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub password: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub queue: String,
+    #[serde(rename = "vHost", default, deserialize_with = "lenient::text_opt")]
+    pub v_host: Option<String>,
+    #[serde(rename = "uploadVHost", default, deserialize_with = "lenient::text_opt")]
+    pub upload_v_host: Option<String>,
+    #[serde(rename = "uploadQueue", default, deserialize_with = "lenient::text_opt")]
+    pub upload_queue: Option<String>,
+    #[serde(rename = "fiqaDownQueue", default, deserialize_with = "lenient::text_opt")]
+    pub fiqa_down_queue: Option<String>,
+    #[serde(rename = "fiqaUploadQueue", default, deserialize_with = "lenient::text_opt")]
+    pub fiqa_upload_queue: Option<String>,
+    #[serde(rename = "unNeedBindExchange", default, deserialize_with = "lenient::switch_opt")]
+    pub un_need_bind_exchange: Option<bool>,
+    /// Must be there unless `unNeedBindExchange` makes it meaningless.
+    #[serde(default)]
+    pub exchange: Option<Exchange>,
+}
+
+impl std::fmt::Debug for RabbitMq {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RabbitMq")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("queue", &self.queue)
+            .field("vhost", &self.vhost())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RabbitMq {
+    pub fn vhost(&self) -> &str {
+        self.v_host.as_deref().filter(|name| !name.is_empty()).unwrap_or("/")
+    }
+
+    pub fn upload_vhost(&self) -> &str {
+        self.upload_v_host.as_deref().filter(|name| !name.is_empty()).unwrap_or("/")
+    }
+
+    pub fn upload_queue(&self) -> Option<&str> {
+        self.upload_queue.as_deref().filter(|name| !name.is_empty())
+    }
+
+    pub fn binds_exchange(&self) -> bool {
+        !self.un_need_bind_exchange.unwrap_or(false)
+    }
+}
+
+/// The exchange the command queue is bound to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    #[serde(deserialize_with = "lenient::text")]
+    pub name: String,
+    #[serde(rename = "type", deserialize_with = "lenient::text")]
+    pub kind: String,
+    #[serde(default, deserialize_with = "lenient::switch_opt")]
+    pub passive: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::switch_opt")]
+    pub durable: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::switch_opt")]
+    pub auto_delete: Option<bool>,
+    #[serde(default)]
+    pub arguments: Option<Map<String, Value>>,
+    #[serde(rename = "routingKey", default, deserialize_with = "lenient::text_opt")]
+    pub routing_key: Option<String>,
+}
+
+/// What a platform answers to a failed call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorDocument {
+    pub error: ErrorBody,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    #[serde(default, deserialize_with = "lenient::integer_opt")]
+    pub code: Option<i64>,
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub message: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub status: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    #[error("the login answer is not a login document: {0}")]
+    Document(String),
+    #[error(
+        "the login answer has no `rabbitmq.exchange`, which must be there unless unNeedBindExchange is true"
+    )]
+    NoExchange,
+    #[error("the login answer has an unusable URL in `{field}`: {reason}")]
+    Url { field: &'static str, reason: String },
+}
+
+impl LoginDocument {
+    /// Reads and checks the must-fields.
+    pub fn parse(body: &[u8]) -> Result<Self, LoginError> {
+        let document: Self =
+            serde_json::from_slice(body).map_err(|error| LoginError::Document(error.to_string()))?;
+        if document.rabbitmq.binds_exchange() && document.rabbitmq.exchange.is_none() {
+            return Err(LoginError::NoExchange);
+        }
+        Ok(document)
+    }
+}
+
+/// A platform session: the login document with every URL composed.
+#[derive(Clone)]
+pub struct Session {
+    pub token: String,
+    /// Base for `relative_pic_url`.
+    pub image_base: Url,
+    /// Scheme, host and port of the login URL: base for every other relative path.
+    pub origin: Url,
+    pub record_urls: Vec<Url>,
+    pub record_upload_period_s: u64,
+    pub upload_reg: bool,
+    pub upload_spot_pic: bool,
+    pub upload_recognize_face: bool,
+    pub device_list_url: Option<Url>,
+    pub device_monitor_url: Option<Url>,
+    pub device_monitor_period_s: u64,
+    pub rabbitmq: RabbitMq,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("origin", &self.origin.as_str())
+            .field("rabbitmq", &self.rabbitmq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Composes the session from a document and the URL it was got from.
+    pub fn new(document: &LoginDocument, login_url: &Url) -> Result<Self, LoginError> {
+        let origin = origin_of(login_url);
+        let join =
+            |field, text: &str| compose(&origin, text).map_err(|reason| LoginError::Url { field, reason });
+        let optional = |field, text: &Option<String>| {
+            text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(|t| join(field, t)).transpose()
+        };
+        let record_urls = document
+            .record_addr
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| join("recordAddr", part))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            token: document.token.clone(),
+            image_base: optional("imgServerAddr", &document.img_server_addr)?
+                .unwrap_or_else(|| origin.clone()),
+            record_urls,
+            record_upload_period_s: period(document.record_upload_period, 5),
+            upload_reg: document.record_upload_reg.unwrap_or(true),
+            upload_spot_pic: document.record_upload_spot_pic.unwrap_or(true),
+            upload_recognize_face: document.record_upload_recognize_face.unwrap_or(true),
+            device_list_url: optional("deviceListInfoAddr", &document.device_list_info_addr)?,
+            device_monitor_url: optional("deviceMonitorAddr", &document.device_monitor_addr)?,
+            device_monitor_period_s: period(document.device_monitor_period, 20),
+            rabbitmq: document.rabbitmq.clone(),
+            origin,
+        })
+    }
+
+    /// A path a command named (`path`, `notify_path`), absolute or relative to the platform's origin.
+    pub fn platform_url(&self, text: &str) -> Result<Url, String> {
+        compose(&self.origin, text)
+    }
+
+    /// A registry photo's `relative_pic_url`: appended to `imgServerAddr`, whatever path that has.
+    pub fn photo_url(&self, relative: &str) -> Result<Url, String> {
+        if relative.starts_with("http") {
+            return compose(&self.origin, relative);
+        }
+        let base = self.image_base.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/{}", relative.trim_start_matches('/'))).map_err(|error| error.to_string())
+    }
+}
+
+fn period(seconds: Option<i64>, default: u64) -> u64 {
+    seconds.and_then(|s| u64::try_from(s).ok()).filter(|s| *s >= 1).unwrap_or(default)
+}
+
+fn origin_of(url: &Url) -> Url {
+    let mut origin = url.clone();
+    origin.set_path("/");
+    origin.set_query(None);
+    origin.set_fragment(None);
+    origin
+}
+
+/// Absolute when it begins with `http`, else joined to the origin (protocol section 2).
+fn compose(origin: &Url, text: &str) -> Result<Url, String> {
+    let text = text.trim();
+    if text.starts_with("http") {
+        return Url::parse(text).map_err(|error| error.to_string());
+    }
+    let path = format!("/{}", text.trim_start_matches('/'));
+    origin.join(&path).map_err(|error| error.to_string())
+}
+
+fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    lenient::integer_opt(deserializer)?
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|port| *port > 0)
+        .ok_or_else(|| serde::de::Error::custom("port must be 1 to 65535"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"token":"t","rabbitmq":{"host":"h","port":"5672","login":"l","password":"p",
+        "queue":"q","exchange":{"name":"e","type":"direct","durable":true,"auto_delete":false}}}"#;
+
+    fn session(document: &str) -> Session {
+        let url = Url::parse("http://h:9061/api/gateway/login?x=1").unwrap();
+        Session::new(&LoginDocument::parse(document.as_bytes()).unwrap(), &url).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_the_protocols() {
+        let session = session(MINIMAL);
+        assert_eq!(session.record_upload_period_s, 5);
+        assert_eq!(session.device_monitor_period_s, 20);
+        assert!(session.upload_reg && session.upload_spot_pic && session.upload_recognize_face);
+        assert_eq!(session.image_base.as_str(), "http://h:9061/");
+        assert_eq!((session.rabbitmq.port, session.rabbitmq.vhost()), (5672, "/"));
+        assert!(session.record_urls.is_empty() && session.device_list_url.is_none());
+    }
+
+    #[test]
+    fn urls_compose_as_the_protocol_says() {
+        let document = MINIMAL.replacen(
+            '{',
+            r#"{"recordAddr":" /box/record , https://o:1/x,record2","imgServerAddr":"http://img/base/","#,
+            1,
+        );
+        let session = session(&document);
+        let urls: Vec<_> = session.record_urls.iter().map(Url::as_str).collect();
+        assert_eq!(urls, ["http://h:9061/box/record", "https://o:1/x", "http://h:9061/record2"]);
+        assert_eq!(session.photo_url("/a/b.jpg").unwrap().as_str(), "http://img/base/a/b.jpg");
+        assert_eq!(session.platform_url("notify").unwrap().as_str(), "http://h:9061/notify");
+    }
+
+    #[test]
+    fn a_missing_must_field_is_named() {
+        let error = LoginDocument::parse(br#"{"token":"t","rabbitmq":{"host":"h","port":1}}"#).unwrap_err();
+        assert!(error.to_string().contains("login"), "{error}");
+        let error = LoginDocument::parse(b"<html>login please</html>").unwrap_err();
+        assert!(matches!(error, LoginError::Document(_)));
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let document = LoginDocument::parse(
+            MINIMAL.replace("\"t\"", "\"tok-en\"").replace("\"p\"", "\"pass-word\"").as_bytes(),
+        )
+        .unwrap();
+        let shown = format!("{document:?}");
+        assert!(!shown.contains("tok-en") && !shown.contains("pass-word"), "{shown}");
+    }
+}
