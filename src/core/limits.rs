@@ -11,3 +11,80 @@ pub const PHOTO_PIXELS_MAX: u64 = 64_000_000;
 
 /// Largest registry photo file: the field's platforms send 50–500 KB; 12 MB covers a phone's best JPEG.
 pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
+
+/// Unacknowledged commands the broker may hand over: one being carried out, one waiting, so that the link
+/// never idles for a round trip; a command may hold 50 000 ids, so not more.
+pub const COMMAND_PREFETCH: u16 = 2;
+
+/// Mailbox of the MQ link: the prefetch window, timers, and answers of its own tasks.
+pub const MQ_LINK_MAILBOX: usize = 32;
+/// Mailbox of the registry: one command of the link, a few of the local API.
+pub const REGISTRY_MAILBOX: usize = 32;
+/// Mailbox of the face engine: photo jobs wait here before [`PHOTO_JOBS_WAITING`] workers' places.
+pub const FACE_ENGINE_MAILBOX: usize = 64;
+/// Mailbox of the device manager: notices of some tens of cameras.
+pub const DEVICES_MAILBOX: usize = 256;
+/// Mailbox of the reporter: passages wait in [`PASSAGE_FACTS_WAITING`] when it is full.
+pub const REPORTER_MAILBOX: usize = 64;
+
+/// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
+pub const PHOTO_JOBS_WAITING: usize = 8;
+
+/// Passages on their way from the vision workers to the disk. Each holds two JPEGs (about 300 KB); when full,
+/// the workers wait and cameras drop frames, but no passage is lost.
+pub const PASSAGE_FACTS_WAITING: usize = 64;
+
+/// People whose photos are fetched and judged at the same time: enough to hide network latency, few enough
+/// that photos in memory stay below 8 × [`PHOTO_BYTES_MAX`].
+pub const ENROL_CONCURRENCY: usize = 8;
+
+/// People committed in one database transaction while enrolling: one flush for many, little lost time on a crash.
+pub const ENROL_COMMIT_CHUNK: usize = 64;
+
+/// Ids asked for in one call for user details: about 100 × 500 KB of base64 photos at worst.
+pub const USER_DETAILS_CHUNK: usize = 100;
+
+/// Largest answer with user details: [`USER_DETAILS_CHUNK`] users with inline photos of 500 KB, base64.
+pub const USER_DETAILS_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// Largest login document: it is a few kilobytes; a login page of a proxy may be larger and is no document.
+pub const LOGIN_BYTES_MAX: usize = 1024 * 1024;
+
+/// Time to establish any HTTP connection on a local network.
+pub const HTTP_CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// Time for a login or user-details call.
+pub const HTTP_CALL_TIMEOUT_MS: u64 = 20_000;
+/// Time for one registry photo: 12 MB over a slow uplink; a server that hangs costs no more than this.
+pub const PHOTO_DOWNLOAD_TIMEOUT_MS: u64 = 10_000;
+/// Time for a report that will be retried.
+pub const REPORT_TIMEOUT_MS: u64 = 15_000;
+
+/// First and longest wait between logins, and between broker connections.
+pub const LOGIN_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
+pub const BROKER_BACKOFF_MS: (u64, u64) = (500, 15_000);
+/// First and longest wait between tries of one report.
+pub const REPORT_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
+
+/// Time for TCP, TLS and AMQP handshakes with the broker together.
+pub const BROKER_CONNECT_TIMEOUT_MS: u64 = 15_000;
+/// Time for a publisher confirm; a confirm in flight when a broker dies never comes.
+pub const BROKER_CONFIRM_TIMEOUT_MS: u64 = 15_000;
+/// AMQP heartbeat: a half-open connection is found within twice this.
+pub const BROKER_HEARTBEAT_S: u16 = 10;
+/// Wait before a command whose reply could not be handed over goes back to the queue: no busy loop.
+pub const REQUEUE_DELAY_MS: u64 = 2_000;
+
+/// Events sent to one history receiver in one cycle (protocol section 8).
+pub const HISTORY_BATCH: usize = 100;
+
+/// Real-time pushes in flight; more are dropped, counted, and arrive as history.
+pub const REALTIME_PUSHES_MAX: usize = 64;
+
+/// Features the gallery holds: protocol section 10 promises 50 000; hundreds of thousands are the mission.
+/// 300 000 × 128 × 4 bytes = 154 MB.
+pub const GALLERY_CAPACITY: usize = 300_000;
+
+/// Restarts of one actor within [`RESTART_WINDOW_MS`] before the process gives up and exits non-zero,
+/// so that systemd starts it afresh.
+pub const RESTARTS_MAX: usize = 5;
+pub const RESTART_WINDOW_MS: u64 = 60_000;

@@ -1,9 +1,16 @@
 //! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
 
+pub mod backoff;
 pub mod event;
 pub mod face;
 pub mod frame;
+pub mod gallery;
 pub mod limits;
+pub mod link;
+pub mod passage;
 pub mod person;
+pub mod quality;
 pub mod slot;
 pub mod status;
+pub mod supervision;
+pub mod track;

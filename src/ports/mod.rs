@@ -1,6 +1,10 @@
 //! The small traits through which actors and vision see the outside world. Adapters implement them,
 //! tests may stand in for them, and only `runtime` knows both sides.
 
+pub mod broker;
 pub mod camera;
+pub mod clock;
 pub mod inference;
+pub mod platform;
 pub mod store;
+pub mod system;

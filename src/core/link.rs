@@ -1,0 +1,284 @@
+//! The platform link as a state machine: log in, connect to the broker, consume; for ever.
+//!
+//! The actor feeds inputs and carries out effects; delays come from [`Backoff`].
+
+use super::backoff::Backoff;
+
+/// After this many refusals in a row (wrong password, no such vhost) the parameters are taken for rotated.
+pub const REFUSALS_BEFORE_LOGIN: u32 = 3;
+/// After this many failures of any kind in a row the broker is taken for moved.
+pub const FAILURES_BEFORE_LOGIN: u32 = 6;
+
+/// Where the link stands, for health and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    Stopped,
+    LoggingIn,
+    WaitingToLogIn,
+    Connecting,
+    WaitingToConnect,
+    Up,
+}
+
+impl LinkState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::LoggingIn => "logging-in",
+            Self::WaitingToLogIn => "waiting-to-log-in",
+            Self::Connecting => "connecting",
+            Self::WaitingToConnect => "waiting-to-connect",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// What happened. `attempt` is the number the matching effect carried; answers to older ones are stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkInput {
+    Start,
+    LoggedIn {
+        attempt: u64,
+    },
+    LoginFailed {
+        attempt: u64,
+    },
+    Connected {
+        attempt: u64,
+    },
+    /// `refused`: the broker was there and said no.
+    ConnectFailed {
+        attempt: u64,
+        refused: bool,
+    },
+    /// The connection that came up as `attempt` is gone.
+    Lost {
+        attempt: u64,
+    },
+    RetryDue {
+        attempt: u64,
+    },
+    /// The platform answered 401/403 to something: the token is no longer good.
+    SessionRejected,
+    Stop,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEffect {
+    LogIn { attempt: u64 },
+    Connect { attempt: u64 },
+    Disconnect,
+    RetryAfter { attempt: u64, delay_ms: u64 },
+}
+
+/// The machine. `jitter` arguments are uniform in [0, 1).
+#[derive(Debug)]
+pub struct Link {
+    state: LinkState,
+    attempt: u64,
+    login_backoff: Backoff,
+    connect_backoff: Backoff,
+    refusals: u32,
+    failures: u32,
+    reconnects: u64,
+}
+
+impl Link {
+    pub fn new(login_backoff: Backoff, connect_backoff: Backoff) -> Self {
+        Self {
+            state: LinkState::Stopped,
+            attempt: 0,
+            login_backoff,
+            connect_backoff,
+            refusals: 0,
+            failures: 0,
+            reconnects: 0,
+        }
+    }
+
+    pub fn state(&self) -> LinkState {
+        self.state
+    }
+
+    /// Times an established connection was lost.
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    pub fn step(&mut self, input: LinkInput, jitter: f64) -> Vec<LinkEffect> {
+        use LinkState::{Connecting, LoggingIn, Stopped, Up, WaitingToConnect, WaitingToLogIn};
+        match (self.state, input) {
+            (Stopped, LinkInput::Start) => vec![self.log_in()],
+            (Stopped, _) | (_, LinkInput::Start) => Vec::new(),
+            (_, LinkInput::Stop) => {
+                self.state = Stopped;
+                self.attempt += 1;
+                vec![LinkEffect::Disconnect]
+            }
+            (LoggingIn | WaitingToLogIn, LinkInput::SessionRejected) => Vec::new(),
+            (_, LinkInput::SessionRejected) => {
+                let again = self.log_in();
+                vec![LinkEffect::Disconnect, again]
+            }
+            (_, input) if input.attempt() != Some(self.attempt) => Vec::new(),
+            (LoggingIn, LinkInput::LoggedIn { .. }) => {
+                self.login_backoff.reset();
+                self.refusals = 0;
+                self.failures = 0;
+                vec![self.connect()]
+            }
+            (LoggingIn, LinkInput::LoginFailed { .. }) => {
+                let delay_ms = self.login_backoff.next_ms(jitter);
+                vec![self.wait(WaitingToLogIn, delay_ms)]
+            }
+            (WaitingToLogIn, LinkInput::RetryDue { .. }) => vec![self.log_in()],
+            (Connecting, LinkInput::Connected { .. }) => {
+                self.state = Up;
+                self.connect_backoff.reset();
+                self.refusals = 0;
+                self.failures = 0;
+                Vec::new()
+            }
+            (Connecting, LinkInput::ConnectFailed { refused, .. }) => {
+                vec![self.connect_failed(refused, jitter)]
+            }
+            (Up, LinkInput::Lost { .. }) => {
+                self.reconnects += 1;
+                let delay_ms = self.connect_backoff.next_ms(jitter);
+                vec![LinkEffect::Disconnect, self.wait(WaitingToConnect, delay_ms)]
+            }
+            (WaitingToConnect, LinkInput::RetryDue { .. }) => vec![self.connect()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn connect_failed(&mut self, refused: bool, jitter: f64) -> LinkEffect {
+        self.failures += 1;
+        self.refusals = if refused { self.refusals + 1 } else { 0 };
+        let delay_ms = self.connect_backoff.next_ms(jitter);
+        let log_in = self.refusals >= REFUSALS_BEFORE_LOGIN || self.failures >= FAILURES_BEFORE_LOGIN;
+        // Logging in still waits out the delay: a platform that hands out dead parameters is not hammered.
+        self.wait(if log_in { LinkState::WaitingToLogIn } else { LinkState::WaitingToConnect }, delay_ms)
+    }
+
+    fn log_in(&mut self) -> LinkEffect {
+        self.state = LinkState::LoggingIn;
+        self.attempt += 1;
+        LinkEffect::LogIn { attempt: self.attempt }
+    }
+
+    fn connect(&mut self) -> LinkEffect {
+        self.state = LinkState::Connecting;
+        self.attempt += 1;
+        LinkEffect::Connect { attempt: self.attempt }
+    }
+
+    fn wait(&mut self, state: LinkState, delay_ms: u64) -> LinkEffect {
+        self.state = state;
+        self.attempt += 1;
+        LinkEffect::RetryAfter { attempt: self.attempt, delay_ms }
+    }
+}
+
+impl LinkInput {
+    fn attempt(self) -> Option<u64> {
+        match self {
+            Self::LoggedIn { attempt }
+            | Self::LoginFailed { attempt }
+            | Self::Connected { attempt }
+            | Self::ConnectFailed { attempt, .. }
+            | Self::Lost { attempt }
+            | Self::RetryDue { attempt } => Some(attempt),
+            Self::Start | Self::SessionRejected | Self::Stop => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Link {
+        Link::new(Backoff::new(1000, 60_000), Backoff::new(500, 30_000))
+    }
+
+    fn attempt_of(effects: &[LinkEffect]) -> u64 {
+        match effects.last() {
+            Some(
+                LinkEffect::LogIn { attempt }
+                | LinkEffect::Connect { attempt }
+                | LinkEffect::RetryAfter { attempt, .. },
+            ) => *attempt,
+            other => panic!("no attempt in {other:?}"),
+        }
+    }
+
+    fn up() -> (Link, u64) {
+        let mut link = link();
+        let login = attempt_of(&link.step(LinkInput::Start, 0.5));
+        let connect = attempt_of(&link.step(LinkInput::LoggedIn { attempt: login }, 0.5));
+        assert!(link.step(LinkInput::Connected { attempt: connect }, 0.5).is_empty());
+        assert_eq!(link.state(), LinkState::Up);
+        (link, connect)
+    }
+
+    #[test]
+    fn a_lost_connection_comes_back_without_a_login() {
+        let (mut link, attempt) = up();
+        let effects = link.step(LinkInput::Lost { attempt }, 0.5);
+        assert_eq!(effects[0], LinkEffect::Disconnect);
+        let effects = link.step(LinkInput::RetryDue { attempt: attempt_of(&effects) }, 0.5);
+        assert!(matches!(effects[..], [LinkEffect::Connect { .. }]));
+        assert_eq!(link.reconnects(), 1);
+    }
+
+    #[test]
+    fn repeated_refusals_lead_to_a_new_login() {
+        let (mut link, attempt) = up();
+        let mut attempt = attempt_of(&link.step(LinkInput::Lost { attempt }, 0.5));
+        for round in 1..=REFUSALS_BEFORE_LOGIN {
+            attempt = attempt_of(&link.step(LinkInput::RetryDue { attempt }, 0.5));
+            let effects = link.step(LinkInput::ConnectFailed { attempt, refused: true }, 0.5);
+            attempt = attempt_of(&effects);
+            let expect = if round < REFUSALS_BEFORE_LOGIN {
+                LinkState::WaitingToConnect
+            } else {
+                LinkState::WaitingToLogIn
+            };
+            assert_eq!(link.state(), expect, "after refusal {round}");
+        }
+        assert!(matches!(link.step(LinkInput::RetryDue { attempt }, 0.5)[..], [LinkEffect::LogIn { .. }]));
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_waited_for_and_then_asked_after() {
+        let (mut link, attempt) = up();
+        let mut attempt = attempt_of(&link.step(LinkInput::Lost { attempt }, 0.5));
+        let mut logins = 0;
+        for _ in 0..FAILURES_BEFORE_LOGIN {
+            let effects = link.step(LinkInput::RetryDue { attempt }, 0.5);
+            logins += usize::from(matches!(effects[..], [LinkEffect::LogIn { .. }]));
+            attempt = attempt_of(&effects);
+            attempt = attempt_of(&link.step(LinkInput::ConnectFailed { attempt, refused: false }, 0.5));
+        }
+        assert_eq!((logins, link.state()), (0, LinkState::WaitingToLogIn));
+    }
+
+    #[test]
+    fn stale_answers_are_dropped() {
+        let (mut link, attempt) = up();
+        assert!(link.step(LinkInput::Lost { attempt: attempt - 1 }, 0.5).is_empty());
+        link.step(LinkInput::Stop, 0.5);
+        assert!(link.step(LinkInput::Lost { attempt }, 0.5).is_empty());
+        assert_eq!(link.state(), LinkState::Stopped);
+    }
+
+    #[test]
+    fn a_rejected_session_logs_in_again_once() {
+        let (mut link, _) = up();
+        let effects = link.step(LinkInput::SessionRejected, 0.5);
+        assert!(matches!(effects[..], [LinkEffect::Disconnect, LinkEffect::LogIn { .. }]));
+        assert!(link.step(LinkInput::SessionRejected, 0.5).is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! The management platform over HTTP.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use url::Url;
+
+use crate::core::status::{Refusal, StatusCode};
+use crate::wire::login::Session;
+
+/// Why a call to the platform brought nothing usable. Texts never hold tokens or bodies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformError {
+    /// Refused, timed out, no such host, broken off.
+    #[error("{host} cannot be reached: {reason}")]
+    Unreachable { host: String, reason: String },
+    #[error("{host} answered {status}{detail}")]
+    Status { host: String, status: u16, detail: String },
+    /// It answered 200 with something else than what was asked for.
+    #[error("{host} answered something unusable: {reason}")]
+    Data { host: String, reason: String },
+    #[error("the answer of {host} is larger than {max_bytes} bytes")]
+    TooLarge { host: String, max_bytes: usize },
+}
+
+impl PlatformError {
+    /// The token is no longer good.
+    pub fn is_session_rejected(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. })
+    }
+
+    /// Trying the same again cannot help: the address or the request itself is wrong.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                (400..500).contains(status) && ![401, 403, 408, 425, 429].contains(status)
+            }
+            Self::Unreachable { .. } | Self::Data { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// The protocol's code for it.
+    pub fn to_refusal(&self) -> Refusal {
+        let code = match self {
+            Self::Unreachable { .. } | Self::Status { .. } => StatusCode::RemoteServerFailed,
+            Self::Data { .. } => StatusCode::RemoteDataFailed,
+            Self::TooLarge { .. } => StatusCode::ImageTooLarge,
+        };
+        Refusal::new(code, self.to_string())
+    }
+}
+
+/// The calls the box makes. Every call has its own time limit and size limit.
+pub trait PlatformApi: Send + Sync {
+    /// Logs in and composes the session.
+    fn log_in(&self) -> BoxFuture<'_, Result<Session, PlatformError>>;
+
+    /// Details of people, raw; `ids` is already a chunk of bearable size.
+    fn user_details<'a>(
+        &'a self,
+        session: &'a Session,
+        url: &'a Url,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Value>, PlatformError>>;
+
+    /// Posts a JSON body; `Ok` only for HTTP 200. With a session the call carries `token` and `dev_sno`.
+    fn post<'a>(
+        &'a self,
+        session: Option<&'a Session>,
+        url: &'a Url,
+        body: Vec<u8>,
+        purpose: PostPurpose,
+    ) -> BoxFuture<'a, Result<(), PlatformError>>;
+
+    /// Downloads a registry photo; refuses what is no picture by its first bytes.
+    fn photo<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Bytes, PlatformError>>;
+}
+
+/// What a post is for; decides its time limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostPurpose {
+    /// Fire and forget: short.
+    RealTime,
+    /// Reports that are retried.
+    Report,
+}
