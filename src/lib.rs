@@ -5,4 +5,5 @@
 pub mod adapters;
 pub mod core;
 pub mod ports;
+pub mod vision;
 pub mod wire;

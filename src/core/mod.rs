@@ -10,6 +10,7 @@ pub mod link;
 pub mod passage;
 pub mod person;
 pub mod quality;
+pub mod score;
 pub mod slot;
 pub mod status;
 pub mod supervision;

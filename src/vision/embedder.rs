@@ -1,0 +1,58 @@
+//! Embedding an aligned face.
+
+use super::align::{ALIGNED_SIDE, AlignedFace};
+use super::catalogue::{ColourOrder, EmbedderSpec, InputSpec, ModelSpec};
+use crate::core::face::Embedding;
+use crate::ports::inference::Tensor;
+
+/// Whether a description fits the `arcface-112` layout: one 112×112 input, one output vector.
+pub fn check(model: &ModelSpec) -> Result<EmbedderSpec, String> {
+    let side = ALIGNED_SIDE as u32;
+    if (model.input.width, model.input.height) != (side, side) {
+        return Err(format!("decoder arcface-112 needs a {side}x{side} input"));
+    }
+    if model.outputs.names.len() != 1 {
+        return Err("decoder arcface-112 needs exactly one output".to_owned());
+    }
+    model.embedder.ok_or_else(|| "decoder arcface-112 needs an [embedder] section".to_owned())
+}
+
+/// The aligned face as the model's input tensor.
+pub fn to_tensor(face: &AlignedFace, spec: &InputSpec) -> Tensor {
+    let area = ALIGNED_SIDE * ALIGNED_SIDE;
+    let order = match spec.colour {
+        ColourOrder::Rgb => [0, 1, 2],
+        ColourOrder::Bgr => [2, 1, 0],
+    };
+    let mut data = Vec::with_capacity(area * 3);
+    for (plane, channel) in order.into_iter().enumerate() {
+        data.extend(face.chunks_exact(3).map(|p| (f32::from(p[channel]) - spec.mean[plane]) * spec.scale));
+    }
+    Tensor { shape: vec![1, 3, ALIGNED_SIDE, ALIGNED_SIDE], data }
+}
+
+/// Normalises the raw vector; an error when it is unusable.
+pub fn to_embedding(raw: Vec<f32>, dimension: usize, model: &str) -> Result<Embedding, String> {
+    if raw.len() != dimension {
+        return Err(format!("expected {dimension} values, the model gave {}", raw.len()));
+    }
+    let norm = raw.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if !norm.is_finite() || norm < 1e-6 {
+        return Err("the feature is zero or not a number".to_owned());
+    }
+    Ok(Embedding { model: model.to_owned(), vector: raw.into_iter().map(|v| v / norm).collect(), norm })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusable_features_are_refused() {
+        assert!(to_embedding(vec![0.0; 4], 4, "m").is_err());
+        assert!(to_embedding(vec![f32::NAN, 1.0], 2, "m").is_err());
+        assert!(to_embedding(vec![1.0], 2, "m").is_err());
+        let good = to_embedding(vec![3.0, 4.0], 2, "m").unwrap();
+        assert_eq!((good.vector, good.norm), (vec![0.6, 0.8], 5.0));
+    }
+}

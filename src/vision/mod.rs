@@ -1,0 +1,17 @@
+//! Faces in pictures: find them, judge them, align them, embed them.
+//!
+//! Functions over frames and tensors; what runs the networks is behind `ports::inference`.
+
+pub mod align;
+pub mod analyzer;
+pub mod catalogue;
+pub mod embedder;
+pub mod letterbox;
+pub mod photo;
+pub mod picture;
+pub mod pixels;
+pub mod pose;
+pub mod quality;
+pub mod yunet;
+
+pub use analyzer::{FaceAnalyzer, VisionError};

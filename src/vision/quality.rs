@@ -1,0 +1,69 @@
+//! Measuring one face for the quality checks.
+
+use super::align::{ALIGNED_SIDE, AlignedFace, align};
+use super::pose::head_pose;
+use crate::core::face::{Detection, HeadPose};
+use crate::core::frame::Frame;
+use crate::core::quality::Measurements;
+
+/// Laplacian variance (of 0–255 luma in the aligned crop) that counts as half clear.
+const HALF_CLEAR_VARIANCE: f32 = 120.0;
+
+/// Measures brightness, clarity, size, pose and completeness. Mask and occlusion need models of their own.
+pub fn measure(frame: &Frame, face: &Detection) -> Measurements {
+    let aligned = align(frame, &face.landmarks);
+    let luma = aligned.as_ref().map(luma_of).unwrap_or_default();
+    let (w, h) = (frame.width as f32, frame.height as f32);
+    // A face on the border: the detector extrapolates a box over the edge.
+    let slack = face.bbox.width() * 0.02;
+    let partial = face.bbox.x1 < -slack
+        || face.bbox.y1 < -slack
+        || face.bbox.x2 > w + slack
+        || face.bbox.y2 > h + slack
+        || face.landmarks.iter().any(|p| p[0] < 0.0 || p[1] < 0.0 || p[0] >= w || p[1] >= h);
+    Measurements {
+        bbox: face.bbox,
+        detector_score: face.score,
+        face_size_px: face.bbox.width().min(face.bbox.height()),
+        brightness: luma.iter().sum::<f32>() / luma.len().max(1) as f32 / 255.0,
+        clarity: clarity(&luma),
+        // Landmarks without a pose are no face one could recognise: as turned away as can be.
+        head_pose: head_pose(&face.landmarks).unwrap_or(HeadPose {
+            yaw_deg: 180.0,
+            pitch_deg: 0.0,
+            roll_deg: 0.0,
+        }),
+        partial,
+        mask: None,
+        occlusion: None,
+    }
+}
+
+/// ITU-R BT.601 luma.
+fn luma_of(face: &AlignedFace) -> Vec<f32> {
+    face.chunks_exact(3)
+        .map(|p| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]))
+        .collect()
+}
+
+/// Variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) over the inner face, mapped to 0–1 by
+/// `v / (v + HALF_CLEAR_VARIANCE)`.
+fn clarity(luma: &[f32]) -> f32 {
+    if luma.len() != ALIGNED_SIDE * ALIGNED_SIDE {
+        return 0.0;
+    }
+    let at = |x: usize, y: usize| luma[y * ALIGNED_SIDE + x];
+    let inner = ALIGNED_SIDE / 8..ALIGNED_SIDE * 7 / 8;
+    let (mut sum, mut squares, mut count) = (0.0f32, 0.0f32, 0.0f32);
+    for y in inner.clone() {
+        for x in inner.clone() {
+            let value = at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y);
+            sum += value;
+            squares += value * value;
+            count += 1.0;
+        }
+    }
+    let mean = sum / count;
+    let variance = (squares / count - mean * mean).max(0.0);
+    variance / (variance + HALF_CLEAR_VARIANCE)
+}
