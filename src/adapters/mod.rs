@@ -1,6 +1,9 @@
 //! The outside world: broker, platform, disk, cameras, models. Each file implements a trait of `ports`.
 
 pub mod amqp;
+pub mod clock;
 pub mod onnx;
+pub mod pictures;
 pub mod platform_http;
+pub mod store;
 pub mod system;
