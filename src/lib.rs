@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` at the top of the repository says where everything lives and why.
 
+pub mod actors;
 pub mod adapters;
 pub mod core;
 pub mod ports;

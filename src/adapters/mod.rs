@@ -1,7 +1,9 @@
 //! The outside world: broker, platform, disk, cameras, models. Each file implements a trait of `ports`.
 
 pub mod amqp;
+pub mod camera;
 pub mod clock;
+pub mod dead_letters;
 pub mod onnx;
 pub mod pictures;
 pub mod platform_http;

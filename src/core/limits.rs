@@ -88,3 +88,21 @@ pub const GALLERY_CAPACITY: usize = 300_000;
 /// so that systemd starts it afresh.
 pub const RESTARTS_MAX: usize = 5;
 pub const RESTART_WINDOW_MS: u64 = 60_000;
+
+/// Capture devices of one box; the original takes ten, eight cameras are the mission, sixty-four leave room.
+pub const DEVICES_MAX: usize = 64;
+/// First and longest wait before a stream is built again: a camera restarts in half a minute, and one with a
+/// wrong password must not be hammered.
+pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 10_000);
+/// How often streams are looked at for silence.
+pub const STREAM_TICK_MS: u64 = 250;
+/// How often passages of quiet cameras are looked at for their end.
+pub const PASSAGE_TICK_MS: u64 = 250;
+/// Tries to store one event before it is given up as lost, loudly: a full disk does not empty itself quickly,
+/// and the passages behind it must not wait for ever.
+pub const EVENT_STORE_TRIES: u32 = 3;
+
+/// Part of a dead letter that is kept: enough to see what the platform meant, too little for a whole photo.
+pub const DEAD_LETTER_BODY_BYTES_MAX: usize = 2048;
+/// The dead-letter log is turned over at this size; one old file is kept.
+pub const DEAD_LETTER_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -4,6 +4,8 @@
 //! which faces are worth an embedding, brings back who they look like ([`Passages::identify`]), and
 //! collects what has become certain ([`Passages::collect`]).
 //!
+//! All times are milliseconds of a monotonic clock: setting the wall clock neither ends nor prolongs a passage.
+//!
 //! Rules of this version:
 //! * A person is identified by one shot well above the pass mark, or by two shots that agree.
 //! * A passage ends when nobody of it was seen for `gap_ms`; a track that breaks off and comes back
@@ -73,6 +75,8 @@ pub struct EmbedRequest {
 pub struct Shot {
     /// Owns its pixels.
     pub frame: Frame,
+    /// When it was taken, on the clock `observe` is given.
+    pub taken_ms: u64,
     pub observation: Observation,
     pub embedding: Embedding,
     /// Best candidate of the gallery, above or below the pass mark.

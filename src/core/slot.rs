@@ -36,6 +36,11 @@ impl<T> LatestSlot<T> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Whether a value is waiting.
+    pub fn is_full(&self) -> bool {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Values ever put.
     pub fn put_total(&self) -> u64 {
         self.put.load(Ordering::Relaxed)

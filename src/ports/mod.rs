@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod camera;
 pub mod clock;
+pub mod dead_letters;
 pub mod inference;
 pub mod platform;
 pub mod store;

@@ -83,6 +83,8 @@ pub trait EventStore: Send + Sync {
     fn after(&self, sequence: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
     /// How far a receiver has got; `None` for one never seen.
     fn cursor(&self, receiver: &str) -> Result<Option<u64>, StoreError>;
+    /// Every receiver that has a cursor.
+    fn receivers(&self) -> Result<Vec<String>, StoreError>;
     fn set_cursor(&self, receiver: &str, sequence: u64) -> Result<(), StoreError>;
     /// Removes the oldest until `keep` remain. `receivers` are those whose cursors count as "sent".
     fn trim(&self, keep: u64, receivers: &[String]) -> Result<Trimmed, StoreError>;

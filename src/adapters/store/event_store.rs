@@ -100,6 +100,13 @@ impl EventStore for RedbEventStore {
             .read(|transaction| Ok(transaction.open_table(CURSORS)?.get(receiver)?.map(|row| row.value())))
     }
 
+    fn receivers(&self) -> Result<Vec<String>, StoreError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(CURSORS)?;
+            table.iter()?.map(|row| Ok(row?.0.value().to_owned())).collect()
+        })
+    }
+
     fn set_cursor(&self, receiver: &str, sequence: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
             transaction.open_table(CURSORS)?.insert(receiver, sequence)?;

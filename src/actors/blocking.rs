@@ -1,0 +1,31 @@
+//! Blocking work of actors: on threads of the runtime's pool, never on an arbiter.
+
+use crate::core::status::{Refusal, StatusCode};
+use crate::ports::store::StoreError;
+
+/// Runs blocking store work on a thread; a refusal carries what the other side may know, the log the rest.
+pub async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            metrics::counter!("menshen_store_errors_total").increment(1);
+            tracing::error!(%error, "store");
+            Err(store_refusal(&error))
+        }
+        Err(panic) => {
+            tracing::error!(%panic, "store work ended unexpectedly");
+            Err(Refusal::new(StatusCode::ServerProcessFailed, "internal error, see the box's log"))
+        }
+    }
+}
+
+/// The protocol's answer to a store that failed.
+pub fn store_refusal(error: &StoreError) -> Refusal {
+    let detail = match error {
+        StoreError::DiskFull { .. } => "the box's disk is full",
+        _ => "the box could not store it, see its log",
+    };
+    Refusal::new(StatusCode::ServerProcessFailed, detail)
+}

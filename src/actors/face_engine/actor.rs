@@ -1,0 +1,105 @@
+//! The actor in front of the vision workers.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::prelude::{Actor, Context, Handler, ResponseFuture};
+use crossbeam_channel::{Sender, TrySendError};
+use tokio::sync::oneshot;
+
+use super::forwarder::{self, PassageReport};
+use super::message::{AnalysePhoto, Drain, PhotoFace};
+use super::workers::{PhotoJob, WorkerParts, WorkerPool, lock};
+use crate::actors::handle::Handle;
+use crate::actors::reporter::ReporterActor;
+use crate::core::limits;
+use crate::core::status::{Refusal, StatusCode};
+use crate::vision::VisionError;
+
+/// Wait between tries to hand a photo to busy workers; a photo takes 20–50 ms.
+const PHOTO_RETRY: Duration = Duration::from_millis(10);
+
+pub struct FaceEngineActor {
+    parts: WorkerParts,
+    running: Option<Running>,
+}
+
+struct Running {
+    pool: WorkerPool,
+    passages: Sender<PassageReport>,
+    forwarder: JoinHandle<()>,
+}
+
+impl FaceEngineActor {
+    /// Loads the models and starts the threads.
+    pub fn start_workers(parts: WorkerParts, reporter: Handle<ReporterActor>) -> Result<Self, VisionError> {
+        let (passages, forwarder) = forwarder::start(reporter)
+            .map_err(|error| VisionError::Frame(format!("cannot start the passage thread: {error}")))?;
+        let pool = WorkerPool::start(&parts, &passages)?;
+        Ok(Self { parts, running: Some(Running { pool, passages, forwarder }) })
+    }
+}
+
+impl Actor for FaceEngineActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(limits::FACE_ENGINE_MAILBOX);
+    }
+}
+
+impl Handler<AnalysePhoto> for FaceEngineActor {
+    type Result = ResponseFuture<Result<PhotoFace, Refusal>>;
+
+    fn handle(&mut self, message: AnalysePhoto, _: &mut Self::Context) -> Self::Result {
+        let photos = self.running.as_ref().map(|running| running.pool.photos.clone());
+        Box::pin(async move {
+            let gone = || Refusal::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
+            let photos = photos.ok_or_else(gone)?;
+            let (answer, answered) = oneshot::channel();
+            let mut job = PhotoJob { photo: message.photo, level: message.level, answer };
+            loop {
+                match photos.try_send(job) {
+                    Ok(()) => break,
+                    Err(TrySendError::Disconnected(_)) => return Err(gone()),
+                    Err(TrySendError::Full(back)) => {
+                        job = back;
+                        tokio::time::sleep(PHOTO_RETRY).await;
+                    }
+                }
+            }
+            // The senders of this future keep the channel open; they must go before the answer is waited for.
+            drop(photos);
+            answered.await.map_err(|_| gone())?
+        })
+    }
+}
+
+impl Handler<Drain> for FaceEngineActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let Some(running) = self.running.take() else { return Box::pin(async {}) };
+        let intake = self.parts.intake.clone();
+        let stop = move || {
+            let Running { pool, passages, forwarder } = running;
+            drop((pool.stop, pool.photos));
+            for thread in pool.threads {
+                // A worker's own panics are caught; if one got through, the others still end in good order.
+                let _ = thread.join();
+            }
+            for lane in intake.lanes() {
+                for report in lock(&lane).finish() {
+                    let _ = passages.send(report);
+                }
+            }
+            drop(passages);
+            let _ = forwarder.join();
+        };
+        Box::pin(async move {
+            if let Err(panic) = tokio::task::spawn_blocking(stop).await {
+                tracing::error!(%panic, "stopping the vision workers");
+            }
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! One camera's eyes: a frame in, what has become certain out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::forwarder::PassageReport;
+use crate::actors::gallery::SharedGallery;
+use crate::actors::reporter::message::{EventPicture, PassageStage};
+use crate::core::device::DeviceConfig;
+use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
+use crate::core::frame::Frame;
+use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, PassageView, Passages, Shot};
+use crate::core::quality::{QualityLevel, judge};
+use crate::core::score::ScoreMap;
+use crate::ports::clock::Clock;
+use crate::vision::picture::{crop_jpeg, scene_jpeg};
+use crate::vision::quality::measure;
+use crate::vision::{FaceAnalyzer, VisionError};
+
+/// What every camera shares.
+#[derive(Clone)]
+pub struct CameraRules {
+    pub gallery: SharedGallery,
+    pub clock: Arc<dyn Clock>,
+    pub score_map: ScoreMap,
+    pub passages: PassageRules,
+    /// Level a live face must pass to be embedded.
+    pub live_level: QualityLevel,
+    /// Smaller faces are not followed at all.
+    pub face_min_px: f32,
+    /// Whether passages of people the registry does not know become events.
+    pub report_strangers: bool,
+    /// Candidates kept per search, for the operator's question "who else?".
+    pub candidates: usize,
+}
+
+/// The event of a passage that has been told already.
+struct Told {
+    event_id: String,
+    /// When the told shot was taken; a better one at the end is worth new pictures.
+    shot_taken_ms: u64,
+}
+
+pub struct CameraSession {
+    device: DeviceConfig,
+    rules: CameraRules,
+    passages: Passages,
+    told: HashMap<PassageKey, Told>,
+}
+
+impl CameraSession {
+    pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
+        let passages = Passages::new(rules.passages.clone());
+        Self { device, rules, passages, told: HashMap::new() }
+    }
+
+    /// Looks at one frame.
+    pub fn look(
+        &mut self,
+        analyzer: &mut FaceAnalyzer,
+        frame: &Frame,
+    ) -> Result<Vec<PassageReport>, VisionError> {
+        let now_ms = self.rules.clock.monotonic_ms();
+        let detections = timed("detect", || analyzer.detect(frame))?;
+        let observations: Vec<Observation> = detections
+            .into_iter()
+            .filter(|face| face.bbox.width().min(face.bbox.height()) >= self.rules.face_min_px)
+            .map(|detection| {
+                let measurements = timed("measure", || measure(frame, &detection));
+                let judgement = judge(&self.rules.live_level, &measurements);
+                Observation { detection, measurements, judgement }
+            })
+            .collect();
+        if !observations.is_empty() {
+            metrics::counter!("menshen_faces_total", "device" => self.device.ep_id.clone())
+                .increment(observations.len() as u64);
+        }
+        let requests = self.passages.observe(now_ms, &observations);
+        // One copy for all faces of this frame, and none when nobody is embedded.
+        let kept = if requests.is_empty() { None } else { Some(frame.detached()) };
+        for request in requests {
+            let Some(frame) = &kept else { break };
+            let observation = &observations[request.index];
+            let embedding = timed("embed", || analyzer.embed(frame, &observation.detection.landmarks))?;
+            let best = timed("search", || {
+                self.rules.gallery.read().search(
+                    &embedding.vector,
+                    &self.device.permission_groups,
+                    self.rules.candidates,
+                )
+            })
+            .into_iter()
+            .next();
+            let shot = Shot {
+                frame: frame.clone(),
+                taken_ms: now_ms,
+                observation: observation.clone(),
+                embedding,
+                best,
+            };
+            self.passages.identify(request.passage, shot);
+        }
+        Ok(self.collect())
+    }
+
+    /// What has become certain by now, without a frame.
+    pub fn collect(&mut self) -> Vec<PassageReport> {
+        let facts = self.passages.collect(self.rules.clock.monotonic_ms());
+        self.report(facts)
+    }
+
+    /// Ends everything that is open: the box is shutting down.
+    pub fn finish(&mut self) -> Vec<PassageReport> {
+        let facts = self.passages.finish();
+        self.report(facts)
+    }
+
+    fn report(&mut self, facts: Vec<PassageFact>) -> Vec<PassageReport> {
+        facts.into_iter().filter_map(|fact| self.report_one(fact)).collect()
+    }
+
+    fn report_one(&mut self, fact: PassageFact) -> Option<PassageReport> {
+        let (view, stage) = match fact {
+            PassageFact::Identified(view) => (view, PassageStage::Open),
+            PassageFact::Ended(view) => (view, PassageStage::Closed),
+        };
+        if view.identity.is_none() && !self.rules.report_strangers {
+            return None;
+        }
+        let told = self.told.remove(&view.key);
+        let same_shot = told.as_ref().is_some_and(|told| told.shot_taken_ms == view.shot.taken_ms);
+        let event_id = told.map_or_else(|| uuid::Uuid::now_v7().to_string(), |told| told.event_id);
+        if stage == PassageStage::Open {
+            let (event_id, shot_taken_ms) = (event_id.clone(), view.shot.taken_ms);
+            self.told.insert(view.key, Told { event_id, shot_taken_ms });
+            metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
+        }
+        let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
+        let event = self.event(event_id, &view);
+        Some(PassageReport { event, pictures, stage })
+    }
+
+    fn event(&self, event_id: String, view: &PassageView) -> EventRecord {
+        let clock = &self.rules.clock;
+        // Passage times are monotonic; the wall clock is asked once, now.
+        let (wall_ms, monotonic_ms) = (clock.wall_ms(), clock.monotonic_ms());
+        let to_wall = |at_ms: u64| wall_ms.saturating_sub(monotonic_ms.saturating_sub(at_ms));
+        let similarity =
+            view.identity.as_ref().or(view.shot.best.as_ref()).map(|candidate| candidate.similarity);
+        let identity = view.identity.as_ref().map(|candidate| EventIdentity {
+            id: candidate.person.id.clone(),
+            name: candidate.person.name.clone(),
+            kind: candidate.person.kind,
+            registry_photo: Some(candidate.person.photo.clone()).filter(|photo| !photo.is_empty()),
+        });
+        EventRecord {
+            device: EventDevice {
+                ep_id: self.device.ep_id.clone(),
+                ip: self.device.ip.clone(),
+                device_type: self.device.kind.wire().to_owned(),
+            },
+            identity,
+            timestamp_ms: view.shot.frame.captured_at_ms,
+            in_timestamp_ms: to_wall(view.first_seen_ms),
+            out_timestamp_ms: to_wall(view.last_seen_ms),
+            score: similarity.map_or(0.0, |similarity| self.rules.score_map.score(similarity) / 100.0),
+            similarity,
+            want_action: WantAction::Nothing,
+            quality: shot_quality(&view.shot),
+            // Named always, written below: an event without its picture would look like a lost one.
+            spot_pic: Some(spot_name(&event_id)),
+            face_pic: Some(face_name(&event_id)),
+            model: view.shot.embedding.model.clone(),
+            event_id,
+        }
+    }
+}
+
+fn spot_name(event_id: &str) -> String {
+    format!("{event_id}-spot.jpg")
+}
+
+fn face_name(event_id: &str) -> String {
+    format!("{event_id}-face.jpg")
+}
+
+fn pictures(event_id: &str, shot: &Shot) -> Vec<EventPicture> {
+    let bbox = &shot.observation.detection.bbox;
+    let made = [
+        (spot_name(event_id), timed("encode", || scene_jpeg(&shot.frame))),
+        (face_name(event_id), timed("encode", || crop_jpeg(&shot.frame, bbox))),
+    ];
+    made.into_iter()
+        .filter_map(|(name, jpeg)| match jpeg {
+            Ok(jpeg) => Some(EventPicture { name, jpeg: jpeg.into() }),
+            Err(error) => {
+                tracing::error!(event_id, %error, "an event goes without a picture");
+                None
+            }
+        })
+        .collect()
+}
+
+fn shot_quality(shot: &Shot) -> ShotQuality {
+    let Observation { measurements: m, judgement, .. } = &shot.observation;
+    ShotQuality {
+        bbox: m.bbox,
+        face_size_px: m.face_size_px,
+        brightness: m.brightness,
+        clarity: m.clarity,
+        head_pose: m.head_pose,
+        partial: m.partial,
+        mask: m.mask,
+        occlusion: m.occlusion,
+        score: judgement.score,
+        passed: judgement.passed,
+        success: judgement.success.iter().map(|check| check.name().to_owned()).collect(),
+        fails: judgement.fails.iter().map(|check| check.name().to_owned()).collect(),
+    }
+}
+
+/// Runs a stage and notes how long it took.
+pub fn timed<T>(stage: &'static str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let value = work();
+    metrics::histogram!("menshen_inference_seconds", "stage" => stage)
+        .record(started.elapsed().as_secs_f64());
+    value
+}

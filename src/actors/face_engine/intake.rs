@@ -1,0 +1,111 @@
+//! The data plane's entrance: from a decoder's thread into a camera's latest-wins slot, and a wake-up for the
+//! workers. No mailbox, no queue of frames.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::camera::CameraSession;
+use crate::core::device::DeviceConfig;
+use crate::core::frame::Frame;
+use crate::core::limits;
+use crate::core::slot::LatestSlot;
+use crate::ports::camera::FrameSink;
+
+/// One attached camera.
+pub struct Lane {
+    pub slot: LatestSlot<Frame>,
+    /// Set from the moment the lane is handed to the workers until one of them is through with it, so that a
+    /// camera never occupies two workers.
+    scheduled: AtomicBool,
+    pub session: Mutex<CameraSession>,
+    pub device_id: String,
+}
+
+/// All lanes, and the channel that wakes the workers.
+pub struct FrameIntake {
+    lanes: RwLock<HashMap<String, Arc<Lane>>>,
+    wake: Sender<Arc<Lane>>,
+    woken: Receiver<Arc<Lane>>,
+    make_session: Box<dyn Fn(&DeviceConfig) -> CameraSession + Send + Sync>,
+    last_tick_ms: AtomicU64,
+}
+
+impl FrameIntake {
+    pub fn new(make_session: impl Fn(&DeviceConfig) -> CameraSession + Send + Sync + 'static) -> Self {
+        // A lane is in the channel at most once, so this bound is never reached.
+        let (wake, woken) = bounded(limits::DEVICES_MAX);
+        Self {
+            lanes: RwLock::new(HashMap::new()),
+            wake,
+            woken,
+            make_session: Box::new(make_session),
+            last_tick_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Where the frames of a device go. Attaching again keeps the lane and the passages in it.
+    pub fn attach(self: &Arc<Self>, device: &DeviceConfig) -> FrameSink {
+        let lane = {
+            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lanes.entry(device.ep_id.clone()).or_insert_with(|| {
+                Arc::new(Lane {
+                    slot: LatestSlot::default(),
+                    scheduled: AtomicBool::new(false),
+                    session: Mutex::new((self.make_session)(device)),
+                    device_id: device.ep_id.clone(),
+                })
+            }))
+        };
+        let intake = Arc::clone(self);
+        let (frames, dropped) = (
+            metrics::counter!("menshen_frames_total", "device" => device.ep_id.clone()),
+            metrics::counter!("menshen_frames_dropped_total", "device" => device.ep_id.clone()),
+        );
+        Arc::new(move |frame| {
+            frames.increment(1);
+            if !lane.slot.put(frame) {
+                dropped.increment(1);
+            }
+            intake.schedule(&lane);
+        })
+    }
+
+    fn schedule(&self, lane: &Arc<Lane>) {
+        if !lane.scheduled.swap(true, Ordering::AcqRel) && self.wake.try_send(Arc::clone(lane)).is_err() {
+            lane.scheduled.store(false, Ordering::Release);
+        }
+    }
+
+    /// Lanes with a frame waiting.
+    pub fn woken(&self) -> &Receiver<Arc<Lane>> {
+        &self.woken
+    }
+
+    /// A worker is through with a lane; if another frame came meanwhile, the lane queues again, behind the
+    /// others.
+    pub fn release(&self, lane: &Arc<Lane>) {
+        lane.scheduled.store(false, Ordering::Release);
+        if lane.slot.is_full() {
+            self.schedule(lane);
+        }
+    }
+
+    /// All lanes, when it is time to look at the quiet ones; to one caller per period.
+    pub fn due_for_tick(&self, now_ms: u64) -> Option<Vec<Arc<Lane>>> {
+        let last_ms = self.last_tick_ms.load(Ordering::Acquire);
+        let due = now_ms.saturating_sub(last_ms) >= limits::PASSAGE_TICK_MS;
+        let mine = due
+            && self
+                .last_tick_ms
+                .compare_exchange(last_ms, now_ms, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok();
+        mine.then(|| self.lanes())
+    }
+
+    pub fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}

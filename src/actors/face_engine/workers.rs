@@ -1,0 +1,184 @@
+//! The vision workers: plain threads, each with its own models, that take live frames first and photos next.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use tokio::sync::oneshot;
+
+use super::camera::timed;
+use super::forwarder::PassageReport;
+use super::intake::{FrameIntake, Lane};
+use super::message::PhotoFace;
+use crate::core::limits;
+use crate::core::quality::QualityLevel;
+use crate::core::status::{Refusal, StatusCode};
+use crate::ports::clock::Clock;
+use crate::ports::inference::InferenceLoader;
+use crate::vision::analyzer::ModelSet;
+use crate::vision::{FaceAnalyzer, VisionError};
+
+/// One photo to look at, with the way back.
+pub struct PhotoJob {
+    pub photo: Bytes,
+    pub level: QualityLevel,
+    pub answer: oneshot::Sender<Result<PhotoFace, Refusal>>,
+}
+
+/// What the workers are built from.
+#[derive(Clone)]
+pub struct WorkerParts {
+    pub models: ModelSet,
+    pub loader: Arc<dyn InferenceLoader>,
+    pub intake: Arc<FrameIntake>,
+    pub clock: Arc<dyn Clock>,
+    pub workers: usize,
+}
+
+/// Running workers. Dropping `stop` ends them.
+pub struct WorkerPool {
+    pub photos: Sender<PhotoJob>,
+    pub stop: Sender<()>,
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+/// Live frames come first, but a photo waits for at most this many of them.
+const FRAMES_PER_PHOTO: u32 = 4;
+
+impl WorkerPool {
+    /// Loads the models once per worker and starts the threads; fails when the models do.
+    pub fn start(parts: &WorkerParts, passages: &Sender<PassageReport>) -> Result<Self, VisionError> {
+        let (photos, photo_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
+        let (stop, stopped) = bounded(0);
+        let mut threads = Vec::new();
+        for index in 0..parts.workers {
+            let worker = Worker {
+                analyzer: parts.models.load(parts.loader.as_ref())?,
+                parts: parts.clone(),
+                passages: passages.clone(),
+                frames_in_a_row: 0,
+            };
+            let (photo_jobs, stopped) = (photo_jobs.clone(), stopped.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("vision-{index}"))
+                .spawn(move || worker.run(&photo_jobs, &stopped))
+                .map_err(|error| VisionError::Frame(format!("cannot start a vision thread: {error}")))?;
+            threads.push(thread);
+        }
+        Ok(Self { photos, stop, threads })
+    }
+}
+
+struct Worker {
+    analyzer: FaceAnalyzer,
+    parts: WorkerParts,
+    passages: Sender<PassageReport>,
+    frames_in_a_row: u32,
+}
+
+impl Worker {
+    fn run(mut self, photos: &Receiver<PhotoJob>, stopped: &Receiver<()>) {
+        let intake = Arc::clone(&self.parts.intake);
+        let frames = intake.woken();
+        let ticks = tick(Duration::from_millis(limits::PASSAGE_TICK_MS));
+        loop {
+            // Live first: `select!` alone would choose by chance.
+            if self.frames_in_a_row < FRAMES_PER_PHOTO
+                && let Ok(lane) = frames.try_recv()
+            {
+                self.look(&lane);
+            } else if let Ok(job) = photos.try_recv() {
+                self.judge_photo(job);
+            } else {
+                self.frames_in_a_row = 0;
+                select! {
+                    recv(frames) -> lane => if let Ok(lane) = lane { self.look(&lane) },
+                    recv(photos) -> job => match job {
+                        Ok(job) => self.judge_photo(job),
+                        Err(_) => return,
+                    },
+                    recv(ticks) -> _ => {}
+                    recv(stopped) -> _ => return,
+                }
+            }
+            self.tend_quiet_cameras();
+            if matches!(stopped.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected)) {
+                return;
+            }
+        }
+    }
+
+    fn look(&mut self, lane: &Arc<Lane>) {
+        self.frames_in_a_row += 1;
+        if let Some(frame) = lane.slot.take() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let mut session = lock(lane);
+                timed("frame", || session.look(&mut self.analyzer, &frame))
+            }));
+            match outcome {
+                Ok(Ok(reports)) => self.forward(reports),
+                Ok(Err(error)) => {
+                    metrics::counter!("menshen_vision_errors_total", "kind" => "frame").increment(1);
+                    tracing::warn!(device = %lane.device_id, %error, "a frame could not be looked at");
+                }
+                Err(_) => self.recover("frame"),
+            }
+        }
+        self.parts.intake.release(lane);
+    }
+
+    fn judge_photo(&mut self, job: PhotoJob) {
+        self.frames_in_a_row = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            timed("photo", || self.analyzer.analyze_photo(&job.photo, &job.level))
+        }));
+        let answer = match outcome {
+            Ok(result) => {
+                result.map(|face| PhotoFace { embedding: face.embedding, quality: face.judgement.score })
+            }
+            Err(_) => {
+                self.recover("photo");
+                Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
+            }
+        };
+        // Whoever asked may have gone; the answer then has no use.
+        let _ = job.answer.send(answer);
+    }
+
+    /// Something panicked: its models may be in any state, so new ones are loaded.
+    fn recover(&mut self, kind: &'static str) {
+        metrics::counter!("menshen_vision_errors_total", "kind" => kind).increment(1);
+        tracing::error!(kind, "a vision worker panicked; its models are loaded anew");
+        match self.parts.models.load(self.parts.loader.as_ref()) {
+            Ok(analyzer) => self.analyzer = analyzer,
+            Err(error) => tracing::error!(%error, "models cannot be loaded anew, the old ones go on"),
+        }
+    }
+
+    /// Passages of cameras that send nothing end too.
+    fn tend_quiet_cameras(&mut self) {
+        let Some(lanes) = self.parts.intake.due_for_tick(self.parts.clock.monotonic_ms()) else { return };
+        for lane in lanes {
+            // A locked session is being looked at and needs no tending.
+            let reports = lane.session.try_lock().map(|mut session| session.collect()).unwrap_or_default();
+            self.forward(reports);
+        }
+    }
+
+    fn forward(&self, reports: Vec<PassageReport>) {
+        for report in reports {
+            if let Err(lost) = self.passages.send(report) {
+                metrics::counter!("menshen_events_lost_total").increment(1);
+                tracing::error!(event_id = %lost.0.event.event_id, "EVENT LOST: the forwarder is gone");
+            }
+        }
+    }
+}
+
+/// A session whose worker panicked goes on with what it knows.
+pub fn lock(lane: &Lane) -> std::sync::MutexGuard<'_, super::camera::CameraSession> {
+    lane.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,14 @@
+//! The five actors, each a thin shell around a state machine of `core`, and how they reach each other.
+//!
+//! Every actor has a folder with `message.rs` (its typed messages: they live beside their receiver) and
+//! `actor.rs`. Blocking work runs on threads, never on an arbiter.
+
+pub mod blocking;
+pub mod devices;
+pub mod face_engine;
+pub mod gallery;
+pub mod handle;
+pub mod mq_link;
+pub mod registry;
+pub mod reporter;
+pub mod task;

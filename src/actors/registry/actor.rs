@@ -1,0 +1,142 @@
+//! The registry actor: takes changes one after the other, so that a database row, its photo and its place in
+//! the gallery never disagree.
+
+use std::sync::Arc;
+
+use actix::prelude::{Actor, Context, Handler, ResponseFuture};
+use tokio::sync::Mutex;
+
+use super::enrol::{RegistryParts, enrol_people, remove_photos};
+use super::message::{
+    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, ListPeople, SyncPermissions, WipePeople,
+};
+use crate::actors::blocking::on_thread;
+use crate::core::limits;
+use crate::core::person::Person;
+use crate::core::status::{Refusal, StatusCode};
+use crate::ports::store::Shelf;
+
+pub struct RegistryActor {
+    parts: RegistryParts,
+    /// Held by the change that is going on.
+    turn: Arc<Mutex<()>>,
+}
+
+impl RegistryActor {
+    pub fn new(parts: RegistryParts) -> Self {
+        Self { parts, turn: Arc::new(Mutex::new(())) }
+    }
+}
+
+impl Actor for RegistryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(limits::REGISTRY_MAILBOX);
+    }
+}
+
+impl Handler<EnrolPeople> for RegistryActor {
+    type Result = ResponseFuture<Vec<EnrolOutcome>>;
+
+    fn handle(&mut self, message: EnrolPeople, _: &mut Self::Context) -> Self::Result {
+        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            let outcomes = enrol_people(&parts, &message.requests).await;
+            report_size(&parts);
+            outcomes
+        })
+    }
+}
+
+impl Handler<DeletePeople> for RegistryActor {
+    type Result = ResponseFuture<Vec<DeleteOutcome>>;
+
+    fn handle(&mut self, message: DeletePeople, _: &mut Self::Context) -> Self::Result {
+        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            let ids = message.ids.clone();
+            let deleted = on_thread(move || {
+                let gone = parts.store.delete(&ids)?;
+                let mut gallery = parts.gallery.write();
+                for person in &gone {
+                    gallery.remove(&person.id);
+                }
+                drop(gallery);
+                remove_photos(&parts, &gone, &[]);
+                report_size(&parts);
+                Ok(gone.into_iter().map(|person| person.id).collect::<std::collections::HashSet<_>>())
+            })
+            .await;
+            let outcome = |id: String| {
+                let result = match &deleted {
+                    Ok(gone) if gone.contains(&id) => Ok(()),
+                    Ok(_) => Err(Refusal::new(StatusCode::IdNotFound, "")),
+                    Err(refusal) => Err(refusal.clone()),
+                };
+                DeleteOutcome { id, result }
+            };
+            message.ids.into_iter().map(outcome).collect()
+        })
+    }
+}
+
+impl Handler<SyncPermissions> for RegistryActor {
+    type Result = ResponseFuture<Result<(), Refusal>>;
+
+    fn handle(&mut self, message: SyncPermissions, _: &mut Self::Context) -> Self::Result {
+        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            on_thread(move || parts.store.set_permission_groups(&message.groups)).await
+        })
+    }
+}
+
+impl Handler<WipePeople> for RegistryActor {
+    type Result = ResponseFuture<Result<u64, Refusal>>;
+
+    fn handle(&mut self, _: WipePeople, _: &mut Self::Context) -> Self::Result {
+        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            on_thread(move || {
+                let count = parts.store.wipe_people()?;
+                parts.gallery.write().clear();
+                parts.pictures.sweep(Shelf::Registry, &|_| false)?;
+                report_size(&parts);
+                Ok(count)
+            })
+            .await
+        })
+    }
+}
+
+impl Handler<ListPeople> for RegistryActor {
+    type Result = ResponseFuture<Result<Vec<Person>, Refusal>>;
+
+    fn handle(&mut self, message: ListPeople, _: &mut Self::Context) -> Self::Result {
+        let store = Arc::clone(&self.parts.store);
+        Box::pin(on_thread(move || store.page(message.after.as_deref(), message.limit)))
+    }
+}
+
+impl Handler<Drain> for RegistryActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let turn = Arc::clone(&self.turn);
+        Box::pin(async move {
+            // Whoever has the turn finishes first.
+            drop(turn.lock_owned().await);
+        })
+    }
+}
+
+fn report_size(parts: &RegistryParts) {
+    let gallery = parts.gallery.read();
+    metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
+    metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
+}

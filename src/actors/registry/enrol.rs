@@ -1,0 +1,228 @@
+//! Enrolment: photo → feature → durable record → searchable, many people at a time, each alone.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Photo};
+use crate::actors::blocking::{on_thread, store_refusal};
+use crate::actors::face_engine::FaceEngineActor;
+use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
+use crate::actors::gallery::SharedGallery;
+use crate::actors::handle::Handle;
+use crate::core::gallery::GalleryError;
+use crate::core::limits;
+use crate::core::person::{Feature, Person, RegisterType};
+use crate::core::quality::QualityLevel;
+use crate::core::status::{Refusal, StatusCode};
+use crate::ports::clock::Clock;
+use crate::ports::platform::PlatformApi;
+use crate::ports::store::{PictureStore, RegistryStore, Shelf};
+
+/// What enrolment works with. Cloning shares everything.
+#[derive(Clone)]
+pub struct RegistryParts {
+    pub store: Arc<dyn RegistryStore>,
+    pub pictures: Arc<dyn PictureStore>,
+    pub gallery: SharedGallery,
+    pub platform: Arc<dyn PlatformApi>,
+    pub engine: Handle<FaceEngineActor>,
+    pub clock: Arc<dyn Clock>,
+    /// Level a stranger's photo must pass (`register_type` 2).
+    pub stranger_level: QualityLevel,
+}
+
+/// A person ready to be committed.
+struct Prepared {
+    person: Person,
+    success: EnrolSuccess,
+    /// The photo, when it is a new one.
+    photo: Option<Bytes>,
+}
+
+/// Enrols everyone; the answers are in the order of the requests.
+pub async fn enrol_people(parts: &RegistryParts, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for chunk in requests.chunks(limits::ENROL_COMMIT_CHUNK) {
+        // Cloned futures borrow the requests; `buffered` keeps their order.
+        let prepared: Vec<_> =
+            futures_util::stream::iter(chunk.iter().map(|request| prepare(parts, request)))
+                .buffered(limits::ENROL_CONCURRENCY)
+                .collect()
+                .await;
+        let results = commit(parts, prepared).await;
+        for (request, result) in chunk.iter().zip(results) {
+            metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
+                .increment(1);
+            if let Err(refusal) = &result {
+                tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment refused");
+            }
+            outcomes.push(EnrolOutcome {
+                id: request.id.clone(),
+                name: request.name.clone(),
+                kind: request.kind,
+                result,
+            });
+        }
+        if requests.len() > limits::ENROL_COMMIT_CHUNK {
+            tracing::info!(done = outcomes.len(), of = requests.len(), "enrolling");
+        }
+    }
+    outcomes
+}
+
+async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepared, Refusal> {
+    if request.id.trim().is_empty() {
+        return Err(Refusal::new(StatusCode::ParamError, "identity_id is empty"));
+    }
+    let photo = match &request.photo {
+        Photo::Bytes(bytes) => bytes.clone(),
+        Photo::Url(url) => parts.platform.photo(url).await.map_err(|error| error.to_refusal())?,
+    };
+    let photo_sha256 = hex(&Sha256::digest(&photo));
+    let existing = {
+        let (store, id) = (Arc::clone(&parts.store), request.id.clone());
+        on_thread(move || store.get(&id)).await?
+    };
+    let model = parts.gallery.read().model().to_owned();
+    let unchanged = existing.as_ref().and_then(|old| {
+        old.features.iter().find(|f| f.photo_sha256 == photo_sha256 && f.embedding.model == model).cloned()
+    });
+    let (feature, success, photo) = match (unchanged, &existing) {
+        (Some(feature), _) => (feature, EnrolSuccess::PhotoUnchanged, None),
+        (None, old) => {
+            let level = match request.register_type {
+                RegisterType::Regular => QualityLevel::High,
+                RegisterType::Stranger => parts.stranger_level.clone(),
+            };
+            let face = analyse(parts, photo.clone(), level).await?;
+            let success = if old.is_some() { EnrolSuccess::Updated } else { EnrolSuccess::Added };
+            let feature = Feature {
+                embedding: face.embedding,
+                photo: photo_name(&request.id, &photo_sha256),
+                photo_sha256,
+                quality: face.quality,
+            };
+            (feature, success, Some(photo))
+        }
+    };
+    let now_ms = parts.clock.wall_ms();
+    let person = Person {
+        id: request.id.clone(),
+        name: request.name.clone(),
+        kind: request.kind,
+        register_type: request.register_type,
+        permission_ids: request.permission_ids.clone(),
+        info: request.info.clone(),
+        features: vec![feature],
+        created_at_ms: existing.map_or(now_ms, |old| old.created_at_ms),
+        updated_at_ms: now_ms,
+    };
+    Ok(Prepared { person, success, photo })
+}
+
+async fn analyse(parts: &RegistryParts, photo: Bytes, level: QualityLevel) -> Result<PhotoFace, Refusal> {
+    parts.engine.send_until_answered(|| AnalysePhoto { photo: photo.clone(), level: level.clone() }).await
+}
+
+/// Makes a chunk durable: pictures first, then the rows in one transaction, then the gallery.
+async fn commit(
+    parts: &RegistryParts,
+    prepared: Vec<Result<Prepared, Refusal>>,
+) -> Vec<Result<EnrolSuccess, Refusal>> {
+    let parts = parts.clone();
+    let count = prepared.len();
+    on_thread(move || Ok(commit_blocking(&parts, prepared)))
+        .await
+        .unwrap_or_else(|refusal| vec![Err(refusal); count])
+}
+
+fn commit_blocking(
+    parts: &RegistryParts,
+    prepared: Vec<Result<Prepared, Refusal>>,
+) -> Vec<Result<EnrolSuccess, Refusal>> {
+    let mut people = Vec::new();
+    let mut results = Vec::with_capacity(prepared.len());
+    let mut new_features = 0;
+    for item in prepared {
+        results.push(item.and_then(|Prepared { person, success, photo }| {
+            let gallery = parts.gallery.read();
+            if !gallery.has_room_for(&person) || gallery.features() + new_features >= limits::GALLERY_CAPACITY
+            {
+                return Err(full(limits::GALLERY_CAPACITY));
+            }
+            drop(gallery);
+            if let (Some(photo), Some(feature)) = (&photo, person.features.first()) {
+                parts
+                    .pictures
+                    .put(Shelf::Registry, &feature.photo, photo)
+                    .map_err(|error| store_refusal(&error))?;
+                new_features += 1;
+            }
+            people.push(person);
+            Ok(success)
+        }));
+    }
+    // Twice the same id in one message: the last one wins, as if they had come one after the other.
+    let mut latest = std::collections::BTreeMap::new();
+    for person in people {
+        latest.insert(person.id.clone(), person);
+    }
+    let people: Vec<_> = latest.into_values().collect();
+    match parts.store.put(&people) {
+        Ok(replaced) => {
+            let mut gallery = parts.gallery.write();
+            for person in &people {
+                if let Err(error) = gallery.put(person) {
+                    // Checked above under the same serialisation of changes; says so if that ever breaks.
+                    tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
+                }
+            }
+            drop(gallery);
+            remove_photos(parts, &replaced, &people);
+        }
+        Err(error) => {
+            let refusal = store_refusal(&error);
+            tracing::error!(%error, "people could not be stored");
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                *result = Err(refusal.clone());
+            }
+        }
+    }
+    results
+}
+
+/// Deletes the photos of replaced or deleted records that no new record uses.
+pub fn remove_photos(parts: &RegistryParts, gone: &[Person], kept: &[Person]) {
+    let in_use: std::collections::BTreeSet<_> =
+        kept.iter().flat_map(|person| &person.features).map(|feature| feature.photo.as_str()).collect();
+    for feature in gone.iter().flat_map(|person| &person.features) {
+        if !in_use.contains(feature.photo.as_str())
+            && let Err(error) = parts.pictures.remove(Shelf::Registry, &feature.photo)
+        {
+            // The sweep at the next start takes it.
+            tracing::warn!(%error, "an old registry photo could not be deleted");
+        }
+    }
+}
+
+fn full(capacity: usize) -> Refusal {
+    Refusal::new(StatusCode::CapacityExceeded, GalleryError::Full { capacity }.to_string())
+}
+
+/// One file a person and photo: two people with the same picture never share a file, so that deleting one
+/// cannot take the other's.
+fn photo_name(id: &str, photo_sha256: &str) -> String {
+    let id_hash = hex(&Sha256::digest(id.as_bytes()));
+    format!("{}-{}.img", &id_hash[..24], &photo_sha256[..24])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,93 @@
+//! What can be asked of the registry.
+
+use std::sync::Arc;
+
+use actix::Message;
+use bytes::Bytes;
+use url::Url;
+
+use crate::core::person::{PermissionGroup, Person, PersonKind, RegisterType};
+use crate::core::status::Refusal;
+
+/// Where the registry photo of an enrolment is.
+#[derive(Clone)]
+pub enum Photo {
+    Bytes(Bytes),
+    Url(Url),
+}
+
+/// One person to be enrolled or updated.
+#[derive(Clone)]
+pub struct EnrolRequest {
+    pub id: String,
+    pub name: String,
+    pub kind: PersonKind,
+    pub register_type: RegisterType,
+    pub permission_ids: Vec<String>,
+    /// Kept as it came.
+    pub info: serde_json::Map<String, serde_json::Value>,
+    pub photo: Photo,
+}
+
+/// What became of one person. `Err` leaves an existing record as it was.
+#[derive(Clone)]
+pub struct EnrolOutcome {
+    pub id: String,
+    pub name: String,
+    pub kind: PersonKind,
+    pub result: Result<EnrolSuccess, Refusal>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolSuccess {
+    Added,
+    Updated,
+    /// The same photo as before: only the person's data was written.
+    PhotoUnchanged,
+}
+
+/// Enrols or updates people. Answers when every success is on disk and searchable, in the order asked.
+#[derive(Clone, Message)]
+#[rtype(result = "Vec<EnrolOutcome>")]
+pub struct EnrolPeople {
+    pub requests: Arc<Vec<EnrolRequest>>,
+}
+
+/// What became of one deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteOutcome {
+    pub id: String,
+    pub result: Result<(), Refusal>,
+}
+
+/// Deletes people; unknown ids are reported, the rest go on.
+#[derive(Clone, Message)]
+#[rtype(result = "Vec<DeleteOutcome>")]
+pub struct DeletePeople {
+    pub ids: Vec<String>,
+}
+
+/// Replaces the list of permission groups.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct SyncPermissions {
+    pub groups: Vec<PermissionGroup>,
+}
+
+/// Deletes everyone, with features and photos.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<u64, Refusal>")]
+pub struct WipePeople;
+
+/// One page of people in order of id.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<Person>, Refusal>")]
+pub struct ListPeople {
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+/// Finish what is begun, take nothing new; answers when idle.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Drain;

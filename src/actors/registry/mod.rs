@@ -1,0 +1,7 @@
+//! The registry of people: durable on disk, searched in memory.
+
+pub mod actor;
+pub mod enrol;
+pub mod message;
+
+pub use actor::RegistryActor;

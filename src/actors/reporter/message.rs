@@ -1,0 +1,53 @@
+//! What can be asked of the reporter.
+
+use actix::Message;
+use bytes::Bytes;
+
+use crate::core::device::DeviceStatus;
+use crate::core::event::EventRecord;
+use crate::core::status::Refusal;
+
+/// A picture of an event, to be stored under `name`.
+#[derive(Debug, Clone)]
+pub struct EventPicture {
+    pub name: String,
+    pub jpeg: Bytes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassageStage {
+    /// The person is known and still there: told in real time.
+    Open,
+    /// Over: goes into history.
+    Closed,
+}
+
+/// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct RecordPassage {
+    pub event: EventRecord,
+    /// Empty when the pictures told before still hold.
+    pub pictures: Vec<EventPicture>,
+    pub stage: PassageStage,
+}
+
+/// The shared session has been replaced: receivers, periods or token may differ.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct SessionChanged;
+
+/// The full list of devices as they stand now.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct DevicesChanged(pub Vec<DeviceStatus>);
+
+/// Deletes all events with their pictures.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct WipeEvents;
+
+/// Finish what is being sent, begin nothing new.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Drain;

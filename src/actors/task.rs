@@ -1,0 +1,45 @@
+//! Long-running tasks of an actor: they end with their owner and come back after a panic.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinHandle;
+
+/// Wait before a task that panicked is started again.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// A running task; dropping it ends the task at its next await.
+pub struct Task(Option<JoinHandle<()>>);
+
+impl Task {
+    /// Runs what `make` makes until it returns. A panic is logged and counted, and the task is made again.
+    pub fn spawn<F: Future<Output = ()> + 'static>(
+        name: &'static str,
+        make: impl Fn() -> F + 'static,
+    ) -> Self {
+        Self(Some(actix_rt::spawn(async move {
+            while AssertUnwindSafe(make()).catch_unwind().await.is_err() {
+                metrics::counter!("menshen_task_panics_total", "task" => name).increment(1);
+                tracing::error!(task = name, "a task panicked and is started again");
+                tokio::time::sleep(RESTART_AFTER).await;
+            }
+        })))
+    }
+
+    /// Waits for the task to return by itself.
+    pub async fn finished(mut self) {
+        if let Some(handle) = self.0.take() {
+            // An error means it was aborted, which only `drop` does.
+            let _ = handle.await;
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Launch templates: what `pipelines/*.toml` say, checked, and how values get into them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use gstreamer::Pipeline;
+use gstreamer::prelude::*;
+use serde::Deserialize;
+use url::Url;
+
+use crate::core::device::mask_credentials;
+use crate::ports::camera::{OpenError, StreamTraits};
+
+/// Name of the appsink every template ends in.
+pub const FRAMES: &str = "frames";
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Url,
+    Path,
+    Integer,
+    Choice,
+}
+
+/// The element property a parameter sets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    element: String,
+    property: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameter {
+    description: String,
+    kind: Kind,
+    #[serde(default)]
+    schemes: Vec<String>,
+    #[serde(default)]
+    choices: Vec<String>,
+    min: Option<i64>,
+    max: Option<i64>,
+    /// Absent: the parameter must be given.
+    default: Option<String>,
+    set: Target,
+}
+
+/// One template.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    #[serde(skip)]
+    name: String,
+    #[allow(dead_code, reason = "shown by the console")]
+    description: String,
+    live: bool,
+    silence_timeout_ms: u64,
+    launch: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
+}
+
+/// Reads every template of a folder; all that are wrong are told, not just the first.
+pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenError>> {
+    let unreadable =
+        |reason: String| vec![OpenError::Template { name: folder.display().to_string(), reason }];
+    let mut templates = BTreeMap::new();
+    let mut errors = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(error.to_string()))? {
+        let path = entry.map_err(|error| unreadable(error.to_string()))?.path();
+        let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".toml"))
+        else {
+            continue;
+        };
+        let wrong = |reason: String| OpenError::Template { name: name.to_owned(), reason };
+        let read = std::fs::read_to_string(&path)
+            .map_err(|error| wrong(error.to_string()))
+            .and_then(|text| toml::from_str::<Template>(&text).map_err(|error| wrong(error.to_string())));
+        match read {
+            Ok(template) => {
+                let template = Template { name: name.to_owned(), ..template };
+                match template.check() {
+                    Ok(()) => drop(templates.insert(name.to_owned(), template)),
+                    Err(error) => errors.push(error),
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(templates) } else { Err(errors) }
+}
+
+impl Template {
+    pub fn traits(&self) -> StreamTraits {
+        StreamTraits { live: self.live, silence_timeout: Duration::from_millis(self.silence_timeout_ms) }
+    }
+
+    fn wrong(&self, reason: impl Into<String>) -> OpenError {
+        OpenError::Template { name: self.name.clone(), reason: reason.into() }
+    }
+
+    /// Parses the launch text and looks for every named element and property, without any values.
+    fn check(&self) -> Result<(), OpenError> {
+        if !(500..=120_000).contains(&self.silence_timeout_ms) {
+            return Err(self.wrong("silence_timeout_ms must be 500 to 120000"));
+        }
+        let pipeline = self.parse()?;
+        for (name, parameter) in &self.parameters {
+            let Target { element, property } = &parameter.set;
+            let found = pipeline
+                .by_name(element)
+                .ok_or_else(|| self.wrong(format!("parameters.{name}: no element is named `{element}`")))?;
+            if found.find_property(property).is_none() {
+                return Err(
+                    self.wrong(format!("parameters.{name}: `{element}` has no property `{property}`"))
+                );
+            }
+            if let Some(default) = &parameter.default {
+                parameter
+                    .check(default)
+                    .map_err(|reason| self.wrong(format!("parameters.{name}.default: {reason}")))?;
+            }
+        }
+        if pipeline.by_name(FRAMES).is_none_or(|element| !element.is::<gstreamer_app::AppSink>()) {
+            return Err(self.wrong(format!("launch must end in `appsink name={FRAMES}`")));
+        }
+        Ok(())
+    }
+
+    fn parse(&self) -> Result<Pipeline, OpenError> {
+        let element = gstreamer::parse::launch(&self.launch).map_err(|error| {
+            let text = error.to_string();
+            let hint = if text.contains("no element") {
+                "; scripts/setup installs the GStreamer plugins"
+            } else {
+                ""
+            };
+            self.wrong(format!("launch: {text}{hint}"))
+        })?;
+        element.downcast::<Pipeline>().map_err(|_| self.wrong("launch must describe more than one element"))
+    }
+
+    /// The pipeline with a device's values set, not started.
+    pub fn build(&self, values: &BTreeMap<String, String>) -> Result<Pipeline, OpenError> {
+        if let Some(unknown) = values.keys().find(|key| !self.parameters.contains_key(*key)) {
+            let known: Vec<_> = self.parameters.keys().map(String::as_str).collect();
+            return Err(
+                self.wrong(format!("there is no parameter `{unknown}`; there is {}", known.join(", ")))
+            );
+        }
+        let pipeline = self.parse()?;
+        for (name, parameter) in &self.parameters {
+            let value = values.get(name).or(parameter.default.as_ref()).ok_or_else(|| {
+                self.wrong(format!("parameter `{name}` must be given: {}", parameter.description))
+            })?;
+            parameter.check(value).map_err(|reason| self.wrong(format!("parameter `{name}`: {reason}")))?;
+            let element = pipeline
+                .by_name(&parameter.set.element)
+                .ok_or_else(|| self.wrong(format!("no element is named `{}`", parameter.set.element)))?;
+            // The value is data for one property; GStreamer's launch syntax never sees it.
+            element.set_property_from_str(&parameter.set.property, value);
+        }
+        Ok(pipeline)
+    }
+}
+
+impl Parameter {
+    fn check(&self, value: &str) -> Result<(), String> {
+        let shown = mask_credentials(value);
+        match self.kind {
+            Kind::Url => {
+                let url = Url::parse(value).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
+                if url.host_str().is_none() {
+                    return Err(format!("`{shown}` names no host"));
+                }
+                if self.schemes.iter().any(|scheme| scheme == url.scheme()) {
+                    return Ok(());
+                }
+                Err(format!("`{}` is not one of {}", url.scheme(), self.schemes.join(", ")))
+            }
+            Kind::Path if Path::new(value).is_file() => Ok(()),
+            Kind::Path => Err(format!("there is no file `{value}`")),
+            Kind::Integer => {
+                let (min, max) = (self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX));
+                match value.parse::<i64>() {
+                    Ok(number) if (min..=max).contains(&number) => Ok(()),
+                    _ => Err(format!("`{value}` is not a whole number from {min} to {max}")),
+                }
+            }
+            Kind::Choice if self.choices.iter().any(|choice| choice == value) => Ok(()),
+            Kind::Choice => Err(format!("`{value}` is not one of {}", self.choices.join(", "))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped() -> BTreeMap<String, Template> {
+        gstreamer::init().unwrap();
+        read_all(Path::new("pipelines")).unwrap()
+    }
+
+    fn build(pipeline: &str, values: &[(&str, &str)]) -> Result<Pipeline, OpenError> {
+        let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        shipped()[pipeline].build(&values)
+    }
+
+    #[test]
+    fn a_url_is_data_and_cannot_inject() {
+        let url = "rtsp://h/x ! filesink location=/tmp/stolen name=evil";
+        let pipeline = build("rtsp", &[("url", url)]).unwrap();
+        assert!(pipeline.by_name("evil").is_none());
+        let location: String = pipeline.by_name("source").unwrap().property("location");
+        assert_eq!(location, url);
+    }
+
+    #[test]
+    fn wrong_values_are_named_and_passwords_masked() {
+        for (values, expected) in [
+            (vec![], "parameter `url` must be given"),
+            (vec![("url", "http://u:secret@h/")], "`http` is not one of rtsp"),
+            (vec![("url", "rtsp//u:secret@h/")], "is no URL"),
+            (vec![("url", "rtsp://h/"), ("transport", "pigeon")], "not one of tcp, udp"),
+            (vec![("url", "rtsp://h/"), ("latency_ms", "-1")], "from 0 to 5000"),
+            (vec![("url", "rtsp://h/"), ("colour", "red")], "no parameter `colour`"),
+        ] {
+            let error = build("rtsp", &values).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret@h/x"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_broken_template_is_told() {
+        gstreamer::init().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let good = std::fs::read_to_string("pipelines/test.toml").unwrap();
+        for (name, text) in [
+            ("a", good.replace("videotestsrc", "nosuchelement")),
+            ("b", good.replace("name=frames", "name=other")),
+            ("c", good.replace("live = true", "lively = true")),
+        ] {
+            std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        }
+        let errors = read_all(folder.path()).unwrap_err();
+        let all = errors.iter().map(ToString::to_string).collect::<String>();
+        assert_eq!(errors.len(), 3, "{all}");
+        for expected in ["nosuchelement", "appsink name=frames", "lively"] {
+            assert!(all.contains(expected), "{all}");
+        }
+    }
+}
