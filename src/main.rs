@@ -1,1 +1,7 @@
-fn main() {}
+//! The `menshen` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    menshen::cli::main()
+}

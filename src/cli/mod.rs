@@ -1,0 +1,83 @@
+//! The command line: one file a subcommand.
+
+pub mod check;
+pub mod run;
+pub mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Overrides, Settings, load};
+
+/// Menshen 门神: a face-recognition edge runtime.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the box 运行
+    Run(ConfigArgs),
+    /// Check configuration, pipelines and models without starting 检查配置
+    Check(ConfigArgs),
+    /// People of the registry 人员管理
+    Users(users::UsersArgs),
+    /// A management platform and cameras in a box, for trying out and for tests 模拟平台与摄像机
+    #[cfg(feature = "sim")]
+    Sim(crate::sim::cli::SimArgs),
+}
+
+/// Where settings come from.
+#[derive(Args, Clone)]
+pub struct ConfigArgs {
+    /// Configuration file 配置文件
+    #[arg(long, default_value = "config/menshen.toml")]
+    pub config: PathBuf,
+    /// Override one key, as in `--set web.listen=127.0.0.1:9000`; may be repeated 覆盖配置项
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Loads the settings or tells every mistake.
+    fn settings(&self) -> Result<Settings, Vec<String>> {
+        let overrides =
+            Overrides::new(std::env::vars(), &self.set).map_err(|mistake| vec![mistake.to_string()])?;
+        load(&self.config, &overrides).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    // One TLS provider for HTTP and AMQP; an error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Users(arguments) => users::run(&arguments),
+        #[cfg(feature = "sim")]
+        Command::Sim(arguments) => crate::sim::cli::run(arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(problems) => {
+            tell(&problems);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the terminal is where the operator looks")]
+fn tell(problems: &[String]) {
+    for problem in problems {
+        eprintln!("error: {problem}");
+    }
+    if problems.len() > 1 {
+        eprintln!("{} problems", problems.len());
+    }
+}

@@ -1,0 +1,12 @@
+//! Configuration: text → checked settings, all mistakes told at once.
+//!
+//! Sources, the weakest first: built-in defaults, the file, environment variables `MENSHEN_KEY__PATH`,
+//! `--set key.path=value`.
+
+pub mod reader;
+pub mod settings;
+pub mod source;
+
+pub use reader::Mistake;
+pub use settings::{Mode, Settings};
+pub use source::{Overrides, load};

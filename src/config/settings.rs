@@ -1,0 +1,351 @@
+//! The settings, checked. What cannot work cannot be expressed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::reader::Section;
+use crate::core::device::{DeviceConfig, DeviceKind, Direction};
+use crate::core::limits;
+use crate::core::person::DEFAULT_PERMISSION_GROUP;
+use crate::core::quality::{Check, QualityLevel, QualityLimits};
+use crate::core::score::ScoreRange;
+use crate::core::status::Language;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Platform,
+    Standalone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LoginMethod {
+    Get,
+    Post,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LevelName {
+    High,
+    Middle,
+    Low,
+    Custom,
+    No,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    pub login_url: Url,
+    pub login_method: LoginMethod,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RecognitionSettings {
+    pub detector: String,
+    pub embedder: String,
+    /// Never 0: resolved to the number of cores.
+    pub workers: usize,
+    pub detection_score_min: Option<f32>,
+    pub face_min_px: f32,
+    pub live_level: QualityLevel,
+    pub stranger_level: QualityLevel,
+    /// 0–100.
+    pub threshold: f32,
+    pub score_range: ScoreRange,
+}
+
+#[derive(Debug, Clone)]
+pub struct PassageSettings {
+    pub gap_ms: u64,
+    pub max_ms: u64,
+    pub strangers: bool,
+    pub stranger_hits_min: u32,
+    pub embed_interval_ms: u64,
+    pub sure_margin: f32,
+    pub better_shot_ratio: f32,
+}
+
+#[derive(Debug, Clone)]
+pub struct EventSettings {
+    pub realtime_urls: Vec<Url>,
+    pub realtime_timeout_ms: u64,
+    pub keep_max: u64,
+}
+
+/// Everything a box is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `None` in standalone mode.
+    pub platform: Option<PlatformSettings>,
+    /// Licence code; `STANDALONE` where none was issued.
+    pub dev_sno: String,
+    pub data_dir: PathBuf,
+    pub models_dir: PathBuf,
+    pub pipelines_dir: PathBuf,
+    pub language: Language,
+    pub devices: Vec<DeviceConfig>,
+    pub recognition: RecognitionSettings,
+    pub passages: PassageSettings,
+    pub events: EventSettings,
+    pub web_listen: SocketAddr,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    /// Empty: looked for in the usual places.
+    pub onnxruntime: PathBuf,
+    pub shutdown_deadline_ms: u64,
+}
+
+impl Settings {
+    /// Reads everything, noting every mistake; `None` when something that has no default is missing.
+    pub(super) fn read(mut root: Section<'_>) -> Option<Self> {
+        let mode = root.take("mode", Mode::Platform);
+        let data_dir = root.take("data_dir", PathBuf::from("var"));
+        let models_dir = root.take("models_dir", PathBuf::from("models"));
+        let pipelines_dir = root.take("pipelines_dir", PathBuf::from("pipelines"));
+        let language = root.take("language", Language::Zh);
+        let (platform, dev_sno) = read_platform(root.section("platform"), mode);
+        let sections = root.sections("devices");
+        if sections.len() > limits::DEVICES_MAX {
+            root.wrong(
+                "devices",
+                format!("{} devices; at most {} fit one box", sections.len(), limits::DEVICES_MAX),
+            );
+        }
+        let devices = read_devices(sections, &dev_sno);
+        let recognition = read_recognition(root.section("recognition"));
+        let passages = read_passages(root.section("passages"));
+        let events = read_events(root.section("events"));
+        let web_listen = read_listen(root.section("web"));
+        let (log_level, log_format) = read_log(root.section("log"));
+        let mut runtime = root.section("runtime");
+        let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
+        let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
+        runtime.finish();
+        root.finish();
+        Some(Self {
+            platform: match mode {
+                Mode::Platform => Some(platform?),
+                Mode::Standalone => None,
+            },
+            dev_sno,
+            data_dir,
+            models_dir,
+            pipelines_dir,
+            language,
+            devices,
+            recognition: recognition?,
+            passages,
+            events,
+            web_listen: web_listen?,
+            log_level,
+            log_format,
+            onnxruntime,
+            shutdown_deadline_ms,
+        })
+    }
+}
+
+fn http_url(text: String) -> Result<Url, String> {
+    let url = Url::parse(&text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" if url.host_str().is_some() => Ok(url),
+        other => Err(format!("`{other}` is not http or https")),
+    }
+}
+
+fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String) {
+    let login_url = section.take("login_url", String::new());
+    let login_method = section.take("login_method", LoginMethod::Get);
+    let dev_sno = section.take("dev_sno", String::new());
+    let ca_file = section.take("ca_file", PathBuf::new());
+    if dev_sno.contains(char::is_whitespace) {
+        section.wrong("dev_sno", "must not hold spaces; copy the licence code as the platform shows it");
+    }
+    let platform = match mode {
+        Mode::Standalone => None,
+        Mode::Platform => {
+            if dev_sno.is_empty() {
+                section
+                    .wrong("dev_sno", "must be given in platform mode: the licence code the platform issued");
+            }
+            if login_url.is_empty() {
+                section.wrong(
+                    "login_url",
+                    "must be given in platform mode, as in http://host:9061/api/gateway/login",
+                );
+                None
+            } else {
+                http_url(login_url).map_err(|problem| section.wrong("login_url", problem)).ok()
+            }
+        }
+    };
+    if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
+        section.wrong("ca_file", format!("there is no file {}", ca_file.display()));
+    }
+    section.finish();
+    let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
+    let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
+    (platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file }), dev_sno)
+}
+
+fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
+    let mut devices = Vec::new();
+    let mut seen = BTreeSet::new();
+    for mut section in sections {
+        let ip = section.take("ip", String::new());
+        if ip.is_empty() || ip.contains(char::is_whitespace) {
+            section.wrong("ip", "must be given: the device's address, or another name unique on this box");
+        } else if !seen.insert(ip.clone()) {
+            section.wrong("ip", format!("`{ip}` is used by two devices; each needs its own"));
+        }
+        let name = section.take("name", ip.clone());
+        let kind = section.take_opt::<DeviceKind>("type");
+        let pipeline = section.take("pipeline", "rtsp".to_owned());
+        let url = section.take("url", String::new());
+        let mut parameters: BTreeMap<String, String> = section.take("parameters", BTreeMap::new());
+        if !url.is_empty() {
+            parameters.insert("url".to_owned(), url);
+        }
+        let mut permission_groups: Vec<String> =
+            section.take("permission_groups", vec![DEFAULT_PERMISSION_GROUP.to_owned()]);
+        if permission_groups.is_empty() {
+            section.wrong(
+                "permission_groups",
+                "must name at least one group, or nobody is ever recognised here",
+            );
+            permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
+        }
+        let enabled = section.take("enabled", true);
+        let device = DeviceConfig {
+            ep_id: format!("{dev_sno}__{ip}"),
+            ip,
+            name,
+            kind: kind.unwrap_or(DeviceKind::NetworkCamera),
+            pipeline,
+            parameters,
+            direction: section.take("direction", Direction::In),
+            permission_groups,
+            memo: section.take("memo", String::new()),
+            location: section.take("location", String::new()),
+            group_name: section.take("group_name", String::new()),
+        };
+        section.finish();
+        if enabled {
+            devices.push(device);
+        }
+    }
+    devices
+}
+
+fn read_recognition(mut section: Section<'_>) -> Option<RecognitionSettings> {
+    let detector = section.take("detector", "yunet".to_owned());
+    let embedder = section.take("embedder", "sface".to_owned());
+    let workers = section.take_within("workers", 0usize, 0, 64);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let detection_score_min = section.take_within("detection_score_min", 0.0f32, 0.0, 1.0);
+    let face_min_px = section.take_within("face_min_px", 40.0f32, 10.0, 2000.0);
+    let live_level = section.take("live_level", LevelName::Low);
+    let mut custom = section.section("custom_level");
+    let limits = QualityLimits {
+        face_size_min_px: custom.take_within("face_size_min_px", 80.0f32, 10.0, 2000.0),
+        pose_sum_max_deg: custom.take_within("pose_sum_max_deg", 60.0f32, 1.0, 540.0),
+        also: custom.take("checks", vec![Check::Partial, Check::Brightness, Check::Clarity]),
+    };
+    custom.finish();
+    let level = |name| match name {
+        LevelName::High => QualityLevel::High,
+        LevelName::Middle => QualityLevel::Middle,
+        LevelName::Low => QualityLevel::Low,
+        LevelName::Custom => QualityLevel::Custom(limits.clone()),
+        LevelName::No => QualityLevel::No,
+    };
+    let score_range =
+        section.take_checked("threshold_range", [0.0f32, 82.0, 100.0], |[lowest, best, highest]| {
+            ScoreRange::new(lowest, best, highest).map_err(|error| error.to_string())
+        });
+    let threshold = section.take_within("threshold", 82.0f32, 1.0, 100.0);
+    let read = RecognitionSettings {
+        detector,
+        embedder,
+        workers: if workers == 0 { cores } else { workers },
+        detection_score_min: Some(detection_score_min).filter(|score| *score > 0.0),
+        face_min_px,
+        live_level: level(live_level),
+        stranger_level: QualityLevel::Custom(limits.clone()),
+        threshold,
+        score_range: score_range.unwrap_or_default(),
+    };
+    section.finish();
+    score_range.map(|_| read)
+}
+
+fn read_passages(mut section: Section<'_>) -> PassageSettings {
+    let read = PassageSettings {
+        gap_ms: section.take_within("gap_ms", 2500u64, 200, 60_000),
+        max_ms: section.take_within("max_ms", 60_000u64, 1000, 3_600_000),
+        strangers: section.take("strangers", true),
+        stranger_hits_min: section.take_within("stranger_hits_min", 3u32, 1, 1000),
+        embed_interval_ms: section.take_within("embed_interval_ms", 150u64, 0, 10_000),
+        sure_margin: section.take_within("sure_margin", 0.08f32, 0.0, 1.0),
+        better_shot_ratio: section.take_within("better_shot_ratio", 1.15f32, 1.0, 10.0),
+    };
+    section.finish();
+    read
+}
+
+fn read_events(mut section: Section<'_>) -> EventSettings {
+    let realtime_urls = section
+        .take_checked("realtime_urls", Vec::<String>::new(), |urls| {
+            urls.into_iter().map(http_url).collect::<Result<Vec<_>, _>>()
+        })
+        .unwrap_or_default();
+    let read = EventSettings {
+        realtime_urls,
+        realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
+        keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
+    };
+    section.finish();
+    read
+}
+
+fn read_listen(mut section: Section<'_>) -> Option<SocketAddr> {
+    let listen = section.take_checked("listen", "127.0.0.1:8886".to_owned(), |text| {
+        text.parse().map_err(|_| format!("`{text}` is no address; expected IP:PORT, as in 127.0.0.1:8886"))
+    });
+    section.finish();
+    listen
+}
+
+fn read_log(mut section: Section<'_>) -> (String, LogFormat) {
+    let level = section
+        .take_checked("level", "info".to_owned(), |text| {
+            let lone = text.split(',').filter(|part| !part.contains('='));
+            match lone
+                .map(str::trim)
+                .find(|part| part.parse::<tracing::level_filters::LevelFilter>().is_err())
+            {
+                None => Ok(text),
+                Some(wrong) => {
+                    Err(format!("`{wrong}` is no log level; there is error, warn, info, debug, trace, off"))
+                }
+            }
+        })
+        .unwrap_or_else(|| "info".to_owned());
+    let format = section.take("format", LogFormat::Text);
+    section.finish();
+    (level, format)
+}

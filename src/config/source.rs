@@ -1,0 +1,202 @@
+//! Where settings come from: the file, the environment, the command line.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::reader::{Findings, Mistake, Section, key_lines, set_path};
+use super::settings::Settings;
+
+/// Prefix of environment variables that override keys.
+const ENV_PREFIX: &str = "MENSHEN_";
+
+/// Overrides of single keys, the weakest first.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides(Vec<Override>);
+
+#[derive(Debug, Clone)]
+struct Override {
+    /// What to name in a mistake.
+    label: String,
+    path: String,
+    value: String,
+}
+
+impl Overrides {
+    /// From environment variables (`MENSHEN_WEB__LISTEN`), then from `--set key.path=value` arguments.
+    pub fn new(env: impl Iterator<Item = (String, String)>, set: &[String]) -> Result<Self, Mistake> {
+        let mut overrides: Vec<_> = env
+            .filter_map(|(name, value)| {
+                let path = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
+                Some(Override { label: name, path, value })
+            })
+            .collect();
+        overrides.sort_by(|a, b| a.label.cmp(&b.label));
+        for argument in set {
+            let Some((path, value)) = argument.split_once('=') else {
+                return Err(Mistake {
+                    place: "--set".to_owned(),
+                    key: argument.clone(),
+                    problem: "expected key.path=value".to_owned(),
+                });
+            };
+            overrides.push(Override {
+                label: format!("--set {path}"),
+                path: path.trim().to_owned(),
+                value: value.to_owned(),
+            });
+        }
+        Ok(Self(overrides))
+    }
+}
+
+/// Loads, merges and checks. `Err` holds every mistake.
+pub fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
+    let shown = file.display().to_string();
+    let whole = |problem: String| vec![Mistake { place: shown.clone(), key: "(file)".to_owned(), problem }];
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| whole(format!("cannot be read: {error}; name another with --config FILE")))?;
+    load_text(&shown, &text, overrides)
+}
+
+/// As [`load`], from a text.
+pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
+    let mut table: Table = toml::from_str(text).map_err(|error| {
+        vec![Mistake {
+            place: file.to_owned(),
+            key: "(file)".to_owned(),
+            problem: format!("is not TOML: {}", error.to_string().trim()),
+        }]
+    })?;
+    let mut findings = Findings::new(file, key_lines(text));
+    for Override { label, path, value } in &overrides.0 {
+        findings.overrides.insert(path.clone(), label.clone());
+        if let Err(problem) = set_path(&mut table, path, parse_value(value)) {
+            findings.add(path, problem);
+        }
+    }
+    let settings = Settings::read(Section::root(&findings, table));
+    let mistakes = findings.into_mistakes();
+    match settings {
+        Some(settings) if mistakes.is_empty() => Ok(settings),
+        _ => Err(mistakes),
+    }
+}
+
+/// TOML where it is TOML (`5`, `true`, `["a"]`), else a string.
+fn parse_value(text: &str) -> Value {
+    toml::from_str::<Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overrides(env: &[(&str, &str)], set: &[&str]) -> Overrides {
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Overrides::new(env, &set.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn sample() -> String {
+        std::fs::read_to_string("config/menshen.toml").unwrap()
+    }
+
+    fn check(change: (&str, &str), expected: &[&str]) {
+        let text = sample().replacen(change.0, change.1, 1);
+        assert_ne!(text, sample(), "{change:?} changes nothing");
+        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        for part in expected {
+            assert!(told.iter().any(|text| text.contains(part)), "{part} not in {told:#?}");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_the_defaults() {
+        let text = "mode = \"platform\"\n[platform]\nlogin_url = \"http://127.0.0.1:9061/api/gateway/login\"\n\
+                    dev_sno = \"UMOTRU000120190909103019\"";
+        let sample = load_text("m.toml", &sample(), &Overrides::default()).unwrap();
+        let defaults = load_text("d.toml", text, &Overrides::default()).unwrap();
+        assert_eq!(format!("{sample:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line_and_a_suggestion() {
+        check(
+            ("login_url", "login_ulr"),
+            &["m.toml:19: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
+        );
+        check(("http://127", "ftp://127"), &["`ftp` is not http or https"]);
+        check(("dev_sno = \"UMO", "dev_sno = \"U MO"), &["must not hold spaces"]);
+        check(("threshold = 82.0", "threshold = 820.0"), &["820 is outside 1 to 100; the default is 82"]);
+        check(("[0.0, 82.0, 100.0]", "[0.0, 182.0, 100.0]"), &["must rise"]);
+        check(("workers = 0", "workers = \"two\""), &["`recognition.workers`", "invalid type"]);
+        check(("mode = \"platform\"", "mode = \"cloud\""), &["unknown variant `cloud`"]);
+        check(("\"partial\", ", "\"hat\", "), &["unknown variant `hat`"]);
+        check(("127.0.0.1:8886", "localhost"), &["expected IP:PORT"]);
+        check(("level = \"info\"", "level = \"loud\""), &["`loud` is no log level"]);
+        check(("[web]", "[wbe]"), &["unknown key; did you mean `web`"]);
+        check(("keep_max = 10000", "keep_max = 10"), &["outside 100 to"]);
+    }
+
+    #[test]
+    fn five_mistakes_are_told_at_once() {
+        let text = sample()
+            .replacen("login_method = \"GET\"", "login_method = \"FETCH\"", 1)
+            .replacen("threshold = 82.0", "treshold = 82.0", 1)
+            .replacen("gap_ms = 2500", "gap_ms = -1", 1)
+            .replacen("127.0.0.1:8886", "nowhere", 1)
+            + "\n[[devices]]\nname = \"x\"\ntype = \"camera\"\n";
+        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let keys: Vec<_> = mistakes.iter().map(|m| m.key.as_str()).collect();
+        for key in [
+            "platform.login_method",
+            "recognition.treshold",
+            "passages.gap_ms",
+            "web.listen",
+            "devices.0.ip",
+            "devices.0.type",
+        ] {
+            assert!(keys.contains(&key), "{key} not in {keys:?}");
+        }
+    }
+
+    #[test]
+    fn overrides_win_in_order_and_are_named_in_mistakes() {
+        let settings = load_text(
+            "m.toml",
+            &sample(),
+            &overrides(
+                &[("MENSHEN_EVENTS__KEEP_MAX", "500"), ("HOME", "/root"), ("MENSHEN_DATA_DIR", "a")],
+                &[
+                    "data_dir=b",
+                    "devices.0.ip=1.2.3.4",
+                    "devices.0.type=turnstile",
+                    "devices.0.permission_groups=[\"7\"]",
+                ],
+            ),
+        )
+        .unwrap();
+        assert_eq!((settings.events.keep_max, settings.data_dir.to_str()), (500, Some("b")));
+        assert_eq!(settings.devices[0].ep_id, "UMOTRU000120190909103019__1.2.3.4");
+        assert_eq!(settings.devices[0].permission_groups, ["7"]);
+        let mistakes =
+            load_text("m.toml", &sample(), &overrides(&[("MENSHEN_WEB__LISTEN", "x")], &["mod=x"]))
+                .unwrap_err();
+        let told: Vec<_> = mistakes.iter().map(|m| m.place.as_str()).collect();
+        assert_eq!(told, ["MENSHEN_WEB__LISTEN", "--set mod"]);
+        assert!(Overrides::new(std::iter::empty(), &["novalue".into()]).is_err());
+    }
+
+    #[test]
+    fn two_devices_on_one_address_and_no_password_in_the_error() {
+        let device = "\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\nurl = \"rtsp://u:secret@h/x\"\nbogus = \"rtsp://u:secret@h\"\n";
+        let text = sample() + device + device;
+        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let told = mistakes.iter().map(ToString::to_string).collect::<String>();
+        assert!(told.contains("used by two devices") && !told.contains("secret"), "{told}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Building everything, unspawned, from the settings.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::recover::{fill_gallery, recover_events};
+use super::supervise::{ActorPart, Part};
+use crate::actors::devices::DevicesActor;
+use crate::actors::devices::actor::DevicesParts;
+use crate::actors::face_engine::FaceEngineActor;
+use crate::actors::face_engine::camera::{CameraRules, CameraSession};
+use crate::actors::face_engine::intake::FrameIntake;
+use crate::actors::face_engine::workers::WorkerParts;
+use crate::actors::gallery::SharedGallery;
+use crate::actors::handle::Handle;
+use crate::actors::mq_link::MqLinkActor;
+use crate::actors::mq_link::execute::LinkParts;
+use crate::actors::registry::RegistryActor;
+use crate::actors::registry::enrol::RegistryParts;
+use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
+use crate::adapters::amqp::AmqpConnector;
+use crate::adapters::camera::GstOpener;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::dead_letters::DeadLetterFile;
+use crate::adapters::onnx::OrtLoader;
+use crate::adapters::pictures::PictureFiles;
+use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
+use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
+use crate::adapters::system::MachineProbe;
+use crate::config::Settings;
+use crate::config::settings::LoginMethod;
+use crate::core::device::DeviceStatus;
+use crate::core::link::LinkState;
+use crate::core::passage::PassageRules;
+use crate::core::score::ScoreMap;
+use crate::ports::clock::Clock;
+use crate::ports::inference::InferenceLoader;
+use crate::ports::platform::PlatformApi;
+use crate::ports::store::{EventStore, PictureStore, RegistryStore};
+use crate::ports::system::SystemProbe;
+use crate::vision::analyzer::ModelSet;
+use crate::vision::catalogue::Catalogue;
+use crate::web::health::Health;
+use crate::wire::reply::ReplyHead;
+
+/// Addresses of the five.
+#[derive(Clone, Default)]
+pub struct Handles {
+    pub link: Handle<MqLinkActor>,
+    pub registry: Handle<RegistryActor>,
+    pub engine: Handle<FaceEngineActor>,
+    pub devices: Handle<DevicesActor>,
+    pub reporter: Handle<ReporterActor>,
+}
+
+/// Everything built, nothing running.
+pub struct House {
+    pub handles: Handles,
+    pub health: Arc<Health>,
+    pub clock: Arc<dyn Clock>,
+    settings: Settings,
+    registry_parts: RegistryParts,
+    worker_parts: WorkerParts,
+    reporter_parts: ReporterParts,
+    device_list: watch::Sender<Vec<DeviceStatus>>,
+    session: SharedSession,
+}
+
+/// Reads and checks the models a configuration names.
+pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
+    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+    let catalogue = Catalogue::read(&settings.models_dir)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let recognition = &settings.recognition;
+    let models = ModelSet::pick(
+        &catalogue,
+        &recognition.detector,
+        &recognition.embedder,
+        recognition.detection_score_min,
+    )
+    .map_err(|error| one(&error))?;
+    models.verify().map_err(|error| one(&error))?;
+    Ok(models)
+}
+
+impl House {
+    /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
+    pub fn build(settings: Settings) -> Result<Self, Vec<String>> {
+        let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+        let models = pick_models(&settings)?;
+        let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?;
+        create_data_dir(&settings.data_dir)?;
+        let registry: Arc<dyn RegistryStore> =
+            Arc::new(RedbRegistryStore::open(&settings.data_dir).map_err(|error| one(&error))?);
+        let events: Arc<dyn EventStore> =
+            Arc::new(RedbEventStore::open(&settings.data_dir).map_err(|error| one(&error))?);
+        let pictures: Arc<dyn PictureStore> =
+            Arc::new(PictureFiles::open(&settings.data_dir).map_err(|error| one(&error))?);
+        recover_events(events.as_ref(), pictures.as_ref()).map_err(|error| one(&error))?;
+        let embedder = models.embedder_spec();
+        let gallery =
+            fill_gallery(registry.as_ref(), pictures.as_ref(), &models.embedder_id(), embedder.dimension)
+                .map_err(|error| one(&error))?;
+        let gallery = SharedGallery::new(gallery);
+
+        let handles = Handles::default();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let probe: Arc<dyn SystemProbe> = Arc::new(
+            MachineProbe::new(settings.data_dir.clone(), platform_address(&settings))
+                .map_err(|error| one(&error))?,
+        );
+        let platform: Arc<dyn PlatformApi> =
+            Arc::new(platform_client(&settings, probe.as_ref()).map_err(|error| one(&error))?);
+        let session = SharedSession::default();
+        let score_map = ScoreMap::new(
+            settings.recognition.score_range,
+            embedder.similarity_min,
+            embedder.similarity_threshold,
+        );
+        let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), score_map);
+        let loader: Arc<dyn InferenceLoader> = Arc::new(loader);
+        let intake =
+            Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
+        Ok(Self {
+            registry_parts: RegistryParts {
+                store: registry,
+                pictures: Arc::clone(&pictures),
+                gallery,
+                platform: Arc::clone(&platform),
+                engine: handles.engine.clone(),
+                clock: Arc::clone(&clock),
+                stranger_level: settings.recognition.stranger_level.clone(),
+            },
+            worker_parts: WorkerParts {
+                models,
+                loader,
+                intake,
+                clock: Arc::clone(&clock),
+                workers: settings.recognition.workers,
+            },
+            reporter_parts: ReporterParts {
+                store: events,
+                pictures,
+                platform,
+                clock: Arc::clone(&clock),
+                probe,
+                session: Arc::clone(&session),
+                link: handles.link.clone(),
+                config: Arc::new(ReporterConfig {
+                    dev_sno: settings.dev_sno.clone(),
+                    realtime_urls: settings.events.realtime_urls.clone(),
+                    keep_max: settings.events.keep_max,
+                }),
+            },
+            health: Arc::default(),
+            device_list: watch::channel(Vec::new()).0,
+            session,
+            clock,
+            handles,
+            settings,
+        })
+    }
+
+    pub fn reporter_part(&self) -> Box<dyn Part> {
+        let (parts, list) = (self.reporter_parts.clone(), self.device_list.clone());
+        Box::new(ActorPart::new("reporter", self.handles.reporter.clone(), move || {
+            Ok(ReporterActor::new(parts.clone(), list.clone()))
+        }))
+    }
+
+    pub fn engine_part(&self) -> Box<dyn Part> {
+        let (parts, reporter) = (self.worker_parts.clone(), self.handles.reporter.clone());
+        Box::new(ActorPart::new("face-engine", self.handles.engine.clone(), move || {
+            FaceEngineActor::start_workers(parts.clone(), reporter.clone()).map_err(|error| error.to_string())
+        }))
+    }
+
+    pub fn registry_part(&self) -> Box<dyn Part> {
+        let parts = self.registry_parts.clone();
+        Box::new(ActorPart::new("registry", self.handles.registry.clone(), move || {
+            Ok(RegistryActor::new(parts.clone()))
+        }))
+    }
+
+    /// `None` in standalone mode.
+    pub fn link_part(&self) -> Option<Box<dyn Part>> {
+        self.settings.platform.as_ref()?;
+        let parts = LinkParts {
+            platform: Arc::clone(&self.registry_parts.platform),
+            dead_letters: Arc::new(DeadLetterFile::new(&self.settings.data_dir)),
+            clock: Arc::clone(&self.clock),
+            registry: self.handles.registry.clone(),
+            reporter: self.handles.reporter.clone(),
+            head: ReplyHead { dev_sno: self.settings.dev_sno.clone(), language: self.settings.language },
+        };
+        self.health.set_link(LinkState::Stopped);
+        let (health, session) = (Arc::clone(&self.health), Arc::clone(&self.session));
+        let board = Arc::new(move |state| health.set_link(state));
+        Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
+            Ok(MqLinkActor::new(parts.clone(), Arc::new(AmqpConnector), Arc::clone(&session), board.clone()))
+        })))
+    }
+
+    pub fn devices_part(&self) -> Result<Box<dyn Part>, Vec<String>> {
+        let opener = GstOpener::new(&self.settings.pipelines_dir)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let health = Arc::clone(&self.health);
+        let intake = Arc::clone(&self.worker_parts.intake);
+        let parts = DevicesParts {
+            opener: Arc::new(opener),
+            attach: Arc::new(move |device| intake.attach(device)),
+            clock: Arc::clone(&self.clock),
+            reporter: self.handles.reporter.clone(),
+            board: Arc::new(move |list| health.set_devices(list)),
+        };
+        let configs = self.settings.devices.clone();
+        Ok(Box::new(ActorPart::new("devices", self.handles.devices.clone(), move || {
+            DevicesActor::new(parts.clone(), &configs).map_err(|error| error.to_string())
+        })))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        vec![format!("cannot create data_dir {}: {error}; choose another with data_dir", path.display())]
+    })
+}
+
+fn camera_rules(
+    settings: &Settings,
+    gallery: SharedGallery,
+    clock: Arc<dyn Clock>,
+    score_map: ScoreMap,
+) -> CameraRules {
+    let (recognition, passages) = (&settings.recognition, &settings.passages);
+    CameraRules {
+        gallery,
+        clock,
+        score_map,
+        passages: PassageRules {
+            gap_ms: passages.gap_ms,
+            max_ms: passages.max_ms,
+            stranger_hits_min: passages.stranger_hits_min,
+            similarity_pass: score_map.similarity(recognition.threshold),
+            similarity_sure_margin: passages.sure_margin,
+            embed_interval_ms: passages.embed_interval_ms,
+            better_shot_ratio: passages.better_shot_ratio,
+        },
+        live_level: recognition.live_level.clone(),
+        face_min_px: recognition.face_min_px,
+        report_strangers: passages.strangers,
+        candidates: 1,
+    }
+}
+
+fn platform_client(settings: &Settings, probe: &dyn SystemProbe) -> Result<PlatformHttp, String> {
+    let platform = settings.platform.as_ref();
+    let ca_pem = platform
+        .and_then(|platform| platform.ca_file.as_ref())
+        .map(|path| std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display())))
+        .transpose()?;
+    PlatformHttp::new(PlatformParameters {
+        login_url: platform.map(|platform| platform.login_url.clone()),
+        login_method: match platform.map_or(LoginMethod::Get, |platform| platform.login_method) {
+            LoginMethod::Get => platform_http::LoginMethod::Get,
+            LoginMethod::Post => platform_http::LoginMethod::Post,
+        },
+        dev_sno: settings.dev_sno.clone(),
+        hex_mac: probe.look().hex_mac,
+        ca_pem,
+        realtime_timeout: std::time::Duration::from_millis(settings.events.realtime_timeout_ms),
+    })
+}
+
+/// To find the network interface that leads to the platform.
+fn platform_address(settings: &Settings) -> Option<std::net::SocketAddr> {
+    let url = &settings.platform.as_ref()?.login_url;
+    url.socket_addrs(|| None).ok()?.into_iter().next()
+}

@@ -1,0 +1,109 @@
+//! Running a box: start, watch, and shut down within a deadline.
+
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::assemble::{Handles, House};
+use super::supervise::{Part, watch};
+use crate::actors::{devices, face_engine, mq_link, registry, reporter};
+use crate::config::Settings;
+use crate::web;
+
+/// Recorded histogram samples are folded into buckets this often.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Runs until a signal (`Ok`) or until a part cannot be kept alive (`Err`, with what to tell the operator).
+pub async fn run(settings: Settings) -> Result<(), Vec<String>> {
+    let metrics = super::metrics::install().map_err(|error| vec![error])?;
+    let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
+    let listen = settings.web_listen;
+    let house = tokio::task::spawn_blocking(move || House::build(settings))
+        .await
+        .map_err(|panic| vec![panic.to_string()])??;
+    let web = web::serve(listen, std::sync::Arc::clone(&house.health), metrics.clone()).map_err(|error| {
+        vec![format!("cannot listen on web.listen {listen}: {error}; choose another address")]
+    })?;
+    let parts = start(&house)?;
+    tracing::info!(%listen, devices = house.settings().devices.len(), "menshen is running");
+    let failed = tokio::select! {
+        reason = watch(parts, &house.health, house.clock.as_ref()) => Some(reason),
+        name = signal() => {
+            tracing::info!(signal = name, "shutting down");
+            None
+        }
+        () = upkeep(metrics) => None,
+    };
+    house.health.set_draining();
+    drain(&house.handles, deadline).await;
+    stop_web(web).await;
+    match failed {
+        None => {
+            tracing::info!("stopped in good order");
+            Ok(())
+        }
+        Some(reason) => Err(vec![reason]),
+    }
+}
+
+/// Sinks first, sources last.
+fn start(house: &House) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
+    let mut parts = vec![house.reporter_part(), house.engine_part(), house.registry_part()];
+    parts.extend(house.link_part());
+    parts.push(house.devices_part()?);
+    for part in &mut parts {
+        part.start().map_err(|error| vec![format!("{}: {error}", part.name())])?;
+        house.health.set_part(part.name(), true);
+    }
+    Ok(parts)
+}
+
+/// Sources first, sinks last; the link before the engine, since the command it is at may need a photo judged.
+async fn drain(handles: &Handles, deadline: Duration) {
+    let started = Instant::now();
+    let left = || deadline.saturating_sub(started.elapsed());
+    bounded("devices", left(), handles.devices.send(devices::message::Drain)).await;
+    bounded("mq-link", left(), handles.link.send(mq_link::message::Drain)).await;
+    bounded("face-engine", left(), handles.engine.send(face_engine::message::Drain)).await;
+    bounded("registry", left(), handles.registry.send(registry::message::Drain)).await;
+    bounded("reporter", left(), handles.reporter.send(reporter::message::Drain)).await;
+}
+
+async fn bounded<E>(part: &'static str, limit: Duration, work: impl Future<Output = Result<(), E>>) {
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(())) => tracing::debug!(part, "drained"),
+        // Not running: there is nothing to drain.
+        Ok(Err(_)) => {}
+        Err(_) => {
+            tracing::warn!(part, "did not finish within runtime.shutdown_deadline_s; what is on disk is safe")
+        }
+    }
+}
+
+async fn stop_web(web: ServerHandle) {
+    // Health checks need no farewell.
+    let _ = tokio::time::timeout(Duration::from_secs(1), web.stop(false)).await;
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(METRICS_UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// The first signal that asks for the end.
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be watched; end the process by force");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,5 @@
+//! Test equipment and a gift to integrators: a management platform, a private broker and cameras in a box.
+//!
+//! It shares the wire types with the product and none of its logic.
+
+pub mod cli;

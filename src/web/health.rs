@@ -1,0 +1,127 @@
+//! What the box knows of its own state, for health checks and the console. Written by the parts, read by the
+//! web side.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::core::device::{DeviceStatus, StreamState};
+use crate::core::link::LinkState;
+
+pub struct Health {
+    started: Instant,
+    facts: Mutex<Facts>,
+}
+
+#[derive(Default)]
+struct Facts {
+    /// `None` in standalone mode.
+    link: Option<LinkState>,
+    devices: Vec<DeviceStatus>,
+    /// Part → running.
+    parts: BTreeMap<&'static str, bool>,
+    draining: bool,
+}
+
+#[derive(Serialize)]
+pub struct HealthReport {
+    pub ready: bool,
+    /// Why it is not ready, one entry a reason.
+    pub reasons: Vec<String>,
+    pub version: &'static str,
+    pub uptime_s: u64,
+    /// Link to the platform; `standalone` without one. Not being up does not make the box unready: it
+    /// recognises and keeps events without it.
+    pub link: &'static str,
+    pub parts: BTreeMap<&'static str, bool>,
+    pub devices: Vec<DeviceHealth>,
+}
+
+#[derive(Serialize)]
+pub struct DeviceHealth {
+    pub ep_id: String,
+    pub name: String,
+    pub online: bool,
+    pub state: String,
+    pub since_ms: u64,
+    pub last_frame_ms: u64,
+    pub reconnects: u64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { started: Instant::now(), facts: Mutex::default() }
+    }
+}
+
+impl Health {
+    fn with<T>(&self, work: impl FnOnce(&mut Facts) -> T) -> T {
+        work(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn set_link(&self, state: LinkState) {
+        metrics::gauge!("menshen_link_up").set(f64::from(u8::from(state == LinkState::Up)));
+        self.with(|facts| facts.link = Some(state));
+    }
+
+    pub fn set_devices(&self, devices: &[DeviceStatus]) {
+        self.with(|facts| facts.devices = devices.to_vec());
+    }
+
+    pub fn set_part(&self, name: &'static str, running: bool) {
+        self.with(|facts| {
+            facts.parts.insert(name, running);
+        });
+    }
+
+    pub fn set_draining(&self) {
+        self.with(|facts| facts.draining = true);
+    }
+
+    pub fn report(&self) -> HealthReport {
+        self.with(|facts| {
+            let mut reasons: Vec<String> = facts
+                .parts
+                .iter()
+                .filter(|(_, running)| !**running)
+                .map(|(name, _)| format!("{name} is not running"))
+                .collect();
+            if facts.parts.is_empty() {
+                reasons.push("starting".to_owned());
+            }
+            if facts.draining {
+                reasons.push("shutting down".to_owned());
+            }
+            HealthReport {
+                ready: reasons.is_empty(),
+                reasons,
+                version: env!("CARGO_PKG_VERSION"),
+                uptime_s: self.started.elapsed().as_secs(),
+                link: facts.link.map_or("standalone", LinkState::name),
+                parts: facts.parts.clone(),
+                devices: facts.devices.iter().map(device_health).collect(),
+            }
+        })
+    }
+}
+
+fn device_health(device: &DeviceStatus) -> DeviceHealth {
+    let state = match &device.state {
+        StreamState::Opening => "opening".to_owned(),
+        StreamState::Online => "online".to_owned(),
+        StreamState::Offline(reason) => format!("offline: {reason}"),
+        StreamState::Finished => "finished".to_owned(),
+        StreamState::Stopped => "stopped".to_owned(),
+    };
+    DeviceHealth {
+        ep_id: device.config.ep_id.clone(),
+        name: device.config.name.clone(),
+        online: device.state.is_online(),
+        state,
+        since_ms: device.since_ms,
+        last_frame_ms: device.last_frame_ms,
+        reconnects: device.reconnects,
+    }
+}
