@@ -2,11 +2,30 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use super::{camera, demo, platform};
 
 #[derive(Args)]
-pub struct SimArgs {}
+pub struct SimArgs {
+    #[command(subcommand)]
+    command: SimCommand,
+}
 
-pub fn run(_: SimArgs) -> Result<ExitCode, Vec<String>> {
-    Ok(ExitCode::SUCCESS)
+#[derive(Subcommand)]
+enum SimCommand {
+    /// A network camera that shows faces walking by, over RTSP
+    Camera(camera::CameraArgs),
+    /// A management platform: login, commands, photos, reports, and a ledger of all it got
+    Platform(platform::PlatformArgs),
+    /// Everything together: broker, platform, cameras and a box
+    Demo(demo::DemoArgs),
+}
+
+pub fn run(arguments: SimArgs) -> Result<ExitCode, Vec<String>> {
+    match arguments.command {
+        SimCommand::Camera(arguments) => camera::run(&arguments),
+        SimCommand::Platform(arguments) => platform::run(&arguments),
+        SimCommand::Demo(arguments) => demo::run(&arguments),
+    }
 }

@@ -2,4 +2,9 @@
 //!
 //! It shares the wire types with the product and none of its logic.
 
+pub mod broker;
+pub mod camera;
 pub mod cli;
+pub mod demo;
+pub mod platform;
+pub mod process;

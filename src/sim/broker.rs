@@ -1,0 +1,158 @@
+//! A private RabbitMQ on loopback that can be killed, frozen and started again; several live side by side.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::process::Process;
+
+/// The server itself; the wrapper in the path changes user, which a private broker must not.
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+pub struct PrivateBroker {
+    folder: PathBuf,
+    ports: Ports,
+    process: Option<Process>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    amqp: u16,
+    distribution: u16,
+    epmd: u16,
+}
+
+impl PrivateBroker {
+    /// Starts a broker with its data in `folder` and waits until it answers.
+    pub fn start(folder: &Path) -> io::Result<Self> {
+        if !Path::new(SERVER).is_file() {
+            return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
+        }
+        fs::create_dir_all(folder)?;
+        let ports = Ports { amqp: free_port()?, distribution: free_port()?, epmd: free_port()? };
+        let mut broker = Self { folder: folder.canonicalize()?, ports, process: None };
+        broker.restart()?;
+        Ok(broker)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.ports.amqp
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// `kill -9` of the broker, in the middle of whatever it does.
+    pub fn kill9(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill9();
+        }
+        // The node's name stays registered with epmd, which would refuse the next one.
+        self.end_epmd();
+    }
+
+    /// Stops the process without a word: connections stay open, nothing answers.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.process.as_ref().map_or(Ok(()), |process| process.signal("STOP"))
+    }
+
+    pub fn thaw(&self) -> io::Result<()> {
+        self.process.as_ref().map_or(Ok(()), |process| process.signal("CONT"))
+    }
+
+    /// Starts it (again) on the same port with the same data.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.kill9();
+        let file = |name: &str| self.folder.join(name);
+        fs::write(file("rabbitmq.conf"), format!("listeners.tcp.1 = 127.0.0.1:{}\n", self.ports.amqp))?;
+        fs::write(file("enabled_plugins"), "[].\n")?;
+        let log = fs::File::create(file("console.log"))?;
+        let mut command = Command::new(SERVER);
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", &self.folder)
+            .env("LC_ALL", "C.UTF-8")
+            .env("RABBITMQ_NODENAME", format!("menshen{}@localhost", self.ports.amqp))
+            .env("RABBITMQ_MNESIA_BASE", file("mnesia"))
+            .env("RABBITMQ_LOG_BASE", file("log"))
+            .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins"))
+            .env("RABBITMQ_PID_FILE", file("pid"))
+            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none",
+            )
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.process = Some(Process::spawn(&mut command)?);
+        self.wait_ready()
+    }
+
+    fn wait_ready(&mut self) -> io::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < READY_WITHIN {
+            if !self.is_running() {
+                break;
+            }
+            if answers(self.ports.amqp) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let log = fs::read_to_string(self.folder.join("console.log")).unwrap_or_default();
+        let tail: String =
+            log.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+        Err(io::Error::other(format!("RabbitMQ did not come up:\n{tail}")))
+    }
+
+    /// The node's epmd outlives it; it is found by the port only it was given.
+    fn end_epmd(&self) {
+        let Ok(entries) = fs::read_dir("/proc") else { return };
+        for entry in entries.flatten() {
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            let ours = format!("ERL_EPMD_PORT={}", self.ports.epmd);
+            let is_ours = environment.split(|b| *b == 0).any(|part| part == ours.as_bytes());
+            if name.trim() == "epmd" && is_ours {
+                let _ = Command::new("kill").arg(entry.file_name()).stderr(Stdio::null()).status();
+            }
+        }
+    }
+}
+
+impl Drop for PrivateBroker {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+/// A RabbitMQ that is ready answers the protocol header with `connection.start`.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    let mut first = [0u8; 1];
+    stream.set_read_timeout(Some(Duration::from_secs(1))).is_ok()
+        && stream.write_all(b"AMQP\0\0\x09\x01").is_ok()
+        && stream.read_exact(&mut first).is_ok()
+        && first == [1]
+}
+
+/// A free port that RabbitMQ's own derived ports (AMQP + 20000, 35672–35682) do not touch.
+pub fn free_port() -> io::Result<u16> {
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if (10_000..=65_000).contains(&port) && !(35_600..35_700).contains(&port) {
+            return Ok(port);
+        }
+    }
+}

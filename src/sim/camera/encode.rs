@@ -1,0 +1,172 @@
+//! Encoding the film once: what a camera shows over and over, as access units.
+
+use std::sync::mpsc;
+
+use gstreamer::prelude::*;
+use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State};
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use super::CameraArgs;
+use super::scene::{Walker, background};
+
+/// One encoded picture.
+pub struct AccessUnit {
+    pub data: Buffer,
+    pub is_key: bool,
+}
+
+/// A walker's time in the film, as indices of access units, the end excluded.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    pub name: String,
+    pub from: usize,
+    pub to: usize,
+}
+
+/// What is shown over and over. The first `idle` units are the empty scene and loop by themselves.
+pub struct Film {
+    pub units: Vec<AccessUnit>,
+    pub walks: Vec<Walk>,
+    pub idle: usize,
+    pub caps: Caps,
+}
+
+fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
+    match codec {
+        "h264" => Ok((
+            format!(
+                "x264enc speed-preset=superfast tune=zerolatency key-int-max={fps} bitrate=4000 ! h264parse"
+            ),
+            "video/x-h264",
+        )),
+        "h265" => Ok((
+            format!(
+                "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={fps} bitrate=4000 ! h265parse"
+            ),
+            "video/x-h265",
+        )),
+        other => Err(format!("codec `{other}` is unknown; there is h264, h265")),
+    }
+}
+
+/// Renders and encodes everything the camera will show.
+pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
+    let (encoder, media) = encoder(&arguments.codec, arguments.fps)?;
+    let (width, height) = arguments.size;
+    let fps = arguments.fps;
+    let raw = format!("video/x-raw,width={width},height={height},framerate={fps}/1");
+    let tail = format!(
+        "videoconvert ! videoscale ! videorate ! {raw} ! {encoder} \
+         ! {media},stream-format=byte-stream,alignment=au ! appsink name=units sync=false"
+    );
+    if let Some(clip) = &arguments.clip {
+        let (units, caps) = collect(&format!("filesrc name=source ! decodebin ! {tail}"), |pipeline| {
+            let source = pipeline.by_name("source").ok_or("no source")?;
+            source.set_property_from_str("location", &clip.display().to_string());
+            Ok(())
+        })?;
+        return Ok(Film { idle: 0, walks: Vec::new(), units, caps });
+    }
+    let walkers: Vec<_> =
+        arguments.walks.iter().map(|text| Walker::load(text, height)).collect::<Result<_, _>>()?;
+    let frames = |ms: u64| (ms * u64::from(fps) / 1000).max(1) as usize;
+    let (gap, walk) = (frames(arguments.gap_ms), frames(arguments.walk_ms));
+    let mut walks = Vec::new();
+    for (index, walker) in walkers.iter().enumerate() {
+        let from = gap + index * (walk + gap);
+        walks.push(Walk { name: walker.name.clone(), from, to: from + walk });
+    }
+    let launch = format!(
+        "appsrc name=source format=time block=true max-buffers=4 \
+         caps=video/x-raw,format=RGB,width={width},height={height},framerate={fps}/1 ! {tail}"
+    );
+    let wall = background(width, height);
+    let (units, caps) = collect(&launch, |pipeline| {
+        let source = pipeline
+            .by_name("source")
+            .and_then(|element| element.downcast::<AppSrc>().ok())
+            .ok_or("no appsrc")?;
+        std::thread::spawn(move || {
+            let mut index = 0u64;
+            let mut push = |picture: image::RgbImage| {
+                let mut buffer = Buffer::from_mut_slice(picture.into_raw());
+                if let Some(buffer) = buffer.get_mut() {
+                    buffer.set_pts(ClockTime::from_mseconds(index * 1000 / u64::from(fps)));
+                    buffer.set_duration(ClockTime::from_mseconds(1000 / u64::from(fps)));
+                }
+                index += 1;
+                // An error ends the pipeline, which the collector reports.
+                let _ = source.push_buffer(buffer);
+            };
+            for _ in 0..gap {
+                push(wall.clone());
+            }
+            for walker in &walkers {
+                for step in 0..walk {
+                    push(walker.draw(&wall, step as f32 / walk as f32));
+                }
+                for _ in 0..gap {
+                    push(wall.clone());
+                }
+            }
+            let _ = source.end_of_stream();
+        });
+        Ok(())
+    })?;
+    Ok(Film { idle: gap.min(units.len()), walks, units, caps })
+}
+
+/// Runs a pipeline to its end and collects what comes out of `units`.
+fn collect(
+    launch: &str,
+    prepare: impl FnOnce(&Pipeline) -> Result<(), &'static str>,
+) -> Result<(Vec<AccessUnit>, Caps), String> {
+    let pipeline = gstreamer::parse::launch(launch)
+        .map_err(|error| error.to_string())?
+        .downcast::<Pipeline>()
+        .map_err(|_| "not a pipeline".to_owned())?;
+    prepare(&pipeline)?;
+    let sink = pipeline
+        .by_name("units")
+        .and_then(|element| element.downcast::<AppSink>().ok())
+        .ok_or("no appsink")?;
+    let (sender, receiver) = mpsc::channel();
+    sink.set_callbacks(
+        AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
+                let _ = sender.send(sample);
+                Ok(gstreamer::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+    let bus = pipeline.bus().ok_or("no bus")?;
+    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
+    let mut failed = None;
+    for message in bus.iter_timed(ClockTime::from_seconds(300)) {
+        match message.view() {
+            MessageView::Eos(_) => break,
+            MessageView::Error(error) => {
+                failed = Some(error.error().to_string());
+                break;
+            }
+            _ => {}
+        }
+    }
+    pipeline.set_state(State::Null).map_err(|error| error.to_string())?;
+    if let Some(error) = failed {
+        return Err(format!("the film could not be encoded: {error}"));
+    }
+    let mut units = Vec::new();
+    let mut caps = None;
+    for sample in receiver.try_iter() {
+        caps = caps.or_else(|| sample.caps_owned());
+        if let Some(buffer) = sample.buffer() {
+            let is_key = !buffer.flags().contains(gstreamer::BufferFlags::DELTA_UNIT);
+            let data = buffer.copy_deep().map_err(|error| error.to_string())?;
+            units.push(AccessUnit { data, is_key });
+        }
+    }
+    let caps = caps.ok_or("the encoder gave nothing")?;
+    Ok((units, caps))
+}

@@ -1,0 +1,155 @@
+//! Serving a film over RTSP: one feeder thread at the camera's pace, any number of viewers.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app::AppSrc;
+use gstreamer_rtsp_server::prelude::*;
+use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken};
+
+use super::CameraArgs;
+use super::encode::Film;
+
+/// Sources of the media that are being watched; a viewer joins at the next key frame.
+type Viewers = Arc<Mutex<Vec<Viewer>>>;
+
+struct Viewer {
+    source: AppSrc,
+    started: bool,
+}
+
+/// Serves until the process ends.
+pub fn serve(arguments: &CameraArgs, film: Film) -> Result<(), String> {
+    let server = RTSPServer::new();
+    server.set_address(&arguments.listen.ip().to_string());
+    server.set_service(&arguments.listen.port().to_string());
+    let viewers = Viewers::default();
+    let factory = factory(arguments, &film, &viewers)?;
+    if let Some(credentials) = &arguments.credentials {
+        protect(&server, &factory, credentials)?;
+    }
+    let mounts = server.mount_points().ok_or("the RTSP server has no mount points")?;
+    mounts.add_factory(&format!("/{}", arguments.path), factory);
+    let context = glib::MainContext::new();
+    server
+        .attach(Some(&context))
+        .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
+    let go = Arc::new(AtomicBool::new(!arguments.wait));
+    if arguments.wait {
+        let go = Arc::clone(&go);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                go.store(true, Ordering::Release);
+            }
+        });
+    }
+    let fps = arguments.fps;
+    std::thread::spawn(move || feed(&film, fps, &viewers, &go));
+    say(
+        &serde_json::json!({ "event": "ready", "url": format!("rtsp://{}/{}", arguments.listen, arguments.path) }),
+    );
+    glib::MainLoop::new(Some(&context), false).run();
+    Ok(())
+}
+
+fn factory(arguments: &CameraArgs, film: &Film, viewers: &Viewers) -> Result<RTSPMediaFactory, String> {
+    let (parse, pay) = match arguments.codec.as_str() {
+        "h264" => ("h264parse config-interval=-1", "rtph264pay"),
+        "h265" => ("h265parse config-interval=-1", "rtph265pay"),
+        other => return Err(format!("codec `{other}` is unknown")),
+    };
+    let factory = RTSPMediaFactory::new();
+    factory.set_launch(&format!(
+        "( appsrc name=source is-live=true format=time do-timestamp=true max-buffers=60 leaky-type=downstream \
+         ! {parse} ! {pay} name=pay0 pt=96 )"
+    ));
+    factory.set_shared(true);
+    let (caps, viewers) = (film.caps.clone(), Arc::clone(viewers));
+    factory.connect_media_configure(move |_, media| {
+        let source = media
+            .element()
+            .downcast::<gstreamer::Bin>()
+            .ok()
+            .and_then(|bin| bin.by_name("source"))
+            .and_then(|element| element.downcast::<AppSrc>().ok());
+        if let Some(source) = source {
+            source.set_caps(Some(&caps));
+            viewers.lock().unwrap_or_else(PoisonError::into_inner).push(Viewer { source, started: false });
+        }
+    });
+    Ok(factory)
+}
+
+fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -> Result<(), String> {
+    let (user, password) = credentials.split_once(':').ok_or("credentials are USER:PASSWORD")?;
+    let auth = RTSPAuth::new();
+    auth.set_supported_methods(gstreamer_rtsp::RTSPAuthMethod::Digest);
+    let token = RTSPToken::builder().field("media.factory.role", "viewer").build();
+    auth.add_digest(user, password, &token);
+    server.set_auth(Some(&auth));
+    factory.add_role_from_structure(
+        &gstreamer::Structure::builder("viewer")
+            .field("media.factory.access", true)
+            .field("media.factory.construct", true)
+            .build(),
+    );
+    Ok(())
+}
+
+/// Pushes one unit per frame time to every viewer, for ever, and says when walkers come and go.
+fn feed(film: &Film, fps: u32, viewers: &Viewers, go: &AtomicBool) {
+    let period = Duration::from_secs(1) / fps;
+    let mut next = Instant::now();
+    let mut index = 0;
+    loop {
+        if !go.load(Ordering::Acquire) && film.idle > 0 && index >= film.idle {
+            index = 0;
+        }
+        if index >= film.units.len() {
+            index = 0;
+        }
+        for walk in &film.walks {
+            if index == walk.from {
+                say(&serde_json::json!({ "event": "walk-begins", "name": walk.name, "at_ms": now_ms() }));
+            } else if index == walk.to {
+                say(&serde_json::json!({ "event": "walk-ended", "name": walk.name, "at_ms": now_ms() }));
+            }
+        }
+        let unit = &film.units[index];
+        viewers.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|viewer| {
+            viewer.started |= unit.is_key;
+            let pushed = !viewer.started || viewer.source.push_buffer(plain(&unit.data)).is_ok();
+            // A source that takes nothing any more belongs to a media that was torn down.
+            pushed || viewer.source.current_state() > gstreamer::State::Null
+        });
+        index += 1;
+        next += period;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// A copy without times, so that the live source stamps it.
+fn plain(unit: &gstreamer::Buffer) -> gstreamer::Buffer {
+    let mut buffer = unit.copy();
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(None);
+        buffer.set_dts(None);
+    }
+    buffer
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// One JSON line on the standard output: the ground truth.
+fn say(fact: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be listening.
+    let _ = writeln!(out, "{fact}").and_then(|()| out.flush());
+}

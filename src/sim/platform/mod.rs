@@ -1,0 +1,181 @@
+//! A management platform that speaks the protocol, for the demo, the tests, and integrators without one.
+
+pub mod behaviour;
+pub mod http;
+pub mod ledger;
+pub mod mq;
+pub mod people;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use clap::Args;
+use serde_json::Value;
+
+use behaviour::Behaviour;
+use ledger::{Entry, Ledger};
+use people::People;
+
+/// How a simulated platform is set up.
+#[derive(Debug, Clone)]
+pub struct PlatformConfig {
+    /// Port 0 takes any free one.
+    pub listen: SocketAddr,
+    pub dev_sno: String,
+    pub broker_port: u16,
+    /// Whether the login document names an `uploadQueue`; without one replies go to `notify_path`.
+    pub upload_queue: bool,
+    /// Number of history receivers in `recordAddr`.
+    pub receivers: usize,
+    pub record_period_s: u64,
+    pub monitor_period_s: u64,
+    /// Everything received, one JSON object a line.
+    pub ledger_file: Option<PathBuf>,
+}
+
+impl Default for PlatformConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            dev_sno: "UMOTRU000120190909103019".to_owned(),
+            broker_port: 5672,
+            upload_queue: true,
+            receivers: 1,
+            record_period_s: 1,
+            monitor_period_s: 2,
+            ledger_file: None,
+        }
+    }
+}
+
+/// What the HTTP and MQ sides share.
+pub struct State {
+    pub config: PlatformConfig,
+    pub ledger: Ledger,
+    pub behaviour: Behaviour,
+    pub people: People,
+}
+
+/// A running platform; dropping it stops it.
+pub struct SimPlatform {
+    state: Arc<State>,
+    address: SocketAddr,
+    mq: mq::MqSide,
+    server: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SimPlatform {
+    /// Starts the HTTP side on a thread of its own and the MQ side beside it.
+    pub fn start(config: PlatformConfig) -> Result<Self, String> {
+        let ledger = Ledger::new(config.ledger_file.as_deref()).map_err(|error| error.to_string())?;
+        let state =
+            Arc::new(State { config, ledger, behaviour: Behaviour::default(), people: People::default() });
+        let (address, server, thread) = http::start(Arc::clone(&state))?;
+        let mq = mq::MqSide::start(Arc::clone(&state))?;
+        Ok(Self { state, address, mq, server, thread: Some(thread) })
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn login_url(&self) -> String {
+        self.url("/api/gateway/login")
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    pub fn behaviour(&self) -> &Behaviour {
+        &self.state.behaviour
+    }
+
+    pub fn people(&self) -> &People {
+        &self.state.people
+    }
+
+    /// Publishes a command to the box and waits for the broker's confirm.
+    pub fn publish(&self, command: &Value) -> Result<(), String> {
+        self.publish_raw(command.to_string().into_bytes())
+    }
+
+    /// Publishes any bytes.
+    pub fn publish_raw(&self, body: Vec<u8>) -> Result<(), String> {
+        self.mq.publish(body)
+    }
+
+    /// Publishes a command with a fresh `messageId` and waits for its reply.
+    pub fn command(&self, mut command: Value, limit: Duration) -> Result<Value, String> {
+        let id = uuid::Uuid::now_v7().to_string();
+        command["messageId"] = Value::from(id.clone());
+        self.publish(&command)?;
+        self.state
+            .ledger
+            .wait(limit, |entry| entry.is_reply() && entry.body["messageId"] == id.as_str())
+            .map(|entry: Entry| entry.body)
+            .ok_or_else(|| format!("no reply within {limit:?}"))
+    }
+}
+
+impl Drop for SimPlatform {
+    fn drop(&mut self) {
+        self.mq.stop();
+        // Ends the server's system; the thread then ends by itself.
+        drop(self.server.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `menshen sim platform`
+#[derive(Args, Debug, Clone)]
+pub struct PlatformArgs {
+    #[arg(long, default_value = "127.0.0.1:9061")]
+    pub listen: SocketAddr,
+    #[arg(long, default_value = "UMOTRU000120190909103019")]
+    pub dev_sno: String,
+    /// Port of a RabbitMQ on this machine, user guest
+    #[arg(long, default_value_t = 5672)]
+    pub broker_port: u16,
+    /// Folder of photos named name-id-department.jpg: the people whose details the platform knows
+    #[arg(long)]
+    pub people: Option<PathBuf>,
+    /// File that gets everything received, one JSON object a line
+    #[arg(long)]
+    pub ledger: Option<PathBuf>,
+    /// Name no uploadQueue: replies go to notify_path
+    #[arg(long)]
+    pub no_upload_queue: bool,
+}
+
+/// Runs until the process is ended; commands are posted to `/sim/command`.
+#[allow(clippy::print_stdout, reason = "tells the integrator where to look")]
+pub fn run(arguments: &PlatformArgs) -> Result<ExitCode, Vec<String>> {
+    let config = PlatformConfig {
+        listen: arguments.listen,
+        dev_sno: arguments.dev_sno.clone(),
+        broker_port: arguments.broker_port,
+        upload_queue: !arguments.no_upload_queue,
+        ledger_file: arguments.ledger.clone(),
+        ..PlatformConfig::default()
+    };
+    let platform = SimPlatform::start(config).map_err(|error| vec![error])?;
+    if let Some(folder) = &arguments.people {
+        let count = platform.people().add_folder(folder).map_err(|error| vec![error])?;
+        println!("{count} people");
+    }
+    println!("login url:    {}", platform.login_url());
+    println!("send command: curl -d '{{\"method\":\"...\"}}' {}", platform.url("/sim/command"));
+    println!("ledger:       curl '{}'", platform.url("/sim/ledger?kind=history&after=0"));
+    loop {
+        std::thread::park();
+    }
+}

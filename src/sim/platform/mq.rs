@@ -1,0 +1,159 @@
+//! The platform's broker side: commands out, replies into the ledger.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::State;
+
+pub const EXCHANGE: &str = "menshen.sim";
+pub const ROUTING_KEY: &str = "box.commands";
+pub const COMMANDS: &str = "box.down";
+pub const REPLIES: &str = "box.up";
+
+/// A broker that is being restarted comes back within this.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_millis(300);
+
+type Job = (Vec<u8>, Sender<Result<(), String>>);
+
+/// A thread with its own runtime that publishes and collects.
+pub struct MqSide {
+    jobs: tokio::sync::mpsc::UnboundedSender<Job>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MqSide {
+    pub fn start(state: Arc<State>) -> Result<Self, String> {
+        let (jobs, mut waiting) = tokio::sync::mpsc::unbounded_channel::<Job>();
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let thread = std::thread::Builder::new()
+            .name("sim-mq".to_owned())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let publish = async {
+                        while let Some((body, answer)) = waiting.recv().await {
+                            let _ = answer.send(publish_until_confirmed(&state, body).await);
+                        }
+                    };
+                    tokio::select! {
+                        () = publish => {}
+                        () = collect_replies(&state) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .map_err(|error| error.to_string())?;
+        Ok(Self { jobs, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub fn publish(&self, body: Vec<u8>) -> Result<(), String> {
+        let (answer, answered) = mpsc::channel();
+        self.jobs.send((body, answer)).map_err(|_| "the platform is stopped".to_owned())?;
+        answered.recv().map_err(|_| "the platform is stopped".to_owned())?
+    }
+
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
+    let uri = format!("amqp://guest:guest@127.0.0.1:{}/%2f", state.config.broker_port);
+    let connection = Connection::connect(&uri, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, exchange, FieldTable::default()).await?;
+    channel.queue_declare(COMMANDS.into(), durable, FieldTable::default()).await?;
+    channel.queue_declare(REPLIES.into(), durable, FieldTable::default()).await?;
+    let bind = QueueBindOptions::default();
+    channel
+        .queue_bind(COMMANDS.into(), EXCHANGE.into(), ROUTING_KEY.into(), bind, FieldTable::default())
+        .await?;
+    Ok((connection, channel))
+}
+
+/// One try, on a connection of its own.
+pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<(), String> {
+    let attempt = async {
+        let (connection, channel) = connect(state).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        channel
+            .basic_publish(
+                EXCHANGE.into(),
+                ROUTING_KEY.into(),
+                BasicPublishOptions::default(),
+                &body,
+                properties,
+            )
+            .await?
+            .await?;
+        connection.close(200, "done".into()).await
+    };
+    match tokio::time::timeout(Duration::from_secs(10), attempt).await {
+        Ok(result) => result.map_err(|error: lapin::Error| error.to_string()),
+        Err(_) => Err("the broker does not answer".to_owned()),
+    }
+}
+
+async fn publish_until_confirmed(state: &State, body: Vec<u8>) -> Result<(), String> {
+    let started = std::time::Instant::now();
+    loop {
+        match publish_once(state, body.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error) if started.elapsed() > PUBLISH_WITHIN => return Err(error),
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
+/// For ever: whatever comes is in the ledger before it is acknowledged.
+async fn collect_replies(state: &State) {
+    loop {
+        if let Ok((connection, channel)) = connect(state).await {
+            let consumer = channel
+                .basic_consume(
+                    REPLIES.into(),
+                    "sim".into(),
+                    BasicConsumeOptions::default(),
+                    FieldTable::default(),
+                )
+                .await;
+            if let Ok(mut consumer) = consumer {
+                while let Some(Ok(delivery)) = consumer.next().await {
+                    let body =
+                        serde_json::from_slice(&delivery.data).unwrap_or_else(|_| Value::from("not JSON"));
+                    state.ledger.add("reply", REPLIES, 0, body);
+                    if delivery.ack(BasicAckOptions::default()).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            drop(connection);
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

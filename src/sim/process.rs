@@ -1,0 +1,73 @@
+//! Child processes that can be frozen, killed and waited for; none outlives its handle.
+
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child in its own process group.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts `command` in a process group of its own, so that a Ctrl-C at the terminal does not reach it.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        use std::os::unix::process::CommandExt as _;
+        Ok(Self { child: command.process_group(0).spawn()? })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn stdin(&mut self) -> Option<&mut std::process::ChildStdin> {
+        self.child.stdin.as_mut()
+    }
+
+    /// Sends a signal by name (`KILL`, `STOP`, `CONT`, `TERM`) to the whole group.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        let group = format!("-{}", self.child.id());
+        let status = Command::new("kill").args(["-s", name, "--", &group]).stderr(Stdio::null()).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("kill -s {name} {group}: {status}")))
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill9(&mut self) {
+        // The group may be gone already; the wait tells.
+        let _ = self.signal("KILL");
+        let _ = self.child.wait();
+    }
+
+    /// `SIGTERM`, then `SIGKILL` after `limit`.
+    pub fn stop(&mut self, limit: Duration) -> io::Result<ExitStatus> {
+        let _ = self.signal("TERM");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if started.elapsed() > limit {
+                let _ = self.signal("KILL");
+                return self.child.wait();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_running() {
+            let _ = self.signal("CONT");
+            self.kill9();
+        }
+    }
+}
