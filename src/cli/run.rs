@@ -1,5 +1,6 @@
 //! `menshen run`
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -7,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigArgs;
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
+
+const LIBRARIES: &str =
+    "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
 
 pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
     let settings = arguments.settings()?;
@@ -17,8 +21,13 @@ pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
 
 /// Logs to the standard error, as a service manager expects.
 pub fn start_log(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Libraries speak at their own levels; whoever wants to hear them says so, later directives win.
+    let directives = format!("{LIBRARIES},{}", settings.log_level);
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -38,6 +38,7 @@ impl Running {
                 }
             }
         };
+        refuse_broken_pictures(&pipeline);
         watch_frames(&sink, frames, tell.clone());
         let bus = pipeline.bus().ok_or_else(|| OpenError::Start("the pipeline has no bus".to_owned()))?;
         bus.set_sync_handler(move |_, message| {
@@ -70,6 +71,19 @@ impl Drop for Running {
             bus.unset_sync_handler();
         }
     }
+}
+
+/// A viewer that joins between two key frames gets pictures with grey or green holes until the next one; a
+/// face in such a picture must not become anybody's event. Whatever elements the decoder is made of, those
+/// that can hold such pictures back are told to.
+fn refuse_broken_pictures(pipeline: &Pipeline) {
+    pipeline.connect_deep_element_added(|_, _, element| {
+        for (property, value) in [("wait-for-keyframe", "true"), ("output-corrupt", "false")] {
+            if element.find_property(property).is_some() {
+                element.set_property_from_str(property, value);
+            }
+        }
+    });
 }
 
 fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) + Send + 'static) {
