@@ -27,6 +27,7 @@ pub struct PlatformConfig {
     /// Port 0 takes any free one.
     pub listen: SocketAddr,
     pub dev_sno: String,
+    /// 0: there is no broker, only the HTTP side.
     pub broker_port: u16,
     /// Whether the login document names an `uploadQueue`; without one replies go to `notify_path`.
     pub upload_queue: bool,
@@ -65,7 +66,8 @@ pub struct State {
 pub struct SimPlatform {
     state: Arc<State>,
     address: SocketAddr,
-    mq: mq::MqSide,
+    /// Absent without a broker.
+    mq: Option<mq::MqSide>,
     server: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -77,7 +79,10 @@ impl SimPlatform {
         let state =
             Arc::new(State { config, ledger, behaviour: Behaviour::default(), people: People::default() });
         let (address, server, thread) = http::start(Arc::clone(&state))?;
-        let mq = mq::MqSide::start(Arc::clone(&state))?;
+        let mq = match state.config.broker_port {
+            0 => None,
+            _ => Some(mq::MqSide::start(Arc::clone(&state))?),
+        };
         Ok(Self { state, address, mq, server, thread: Some(thread) })
     }
 
@@ -108,7 +113,7 @@ impl SimPlatform {
 
     /// Publishes any bytes.
     pub fn publish_raw(&self, body: Vec<u8>) -> Result<(), String> {
-        self.mq.publish(body)
+        self.mq.as_ref().ok_or("this platform has no broker")?.publish(body)
     }
 
     /// Publishes a command with a fresh `messageId` and waits for its reply.
@@ -126,7 +131,9 @@ impl SimPlatform {
 
 impl Drop for SimPlatform {
     fn drop(&mut self) {
-        self.mq.stop();
+        if let Some(mq) = &mut self.mq {
+            mq.stop();
+        }
         // Ends the server's system; the thread then ends by itself.
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take() {

@@ -1,0 +1,104 @@
+//! The demo's cameras: child processes that tell who walks when.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::show::{Screen, Tone};
+use crate::sim::broker::free_port;
+use crate::sim::process::Process;
+
+/// Ground truth: somebody walked by.
+#[derive(Debug, Clone)]
+pub struct TrueWalk {
+    pub camera: String,
+    /// File name of the walker's picture without its ending.
+    pub who: String,
+    pub from_ms: u64,
+    pub to_ms: Option<u64>,
+}
+
+pub type Truth = Arc<Mutex<Vec<TrueWalk>>>;
+
+pub struct Camera {
+    pub name: String,
+    pub url: String,
+    process: Process,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+impl Camera {
+    /// Starts a camera that waits for [`go`](Self::go).
+    pub fn start(
+        name: &str,
+        pictures: &Path,
+        walks: &[&str],
+        truth: &Truth,
+        screen: &Arc<Screen>,
+    ) -> Result<Self, String> {
+        let port = free_port().map_err(|error| error.to_string())?;
+        let url = format!("rtsp://127.0.0.1:{port}/{name}");
+        let executable = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(executable);
+        command.args(["sim", "camera", "--wait", "--path", name, "--listen", &format!("127.0.0.1:{port}")]);
+        for walk in walks {
+            command.arg("--walk").arg(pictures.join(walk));
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Process::spawn(&mut command).map_err(|error| format!("camera {name}: {error}"))?;
+        let output = process.stdout().ok_or("a camera without output")?;
+        let ready = Arc::new(Mutex::new(false));
+        let (truth, screen, camera) = (Arc::clone(truth), Arc::clone(screen), name.to_owned());
+        let is_ready = Arc::clone(&ready);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let Ok(fact) = serde_json::from_str::<Value>(&line) else { continue };
+                match fact["event"].as_str() {
+                    Some("ready") => *is_ready.lock().unwrap_or_else(PoisonError::into_inner) = true,
+                    Some("walk-begins") => begin(&truth, &camera, &fact, &screen),
+                    Some("walk-ended") => end(&truth, &camera, &fact),
+                    _ => {}
+                }
+            }
+        });
+        let started = Instant::now();
+        while !*ready.lock().unwrap_or_else(PoisonError::into_inner) {
+            if started.elapsed() > READY_WITHIN || !process.is_running() {
+                return Err(format!("camera {name} did not come up; try `menshen sim camera` by hand"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Self { name: name.to_owned(), url, process })
+    }
+
+    /// The walkers set out.
+    pub fn go(&mut self) -> Result<(), String> {
+        let stdin = self.process.stdin().ok_or("a camera without input")?;
+        writeln!(stdin, "go").map_err(|error| format!("camera {}: {error}", self.name))
+    }
+}
+
+fn begin(truth: &Truth, camera: &str, fact: &Value, screen: &Screen) {
+    let who = fact["name"].as_str().unwrap_or_default().to_owned();
+    screen
+        .say(Tone::Quiet, &format!("{camera}: {who} {}", screen.pick("走入画面", "walks into the picture")));
+    let walk = TrueWalk {
+        camera: camera.to_owned(),
+        who,
+        from_ms: fact["at_ms"].as_u64().unwrap_or_default(),
+        to_ms: None,
+    };
+    truth.lock().unwrap_or_else(PoisonError::into_inner).push(walk);
+}
+
+fn end(truth: &Truth, camera: &str, fact: &Value) {
+    let mut walks = truth.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(walk) = walks.iter_mut().rev().find(|walk| walk.camera == camera && walk.to_ms.is_none()) {
+        walk.to_ms = fact["at_ms"].as_u64();
+    }
+}
