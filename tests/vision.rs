@@ -1,5 +1,7 @@
 //! The vision chain on real models and real photos. Needs `scripts/setup` to have run.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::path::Path;
 
 use menshen::adapters::onnx::OrtLoader;

@@ -306,13 +306,13 @@ impl BrokerConnection for AmqpLink {
     }
 
     fn ack(&self, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>> {
-        async move { self.commands.basic_ack(tag, BasicAckOptions::default()).await.map_err(lost).map(|_| ()) }.boxed()
+        async move { self.commands.basic_ack(tag, BasicAckOptions::default()).await.map_err(lost) }.boxed()
     }
 
     fn requeue(&self, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>> {
         async move {
             let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-            self.commands.basic_nack(tag, options).await.map_err(lost).map(|_| ())
+            self.commands.basic_nack(tag, options).await.map_err(lost)
         }
         .boxed()
     }

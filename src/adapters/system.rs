@@ -55,7 +55,7 @@ impl SystemProbe for MachineProbe {
     fn look(&self) -> SystemFacts {
         let ip = self.local_ip();
         let mac = mac_of(ip);
-        let hex: String = mac.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(mac.0);
         let disks = Disks::new_with_refreshed_list().ok();
         let data_dir = std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone());
         let disk = disks

@@ -357,7 +357,9 @@ mod tests {
                 }
             }
             let mut fresh = Gallery::new("m@1", 4, 1000);
-            left.values().for_each(|p| fresh.put(p).unwrap());
+            for p in left.values() {
+                fresh.put(p).unwrap();
+            }
             proptest::prop_assert_eq!(gallery.features(), fresh.features());
             let key = |g: &Gallery| {
                 let mut found: Vec<_> = g.search(&XY, &["0".into()], 100).into_iter()

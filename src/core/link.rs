@@ -110,13 +110,14 @@ impl Link {
         use LinkState::{Connecting, LoggingIn, Stopped, Up, WaitingToConnect, WaitingToLogIn};
         match (self.state, input) {
             (Stopped, LinkInput::Start) => vec![self.log_in()],
-            (Stopped, _) | (_, LinkInput::Start) => Vec::new(),
+            (Stopped, _)
+            | (_, LinkInput::Start)
+            | (LoggingIn | WaitingToLogIn, LinkInput::SessionRejected) => Vec::new(),
             (_, LinkInput::Stop) => {
                 self.state = Stopped;
                 self.attempt += 1;
                 vec![LinkEffect::Disconnect]
             }
-            (LoggingIn | WaitingToLogIn, LinkInput::SessionRejected) => Vec::new(),
             (_, LinkInput::SessionRejected) => {
                 let again = self.log_in();
                 vec![LinkEffect::Disconnect, again]

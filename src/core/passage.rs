@@ -160,14 +160,14 @@ fn similarity_to(shot: &Shot, id: &str) -> f32 {
 pub struct Passages {
     rules: PassageRules,
     tracker: Tracker,
-    passages: Vec<Passage>,
+    current: Vec<Passage>,
     next_key: PassageKey,
 }
 
 impl Passages {
     pub fn new(rules: PassageRules) -> Self {
         let tracker = Tracker::new(rules.gap_ms.min(1000));
-        Self { rules, tracker, passages: Vec::new(), next_key: 1 }
+        Self { rules, tracker, current: Vec::new(), next_key: 1 }
     }
 
     /// Takes in what a frame shows and says which faces should be embedded.
@@ -177,7 +177,7 @@ impl Passages {
         let mut wanted = Vec::new();
         for (index, (track, observation)) in tracks.into_iter().zip(observations).enumerate() {
             let at = self.passage_of(track, now_ms);
-            let passage = &mut self.passages[at];
+            let passage = &mut self.current[at];
             passage.last_seen_ms = now_ms;
             passage.hits += 1;
             if observation.judgement.passed && wants_embedding(&self.rules, passage, observation, now_ms) {
@@ -189,14 +189,14 @@ impl Passages {
     }
 
     fn passage_of(&mut self, track: TrackId, now_ms: u64) -> usize {
-        if let Some(at) = self.passages.iter().position(|p| p.tracks.contains(&track)) {
+        if let Some(at) = self.current.iter().position(|p| p.tracks.contains(&track)) {
             return at;
         }
         self.begin(vec![track], now_ms)
     }
 
     fn begin(&mut self, tracks: Vec<TrackId>, now_ms: u64) -> usize {
-        self.passages.push(Passage {
+        self.current.push(Passage {
             key: self.next_key,
             tracks,
             first_seen_ms: now_ms,
@@ -209,12 +209,12 @@ impl Passages {
             told: false,
         });
         self.next_key += 1;
-        self.passages.len() - 1
+        self.current.len() - 1
     }
 
     /// Brings the embedding that was asked for. An unknown key (the passage has ended meanwhile) is ignored.
     pub fn identify(&mut self, key: PassageKey, shot: Shot) {
-        let Some(at) = self.passages.iter().position(|p| p.key == key) else { return };
+        let Some(at) = self.current.iter().position(|p| p.key == key) else { return };
         let passing = shot.best.clone().filter(|best| best.similarity >= self.rules.similarity_pass);
         match passing {
             Some(candidate) => self.take_candidate(at, candidate, shot),
@@ -224,7 +224,7 @@ impl Passages {
 
     fn take_candidate(&mut self, at: usize, candidate: Candidate, shot: Shot) {
         let sure = candidate.similarity >= self.rules.similarity_pass + self.rules.similarity_sure_margin;
-        let passage = &self.passages[at];
+        let passage = &self.current[at];
         if let Some(who) = &passage.identity {
             if who.person.id != candidate.person.id {
                 if sure {
@@ -235,14 +235,14 @@ impl Passages {
         } else {
             let agreed = passage.tentative.as_ref().is_some_and(|t| t.person.id == candidate.person.id);
             if !sure && !agreed {
-                let passage = &mut self.passages[at];
+                let passage = &mut self.current[at];
                 passage.tentative = Some(candidate);
                 passage.offer(shot);
                 return;
             }
         }
         let at = self.join_same_person(at, &candidate.person.id);
-        let passage = &mut self.passages[at];
+        let passage = &mut self.current[at];
         let improved = passage.identity.as_ref().is_none_or(|who| candidate.similarity > who.similarity);
         if improved {
             passage.identity = Some(candidate);
@@ -252,13 +252,13 @@ impl Passages {
 
     /// The track now shows somebody else, for sure: it leaves this passage for that person's own.
     fn split(&mut self, at: usize, candidate: Candidate, shot: Shot) {
-        let now_ms = self.passages[at].last_seen_ms;
-        let Some(track) = self.passages[at].tracks.pop() else { return };
+        let now_ms = self.current[at].last_seen_ms;
+        let Some(track) = self.current[at].tracks.pop() else { return };
         let own = self.begin(vec![track], now_ms);
-        self.passages[own].hits = 1;
-        self.passages[own].last_embed_ms = Some(now_ms);
+        self.current[own].hits = 1;
+        self.current[own].last_embed_ms = Some(now_ms);
         let own = self.join_same_person(own, &candidate.person.id);
-        let passage = &mut self.passages[own];
+        let passage = &mut self.current[own];
         if passage.identity.as_ref().is_none_or(|who| candidate.similarity > who.similarity) {
             passage.identity = Some(candidate);
         }
@@ -267,10 +267,10 @@ impl Passages {
 
     /// A face nobody of the gallery passes for: perhaps someone whose track broke off a moment ago.
     fn take_unmatched(&mut self, at: usize, shot: Shot) {
-        if self.passages[at].identity.is_none() && self.passages[at].best_shot.is_none() {
-            let looks_like = self.passages.iter().position(|other| {
-                other.key != self.passages[at].key
-                    && other.last_seen_ms < self.passages[at].first_seen_ms
+        if self.current[at].identity.is_none() && self.current[at].best_shot.is_none() {
+            let looks_like = self.current.iter().position(|other| {
+                other.key != self.current[at].key
+                    && other.last_seen_ms < self.current[at].first_seen_ms
                     && other.best_shot.as_ref().is_some_and(|old| {
                         old.embedding
                             .similarity(&shot.embedding)
@@ -279,18 +279,18 @@ impl Passages {
             });
             if let Some(earlier) = looks_like {
                 let into = self.merge(at, earlier);
-                self.passages[into].offer(shot);
+                self.current[into].offer(shot);
                 return;
             }
         }
-        self.passages[at].offer(shot);
+        self.current[at].offer(shot);
     }
 
     /// If another passage of this person is still open, the two are one; returns where it is.
     fn join_same_person(&mut self, at: usize, person_id: &str) -> usize {
-        let key = self.passages[at].key;
+        let key = self.current[at].key;
         let other = self
-            .passages
+            .current
             .iter()
             .position(|p| p.key != key && p.identity.as_ref().is_some_and(|who| who.person.id == person_id));
         other.map_or(at, |earlier| self.merge(at, earlier))
@@ -298,9 +298,9 @@ impl Passages {
 
     /// Moves everything of `from` into `into`; returns the index of the result.
     fn merge(&mut self, from: usize, into: usize) -> usize {
-        let gone = self.passages.remove(from);
+        let gone = self.current.remove(from);
         let into = if from < into { into - 1 } else { into };
-        let passage = &mut self.passages[into];
+        let passage = &mut self.current[into];
         passage.tracks.extend(gone.tracks);
         passage.first_seen_ms = passage.first_seen_ms.min(gone.first_seen_ms);
         passage.last_seen_ms = passage.last_seen_ms.max(gone.last_seen_ms);
@@ -316,14 +316,14 @@ impl Passages {
     /// `gap_ms`, so that the last passage of a quiet camera ends too.
     pub fn collect(&mut self, now_ms: u64) -> Vec<PassageFact> {
         let mut facts = Vec::new();
-        for passage in &mut self.passages {
+        for passage in &mut self.current {
             if passage.identity.is_some() && !passage.told {
                 passage.told = true;
                 facts.extend(passage.view().map(PassageFact::Identified));
             }
         }
         let rules = &self.rules;
-        self.passages.retain(|passage| {
+        self.current.retain(|passage| {
             let over = now_ms.saturating_sub(passage.last_seen_ms) > rules.gap_ms
                 || passage.last_seen_ms.saturating_sub(passage.first_seen_ms) > rules.max_ms;
             if over && (passage.identity.is_some() || passage.hits >= rules.stranger_hits_min) {
@@ -336,13 +336,13 @@ impl Passages {
 
     /// Ends everything now: the camera is being closed.
     pub fn finish(&mut self) -> Vec<PassageFact> {
-        let end_ms = self.passages.iter().map(|p| p.last_seen_ms).max().unwrap_or(0);
+        let end_ms = self.current.iter().map(|p| p.last_seen_ms).max().unwrap_or(0);
         self.collect(end_ms + self.rules.gap_ms + 1)
     }
 
     /// Whether nobody is or was just there: the camera needs no look until something moves.
     pub fn is_empty(&self) -> bool {
-        self.passages.is_empty()
+        self.current.is_empty()
     }
 }
 

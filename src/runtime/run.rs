@@ -76,7 +76,10 @@ async fn bounded<E>(part: &'static str, limit: Duration, work: impl Future<Outpu
         // Not running: there is nothing to drain.
         Ok(Err(_)) => {}
         Err(_) => {
-            tracing::warn!(part, "did not finish within runtime.shutdown_deadline_s; what is on disk is safe")
+            tracing::warn!(
+                part,
+                "did not finish within runtime.shutdown_deadline_s; what is on disk is safe"
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use super::process::Process;
 
 /// The server itself; the wrapper in the path changes user, which a private broker must not.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 pub struct PrivateBroker {
     folder: PathBuf,

@@ -120,7 +120,7 @@ impl ModelSpec {
             }
             Err(error) => return Err(CatalogueError::Read { path, reason: error.to_string() }),
         };
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(Sha256::digest(&bytes));
         if found == self.sha256 {
             return Ok(());
         }

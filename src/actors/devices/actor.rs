@@ -23,14 +23,16 @@ use crate::ports::clock::Clock;
 /// Gives the place where a device's frames go; the data plane's side of the house.
 pub type AttachFrames = Arc<dyn Fn(&DeviceConfig) -> FrameSink + Send + Sync>;
 
+/// Told the full list whenever it changes, besides the reporter: health looks at it.
+pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
+
 #[derive(Clone)]
 pub struct DevicesParts {
     pub opener: Arc<dyn StreamOpener>,
     pub attach: AttachFrames,
     pub clock: Arc<dyn Clock>,
     pub reporter: Handle<ReporterActor>,
-    /// Told the full list whenever it changes, besides the reporter: health looks at it.
-    pub board: Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>,
+    pub board: Board,
 }
 
 /// One device.
@@ -137,7 +139,7 @@ impl DevicesActor {
                 tracing::warn!(device = %device.config.ep_id, name = %device.config.name, reason, "offline");
             }
             state => {
-                tracing::info!(device = %device.config.ep_id, name = %device.config.name, ?state, "device")
+                tracing::info!(device = %device.config.ep_id, name = %device.config.name, ?state, "device");
             }
         }
         self.untold = true;

@@ -135,14 +135,11 @@ impl Worker {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             timed("photo", || self.analyzer.analyze_photo(&job.photo, &job.level))
         }));
-        let answer = match outcome {
-            Ok(result) => {
-                result.map(|face| PhotoFace { embedding: face.embedding, quality: face.judgement.score })
-            }
-            Err(_) => {
-                self.recover("photo");
-                Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
-            }
+        let answer = if let Ok(result) = outcome {
+            result.map(|face| PhotoFace { embedding: face.embedding, quality: face.judgement.score })
+        } else {
+            self.recover("photo");
+            Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
         };
         // Whoever asked may have gone; the answer then has no use.
         let _ = job.answer.send(answer);

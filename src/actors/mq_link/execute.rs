@@ -53,12 +53,11 @@ pub async fn carry_out(
     delivery: Delivery,
 ) -> Result<(), Interrupted> {
     let outcome = answer(parts, session, connection, &delivery).await;
-    let handed = match outcome {
-        Ok(()) => connection.ack(delivery.tag).await,
-        Err(_) => {
-            tokio::time::sleep(Duration::from_millis(limits::REQUEUE_DELAY_MS)).await;
-            connection.requeue(delivery.tag).await
-        }
+    let handed = if let Ok(()) = outcome {
+        connection.ack(delivery.tag).await
+    } else {
+        tokio::time::sleep(Duration::from_millis(limits::REQUEUE_DELAY_MS)).await;
+        connection.requeue(delivery.tag).await
     };
     if let Err(error) = handed {
         // The broker delivers it again on the next connection; commands are idempotent.

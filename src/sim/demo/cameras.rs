@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,13 @@ pub struct Camera {
     pub name: String,
     pub url: String,
     process: Process,
+    ready: Arc<AtomicBool>,
 }
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 impl Camera {
-    /// Starts a camera that waits for [`go`](Self::go).
+    /// Starts a camera that encodes its film; see [`wait_ready`](Self::wait_ready) and [`go`](Self::go).
     pub fn start(
         name: &str,
         pictures: &Path,
@@ -52,28 +54,36 @@ impl Camera {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process::spawn(&mut command).map_err(|error| format!("camera {name}: {error}"))?;
         let output = process.stdout().ok_or("a camera without output")?;
-        let ready = Arc::new(Mutex::new(false));
+        let ready = Arc::new(AtomicBool::new(false));
         let (truth, screen, camera) = (Arc::clone(truth), Arc::clone(screen), name.to_owned());
         let is_ready = Arc::clone(&ready);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let Ok(fact) = serde_json::from_str::<Value>(&line) else { continue };
                 match fact["event"].as_str() {
-                    Some("ready") => *is_ready.lock().unwrap_or_else(PoisonError::into_inner) = true,
+                    Some("ready") => is_ready.store(true, Ordering::Release),
                     Some("walk-begins") => begin(&truth, &camera, &fact, &screen),
                     Some("walk-ended") => end(&truth, &camera, &fact),
                     _ => {}
                 }
             }
         });
+        Ok(Self { name: name.to_owned(), url, process, ready })
+    }
+
+    /// Returns when the camera serves its stream.
+    pub fn wait_ready(&mut self) -> Result<(), String> {
         let started = Instant::now();
-        while !*ready.lock().unwrap_or_else(PoisonError::into_inner) {
-            if started.elapsed() > READY_WITHIN || !process.is_running() {
-                return Err(format!("camera {name} did not come up; try `menshen sim camera` by hand"));
+        while !self.ready.load(Ordering::Acquire) {
+            if started.elapsed() > READY_WITHIN || !self.process.is_running() {
+                return Err(format!(
+                    "camera {} did not come up; try `menshen sim camera` by hand",
+                    self.name
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(Self { name: name.to_owned(), url, process })
+        Ok(())
     }
 
     /// The walkers set out.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cameras::TrueWalk;
-use super::show::Screen;
+use super::show::{Screen, plain};
 use crate::sim::platform::ledger::Entry;
 
 /// A passage ends 2.5 s after the walker left, and history follows within a second or two.
@@ -77,8 +77,8 @@ impl Found {
 
 /// Prints the summary table; `true` when every row passed.
 pub fn judge(found: &Found, s: &Screen) -> bool {
-    s.plain("");
-    s.plain(s.pick("结果", "Summary"));
+    plain("");
+    plain(s.pick("结果", "Summary"));
     let mut all = true;
     let mut row = |passed: bool, what: &str, text: String| {
         all &= passed;

@@ -2,6 +2,7 @@
 
 mod cameras;
 mod judge;
+mod news;
 mod show;
 mod stage;
 

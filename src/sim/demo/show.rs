@@ -4,6 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Width of the summary's first column; the longest text in it has 48 columns.
+const ROW_COLUMNS: usize = 50;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Lang {
@@ -73,15 +77,17 @@ impl Screen {
     pub fn row(&self, passed: bool, what: &str, found: &str) {
         let (mark, tone) = if passed { ("✓", Tone::Good) } else { ("✗", Tone::Bad) };
         let mut out = std::io::stdout().lock();
+        let gap = " ".repeat(ROW_COLUMNS.saturating_sub(what.width()));
         let _ = if self.colour {
-            writeln!(out, "  {}{mark}\x1b[0m {what:<46} {found}", tone.ansi())
+            writeln!(out, "  {}{mark}\x1b[0m {what}{gap} {found}", tone.ansi())
         } else {
-            writeln!(out, "  {mark} {what:<46} {found}")
+            writeln!(out, "  {mark} {what}{gap} {found}")
         };
     }
+}
 
-    /// A plain line.
-    pub fn plain(&self, text: &str) {
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
-    }
+/// A plain line.
+pub fn plain(text: &str) {
+    // A closed terminal is no reason to stop.
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }

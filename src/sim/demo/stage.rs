@@ -1,5 +1,6 @@
 //! Setting everything up, playing it, and taking it down.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,9 +12,9 @@ use serde_json::{Value, json};
 use super::DemoArgs;
 use super::cameras::{Camera, Truth};
 use super::judge::{Found, judge};
-use super::show::{Screen, Tone};
+use super::news::News;
+use super::show::{Screen, Tone, plain};
 use crate::sim::broker::{PrivateBroker, free_port};
-use crate::sim::platform::ledger::Entry;
 use crate::sim::platform::{PlatformConfig, SimPlatform};
 use crate::sim::process::Process;
 
@@ -36,6 +37,7 @@ pub struct Stage {
     truth: Truth,
     web_port: u16,
     shown: u64,
+    news: News,
     enrol_reply: Option<Value>,
 }
 
@@ -71,11 +73,12 @@ impl Stage {
         );
         screen.say(Tone::Step, screen.pick("两台摄像机编码画面 …", "two cameras encode their pictures …"));
         let truth = Truth::default();
-        let cameras = vec![
+        let mut cameras = vec![
             Camera::start("lobby", &pictures, &["obama-2.jpg", "astronaut.png"], &truth, screen)?,
             Camera::start("gate", &pictures, &["biden-1.jpg@mirror", "obama-3.jpg"], &truth, screen)?,
         ];
-        for camera in &cameras {
+        for camera in &mut cameras {
+            camera.wait_ready()?;
             screen.say(Tone::Good, &format!("{}: {}", screen.pick("摄像机", "camera"), camera.url));
         }
         let web_port = free_port().map_err(|error| error.to_string())?;
@@ -90,6 +93,7 @@ impl Stage {
             truth,
             web_port,
             shown: 0,
+            news: News::default(),
             enrol_reply: None,
         };
         stage.add_people(&pictures)?;
@@ -121,18 +125,19 @@ impl Stage {
     fn write_config(&self) -> Result<(), String> {
         let mode = if self.standalone { "standalone" } else { "platform" };
         let mut text = format!(
-            "mode = \"{mode}\"\ndata_dir = {:?}\nlanguage = \"{}\"\n\n[platform]\nlogin_url = \"{}\"\ndev_sno = \"{DEV_SNO}\"\n\n\
+            "mode = \"{mode}\"\ndata_dir = \"{}\"\nlanguage = \"{}\"\n\n[platform]\nlogin_url = \"{}\"\ndev_sno = \"{DEV_SNO}\"\n\n\
              [events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{}\"\n",
-            self.folder.join("var"),
+            self.folder.join("var").display(),
             self.screen.pick("zh", "en"),
             self.platform.login_url(),
             self.platform.url("/events"),
             self.web_port,
         );
-        for camera in &self.cameras {
-            text += &format!(
-                "\n[[devices]]\nip = \"{0}\"\nname = \"{0}\"\ntype = \"network-camera\"\npipeline = \"rtsp\"\nurl = \"{1}\"\n",
-                camera.name, camera.url
+        for Camera { name, url, .. } in &self.cameras {
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "\n[[devices]]\nip = \"{name}\"\nname = \"{name}\"\ntype = \"network-camera\"\npipeline = \"rtsp\"\nurl = \"{url}\"\n"
             );
         }
         fs::write(self.config_path(), text).map_err(|error| error.to_string())
@@ -204,6 +209,13 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.show_news();
+        while !self.metrics().contains("menshen_link_up 1") {
+            if started.elapsed() > LOGIN_WITHIN || over() {
+                return Err(self.screen.pick("MQ 没有连通", "the MQ link did not come up").to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.screen.say(Tone::Good, self.screen.pick("MQ 已连通", "MQ link up"));
         self.screen.say(
             Tone::Step,
             self.screen.pick(
@@ -226,94 +238,7 @@ impl Stage {
     fn show_news(&mut self) {
         for entry in self.platform.ledger().since(self.shown, |_| true) {
             self.shown = entry.number + 1;
-            self.show_entry(&entry);
-        }
-    }
-
-    fn show_entry(&self, entry: &Entry) {
-        let s = &self.screen;
-        let body = &entry.body;
-        match entry.kind {
-            "login" => s.say(
-                Tone::Good,
-                &format!("{} dev_sno={} mac={}", s.pick("登录", "login"), body["dev_sno"], body["hex_mac"]),
-            ),
-            "reply" => self.show_reply(body),
-            "realtime" => {
-                let data = &body["ext_data"];
-                let latency_ms =
-                    entry.at_ms.saturating_sub(data["in_timestamp"].as_u64().unwrap_or(entry.at_ms));
-                s.say(
-                    Tone::Person,
-                    &format!(
-                        "★ {} {}  score {:.3}  @{}  {latency_ms} ms {}",
-                        s.pick("识别", "recognised"),
-                        body["identity_name"].as_str().unwrap_or("?"),
-                        body["score"].as_f64().unwrap_or(0.0),
-                        data["device_ip"].as_str().unwrap_or("?"),
-                        s.pick("(首次出现到上报)", "from first seen to reported"),
-                    ),
-                );
-            }
-            "history" => s.say(
-                Tone::Good,
-                &format!(
-                    "  {} {}  score {:.3}  @{}",
-                    s.pick("历史事件已接收:", "history event accepted:"),
-                    body["identity_name"].as_str().unwrap_or("?"),
-                    body["score"].as_f64().unwrap_or(0.0),
-                    body["ext_data"]["device_ip"].as_str().unwrap_or("?"),
-                ),
-            ),
-            "device-list" => {
-                let list: Vec<_> = body["deviceList"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(|d| {
-                        format!(
-                            "{}={}",
-                            d["epName"].as_str().unwrap_or("?"),
-                            d["epStatus"].as_str().unwrap_or("?")
-                        )
-                    })
-                    .collect();
-                s.say(
-                    Tone::Good,
-                    &format!("{} {}", s.pick("设备列表已接收:", "device list accepted:"), list.join(" ")),
-                );
-            }
-            "status" => {
-                let facts = &body["gateway_ext_data"];
-                s.say(
-                    Tone::Quiet,
-                    &format!(
-                        "{} cpu {}% mem {}",
-                        s.pick("状态上报已接收:", "status accepted:"),
-                        facts["cpu_usage"],
-                        facts["memory_usage"]
-                    ),
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn show_reply(&self, reply: &Value) {
-        let users = |key: &str| reply["result"][key].as_array().cloned().unwrap_or_default();
-        for (key, tone, mark) in [("success_users", Tone::Good, "✓"), ("failed_users", Tone::Bad, "✗")] {
-            for user in users(key) {
-                self.screen.say(
-                    tone,
-                    &format!(
-                        "  {mark} {} {} {} {}",
-                        user["userid"].as_str().unwrap_or("?"),
-                        user["username"].as_str().unwrap_or("?"),
-                        user["code"],
-                        user["message"].as_str().unwrap_or("?")
-                    ),
-                );
-            }
+            self.news.show(&self.screen, &entry);
         }
     }
 
@@ -321,8 +246,9 @@ impl Stage {
     pub fn finish(mut self, summary: bool, outcome: Result<(), String>) -> bool {
         let ended_ms = crate::sim::platform::ledger::now_ms();
         let metrics = self.metrics();
-        self.cameras.clear();
+        self.screen.say(Tone::Step, self.screen.pick("盒子停止 …", "the box stops …"));
         let stopped = self.container.take().map(|mut container| container.stop(Duration::from_secs(15)));
+        self.cameras.clear();
         self.show_news();
         let mut passed = true;
         if let Err(error) = &outcome {
@@ -346,8 +272,8 @@ impl Stage {
         } else {
             let log = fs::read_to_string(self.folder.join("box.log")).unwrap_or_default();
             let tail: Vec<_> = log.lines().rev().take(25).collect();
-            self.screen.plain(&format!("\n--- {} ---", self.folder.join("box.log").display()));
-            tail.iter().rev().for_each(|line| self.screen.plain(line));
+            plain(&format!("\n--- {} ---", self.folder.join("box.log").display()));
+            tail.iter().rev().for_each(|line| plain(line));
         }
         passed
     }

@@ -19,7 +19,7 @@ use crate::wire::user::{UserListAnswer, UserListData, UserListRequest};
 /// Reports carry two pictures; nothing the box sends is larger.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long `/img/hang` says nothing.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_mins(2);
 
 /// Serves on a thread of its own; returns where.
 pub fn start(state: Arc<State>) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {

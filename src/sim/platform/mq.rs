@@ -23,7 +23,7 @@ pub const COMMANDS: &str = "box.down";
 pub const REPLIES: &str = "box.up";
 
 /// A broker that is being restarted comes back within this.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
+const PUBLISH_WITHIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(300);
 
 type Job = (Vec<u8>, Sender<Result<(), String>>);
