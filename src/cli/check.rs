@@ -11,8 +11,8 @@ use crate::runtime::assemble::pick_models;
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
 pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
-    let settings = arguments.settings()?;
-    let mut problems = check_pipelines(&settings);
+    let (settings, mut problems) = arguments.inspect()?;
+    problems.extend(check_pipelines(&settings));
     match pick_models(&settings) {
         Err(wrong) => problems.extend(wrong),
         Ok(models) => match OrtLoader::new(&settings.onnxruntime) {

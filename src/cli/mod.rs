@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Overrides, Settings, load};
+use crate::config::{Mistake, Overrides, Settings, inspect, load};
 
 /// Menshen 门神: a face-recognition edge runtime.
 #[derive(Parser)]
@@ -48,8 +48,22 @@ impl ConfigArgs {
     fn settings(&self) -> Result<Settings, Vec<String>> {
         let overrides =
             Overrides::new(std::env::vars(), &self.set).map_err(|mistake| vec![mistake.to_string()])?;
-        load(&self.config, &overrides).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+        load(&self.config, &overrides).map_err(|mistakes| texts(&mistakes))
     }
+
+    /// The settings as far as they can be read, with every mistake in them.
+    fn inspect(&self) -> Result<(Settings, Vec<String>), Vec<String>> {
+        let overrides =
+            Overrides::new(std::env::vars(), &self.set).map_err(|mistake| vec![mistake.to_string()])?;
+        match inspect(&self.config, &overrides) {
+            Ok((settings, mistakes)) => Ok((settings, texts(&mistakes))),
+            Err(mistakes) => Err(texts(&mistakes)),
+        }
+    }
+}
+
+fn texts(mistakes: &[Mistake]) -> Vec<String> {
+    mistakes.iter().map(ToString::to_string).collect()
 }
 
 /// Runs what the command line asks for.
@@ -78,6 +92,6 @@ fn tell(problems: &[String]) {
         eprintln!("error: {problem}");
     }
     if problems.len() > 1 {
-        eprintln!("{} problems", problems.len());
+        eprintln!("{} problems 共 {} 个问题", problems.len(), problems.len());
     }
 }

@@ -9,4 +9,4 @@ pub mod source;
 
 pub use reader::Mistake;
 pub use settings::{Mode, Settings};
-pub use source::{Overrides, load};
+pub use source::{Overrides, inspect, load};

@@ -1,7 +1,7 @@
 //! The settings, checked. What cannot work cannot be expressed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -14,6 +14,9 @@ use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, QualityLevel, QualityLimits};
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
+
+/// Health and metrics, of this machine only.
+const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,8 +113,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads everything, noting every mistake; `None` when something that has no default is missing.
-    pub(super) fn read(mut root: Section<'_>) -> Option<Self> {
+    /// Reads everything, noting every mistake. Where one was noted the default stands in, so that what is built
+    /// on the settings can be checked too; only settings without a mistake may be used.
+    pub(super) fn read(mut root: Section<'_>) -> Self {
         let mode = root.take("mode", Mode::Platform);
         let data_dir = root.take("data_dir", PathBuf::from("var"));
         let models_dir = root.take("models_dir", PathBuf::from("models"));
@@ -136,26 +140,23 @@ impl Settings {
         let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
         runtime.finish();
         root.finish();
-        Some(Self {
-            platform: match mode {
-                Mode::Platform => Some(platform?),
-                Mode::Standalone => None,
-            },
+        Self {
+            platform,
             dev_sno,
             data_dir,
             models_dir,
             pipelines_dir,
             language,
             devices,
-            recognition: recognition?,
+            recognition,
             passages,
             events,
-            web_listen: web_listen?,
+            web_listen,
             log_level,
             log_format,
             onnxruntime,
             shutdown_deadline_ms,
-        })
+        }
     }
 }
 
@@ -251,7 +252,7 @@ fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> 
     devices
 }
 
-fn read_recognition(mut section: Section<'_>) -> Option<RecognitionSettings> {
+fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
     let detector = section.take("detector", "yunet".to_owned());
     let embedder = section.take("embedder", "sface".to_owned());
     let workers = section.take_within("workers", 0usize, 0, 64);
@@ -290,7 +291,7 @@ fn read_recognition(mut section: Section<'_>) -> Option<RecognitionSettings> {
         score_range: score_range.unwrap_or_default(),
     };
     section.finish();
-    score_range.map(|_| read)
+    read
 }
 
 fn read_passages(mut section: Section<'_>) -> PassageSettings {
@@ -322,12 +323,12 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
     read
 }
 
-fn read_listen(mut section: Section<'_>) -> Option<SocketAddr> {
-    let listen = section.take_checked("listen", "127.0.0.1:8886".to_owned(), |text| {
-        text.parse().map_err(|_| format!("`{text}` is no address; expected IP:PORT, as in 127.0.0.1:8886"))
+fn read_listen(mut section: Section<'_>) -> SocketAddr {
+    let listen = section.take_checked("listen", WEB_LISTEN.to_string(), |text| {
+        text.parse().map_err(|_| format!("`{text}` is no address; expected IP:PORT, as in {WEB_LISTEN}"))
     });
     section.finish();
-    listen
+    listen.unwrap_or(WEB_LISTEN)
 }
 
 fn read_log(mut section: Section<'_>) -> (String, LogFormat) {

@@ -52,15 +52,33 @@ impl Overrides {
 
 /// Loads, merges and checks. `Err` holds every mistake.
 pub fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
-    let shown = file.display().to_string();
-    let whole = |problem: String| vec![Mistake { place: shown.clone(), key: "(file)".to_owned(), problem }];
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| whole(format!("cannot be read: {error}; name another with --config FILE")))?;
-    load_text(&shown, &text, overrides)
+    usable(inspect(file, overrides)?)
 }
 
 /// As [`load`], from a text.
 pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
+    usable(inspect_text(file, text, overrides)?)
+}
+
+fn usable((settings, mistakes): (Settings, Vec<Mistake>)) -> Result<Settings, Vec<Mistake>> {
+    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+}
+
+/// The settings as far as they can be read, with every mistake; for checking what else is wrong. `Err` when
+/// there is no TOML to look at.
+pub fn inspect(file: &Path, overrides: &Overrides) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
+    let shown = file.display().to_string();
+    let whole = |problem: String| vec![Mistake { place: shown.clone(), key: "(file)".to_owned(), problem }];
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| whole(format!("cannot be read: {error}; name another with --config FILE")))?;
+    inspect_text(&shown, &text, overrides)
+}
+
+fn inspect_text(
+    file: &str,
+    text: &str,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
     let mut table: Table = toml::from_str(text).map_err(|error| {
         vec![Mistake {
             place: file.to_owned(),
@@ -76,11 +94,7 @@ pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settin
         }
     }
     let settings = Settings::read(Section::root(&findings, table));
-    let mistakes = findings.into_mistakes();
-    match settings {
-        Some(settings) if mistakes.is_empty() => Ok(settings),
-        _ => Err(mistakes),
-    }
+    Ok((settings, findings.into_mistakes()))
 }
 
 /// TOML where it is TOML (`5`, `true`, `["a"]`), else a string.
