@@ -8,3 +8,4 @@ pub mod cli;
 pub mod demo;
 pub mod platform;
 pub mod process;
+pub mod scrape;

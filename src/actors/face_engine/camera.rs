@@ -76,6 +76,10 @@ impl CameraSession {
             metrics::counter!("menshen_faces_total", "device" => self.device.ep_id.clone())
                 .increment(observations.len() as u64);
         }
+        for check in observations.iter().flat_map(|o| &o.judgement.fails) {
+            metrics::counter!("menshen_faces_refused_total", "device" => self.device.ep_id.clone(), "check" => check.name())
+                .increment(1);
+        }
         let requests = self.passages.observe(now_ms, &observations);
         // One copy for all faces of this frame, and none when nobody is embedded.
         let kept = if requests.is_empty() { None } else { Some(frame.detached()) };

@@ -81,7 +81,7 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
         Photo::Bytes(bytes) => bytes.clone(),
         Photo::Url(url) => parts.platform.photo(url).await.map_err(|error| error.to_refusal())?,
     };
-    let photo_sha256 = hex(&Sha256::digest(&photo));
+    let photo_sha256 = hex::encode(Sha256::digest(&photo));
     let existing = {
         let (store, id) = (Arc::clone(&parts.store), request.id.clone());
         on_thread(move || store.get(&id)).await?
@@ -215,14 +215,6 @@ fn full(capacity: usize) -> Refusal {
 /// One file a person and photo: two people with the same picture never share a file, so that deleting one
 /// cannot take the other's.
 fn photo_name(id: &str, photo_sha256: &str) -> String {
-    let id_hash = hex(&Sha256::digest(id.as_bytes()));
+    let id_hash = hex::encode(Sha256::digest(id.as_bytes()));
     format!("{}-{}.img", &id_hash[..24], &photo_sha256[..24])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

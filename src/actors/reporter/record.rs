@@ -33,9 +33,21 @@ fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), Store
             trim(parts)?;
         }
     }
-    let kind = if message.event.is_stranger() { "stranger" } else { "match" };
+    let event = &message.event;
+    let kind = if event.is_stranger() { "stranger" } else { "match" };
     if message.stage == PassageStage::Closed {
         metrics::counter!("menshen_events_total", "kind" => kind).increment(1);
+    }
+    // A recognised person is told at once, a stranger at the passage's end: one line each.
+    if event.is_stranger() || message.stage == PassageStage::Open {
+        tracing::info!(
+            event = %event.event_id,
+            device = %event.device.ep_id,
+            person = event.identity.as_ref().map_or("stranger", |identity| identity.id.as_str()),
+            score = event.score,
+            face_px = event.quality.face_size_px,
+            "passage"
+        );
     }
     Ok(())
 }

@@ -89,7 +89,7 @@ pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
         std::thread::spawn(move || {
             let mut index = 0u64;
             let mut push = |picture: image::RgbImage| {
-                let mut buffer = Buffer::from_mut_slice(picture.into_raw());
+                let mut buffer = Buffer::from_mut_slice(padded_rows(picture));
                 if let Some(buffer) = buffer.get_mut() {
                     buffer.set_pts(ClockTime::from_mseconds(index * 1000 / u64::from(fps)));
                     buffer.set_duration(ClockTime::from_mseconds(1000 / u64::from(fps)));
@@ -114,6 +114,18 @@ pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
         Ok(())
     })?;
     Ok(Film { idle: gap.min(units.len()), walks, units, caps })
+}
+
+/// GStreamer's packed RGB begins each row at a multiple of four bytes.
+fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
+    let row = picture.width() as usize * 3;
+    let padding = row.next_multiple_of(4) - row;
+    let pixels = picture.into_raw();
+    if padding == 0 {
+        return pixels;
+    }
+    let padding = std::iter::repeat_n(0, padding);
+    pixels.chunks(row).flat_map(|line| line.iter().copied().chain(padding.clone())).collect()
 }
 
 /// Runs a pipeline to its end and collects what comes out of `units`.

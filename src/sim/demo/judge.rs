@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::cameras::TrueWalk;
 use super::show::{Screen, plain};
 use crate::sim::platform::ledger::Entry;
+use crate::sim::scrape;
 
 /// A passage ends 2.5 s after the walker left, and history follows within a second or two.
 const REPORTED_WITHIN_MS: u64 = 8_000;
@@ -67,11 +68,7 @@ impl Found {
     }
 
     fn strangers_counted(&self) -> u64 {
-        self.metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("menshen_events_total{kind=\"stranger\"} "))
-            .and_then(|count| count.trim().parse().ok())
-            .unwrap_or(0)
+        scrape::value(&self.metrics, "menshen_events_total{kind=\"stranger\"}").unwrap_or(0.0) as u64
     }
 }
 

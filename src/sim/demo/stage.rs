@@ -17,6 +17,7 @@ use super::show::{Screen, Tone, plain};
 use crate::sim::broker::{PrivateBroker, free_port};
 use crate::sim::platform::{PlatformConfig, SimPlatform};
 use crate::sim::process::Process;
+use crate::sim::scrape;
 
 const DEV_SNO: &str = "MENSHENDEMO20260101";
 const LOGIN_WITHIN: Duration = Duration::from_secs(30);
@@ -209,7 +210,7 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.show_news();
-        while !self.metrics().contains("menshen_link_up 1") {
+        while scrape::value(&self.metrics(), "menshen_link_up") != Some(1.0) {
             if started.elapsed() > LOGIN_WITHIN || over() {
                 return Err(self.screen.pick("MQ 没有连通", "the MQ link did not come up").to_owned());
             }
@@ -240,6 +241,10 @@ impl Stage {
             self.shown = entry.number + 1;
             self.news.show(&self.screen, &entry);
         }
+    }
+
+    fn metrics(&self) -> String {
+        scrape::get(self.web_port, "/metrics")
     }
 
     /// Stops everything; with `summary`, judges what happened. Returns whether all was well.
@@ -276,17 +281,5 @@ impl Stage {
             tail.iter().rev().for_each(|line| plain(line));
         }
         passed
-    }
-
-    /// The box's metrics as text; empty when it does not answer.
-    fn metrics(&self) -> String {
-        use std::io::{Read as _, Write as _};
-        let mut text = String::new();
-        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.web_port)) {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
-            let _ = stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n");
-            let _ = stream.read_to_string(&mut text);
-        }
-        text
     }
 }

@@ -1,0 +1,28 @@
+//! Reading a box's health and metrics, as a monitoring system would.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+/// Body of `GET path` on a port of this machine; empty when nothing answers.
+pub fn get(port: u16, path: &str) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+        // A box that is going down breaks off: what came counts.
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+        let _ = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
+        let _ = stream.read_to_string(&mut text);
+    }
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}
+
+/// The value of a series in Prometheus text, `name` with its labels as written there.
+pub fn value(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The sum over all label sets of `name`.
+pub fn sum(metrics: &str, name: &str) -> f64 {
+    let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    metrics.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}

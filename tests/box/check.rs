@@ -1,0 +1,39 @@
+//! `menshen check` on the command line.
+
+use crate::stage::menshen;
+
+fn check(config: &str) -> (bool, String) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("menshen.toml");
+    std::fs::write(&file, config).unwrap();
+    let output = menshen(&["check", "--config"]).arg(&file).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_sample_is_right() {
+    let output = menshen(&["check"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("ok: "));
+}
+
+#[test]
+fn mistakes_in_settings_pipelines_and_models_are_told_at_once() {
+    let (success, told) = check(
+        "mode = \"platform\"\n[platform]\nlogin_url = \"ftp://x\"\ndev_sno = \"U\"\n\
+         [recognition]\nembedder = \"sfase\"\ntreshold = 80.0\n\
+         [[devices]]\nip = \"1.2.3.4\"\ntype = \"camera\"\npipeline = \"rtps\"\n[web]\nlisten = \"nowhere\"\n",
+    );
+    assert!(!success);
+    for part in [
+        "menshen.toml:3: `platform.login_url`: `ftp` is not http or https",
+        "menshen.toml:7: `recognition.treshold`: unknown key; did you mean `threshold`?",
+        "menshen.toml:10: `devices.0.type`: unknown variant `camera`, expected one of `turnstile`",
+        "menshen.toml:13: `web.listen`: `nowhere` is no address",
+        "pipeline `rtps`: there is no such template; there is file, rtsp, test",
+        "no model `sfase` in models; there is sface, yunet",
+        "6 problems",
+    ] {
+        assert!(told.contains(part), "`{part}` is not in:\n{told}");
+    }
+}

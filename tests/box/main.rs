@@ -1,0 +1,13 @@
+//! The whole box on real parts: a private RabbitMQ, the simulated platform, real RTSP, real models, real photos.
+//! Needs `scripts/setup` to have run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bad_input;
+mod cameras;
+mod check;
+mod fields;
+mod journey;
+mod kills;
+mod stage;
+mod standalone;

@@ -1,0 +1,284 @@
+//! A stage for one test: broker, platform, cameras and a box, all private to it.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use menshen::sim::broker::{PrivateBroker, free_port};
+use menshen::sim::platform::ledger::Entry;
+use menshen::sim::platform::{PlatformConfig, SimPlatform};
+use menshen::sim::process::Process;
+use menshen::sim::scrape;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const DEV_SNO: &str = "UMOTRU000120190909103019";
+/// Enough for the slowest machine; nothing waits this long when all is well.
+pub const SOON: Duration = Duration::from_secs(40);
+
+pub fn picture(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/pictures").join(name);
+    assert!(path.is_file(), "{} is missing: run scripts/setup", path.display());
+    path
+}
+
+pub fn photo(name: &str) -> Vec<u8> {
+    std::fs::read(picture(name)).unwrap()
+}
+
+pub fn photo_base64(name: &str) -> String {
+    base64::prelude::BASE64_STANDARD.encode(photo(name))
+}
+
+pub fn menshen(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+/// Asks again and again until there is an answer.
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A simulated camera in a process of its own, which can be killed, frozen and started again at the same address.
+pub struct Camera {
+    pub name: String,
+    port: u16,
+    arguments: Vec<String>,
+    process: Option<Process>,
+    truth: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Camera {
+    /// Small pictures and short walks keep the tests quick; faces stay above 100 px.
+    pub fn new(name: &str, walks: &[&str], more: &[&str]) -> Self {
+        let mut arguments: Vec<String> =
+            ["--size", "854x480", "--walk-ms", "3000", "--gap-ms", "3500"].map(str::to_owned).to_vec();
+        for walk in walks {
+            arguments.extend(["--walk".to_owned(), picture(walk).display().to_string()]);
+        }
+        arguments.extend(more.iter().map(ToString::to_string));
+        let mut camera = Self {
+            name: name.to_owned(),
+            port: free_port().unwrap(),
+            arguments,
+            process: None,
+            truth: Arc::default(),
+        };
+        camera.start();
+        camera
+    }
+
+    pub fn url(&self) -> String {
+        format!("rtsp://127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// Starts serving the empty scene; walkers wait for [`go`](Self::go).
+    pub fn start(&mut self) {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut command = menshen(&["sim", "camera", "--wait", "--path", &self.name, "--listen", &listen]);
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Process::spawn(&mut command).unwrap();
+        let output = BufReader::new(process.stdout().unwrap());
+        self.process = Some(process);
+        self.truth.lock().unwrap().clear();
+        let truth = Arc::clone(&self.truth);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                truth.lock().unwrap().extend(serde_json::from_str::<Value>(&line));
+            }
+        });
+        eventually("the camera serves", SOON, || self.said("ready").pop());
+    }
+
+    pub fn go(&mut self) {
+        writeln!(self.process.as_mut().unwrap().stdin().unwrap(), "go").unwrap();
+    }
+
+    pub fn kill9(&mut self) {
+        self.process.take().unwrap().kill9();
+    }
+
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().unwrap().signal(name).unwrap();
+    }
+
+    /// Ground truth of one kind: `walk-begins`, `walk-ended`.
+    pub fn said(&self, event: &str) -> Vec<Value> {
+        self.truth.lock().unwrap().iter().filter(|fact| fact["event"] == event).cloned().collect()
+    }
+}
+
+pub struct Stage {
+    pub platform: SimPlatform,
+    pub broker: Option<PrivateBroker>,
+    pub folder: TempDir,
+    pub port: u16,
+    container: Option<Process>,
+    config: String,
+    starts: u32,
+}
+
+impl Stage {
+    /// A platform with its broker.
+    pub fn with_platform(change: impl FnOnce(&mut PlatformConfig)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let broker = PrivateBroker::start(&folder.path().join("rabbitmq")).unwrap();
+        let mut config = PlatformConfig {
+            dev_sno: DEV_SNO.to_owned(),
+            broker_port: broker.port(),
+            ..PlatformConfig::default()
+        };
+        change(&mut config);
+        Self::new(folder, SimPlatform::start(config).unwrap(), Some(broker), "platform")
+    }
+
+    /// Only somebody who listens to real-time events.
+    pub fn standalone() -> Self {
+        let config = PlatformConfig { broker_port: 0, ..PlatformConfig::default() };
+        Self::new(TempDir::new().unwrap(), SimPlatform::start(config).unwrap(), None, "standalone")
+    }
+
+    fn new(folder: TempDir, platform: SimPlatform, broker: Option<PrivateBroker>, mode: &str) -> Self {
+        let port = free_port().unwrap();
+        let config = format!(
+            "mode = \"{mode}\"\ndata_dir = \"{}\"\nlanguage = \"en\"\n\n[platform]\nlogin_url = \"{}\"\n\
+             dev_sno = \"{DEV_SNO}\"\n\n[events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n",
+            folder.path().join("var").display(),
+            platform.login_url(),
+            platform.url("/events"),
+        );
+        Self { platform, broker, folder, port, container: None, config, starts: 0 }
+    }
+
+    /// Adds a device to the configuration; before the start.
+    pub fn add_device(&mut self, name: &str, pipeline: &str, url: &str) {
+        write!(
+            self.config,
+            "\n[[devices]]\nip = \"{name}\"\nname = \"{name} door\"\ntype = \"network-camera\"\n\
+             pipeline = \"{pipeline}\"\nurl = \"{url}\"\nmemo = \"by the lift\"\nlocation = \"ground floor\"\n",
+        )
+        .unwrap();
+    }
+
+    pub fn add_camera(&mut self, camera: &Camera) {
+        self.add_device(&camera.name, "rtsp", &camera.url());
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        let path = self.folder.path().join("menshen.toml");
+        std::fs::write(&path, &self.config).unwrap();
+        path
+    }
+
+    /// A `menshen` command on this stage's configuration, run to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        menshen(arguments).arg("--config").arg(self.config_path()).output().unwrap()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join(format!("box-{}.log", self.starts))
+    }
+
+    /// Everything the box has said since its last start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Starts the box (again) and waits until it is ready and, with a broker, its link is up.
+    pub fn start(&mut self) {
+        self.start_unlinked();
+        if self.broker.is_some() {
+            self.wait_link();
+        }
+    }
+
+    /// Starts the box and waits only until it is ready.
+    pub fn start_unlinked(&mut self) {
+        self.starts += 1;
+        let mut command = menshen(&["run", "--config"]);
+        let log = std::fs::File::create(self.log_path()).unwrap();
+        command.arg(self.config_path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.container = Some(Process::spawn(&mut command).unwrap());
+        eventually("the box is ready", SOON, || {
+            assert!(self.container.as_mut().unwrap().is_running(), "the box ended:\n{}", self.log());
+            scrape::get(self.port, "/readyz").contains("\"ready\":true").then_some(())
+        });
+    }
+
+    pub fn wait_link(&self) {
+        eventually("the link is up", SOON, || (self.metric("menshen_link_up") == 1.0).then_some(()));
+    }
+
+    pub fn container(&mut self) -> &mut Process {
+        self.container.as_mut().unwrap()
+    }
+
+    pub fn kill9(&mut self) {
+        self.container.take().unwrap().kill9();
+    }
+
+    /// Ends the box as systemd would; it must end well and within its deadline.
+    pub fn stop(&mut self) {
+        let status = self.container.take().unwrap().stop(Duration::from_secs(15)).unwrap();
+        assert!(status.success(), "{status}:\n{}", self.log());
+    }
+
+    /// Sum over the labels of a metric; 0 where there is none yet.
+    pub fn metric(&self, name: &str) -> f64 {
+        scrape::sum(&scrape::get(self.port, "/metrics"), name)
+    }
+
+    pub fn command(&self, command: Value) -> Value {
+        self.platform.command(command, SOON).unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
+    }
+
+    /// Enrols people by details in the message; all must succeed.
+    pub fn enrol(&self, people: &[(&str, &str, &str)]) {
+        let users: Vec<_> = people
+            .iter()
+            .map(|(id, name, file)| json!({ "identity_id": id, "reg_photo": photo_base64(file), "info": { "name": name } }))
+            .collect();
+        let reply = self.command(json!({ "method": "add_users_plus", "user_info_list": users }));
+        assert_eq!(reply["result"]["success_users"].as_array().unwrap().len(), people.len(), "{reply}");
+    }
+
+    /// The first entry of a kind that is as wanted, old or new.
+    pub fn wait(&self, what: &str, wanted: impl Fn(&Entry) -> bool) -> Entry {
+        self.platform
+            .ledger()
+            .wait(SOON, wanted)
+            .unwrap_or_else(|| panic!("did not come: {what}; the box says:\n{}", self.log()))
+    }
+
+    /// Waits for a device to be reported in this state after entry `after`; returns the number of that entry.
+    pub fn wait_device(&self, name: &str, state: &str, after: u64) -> u64 {
+        let told = |entry: &Entry| {
+            let devices = entry.body["deviceList"].as_array();
+            entry.kind == "device-list"
+                && entry.number >= after
+                && entry.is_accepted()
+                && devices.into_iter().flatten().any(|d| d["epIp"] == name && d["epStatus"] == state)
+        };
+        self.wait(&format!("{name} {state}"), told).number
+    }
+}
+
+/// Accepted history events of a camera.
+pub fn is_history_of<'a>(camera: &'a str) -> impl Fn(&Entry) -> bool + 'a {
+    move |entry| {
+        entry.kind == "history" && entry.is_accepted() && entry.body["ext_data"]["device_ip"] == camera
+    }
+}

@@ -1,0 +1,79 @@
+//! A box with no platform and no broker.
+
+use crate::stage::{Camera, Stage, photo};
+
+/// H.265 with digest authentication and a video file, side by side.
+#[test]
+fn people_of_a_folder_are_recognised_without_a_platform() {
+    let mut camera =
+        Camera::new("lobby", &["obama-2.jpg"], &["--codec", "h265", "--credentials", "admin:s3cret"]);
+    let mut stage = Stage::standalone();
+    let folder = stage.folder.path().join("photos");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("Barack Obama-1001-staff.jpg"), photo("obama-1.jpg")).unwrap();
+    std::fs::write(folder.join("No Face-1002-staff.png"), photo("coffee.png")).unwrap();
+    stage.add_device("lobby", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:s3cret@"));
+    let clip = record(&stage);
+    stage.add_device("recording", "file", &clip);
+
+    let import = stage.run(&["users", "import", folder.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&import.stdout).into_owned();
+    assert!(
+        told.contains("1001 Barack Obama added") && told.contains("1002 No Face refused 40004"),
+        "{told}"
+    );
+    assert!(!import.status.success(), "one of two was refused");
+    let list = stage.run(&["users", "list"]);
+    assert!(String::from_utf8_lossy(&list.stdout).contains("Barack Obama"));
+
+    stage.start();
+    camera.go();
+    for device in ["lobby", "recording"] {
+        stage.wait(device, |entry| {
+            entry.kind == "realtime"
+                && entry.body["identity_id"] == "1001"
+                && entry.body["ext_data"]["device_ip"] == device
+        });
+    }
+    let kinds = ["login", "history", "status", "device-list"];
+    assert!(stage.platform.ledger().since(0, |entry| kinds.contains(&entry.kind)).is_empty());
+    let everything_shown = stage.log()
+        + &menshen::sim::scrape::get(stage.port, "/metrics")
+        + &menshen::sim::scrape::get(stage.port, "/healthz");
+    assert!(!everything_shown.contains("s3cret"), "the camera's password is shown");
+    stage.stop();
+}
+
+/// A short video of one walker, made with the stock GStreamer tool from a simulated camera.
+fn record(stage: &Stage) -> String {
+    let mut camera = Camera::new("recorded", &["obama-3.jpg"], &[]);
+    let file = stage.folder.path().join("walk.mp4").display().to_string();
+    camera.go();
+    let status = std::process::Command::new("gst-launch-1.0")
+        .args([
+            "-q",
+            "-e",
+            "rtspsrc",
+            &format!("location={}", camera.url()),
+            "protocols=tcp",
+            "num-buffers=150",
+        ])
+        .args([
+            "!",
+            "rtph264depay",
+            "!",
+            "h264parse",
+            "!",
+            "identity",
+            "eos-after=120",
+            "!",
+            "mp4mux",
+            "!",
+            "filesink",
+        ])
+        .arg(format!("location={file}"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    file
+}
