@@ -25,7 +25,10 @@ fn describe() {
         "frames overwritten by newer ones before a worker came"
     );
     describe_counter!("menshen_faces_total", "faces followed");
-    describe_counter!("menshen_faces_refused_total", "faces not good enough to be recognised, by failed check");
+    describe_counter!(
+        "menshen_faces_refused_total",
+        "faces not good enough to be recognised, by failed check"
+    );
     describe_counter!("menshen_matches_total", "passages in which somebody was recognised");
     describe_counter!("menshen_events_total", "events kept, by kind");
     describe_counter!("menshen_events_lost_total", "events that could not be stored at all");

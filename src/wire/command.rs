@@ -107,7 +107,7 @@ impl Envelope {
         };
         let (extend_params, extend_error) = match fields.remove("extend_params") {
             None | Some(Value::Null) => (ExtendParams::default(), None),
-            Some(value) => match ExtendParams::deserialize(&value) {
+            Some(value) => match lenient::object(value) {
                 Ok(params) => (params, None),
                 Err(error) => (ExtendParams::default(), Some(wrong(format!("extend_params: {error}")))),
             },
@@ -136,14 +136,21 @@ impl Command {
             "delete_users" => Ok(Self::DeleteUsers { ids: id_list(fields)? }),
             "sync_permissions" => {
                 let raw = required(fields, "permissions_info_list")?;
-                let groups = Vec::<WirePermission>::deserialize(&raw)
+                let Value::Array(entries) = raw else {
+                    let kind = lenient::kind_of(&raw);
+                    return Err(wrong(format!("permissions_info_list must be a list, got {kind}")));
+                };
+                let groups = entries
+                    .into_iter()
+                    .map(lenient::object)
+                    .collect::<Result<Vec<WirePermission>, _>>()
                     .map_err(|error| wrong(format!("permissions_info_list: {error}")))?;
                 Ok(Self::SyncPermissions { groups })
             }
             "wipe_data" => {
                 let raw = required(fields, "wipe_options")?;
-                let options = WipeOptions::deserialize(&raw)
-                    .map_err(|error| wrong(format!("wipe_options: {error}")))?;
+                let options =
+                    lenient::object(raw).map_err(|error| wrong(format!("wipe_options: {error}")))?;
                 Ok(Self::WipeData { options })
             }
             other => Err(Refusal::new(StatusCode::NotImplemented, shortened(other))),
@@ -232,6 +239,17 @@ mod tests {
             "extend_params",
         );
         check(r#"{"method":"add_users_plus","user_info_list":{}}"#, Some(ParamError), "an object");
+        check(r#"{"method":"wipe_data","wipe_options":[true,true]}"#, Some(ParamError), "must be an object");
+        check(
+            r#"{"method":"wipe_data","wipe_options":{},"extend_params":[1]}"#,
+            Some(ParamError),
+            "must be an",
+        );
+        check(
+            r#"{"method":"sync_permissions","permissions_info_list":[["1"]]}"#,
+            Some(ParamError),
+            "must be an object",
+        );
         check(r#"{"method":"wipe_data","wipe_options":{"users":"yes"}}"#, Some(ParamError), "wipe_options");
     }
 

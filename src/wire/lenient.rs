@@ -1,7 +1,23 @@
 //! Readers for fields that platforms in the field write in more than one way.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// An object as `T`. Derived readers would take a list for an object, its values by position: for commands that
+/// is too liberal.
+pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    if value.is_object() {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    } else {
+        Err(format!("must be an object, got {}", kind_of(&value)))
+    }
+}
+
+/// Free keys, for a field that may be null.
+pub fn map_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::<Map<String, Value>>::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// A string, or a number or bool in its place: platforms write ids both ways.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -19,7 +19,7 @@ pub struct WireUser {
     pub relative_pic_url: Option<String>,
     #[serde(default, deserialize_with = "lenient::integer_opt", skip_serializing_if = "Option::is_none")]
     pub register_type: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::map_opt")]
     pub info: Map<String, Value>,
 }
 

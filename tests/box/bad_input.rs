@@ -91,9 +91,9 @@ fn table(stage: &Stage) -> Vec<(&'static str, Value, At, i64)> {
             40071,
         ),
         (
-            "permissions are a number",
+            "permissions are an object",
             people(
-                json!({ "identity_id": "bad", "reg_photo": photo_base64("obama-1.jpg"), "info": { "permission_ids": 5 } }),
+                json!({ "identity_id": "bad", "reg_photo": photo_base64("obama-1.jpg"), "info": { "permission_ids": {} } }),
             ),
             At::User,
             40071,

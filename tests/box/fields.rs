@@ -77,7 +77,7 @@ pub fn assert_event(body: &Value, history: bool) {
     assert_eq!(data["grab_fiqa_info"], serde_json::json!({}));
     let scene = jpeg_size(&data["spot_pic"]);
     let face = jpeg_size(&data["recognize_face"]);
-    assert_eq!(scene, (854, 480), "the scene picture is the camera's frame");
+    assert_eq!(scene, (1280, 720), "the scene picture is the camera's frame");
     assert!(face.0 < scene.0 && face.0 > 60, "the face crop is {face:?}");
     let id: uuid::Uuid = data["event_id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);

@@ -47,33 +47,14 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
 /// A short video of one walker, made with the stock GStreamer tool from a simulated camera.
 fn record(stage: &Stage) -> String {
     let mut camera = Camera::new("recorded", &["obama-3.jpg"], &[]);
-    let file = stage.folder.path().join("walk.mp4").display().to_string();
+    let file = stage.folder.path().join("walk.mkv").display().to_string();
     camera.go();
-    let status = std::process::Command::new("gst-launch-1.0")
-        .args([
-            "-q",
-            "-e",
-            "rtspsrc",
-            &format!("location={}", camera.url()),
-            "protocols=tcp",
-            "num-buffers=150",
-        ])
-        .args([
-            "!",
-            "rtph264depay",
-            "!",
-            "h264parse",
-            "!",
-            "identity",
-            "eos-after=120",
-            "!",
-            "mp4mux",
-            "!",
-            "filesink",
-        ])
-        .arg(format!("location={file}"))
-        .status()
-        .unwrap();
-    assert!(status.success());
+    let pipeline = format!(
+        "rtspsrc location={} protocols=tcp ! rtph264depay ! h264parse ! identity eos-after=120 ! matroskamux ! filesink location={file}",
+        camera.url()
+    );
+    let output =
+        std::process::Command::new("gst-launch-1.0").arg("-q").args(pipeline.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     file
 }

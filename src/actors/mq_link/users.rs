@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 use url::Url;
 
@@ -12,6 +11,7 @@ use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, 
 use crate::core::limits;
 use crate::core::person::PersonKind;
 use crate::core::status::{Language, Refusal, StatusCode};
+use crate::wire::lenient;
 use crate::wire::login::Session;
 use crate::wire::picture::{self, PictureTextError};
 use crate::wire::reply::{AddUsersResult, AddedUser};
@@ -150,8 +150,8 @@ fn id_of(user: &Value) -> Option<String> {
 fn to_request(user: Value, session: &Session, dev_sno: &str) -> Result<EnrolRequest, Unusable> {
     let id = id_of(&user).unwrap_or_default();
     let wrong = |detail: String| Refusal::new(StatusCode::ParamError, detail);
-    let user =
-        WireUser::deserialize(&user).map_err(|error| nameless(&id, wrong(format!("user: {error}"))))?;
+    let user: WireUser =
+        lenient::object(user).map_err(|error| nameless(&id, wrong(format!("user: {error}"))))?;
     let name = user.name();
     let read = || -> Result<EnrolRequest, Refusal> {
         Ok(EnrolRequest {

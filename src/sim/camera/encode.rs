@@ -40,8 +40,10 @@ fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
             "video/x-h264",
         )),
         "h265" => Ok((
+            // A viewer may join at every key frame, as with a real camera: each is an IDR with its parameter sets.
             format!(
-                "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={fps} bitrate=4000 ! h265parse"
+                "x265enc speed-preset=ultrafast tune=zerolatency key-int-max={fps} bitrate=4000 \
+                 option-string=open-gop=0:repeat-headers=1 ! h265parse config-interval=-1"
             ),
             "video/x-h265",
         )),
