@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+pub mod bench;
 pub mod check;
 pub mod run;
 pub mod users;
@@ -27,6 +28,8 @@ enum Command {
     Check(ConfigArgs),
     /// People of the registry 人员管理
     Users(users::UsersArgs),
+    /// How fast this machine is, as JSON lines 测速
+    Bench(bench::BenchArgs),
     /// A management platform and cameras in a box, for trying out and for tests 模拟平台与摄像机
     #[cfg(feature = "sim")]
     Sim(crate::sim::cli::SimArgs),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Users(arguments) => users::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "sim")]
         Command::Sim(arguments) => crate::sim::cli::run(arguments),
     };

@@ -232,7 +232,7 @@ fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
     })
 }
 
-fn camera_rules(
+pub fn camera_rules(
     settings: &Settings,
     gallery: SharedGallery,
     clock: Arc<dyn Clock>,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use menshen::sim::platform::behaviour::Fault;
+use menshen::sim::platform::ledger::Entry;
 use serde_json::{Value, json};
 
 use crate::stage::{Camera, SOON, Stage, eventually, is_history_of, photo};
@@ -15,7 +16,7 @@ fn history_ids(stage: &Stage, camera: &str) -> Vec<String> {
 }
 
 fn reply_ids(stage: &Stage) -> BTreeSet<String> {
-    let replies = stage.platform.ledger().since(0, |entry| entry.is_reply());
+    let replies = stage.platform.ledger().since(0, Entry::is_reply);
     replies.iter().filter_map(|entry| entry.body["messageId"].as_str().map(str::to_owned)).collect()
 }
 

@@ -1,7 +1,12 @@
 //! The whole box on real parts: a private RabbitMQ, the simulated platform, real RTSP, real models, real photos.
 //! Needs `scripts/setup` to have run.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    reason = "a test may panic; counters are whole numbers"
+)]
 
 mod bad_input;
 mod cameras;

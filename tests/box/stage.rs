@@ -278,7 +278,7 @@ impl Stage {
 }
 
 /// Accepted history events of a camera.
-pub fn is_history_of<'a>(camera: &'a str) -> impl Fn(&Entry) -> bool + 'a {
+pub fn is_history_of(camera: &str) -> impl Fn(&Entry) -> bool {
     move |entry| {
         entry.kind == "history" && entry.is_accepted() && entry.body["ext_data"]["device_ip"] == camera
     }

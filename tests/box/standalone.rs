@@ -1,6 +1,6 @@
 //! A box with no platform and no broker.
 
-use crate::stage::{Camera, Stage, photo};
+use crate::stage::{Camera, Stage, menshen, photo, picture};
 
 /// H.265 with digest authentication and a video file, side by side.
 #[test]
@@ -44,17 +44,15 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
     stage.stop();
 }
 
-/// A short video of one walker, made with the stock GStreamer tool from a simulated camera.
+/// A short video of one walker.
 fn record(stage: &Stage) -> String {
-    let mut camera = Camera::new("recorded", &["obama-3.jpg"], &[]);
     let file = stage.folder.path().join("walk.mkv").display().to_string();
-    camera.go();
-    let pipeline = format!(
-        "rtspsrc location={} protocols=tcp ! rtph264depay ! h264parse ! identity eos-after=120 ! matroskamux ! filesink location={file}",
-        camera.url()
-    );
+    let walker = picture("obama-3.jpg");
     let output =
-        std::process::Command::new("gst-launch-1.0").arg("-q").args(pipeline.split(' ')).output().unwrap();
+        menshen(&["sim", "camera", "--walk-ms", "3000", "--gap-ms", "1000", "--record", &file, "--walk"])
+            .arg(walker)
+            .output()
+            .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     file
 }

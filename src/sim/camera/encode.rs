@@ -1,13 +1,17 @@
 //! Encoding the film once: what a camera shows over and over, as access units.
 
+use std::path::Path;
 use std::sync::mpsc;
 
 use gstreamer::prelude::*;
-use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State};
+use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State, glib};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use super::CameraArgs;
 use super::scene::{Walker, background};
+
+/// Minutes of 1080p encode within this on a small core.
+const ENCODED_WITHIN: ClockTime = ClockTime::from_seconds(300);
 
 /// One encoded picture.
 pub struct AccessUnit {
@@ -130,6 +134,48 @@ fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
     pixels.chunks(row).flat_map(|line| line.iter().copied().chain(padding.clone())).collect()
 }
 
+/// Writes the film to a file, at its own speed when played.
+pub fn record(film: &Film, fps: u32, file: &Path) -> Result<(), String> {
+    let text = |error: glib::Error| error.to_string();
+    let pipeline = gstreamer::parse::launch(
+        "appsrc name=source format=time block=true ! parsebin ! matroskamux ! filesink name=target",
+    )
+    .map_err(text)?
+    .downcast::<Pipeline>()
+    .map_err(|_| "not a pipeline".to_owned())?;
+    let element = |name: &str| pipeline.by_name(name).ok_or_else(|| format!("no {name}"));
+    element("target")?.set_property_from_str("location", &file.display().to_string());
+    let source = element("source")?.downcast::<AppSrc>().map_err(|_| "no appsrc".to_owned())?;
+    source.set_caps(Some(&film.caps));
+    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
+    for (index, unit) in film.units.iter().enumerate() {
+        let mut buffer = unit.data.copy();
+        if let Some(buffer) = buffer.get_mut() {
+            let at = ClockTime::from_mseconds(index as u64 * 1000 / u64::from(fps));
+            buffer.set_pts(at);
+            buffer.set_dts(at);
+        }
+        source.push_buffer(buffer).map_err(|error| error.to_string())?;
+    }
+    source.end_of_stream().map_err(|error| error.to_string())?;
+    let ended = wait_for_end(&pipeline);
+    pipeline.set_state(State::Null).map_err(|error| error.to_string())?;
+    ended
+}
+
+/// Returns when everything has run through.
+fn wait_for_end(pipeline: &Pipeline) -> Result<(), String> {
+    let bus = pipeline.bus().ok_or("no bus")?;
+    for message in bus.iter_timed(ENCODED_WITHIN) {
+        match message.view() {
+            MessageView::Eos(_) => return Ok(()),
+            MessageView::Error(error) => return Err(error.error().to_string()),
+            _ => {}
+        }
+    }
+    Err(format!("not done within {ENCODED_WITHIN}"))
+}
+
 /// Runs a pipeline to its end and collects what comes out of `units`.
 fn collect(
     launch: &str,
@@ -154,23 +200,10 @@ fn collect(
             })
             .build(),
     );
-    let bus = pipeline.bus().ok_or("no bus")?;
     pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
-    let mut failed = None;
-    for message in bus.iter_timed(ClockTime::from_seconds(300)) {
-        match message.view() {
-            MessageView::Eos(_) => break,
-            MessageView::Error(error) => {
-                failed = Some(error.error().to_string());
-                break;
-            }
-            _ => {}
-        }
-    }
+    let ended = wait_for_end(&pipeline);
     pipeline.set_state(State::Null).map_err(|error| error.to_string())?;
-    if let Some(error) = failed {
-        return Err(format!("the film could not be encoded: {error}"));
-    }
+    ended.map_err(|error| format!("the film could not be encoded: {error}"))?;
     let mut units = Vec::new();
     let mut caps = None;
     for sample in receiver.try_iter() {

@@ -38,6 +38,9 @@ pub struct CameraArgs {
     /// Serve a video file in place of walkers, over and over
     #[arg(long, conflicts_with = "walks")]
     pub clip: Option<PathBuf>,
+    /// Write the film to a Matroska file in place of serving it
+    #[arg(long)]
+    pub record: Option<PathBuf>,
     /// User and password the stream asks for, as USER:PASSWORD
     #[arg(long)]
     pub credentials: Option<String>,
@@ -57,6 +60,9 @@ pub fn run(arguments: &CameraArgs) -> Result<ExitCode, Vec<String>> {
     let show = |error: String| vec![error];
     gstreamer::init().map_err(|error| show(error.to_string()))?;
     let film = encode::film(arguments).map_err(show)?;
-    serve::serve(arguments, film).map_err(show)?;
+    match &arguments.record {
+        Some(file) => encode::record(&film, arguments.fps, file).map_err(show)?,
+        None => serve::serve(arguments, film).map_err(show)?,
+    }
     Ok(ExitCode::SUCCESS)
 }

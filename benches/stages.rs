@@ -1,0 +1,121 @@
+//! The single stages of recognition, each on one thread: `cargo bench`. Needs `scripts/setup` to have run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::hint::black_box;
+use std::path::Path;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use menshen::adapters::onnx::OrtLoader;
+use menshen::cli::bench::made_up_gallery;
+use menshen::core::frame::{Frame, PixelFormat, Plane};
+use menshen::core::quality::QualityLevel;
+use menshen::sim::camera::scene::{Walker, background};
+use menshen::vision::FaceAnalyzer;
+use menshen::vision::align::align;
+use menshen::vision::analyzer::ModelSet;
+use menshen::vision::catalogue::Catalogue;
+use menshen::vision::letterbox::Letterboxer;
+use menshen::vision::picture::{crop_jpeg, scene_jpeg};
+use menshen::vision::quality::measure;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use yuv::{YuvChromaSubsampling, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+
+const PEOPLE: usize = 50_000;
+const DIMENSION: usize = 128;
+
+fn models() -> (ModelSet, Catalogue) {
+    let catalogue = Catalogue::read(Path::new("models")).unwrap();
+    let models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
+    models.verify().expect("models are fetched by scripts/setup");
+    (models, catalogue)
+}
+
+fn analyzer(models: &ModelSet) -> FaceAnalyzer {
+    models.load(&OrtLoader::new(Path::new("")).unwrap()).unwrap()
+}
+
+/// A 1080p camera frame, I420, with one face in it.
+fn frame() -> Frame {
+    let wall = background(1920, 1080);
+    let picture = Walker::load(".setup/pictures/obama-2.jpg", 1080).unwrap().draw(&wall, 0.5);
+    let (w, h) = picture.dimensions();
+    let mut planar = YuvPlanarImageMut::<u8>::alloc(w, h, YuvChromaSubsampling::Yuv420);
+    yuv::rgb_to_yuv420(
+        &mut planar,
+        &picture,
+        w * 3,
+        YuvRange::Limited,
+        YuvStandardMatrix::Bt601,
+        YuvConversionMode::Balanced,
+    )
+    .unwrap();
+    let parts = [planar.y_plane.borrow(), planar.u_plane.borrow(), planar.v_plane.borrow()];
+    let strides = [planar.y_stride, planar.u_stride, planar.v_stride];
+    let mut data = Vec::new();
+    let planes = [0, 1, 2].map(|index| {
+        let plane = Plane { offset: data.len(), stride: strides[index] as usize };
+        data.extend_from_slice(parts[index]);
+        plane
+    });
+    Frame {
+        data: data.into(),
+        format: PixelFormat::I420,
+        width: w,
+        height: h,
+        planes,
+        captured_at_ms: 0,
+        sequence: 0,
+    }
+}
+
+fn unit_vector(random: &mut StdRng) -> Vec<f32> {
+    let raw: Vec<f32> = (0..DIMENSION).map(|_| random.random_range(-1.0..1.0)).collect();
+    let norm = raw.iter().map(|x| x * x).sum::<f32>().sqrt();
+    raw.into_iter().map(|x| x / norm).collect()
+}
+
+fn stages(c: &mut Criterion) {
+    let (models, catalogue) = models();
+    let mut analyzer = analyzer(&models);
+    let frame = frame();
+    let faces = analyzer.detect(&frame).unwrap();
+    assert_eq!(faces.len(), 1, "the frame shows one face");
+    let face = &faces[0];
+
+    let mut letterboxer = Letterboxer::new(catalogue.find("yunet", "detector").unwrap().input.clone());
+    c.bench_function("scale/1080p I420 to 640", |b| b.iter(|| letterboxer.run(black_box(&frame)).unwrap()));
+    c.bench_function("detection/1080p I420", |b| b.iter(|| analyzer.detect(black_box(&frame)).unwrap()));
+    c.bench_function("alignment/112x112", |b| b.iter(|| align(black_box(&frame), &face.landmarks).unwrap()));
+    c.bench_function("embedding/alignment and SFace", |b| {
+        b.iter(|| analyzer.embed(black_box(&frame), &face.landmarks).unwrap());
+    });
+    c.bench_function("quality/one face", |b| b.iter(|| measure(black_box(&frame), face)));
+    c.bench_function("jpeg/scene 1080p", |b| b.iter(|| scene_jpeg(black_box(&frame)).unwrap()));
+    c.bench_function("jpeg/face crop", |b| b.iter(|| crop_jpeg(black_box(&frame), &face.bbox).unwrap()));
+    let photo = std::fs::read(".setup/pictures/obama-1.jpg").unwrap();
+    c.bench_function("photo/decode, detect, judge, embed", |b| {
+        b.iter(|| analyzer.analyze_photo(black_box(&photo), &QualityLevel::High).unwrap());
+    });
+}
+
+fn search(c: &mut Criterion) {
+    let mut random = StdRng::seed_from_u64(2);
+    let gallery = made_up_gallery("bench@1", DIMENSION, PEOPLE).unwrap();
+    let groups = ["0".to_owned()];
+    c.bench_function("search/50000 x 128, exact", |b| {
+        b.iter_batched_ref(
+            || unit_vector(&mut random),
+            |probe| gallery.search(black_box(probe), &groups, 1),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(30);
+    targets = stages, search
+}
+criterion_main!(benches);

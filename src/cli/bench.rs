@@ -1,0 +1,262 @@
+//! `menshen bench`: how fast this machine is, one JSON object a line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use cpu_time::ProcessTime;
+use crossbeam_channel::{Receiver, bounded, select};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
+
+use super::ConfigArgs;
+use crate::actors::face_engine::camera::CameraSession;
+use crate::actors::gallery::SharedGallery;
+use crate::adapters::camera::GstOpener;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
+use crate::core::device::{DeviceConfig, DeviceKind, Direction};
+use crate::core::face::Embedding;
+use crate::core::frame::Frame;
+use crate::core::gallery::Gallery;
+use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use crate::core::score::ScoreMap;
+use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
+use crate::runtime::assemble::{camera_rules, pick_models};
+use crate::vision::FaceAnalyzer;
+
+#[derive(Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// A clip through the whole chain, every picture, as fast as one vision thread can 整条链路测速
+    Frames {
+        /// Video file; without one, a 1080p clip of people walking by is made first 视频文件
+        #[arg(long)]
+        clip: Option<PathBuf>,
+        /// People in the gallery, made up 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
+    let BenchCommand::Frames { clip, people, config } = &arguments.command;
+    frames(clip.as_deref(), *people, &config.settings()?).map_err(|error| vec![error])?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn frames(clip: Option<&Path>, people: usize, settings: &Settings) -> Result<(), String> {
+    let scratch = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
+    let clip = if let Some(clip) = clip {
+        clip.to_path_buf()
+    } else {
+        make_clip(&scratch)?;
+        scratch.clone()
+    };
+    let opener = GstOpener::new(&settings.pipelines_dir)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let result = measure(&opener, &clip, people, settings);
+    // Not there when the clip was given.
+    let _ = std::fs::remove_file(&scratch);
+    result
+}
+
+fn measure(opener: &GstOpener, clip: &Path, people: usize, settings: &Settings) -> Result<(), String> {
+    // First decoding alone, so that what recognition adds can be told from it.
+    let decoding = play(opener, clip, |_| Ok(()))?;
+    print(&json!({ "bench": "decode" }), &decoding);
+
+    let models = pick_models(settings).map_err(|errors| errors.join("; "))?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
+    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let spec = models.embedder_spec();
+    let gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
+    let score_map =
+        ScoreMap::new(settings.recognition.score_range, spec.similarity_min, spec.similarity_threshold);
+    let rules =
+        camera_rules(settings, SharedGallery::new(gallery), Arc::new(SystemClock::default()), score_map);
+    let mut session = CameraSession::new(device(), rules);
+    let mut events = 0;
+    let whole = play(opener, clip, |frame| {
+        events += look(&mut session, &mut analyzer, frame)?;
+        Ok(())
+    })?;
+    events += session.finish().len();
+    print(&json!({ "bench": "frames", "people": people, "event_messages": events }), &whole);
+    Ok(())
+}
+
+fn look(session: &mut CameraSession, analyzer: &mut FaceAnalyzer, frame: &Frame) -> Result<usize, String> {
+    session.look(analyzer, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
+}
+
+struct Played {
+    size: (u32, u32),
+    frames: u64,
+    wall: Duration,
+    cpu: Duration,
+}
+
+/// Gives every frame of the clip to `work` on this thread.
+fn play(
+    opener: &GstOpener,
+    clip: &Path,
+    mut work: impl FnMut(&Frame) -> Result<(), String>,
+) -> Result<Played, String> {
+    // Decoding may be two frames ahead, as far as the pipeline's own queue.
+    let (frame_sender, frames) = bounded::<Frame>(2);
+    let (notice_sender, notices) = bounded(1);
+    let spec = StreamSpec {
+        device_id: "bench".to_owned(),
+        pipeline: "file-fast".to_owned(),
+        parameters: [("url".to_owned(), clip.display().to_string())].into(),
+    };
+    let (started, cpu) = (Instant::now(), ProcessTime::now());
+    let stream = opener
+        .open(
+            &spec,
+            // Waits where a camera's slot would overwrite: here every frame counts.
+            Arc::new(move |frame| drop(frame_sender.send(frame))),
+            Arc::new(move |notice| drop(notice_sender.try_send(notice))),
+        )
+        .map_err(|error| error.to_string())?;
+    let mut played = Played { size: (0, 0), frames: 0, wall: Duration::ZERO, cpu: Duration::ZERO };
+    while let Some(frame) = next(&frames, &notices)? {
+        played.size = (frame.width, frame.height);
+        played.frames += 1;
+        work(&frame)?;
+    }
+    (played.wall, played.cpu) = (started.elapsed(), cpu.elapsed());
+    stop(stream, &frames);
+    if played.frames == 0 {
+        return Err(format!("{}: no pictures in it", clip.display()));
+    }
+    Ok(played)
+}
+
+/// The next frame; `None` at the end.
+fn next(frames: &Receiver<Frame>, notices: &Receiver<StreamNotice>) -> Result<Option<Frame>, String> {
+    select! {
+        recv(frames) -> frame => Ok(frame.ok()),
+        recv(notices) -> notice => match notice {
+            Ok(StreamNotice::Failed(reason)) => Err(reason),
+            // Frames may be waiting still.
+            _ => Ok(frames.try_recv().ok()),
+        },
+    }
+}
+
+/// A decoder that waits to hand over a frame could not be stopped.
+fn stop(stream: Box<dyn Stream>, frames: &Receiver<Frame>) {
+    while frames.try_recv().is_ok() {}
+    drop(stream);
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
+fn print(head: &serde_json::Value, played: &Played) {
+    let frames = played.frames as f64;
+    let mut line = json!({
+        "size": format!("{}x{}", played.size.0, played.size.1),
+        "frames": played.frames,
+        "wall_s": played.wall.as_secs_f64(),
+        "frames_per_s": frames / played.wall.as_secs_f64(),
+        "cpu_ms_per_frame": played.cpu.as_secs_f64() * 1000.0 / frames,
+        "optimised": !cfg!(debug_assertions),
+    });
+    for (key, value) in head.as_object().into_iter().flatten() {
+        line[key] = value.clone();
+    }
+    println!("{line}");
+}
+
+fn device() -> DeviceConfig {
+    DeviceConfig {
+        ep_id: "bench".to_owned(),
+        ip: "bench".to_owned(),
+        name: "bench".to_owned(),
+        kind: DeviceKind::NetworkCamera,
+        pipeline: "file-fast".to_owned(),
+        parameters: [].into(),
+        direction: Direction::In,
+        permission_groups: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+        memo: String::new(),
+        location: String::new(),
+        group_name: String::new(),
+    }
+}
+
+/// Random unit vectors: nobody in the clip is among them, so every look searches everyone.
+pub fn made_up_gallery(model: &str, dimension: usize, people: usize) -> Result<Gallery, String> {
+    let mut random = StdRng::seed_from_u64(1);
+    let mut gallery = Gallery::new(model, dimension, people);
+    for index in 0..people {
+        let raw: Vec<f32> = (0..dimension).map(|_| random.random_range(-1.0..1.0)).collect();
+        let norm = raw.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let vector = raw.into_iter().map(|x| x / norm).collect();
+        let embedding = Embedding { model: model.to_owned(), vector, norm };
+        gallery.put(&made_up_person(index, embedding)).map_err(|error| error.to_string())?;
+    }
+    Ok(gallery)
+}
+
+fn made_up_person(index: usize, embedding: Embedding) -> Person {
+    Person {
+        id: index.to_string(),
+        name: format!("person {index}"),
+        kind: PersonKind::Employee,
+        register_type: RegisterType::Regular,
+        permission_ids: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+        info: serde_json::Map::default(),
+        features: vec![Feature {
+            embedding,
+            photo: String::new(),
+            photo_sha256: String::new(),
+            quality: 1.0,
+        }],
+        created_at_ms: 0,
+        updated_at_ms: 0,
+    }
+}
+
+#[cfg(feature = "sim")]
+fn make_clip(file: &Path) -> Result<(), String> {
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Film {
+        #[command(flatten)]
+        camera: crate::sim::camera::CameraArgs,
+    }
+    let pictures = Path::new(".setup/pictures");
+    let walk = |name: &str| pictures.join(name).display().to_string();
+    let film = Film::parse_from([
+        "film",
+        "--size",
+        "1920x1080",
+        "--walk",
+        &walk("obama-2.jpg"),
+        "--walk",
+        &walk("biden-1.jpg"),
+        "--walk",
+        &walk("obama-3.jpg"),
+        "--record",
+        &file.display().to_string(),
+    ]);
+    crate::sim::camera::run(&film.camera).map(drop).map_err(|errors| errors.join("; "))
+}
+
+#[cfg(not(feature = "sim"))]
+fn make_clip(_: &Path) -> Result<(), String> {
+    Err("this build has no simulator to make a clip with; give one with --clip FILE".to_owned())
+}
