@@ -7,17 +7,21 @@
 //! All times are milliseconds of a monotonic clock: setting the wall clock neither ends nor prolongs a passage.
 //!
 //! Rules of this version:
-//! * A person is identified by one shot well above the pass mark, or by two shots that agree.
+//! * A person is identified by one shot well above the pass mark, or by two shots that agree; at the end of the
+//!   passage one shot above the mark is enough, since there will be no second.
 //! * A passage ends when nobody of it was seen for `gap_ms`; a track that breaks off and comes back
 //!   within that time joins its passage again, by who it is or, unidentified, by how it looks.
 //! * A track that turns out to be somebody else (two who cross) starts that person's own passage.
 //! * A stranger's passage is told only at its end, and only when it was seen often and well enough.
 
-use super::face::{Detection, Embedding};
-use super::frame::Frame;
-use super::gallery::Candidate;
-use super::quality::{Judgement, Measurements};
-use super::track::{TrackId, Tracker};
+#[cfg(test)]
+mod tests;
+
+use crate::core::face::{Detection, Embedding};
+use crate::core::frame::Frame;
+use crate::core::gallery::Candidate;
+use crate::core::quality::{Judgement, Measurements};
+use crate::core::track::{TrackId, Tracker};
 
 /// Tuning of passages; the defaults and their reasons are in `config/menshen.toml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +142,11 @@ impl Passage {
         if better {
             self.best_shot = Some(shot);
         }
+    }
+
+    fn is_over(&self, rules: &PassageRules, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.last_seen_ms) > rules.gap_ms
+            || self.last_seen_ms.saturating_sub(self.first_seen_ms) > rules.max_ms
     }
 
     fn view(&self) -> Option<PassageView> {
@@ -315,6 +324,7 @@ impl Passages {
     /// What has become certain by `now_ms`. Call after every frame, and without frames at least once a
     /// `gap_ms`, so that the last passage of a quiet camera ends too.
     pub fn collect(&mut self, now_ms: u64) -> Vec<PassageFact> {
+        self.believe_single_shots(now_ms);
         let mut facts = Vec::new();
         for passage in &mut self.current {
             if passage.identity.is_some() && !passage.told {
@@ -324,14 +334,24 @@ impl Passages {
         }
         let rules = &self.rules;
         self.current.retain(|passage| {
-            let over = now_ms.saturating_sub(passage.last_seen_ms) > rules.gap_ms
-                || passage.last_seen_ms.saturating_sub(passage.first_seen_ms) > rules.max_ms;
+            let over = passage.is_over(rules, now_ms);
             if over && (passage.identity.is_some() || passage.hits >= rules.stranger_hits_min) {
                 facts.extend(passage.view().map(PassageFact::Ended));
             }
             !over
         });
         facts
+    }
+
+    /// Who passed the mark once and was gone before a second look is taken to be that person: an event above
+    /// the pass mark must not be called a stranger's.
+    fn believe_single_shots(&mut self, now_ms: u64) {
+        let waits = |p: &Passage| p.identity.is_none() && p.tentative.is_some();
+        while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
+            let Some(candidate) = self.current[at].tentative.take() else { return };
+            let at = self.join_same_person(at, &candidate.person.id);
+            self.current[at].identity.get_or_insert(candidate);
+        }
     }
 
     /// Ends everything now: the camera is being closed.
