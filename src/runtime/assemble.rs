@@ -16,7 +16,7 @@ use crate::actors::face_engine::workers::WorkerParts;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
 use crate::actors::mq_link::MqLinkActor;
-use crate::actors::mq_link::execute::LinkParts;
+use crate::actors::mq_link::parts::LinkParts;
 use crate::actors::registry::RegistryActor;
 use crate::actors::registry::enrol::RegistryParts;
 use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};

@@ -8,8 +8,9 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
-use super::execute::{Interrupted, LinkParts, carry_out};
+use super::execute::carry_out;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, SessionRejected};
+use super::parts::{Interrupted, LinkParts};
 use crate::actors::reporter::SharedSession;
 use crate::actors::reporter::message::SessionChanged;
 use crate::core::backoff::Backoff;

@@ -6,44 +6,18 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::parts::{Interrupted, LinkParts};
 use super::users::{add_users, add_users_by_id};
-use crate::actors::handle::Handle;
-use crate::actors::registry::RegistryActor;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
-use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::WipeEvents;
 use crate::core::limits;
 use crate::core::person::PermissionGroup;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::broker::{BrokerConnection, Delivery};
-use crate::ports::clock::Clock;
-use crate::ports::dead_letters::DeadLetters;
-use crate::ports::platform::{PlatformApi, PostPurpose};
+use crate::ports::platform::PostPurpose;
 use crate::wire::command::{Command, Envelope, WipeOptions, WirePermission};
 use crate::wire::login::Session;
-use crate::wire::reply::{
-    DeleteUsersResult, DeletedUser, Reply, ReplyHead, SyncPermissionsResult, SyncedPermission,
-};
-
-/// What the link works with. Cloning shares everything.
-#[derive(Clone)]
-pub struct LinkParts {
-    pub platform: Arc<dyn PlatformApi>,
-    pub dead_letters: Arc<dyn DeadLetters>,
-    pub clock: Arc<dyn Clock>,
-    pub registry: Handle<RegistryActor>,
-    pub reporter: Handle<ReporterActor>,
-    pub head: ReplyHead,
-}
-
-/// Why a command was not carried out to its end; it goes back to the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupted {
-    /// The platform no longer takes the token: a new login comes first.
-    SessionRejected,
-    /// The reply could not be handed over.
-    ReplyNotDelivered,
-}
+use crate::wire::reply::{DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission};
 
 /// Carries a delivery out and acknowledges it. `Err` says what made it go back.
 pub async fn carry_out(

@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod execute;
 pub mod message;
+pub mod parts;
 pub mod users;
 
 pub use actor::MqLinkActor;

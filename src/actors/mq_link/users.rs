@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::execute::{Interrupted, LinkParts};
+use super::parts::{Interrupted, LinkParts};
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
 use crate::core::limits;
 use crate::core::person::PersonKind;
