@@ -132,7 +132,8 @@ fn play(
         )
         .map_err(|error| error.to_string())?;
     let mut played = Played { size: (0, 0), frames: 0, wall: Duration::ZERO, cpu: Duration::ZERO };
-    while let Some(frame) = next(&frames, &notices)? {
+    let mut ended = false;
+    while let Some(frame) = next(&frames, &notices, &mut ended)? {
         played.size = (frame.width, frame.height);
         played.frames += 1;
         work(&frame)?;
@@ -145,16 +146,22 @@ fn play(
     Ok(played)
 }
 
-/// The next frame; `None` at the end.
-fn next(frames: &Receiver<Frame>, notices: &Receiver<StreamNotice>) -> Result<Option<Frame>, String> {
-    select! {
-        recv(frames) -> frame => Ok(frame.ok()),
-        recv(notices) -> notice => match notice {
-            Ok(StreamNotice::Failed(reason)) => Err(reason),
-            // Frames may be waiting still.
-            _ => Ok(frames.try_recv().ok()),
-        },
+/// The next frame; `None` at the end. The end is told after the last frame was handed over.
+fn next(
+    frames: &Receiver<Frame>,
+    notices: &Receiver<StreamNotice>,
+    ended: &mut bool,
+) -> Result<Option<Frame>, String> {
+    while !*ended {
+        select! {
+            recv(frames) -> frame => return Ok(frame.ok()),
+            recv(notices) -> notice => match notice {
+                Ok(StreamNotice::Failed(reason)) => return Err(reason),
+                _ => *ended = true,
+            },
+        }
     }
+    Ok(frames.try_recv().ok())
 }
 
 /// A decoder that waits to hand over a frame could not be stopped.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use gstreamer::prelude::*;
-use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State, glib};
+use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use super::CameraArgs;
@@ -136,11 +136,12 @@ fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
 
 /// Writes the film to a file, at its own speed when played.
 pub fn record(film: &Film, fps: u32, file: &Path) -> Result<(), String> {
-    let text = |error: glib::Error| error.to_string();
-    let pipeline = gstreamer::parse::launch(
-        "appsrc name=source format=time block=true ! parsebin ! matroskamux ! filesink name=target",
-    )
-    .map_err(text)?
+    let is_h265 = film.caps.structure(0).is_some_and(|media| media.name() == "video/x-h265");
+    let parse = if is_h265 { "h265parse" } else { "h264parse" };
+    let pipeline = gstreamer::parse::launch(&format!(
+        "appsrc name=source format=time block=true ! {parse} ! matroskamux ! filesink name=target"
+    ))
+    .map_err(|error| error.to_string())?
     .downcast::<Pipeline>()
     .map_err(|_| "not a pipeline".to_owned())?;
     let element = |name: &str| pipeline.by_name(name).ok_or_else(|| format!("no {name}"));
