@@ -6,8 +6,8 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use tokio::sync::watch;
 use url::Url;
 
-use super::message::{DevicesChanged, Drain, PassageStage, RecordPassage, SessionChanged, WipeEvents};
-use super::realtime::RealTime;
+use super::message::{DevicesChanged, Drain, RecordPassage, SessionChanged, WipeEvents};
+use super::realtime::{RealTime, push_body};
 use super::record::store_blocking;
 use super::{ReporterParts, devices, history, status};
 use crate::actors::blocking::on_thread;
@@ -85,15 +85,18 @@ impl Handler<RecordPassage> for ReporterActor {
     fn handle(&mut self, message: RecordPassage, _: &mut Self::Context) -> Self::Result {
         let (parts, real_time) = (self.parts.clone(), self.real_time.clone());
         Box::pin(async move {
-            let (stored, message) = {
+            let to_push = {
                 let parts = parts.clone();
-                tokio::task::spawn_blocking(move || (store_blocking(&parts, &message), message))
+                let work = move || {
+                    store_blocking(&parts, &message)?;
+                    Ok(push_body(&parts, &message))
+                };
+                tokio::task::spawn_blocking(work)
                     .await
                     .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?
             };
-            stored?;
-            if message.stage == PassageStage::Open {
-                real_time.push(&parts, &message);
+            if let Some(body) = to_push? {
+                real_time.push(&parts, body);
             }
             Ok(())
         })

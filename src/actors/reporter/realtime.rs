@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::{ReporterParts, note_success};
-use crate::actors::reporter::message::RecordPassage;
+use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::core::limits;
 use crate::ports::platform::PostPurpose;
 use crate::ports::store::Shelf;
@@ -26,11 +26,7 @@ impl Default for RealTime {
 
 impl RealTime {
     /// Tells every event server of a match that was just stored; returns at once.
-    pub fn push(&self, parts: &ReporterParts, message: &RecordPassage) {
-        if parts.config.realtime_urls.is_empty() || message.event.is_stranger() {
-            return;
-        }
-        let Ok(body) = serde_json::to_vec(&body(parts, message)) else { return };
+    pub fn push(&self, parts: &ReporterParts, body: Vec<u8>) {
         for url in parts.config.realtime_urls.clone() {
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
                 metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => "dropped")
@@ -53,7 +49,15 @@ impl RealTime {
     }
 }
 
-fn body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {
+/// What to push for a passage that was just stored, if anything; reads the registry photo from the disk.
+pub fn push_body(parts: &ReporterParts, message: &RecordPassage) -> Option<Vec<u8>> {
+    let is_wanted = message.stage == PassageStage::Open
+        && !message.event.is_stranger()
+        && !parts.config.realtime_urls.is_empty();
+    is_wanted.then(|| serde_json::to_vec(&event_body(parts, message)).ok()).flatten()
+}
+
+fn event_body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {
     let fresh = |name: &Option<String>| {
         let name = name.as_ref()?;
         let found = message.pictures.iter().find(|picture| &picture.name == name)?;
