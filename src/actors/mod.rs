@@ -12,3 +12,4 @@ pub mod mq_link;
 pub mod registry;
 pub mod reporter;
 pub mod task;
+pub mod tuning;

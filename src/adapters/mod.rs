@@ -2,6 +2,7 @@
 
 pub mod amqp;
 pub mod camera;
+pub mod changes_file;
 pub mod clock;
 pub mod dead_letters;
 pub mod onnx;

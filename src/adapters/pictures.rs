@@ -43,7 +43,7 @@ impl PictureFiles {
     }
 }
 
-fn told(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
+pub(super) fn told(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
     let path = path.display().to_string();
     match error.kind() {
         io::ErrorKind::StorageFull => StoreError::DiskFull { path },
@@ -51,7 +51,7 @@ fn told(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
     }
 }
 
-fn write_flushed(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_flushed(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(part)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::ConfigArgs;
 use crate::actors::face_engine::camera::CameraSession;
 use crate::actors::gallery::SharedGallery;
+use crate::actors::tuning::SharedTuning;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::onnx::OrtLoader;
@@ -24,9 +25,8 @@ use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Gallery;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
-use crate::core::score::ScoreMap;
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
-use crate::runtime::assemble::{camera_rules, pick_models};
+use crate::runtime::assemble::{base_tuning, camera_rules, pick_models};
 use crate::vision::FaceAnalyzer;
 
 #[derive(Args)]
@@ -82,10 +82,13 @@ fn measure(opener: &GstOpener, clip: &Path, people: usize, settings: &Settings) 
     let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
     let spec = models.embedder_spec();
     let gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
-    let score_map =
-        ScoreMap::new(settings.recognition.score_range, spec.similarity_min, spec.similarity_threshold);
-    let rules =
-        camera_rules(settings, SharedGallery::new(gallery), Arc::new(SystemClock::default()), score_map);
+    let rules = camera_rules(
+        settings,
+        SharedGallery::new(gallery),
+        Arc::new(SystemClock::default()),
+        SharedTuning::new(base_tuning(settings)),
+        spec,
+    );
     let mut session = CameraSession::new(device(), rules);
     let mut events = 0;
     let whole = play(opener, clip, |frame| {

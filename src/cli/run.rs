@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigArgs;
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
+use crate::runtime::Ended;
 
 const LIBRARIES: &str =
     "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
@@ -15,8 +16,18 @@ const LIBRARIES: &str =
 pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
     let settings = arguments.settings()?;
     start_log(&settings);
-    actix::System::new().block_on(crate::runtime::run(settings))?;
-    Ok(ExitCode::SUCCESS)
+    match actix::System::new().block_on(crate::runtime::run(settings))? {
+        Ended::Stopped => Ok(ExitCode::SUCCESS),
+        Ended::Restart => Err(vec![start_afresh()]),
+    }
+}
+
+/// Becomes a new process with the same id, so that nothing of the old state is left and the service manager
+/// notices nothing. Returns only when that fails.
+fn start_afresh() -> String {
+    use std::os::unix::process::CommandExt as _;
+    let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).exec();
+    format!("cannot start afresh: {error}; start menshen again")
 }
 
 /// Logs to the standard error, as a service manager expects.

@@ -14,6 +14,7 @@ use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, QualityLevel, QualityLimits};
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
+use crate::core::tuning::Changes;
 
 /// Health and metrics, of this machine only.
 const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
@@ -69,6 +70,8 @@ pub struct RecognitionSettings {
     /// 0–100.
     pub threshold: f32,
     pub score_range: ScoreRange,
+    /// Unmatched faces of sufficient quality are enrolled as strangers.
+    pub enrol_strangers: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -160,6 +163,21 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Takes over who this box is and where its platform is, where that was changed in the field.
+    pub fn change_identity(&mut self, changes: &Changes) {
+        if let Some(dev_sno) = &changes.dev_sno {
+            self.dev_sno.clone_from(dev_sno);
+            for device in &mut self.devices {
+                device.ep_id = DeviceConfig::ep_id(dev_sno, &device.ip);
+            }
+        }
+        if let (Some(platform), Some(login_url)) = (&mut self.platform, &changes.login_url) {
+            platform.login_url.clone_from(login_url);
+        }
+    }
+}
+
 fn http_url(text: String) -> Result<Url, String> {
     let url = Url::parse(&text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
     match url.scheme() {
@@ -232,7 +250,7 @@ fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> 
         }
         let enabled = section.take("enabled", true);
         let device = DeviceConfig {
-            ep_id: format!("{dev_sno}__{ip}"),
+            ep_id: DeviceConfig::ep_id(dev_sno, &ip),
             ip,
             name,
             kind: kind.unwrap_or(DeviceKind::NetworkCamera),
@@ -289,6 +307,7 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         stranger_level: QualityLevel::Custom(limits.clone()),
         threshold,
         score_range: score_range.unwrap_or_default(),
+        enrol_strangers: section.take("enrol_strangers", false),
     };
     section.finish();
     read

@@ -66,6 +66,11 @@ pub struct DeviceConfig {
 }
 
 impl DeviceConfig {
+    /// `{dev_sno}__{device ip or stream}` (protocol section 1).
+    pub fn ep_id(dev_sno: &str, ip: &str) -> String {
+        format!("{dev_sno}__{ip}")
+    }
+
     /// The stream's address with user and password masked.
     pub fn masked_url(&self) -> String {
         self.parameters.get("url").map(|url| mask_credentials(url)).unwrap_or_default()

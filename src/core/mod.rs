@@ -16,3 +16,4 @@ pub mod slot;
 pub mod status;
 pub mod supervision;
 pub mod track;
+pub mod tuning;

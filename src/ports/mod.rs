@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod camera;
+pub mod changes;
 pub mod clock;
 pub mod dead_letters;
 pub mod inference;

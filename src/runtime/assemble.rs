@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::recover::{fill_gallery, recover_events};
 use super::supervise::{ActorPart, Part};
@@ -20,8 +20,10 @@ use crate::actors::mq_link::parts::LinkParts;
 use crate::actors::registry::RegistryActor;
 use crate::actors::registry::enrol::RegistryParts;
 use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
+use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
+use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dead_letters::DeadLetterFile;
 use crate::adapters::onnx::OrtLoader;
@@ -34,14 +36,14 @@ use crate::config::settings::LoginMethod;
 use crate::core::device::DeviceStatus;
 use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
-use crate::core::score::ScoreMap;
+use crate::core::tuning::{GateMode, Tuning};
 use crate::ports::clock::Clock;
 use crate::ports::inference::InferenceLoader;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{EventStore, PictureStore, RegistryStore};
 use crate::ports::system::SystemProbe;
 use crate::vision::analyzer::ModelSet;
-use crate::vision::catalogue::Catalogue;
+use crate::vision::catalogue::{Catalogue, EmbedderSpec};
 use crate::web::health::Health;
 use crate::wire::reply::ReplyHead;
 
@@ -60,12 +62,16 @@ pub struct House {
     pub handles: Handles,
     pub health: Arc<Health>,
     pub clock: Arc<dyn Clock>,
+    /// Asks the runtime to drain everything and start afresh.
+    pub restart: Arc<Notify>,
     settings: Settings,
     registry_parts: RegistryParts,
     worker_parts: WorkerParts,
     reporter_parts: ReporterParts,
     device_list: watch::Sender<Vec<DeviceStatus>>,
     session: SharedSession,
+    /// Changes what can be retuned while the box runs.
+    pub tuner: Tuner,
 }
 
 /// Reads and checks the models a configuration names.
@@ -87,11 +93,14 @@ pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
 
 impl House {
     /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
-    pub fn build(settings: Settings) -> Result<Self, Vec<String>> {
+    pub fn build(mut settings: Settings) -> Result<Self, Vec<String>> {
         let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
         let models = pick_models(&settings)?;
         let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?;
         create_data_dir(&settings.data_dir)?;
+        let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
+            .map_err(|error| one(&error))?;
+        settings.change_identity(&tuner.changes());
         let registry: Arc<dyn RegistryStore> =
             Arc::new(RedbRegistryStore::open(&settings.data_dir).map_err(|error| one(&error))?);
         let events: Arc<dyn EventStore> =
@@ -114,12 +123,7 @@ impl House {
         let platform: Arc<dyn PlatformApi> =
             Arc::new(platform_client(&settings, probe.as_ref()).map_err(|error| one(&error))?);
         let session = SharedSession::default();
-        let score_map = ScoreMap::new(
-            settings.recognition.score_range,
-            embedder.similarity_min,
-            embedder.similarity_threshold,
-        );
-        let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), score_map);
+        let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), tuner.shared(), embedder);
         let loader: Arc<dyn InferenceLoader> = Arc::new(loader);
         let intake =
             Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
@@ -148,16 +152,18 @@ impl House {
                 probe,
                 session: Arc::clone(&session),
                 link: handles.link.clone(),
+                tuning: tuner.shared(),
                 config: Arc::new(ReporterConfig {
                     dev_sno: settings.dev_sno.clone(),
-                    realtime_urls: settings.events.realtime_urls.clone(),
                     keep_max: settings.events.keep_max,
                 }),
             },
             health: Arc::default(),
+            restart: Arc::default(),
             device_list: watch::channel(Vec::new()).0,
             session,
             clock,
+            tuner,
             handles,
             settings,
         })
@@ -236,18 +242,21 @@ pub fn camera_rules(
     settings: &Settings,
     gallery: SharedGallery,
     clock: Arc<dyn Clock>,
-    score_map: ScoreMap,
+    tuning: SharedTuning,
+    embedder: EmbedderSpec,
 ) -> CameraRules {
     let (recognition, passages) = (&settings.recognition, &settings.passages);
     CameraRules {
         gallery,
         clock,
-        score_map,
+        similarity_min: embedder.similarity_min,
+        similarity_threshold: embedder.similarity_threshold,
         passages: PassageRules {
             gap_ms: passages.gap_ms,
             max_ms: passages.max_ms,
             stranger_hits_min: passages.stranger_hits_min,
-            similarity_pass: score_map.similarity(recognition.threshold),
+            // Retuned before every frame.
+            similarity_pass: embedder.similarity_threshold,
             similarity_sure_margin: passages.sure_margin,
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,
@@ -256,6 +265,20 @@ pub fn camera_rules(
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,
         candidates: 1,
+        tuning,
+    }
+}
+
+/// What the configuration file says of the values that can be retuned.
+pub fn base_tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        threshold: settings.recognition.threshold,
+        range: settings.recognition.score_range,
+        enrol_strangers: settings.recognition.enrol_strangers,
+        realtime_urls: settings.events.realtime_urls.clone(),
+        history_urls: Vec::new(),
+        monitor_urls: Vec::new(),
+        gate_mode: GateMode::OpenDoor,
     }
 }
 

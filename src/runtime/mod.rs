@@ -7,4 +7,4 @@ pub mod recover;
 pub mod run;
 pub mod supervise;
 
-pub use run::run;
+pub use run::{Ended, run};

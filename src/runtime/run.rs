@@ -14,8 +14,18 @@ use crate::web;
 /// Recorded histogram samples are folded into buckets this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
-/// Runs until a signal (`Ok`) or until a part cannot be kept alive (`Err`, with what to tell the operator).
-pub async fn run(settings: Settings) -> Result<(), Vec<String>> {
+/// How a run ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Stopped,
+    /// A change asked for a fresh start: this box has a new name or a new platform.
+    Restart,
+}
+
+/// Runs until a signal or a restart is asked for, or until a part cannot be kept alive (`Err`, with what to tell
+/// the operator).
+pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
     let metrics = super::metrics::install().map_err(|error| vec![error])?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
@@ -27,24 +37,25 @@ pub async fn run(settings: Settings) -> Result<(), Vec<String>> {
     })?;
     let parts = start(&house)?;
     tracing::info!(%listen, devices = house.settings().devices.len(), "menshen is running");
-    let failed = tokio::select! {
-        reason = watch(parts, &house.health, house.clock.as_ref()) => Some(reason),
+    let ended = tokio::select! {
+        reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),
         name = signal() => {
             tracing::info!(signal = name, "shutting down");
-            None
+            Ok(Ended::Stopped)
         }
-        () = upkeep(metrics) => None,
+        () = house.restart.notified() => {
+            tracing::info!("starting afresh, as a change asked for");
+            Ok(Ended::Restart)
+        }
+        () = upkeep(metrics) => Ok(Ended::Stopped),
     };
     house.health.set_draining();
     drain(&house.handles, deadline).await;
     stop_web(web).await;
-    match failed {
-        None => {
-            tracing::info!("stopped in good order");
-            Ok(())
-        }
-        Some(reason) => Err(vec![reason]),
+    if ended.is_ok() {
+        tracing::info!("stopped in good order");
     }
+    ended
 }
 
 /// Sinks first, sources last.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::forwarder::PassageReport;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
+use crate::actors::tuning::SharedTuning;
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::frame::Frame;
@@ -23,7 +24,10 @@ use crate::vision::{FaceAnalyzer, VisionError};
 pub struct CameraRules {
     pub gallery: SharedGallery,
     pub clock: Arc<dyn Clock>,
-    pub score_map: ScoreMap,
+    pub tuning: SharedTuning,
+    /// Raw similarities of the model in use that the score scale is anchored to.
+    pub similarity_min: f32,
+    pub similarity_threshold: f32,
     pub passages: PassageRules,
     /// Level a live face must pass to be embedded.
     pub live_level: QualityLevel,
@@ -40,6 +44,18 @@ struct Told {
     event_id: String,
     /// When the told shot was taken; a better one at the end is worth new pictures.
     shot_taken_ms: u64,
+}
+
+impl CameraRules {
+    /// The score scale as it is tuned now.
+    fn score_map(&self) -> ScoreMap {
+        ScoreMap::new(self.tuning.load().range, self.similarity_min, self.similarity_threshold)
+    }
+
+    /// The raw similarity at the pass mark as it is tuned now.
+    fn similarity_pass(&self) -> f32 {
+        self.score_map().similarity(self.tuning.load().threshold)
+    }
 }
 
 pub struct CameraSession {
@@ -62,6 +78,7 @@ impl CameraSession {
         frame: &Frame,
     ) -> Result<Vec<PassageReport>, VisionError> {
         let now_ms = self.rules.clock.monotonic_ms();
+        self.passages.set_similarity_pass(self.rules.similarity_pass());
         let detections = timed("detect", || analyzer.detect(frame))?;
         let observations: Vec<Observation> = detections
             .into_iter()
@@ -168,7 +185,7 @@ impl CameraSession {
             timestamp_ms: view.shot.frame.captured_at_ms,
             in_timestamp_ms: to_wall(view.first_seen_ms),
             out_timestamp_ms: to_wall(view.last_seen_ms),
-            score: similarity.map_or(0.0, |similarity| self.rules.score_map.score(similarity) / 100.0),
+            score: similarity.map_or(0.0, |similarity| self.rules.score_map().score(similarity) / 100.0),
             similarity,
             want_action: WantAction::Nothing,
             quality: shot_quality(&view.shot),

@@ -13,11 +13,11 @@ pub use actor::ReporterActor;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use url::Url;
 
 use crate::actors::handle::Handle;
 use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::message::SessionRejected;
+use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
 use crate::ports::platform::{PlatformApi, PlatformError};
 use crate::ports::store::{EventStore, PictureStore};
@@ -31,7 +31,6 @@ pub type SharedSession = Arc<ArcSwapOption<Session>>;
 #[derive(Debug, Clone)]
 pub struct ReporterConfig {
     pub dev_sno: String,
-    pub realtime_urls: Vec<Url>,
     /// Events kept on the box.
     pub keep_max: u64,
 }
@@ -46,6 +45,7 @@ pub struct ReporterParts {
     pub probe: Arc<dyn SystemProbe>,
     pub session: SharedSession,
     pub link: Handle<MqLinkActor>,
+    pub tuning: SharedTuning,
     pub config: Arc<ReporterConfig>,
 }
 

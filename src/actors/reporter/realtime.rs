@@ -27,7 +27,7 @@ impl Default for RealTime {
 impl RealTime {
     /// Tells every event server of a match that was just stored; returns at once.
     pub fn push(&self, parts: &ReporterParts, body: Vec<u8>) {
-        for url in parts.config.realtime_urls.clone() {
+        for url in parts.tuning.load().realtime_urls.clone() {
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
                 metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => "dropped")
                     .increment(1);
@@ -53,7 +53,7 @@ impl RealTime {
 pub fn push_body(parts: &ReporterParts, message: &RecordPassage) -> Option<Vec<u8>> {
     let is_wanted = message.stage == PassageStage::Open
         && !message.event.is_stranger()
-        && !parts.config.realtime_urls.is_empty();
+        && !parts.tuning.load().realtime_urls.is_empty();
     is_wanted.then(|| serde_json::to_vec(&event_body(parts, message)).ok()).flatten()
 }
 

@@ -179,6 +179,11 @@ impl Passages {
         Self { rules, tracker, current: Vec::new(), next_key: 1 }
     }
 
+    /// The pass mark can be retuned at any time; passages that are identified stay so.
+    pub fn set_similarity_pass(&mut self, similarity: f32) {
+        self.rules.similarity_pass = similarity;
+    }
+
     /// Takes in what a frame shows and says which faces should be embedded.
     pub fn observe(&mut self, now_ms: u64, observations: &[Observation]) -> Vec<EmbedRequest> {
         let detections: Vec<_> = observations.iter().map(|o| o.detection.clone()).collect();

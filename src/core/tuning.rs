@@ -1,0 +1,116 @@
+//! What can be retuned while the box runs, and what of it was changed in the field.
+//!
+//! The configuration file gives the starting values. What the platform (`control_config`) or an operator (local
+//! API) changes later is kept as [`Changes`] and wins over the file.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::score::ScoreRange;
+
+/// What a turnstile does on a match (protocol section 9, `controller_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateMode {
+    #[default]
+    OpenDoor,
+    Alarm,
+    Avoid,
+}
+
+/// The values in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuning {
+    /// Pass mark on the score scale, 0–100.
+    pub threshold: f32,
+    pub range: ScoreRange,
+    /// Unmatched faces of sufficient quality are enrolled as strangers.
+    pub enrol_strangers: bool,
+    /// Event servers that get matches at once.
+    pub realtime_urls: Vec<Url>,
+    /// History receivers besides those the login names.
+    pub history_urls: Vec<Url>,
+    /// Receivers of the status report besides the one the login names.
+    pub monitor_urls: Vec<Url>,
+    pub gate_mode: GateMode,
+}
+
+/// What was changed in the field; absent means as the configuration file says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_sno: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_url: Option<Url>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_range: Option<[f32; 3]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_stranger_group: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realtime_urls: Option<Vec<Url>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_urls: Option<Vec<Url>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor_urls: Option<Vec<Url>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate_mode: Option<GateMode>,
+}
+
+impl Tuning {
+    /// These values with the changes over them. A range that does not rise (only a foreign hand can have written
+    /// it) is passed over.
+    pub fn with(&self, changes: &Changes) -> Self {
+        let changed_range = changes
+            .threshold_range
+            .and_then(|[lowest, best, highest]| ScoreRange::new(lowest, best, highest).ok());
+        Self {
+            threshold: changes.threshold.unwrap_or(self.threshold),
+            range: changed_range.unwrap_or(self.range),
+            enrol_strangers: changes.support_stranger_group.unwrap_or(self.enrol_strangers),
+            realtime_urls: changes.realtime_urls.clone().unwrap_or_else(|| self.realtime_urls.clone()),
+            history_urls: changes.history_urls.clone().unwrap_or_else(|| self.history_urls.clone()),
+            monitor_urls: changes.monitor_urls.clone().unwrap_or_else(|| self.monitor_urls.clone()),
+            gate_mode: changes.gate_mode.unwrap_or(self.gate_mode),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_file() -> Tuning {
+        Tuning {
+            threshold: 82.0,
+            range: ScoreRange::default(),
+            enrol_strangers: false,
+            realtime_urls: vec![Url::parse("http://a/").unwrap()],
+            history_urls: Vec::new(),
+            monitor_urls: Vec::new(),
+            gate_mode: GateMode::OpenDoor,
+        }
+    }
+
+    #[test]
+    fn only_what_was_changed_differs() {
+        assert_eq!(from_file().with(&Changes::default()), from_file());
+        let changes =
+            Changes { threshold: Some(90.0), realtime_urls: Some(Vec::new()), ..Changes::default() };
+        let tuned = from_file().with(&changes);
+        assert_eq!((tuned.threshold, tuned.realtime_urls.len()), (90.0, 0));
+        let broken = Changes { threshold_range: Some([9.0, 5.0, 1.0]), ..Changes::default() };
+        assert_eq!(from_file().with(&broken).range, ScoreRange::default());
+    }
+
+    #[test]
+    fn changes_survive_their_file_and_later_versions() {
+        let changes = Changes { gate_mode: Some(GateMode::Avoid), ..Changes::default() };
+        let text = serde_json::to_string(&changes).unwrap();
+        assert_eq!(text, r#"{"gate_mode":"avoid"}"#);
+        let newer = r#"{"gate_mode":"avoid","something_new":1}"#;
+        assert_eq!(serde_json::from_str::<Changes>(newer).unwrap(), changes);
+    }
+}
