@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::pictures::{told, write_flushed};
+use super::files::{told, write_flushed};
 use crate::core::tuning::Changes;
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;

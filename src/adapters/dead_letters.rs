@@ -1,21 +1,27 @@
-//! The dead-letter log: `dead-letters.jsonl` in the data folder, one JSON object a line.
+//! The dead-letter log: `dead-letters.jsonl` in the data folder, one sealed JSON object a line. Commands hold names
+//! and photos, so a wipe of people makes the letters kept before it unreadable too.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::vault::Vault;
 use crate::core::limits;
 use crate::ports::dead_letters::DeadLetters;
 
+/// What its lines are bound to.
+const PLACE: &str = "dead-letters";
+
 pub struct DeadLetterFile {
     path: PathBuf,
+    vault: Arc<Vault>,
     writing: Mutex<()>,
 }
 
 impl DeadLetterFile {
-    pub fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join("dead-letters.jsonl"), writing: Mutex::new(()) }
+    pub fn new(data_dir: &Path, vault: Arc<Vault>) -> Self {
+        Self { path: data_dir.join("dead-letters.jsonl"), vault, writing: Mutex::new(()) }
     }
 
     fn append(&self, line: &str) -> io::Result<()> {
@@ -39,7 +45,8 @@ impl DeadLetters for DeadLetterFile {
             "bytes": body.len(),
             "body": String::from_utf8_lossy(shown),
         });
-        if let Err(error) = self.append(&line.to_string()) {
+        let sealed = self.vault.seal_line(PLACE, line.to_string().as_bytes()).map_err(io::Error::other);
+        if let Err(error) = sealed.and_then(|line| self.append(&line)) {
             tracing::error!(%error, path = %self.path.display(), "a dead letter could not be kept");
         }
     }

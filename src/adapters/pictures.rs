@@ -3,10 +3,11 @@
 //! A picture is flushed before the row that names it is written, and deleted after the row is gone; what a
 //! crash leaves in between is an orphan that the sweep at start takes.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::files::{told, write_flushed};
 use crate::ports::store::{PictureStore, Shelf, StoreError};
 
 /// Suffix of a file that is still being written.
@@ -41,23 +42,6 @@ impl PictureFiles {
         let path = self.folder(shelf).join(name);
         if plain { Ok(path) } else { Err(told("name", &path, &io::Error::other("not a plain file name"))) }
     }
-}
-
-pub(super) fn told(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
-    let path = path.display().to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull => StoreError::DiskFull { path },
-        _ => StoreError::Io { doing, path, reason: error.to_string() },
-    }
-}
-
-pub(super) fn write_flushed(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, path)?;
-    // The rename itself must be on disk too.
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 impl PictureStore for PictureFiles {

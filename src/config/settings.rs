@@ -92,6 +92,12 @@ pub struct EventSettings {
     pub keep_max: u64,
 }
 
+#[derive(Debug, Clone)]
+pub struct StorageSettings {
+    /// Master key file; `None` is in the data folder.
+    pub key_file: Option<PathBuf>,
+}
+
 /// Everything a box is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -107,6 +113,7 @@ pub struct Settings {
     pub recognition: RecognitionSettings,
     pub passages: PassageSettings,
     pub events: EventSettings,
+    pub storage: StorageSettings,
     pub web_listen: SocketAddr,
     pub log_level: String,
     pub log_format: LogFormat,
@@ -136,6 +143,7 @@ impl Settings {
         let recognition = read_recognition(root.section("recognition"));
         let passages = read_passages(root.section("passages"));
         let events = read_events(root.section("events"));
+        let storage = read_storage(root.section("storage"));
         let web_listen = read_listen(root.section("web"));
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
@@ -154,6 +162,7 @@ impl Settings {
             recognition,
             passages,
             events,
+            storage,
             web_listen,
             log_level,
             log_format,
@@ -340,6 +349,12 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
     };
     section.finish();
     read
+}
+
+fn read_storage(mut section: Section<'_>) -> StorageSettings {
+    let key_file = section.take("key_file", PathBuf::new());
+    section.finish();
+    StorageSettings { key_file: Some(key_file).filter(|path| !path.as_os_str().is_empty()) }
 }
 
 fn read_listen(mut section: Section<'_>) -> SocketAddr {

@@ -20,6 +20,9 @@ pub enum StoreError {
     Newer { path: String, found: u8, known: u8 },
     #[error("disk full while writing {path}")]
     DiskFull { path: String },
+    /// A key is missing, wrong or not safe; the reason says what to do.
+    #[error("{path}: {reason}")]
+    Key { path: String, reason: String },
     #[error("cannot {doing} {path}: {reason}")]
     Io { doing: &'static str, path: String, reason: String },
 }
@@ -100,6 +103,16 @@ pub trait EventStore: Send + Sync {
 pub enum Shelf {
     Registry,
     Events,
+}
+
+/// The keys the two shelves are sealed with: people and their photos, events and their pictures.
+pub trait Keys: Send + Sync {
+    /// Replaces a shelf's key: what was sealed with the old one can never be read again from this moment on. The
+    /// wipe counts as unfinished, over restarts, until [`finish_wipe`](Self::finish_wipe).
+    fn destroy(&self, shelf: Shelf) -> Result<(), StoreError>;
+    fn is_wipe_unfinished(&self, shelf: Shelf) -> bool;
+    /// What the destroyed key had sealed has been removed.
+    fn finish_wipe(&self, shelf: Shelf) -> Result<(), StoreError>;
 }
 
 /// Picture files beside the databases: written and flushed before the row that names them.

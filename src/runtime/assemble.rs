@@ -31,6 +31,7 @@ use crate::adapters::pictures::PictureFiles;
 use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
 use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
 use crate::adapters::system::MachineProbe;
+use crate::adapters::vault::{KeyPlaces, Vault};
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
 use crate::core::device::DeviceStatus;
@@ -68,6 +69,7 @@ pub struct House {
     registry_parts: RegistryParts,
     worker_parts: WorkerParts,
     reporter_parts: ReporterParts,
+    vault: Arc<Vault>,
     device_list: watch::Sender<Vec<DeviceStatus>>,
     session: SharedSession,
     /// Changes what can be retuned while the box runs.
@@ -101,6 +103,7 @@ impl House {
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
         settings.change_identity(&tuner.changes());
+        let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let registry: Arc<dyn RegistryStore> =
             Arc::new(RedbRegistryStore::open(&settings.data_dir).map_err(|error| one(&error))?);
         let events: Arc<dyn EventStore> =
@@ -158,6 +161,7 @@ impl House {
                     keep_max: settings.events.keep_max,
                 }),
             },
+            vault,
             health: Arc::default(),
             restart: Arc::default(),
             device_list: watch::channel(Vec::new()).0,
@@ -195,7 +199,7 @@ impl House {
         self.settings.platform.as_ref()?;
         let parts = LinkParts {
             platform: Arc::clone(&self.registry_parts.platform),
-            dead_letters: Arc::new(DeadLetterFile::new(&self.settings.data_dir)),
+            dead_letters: Arc::new(DeadLetterFile::new(&self.settings.data_dir, Arc::clone(&self.vault))),
             clock: Arc::clone(&self.clock),
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
@@ -229,6 +233,15 @@ impl House {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+}
+
+/// Where this configuration's keys are.
+pub fn key_places(settings: &Settings) -> KeyPlaces {
+    KeyPlaces {
+        data_dir: settings.data_dir.clone(),
+        key_file: settings.storage.key_file.clone(),
+        credentials_dir: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
     }
 }
 
