@@ -8,6 +8,7 @@ pub mod devices;
 pub mod face_engine;
 pub mod gallery;
 pub mod handle;
+pub mod identify;
 pub mod mq_link;
 pub mod registry;
 pub mod reporter;

@@ -27,6 +27,10 @@ impl Task {
         })))
     }
 
+    pub fn is_finished(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits for the task to return by itself.
     pub async fn finished(mut self) {
         if let Some(handle) = self.0.take() {

@@ -9,6 +9,7 @@ pub mod files;
 pub mod onnx;
 pub mod pictures;
 pub mod platform_http;
+pub mod relay_http;
 pub mod store;
 pub mod system;
 pub mod vault;

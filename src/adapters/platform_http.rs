@@ -103,12 +103,7 @@ impl PlatformHttp {
         let request =
             self.client.get(url.clone()).timeout(Duration::from_millis(limits::PHOTO_DOWNLOAD_TIMEOUT_MS));
         let response = checked(request, url).await?;
-        let content_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let content_type = content_type(&response);
         // Photo servers mislabel pictures all the time; only what is plainly a page is refused unread.
         if content_type.starts_with("text/html") || content_type.starts_with("application/json") {
             let reason = format!("`{content_type}` in place of a photo");
@@ -141,7 +136,7 @@ impl PlatformApi for PlatformHttp {
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         let timeout = match purpose {
             PostPurpose::RealTime => self.parameters.realtime_timeout,
-            PostPurpose::Report => Duration::from_millis(limits::REPORT_TIMEOUT_MS),
+            PostPurpose::Report | PostPurpose::DeviceList => Duration::from_millis(limits::REPORT_TIMEOUT_MS),
         };
         let request = self
             .client
@@ -155,11 +150,22 @@ impl PlatformApi for PlatformHttp {
         };
         async move {
             let response = checked(request, url).await?;
-            if response.status() == StatusCode::OK {
-                return Ok(());
+            if response.status() != StatusCode::OK {
+                let status = response.status().as_u16();
+                return Err(PlatformError::Status { host: host_of(url), status, detail: String::new() });
             }
-            let status = response.status().as_u16();
-            Err(PlatformError::Status { host: host_of(url), status, detail: String::new() })
+            let unusable = |reason: String| Err(PlatformError::Data { host: host_of(url), reason });
+            if content_type(&response).starts_with("text/html") {
+                return unusable("a web page in place of an answer".to_owned());
+            }
+            if purpose == PostPurpose::DeviceList {
+                let body = bounded(response, url, limits::LOGIN_BYTES_MAX).await?;
+                let status = serde_json::from_slice::<Value>(&body).unwrap_or_default()["status"].as_i64();
+                if let Some(status) = status.filter(|status| *status != 0) {
+                    return unusable(format!("status {status}"));
+                }
+            }
+            Ok(())
         }
         .boxed()
     }
@@ -167,6 +173,11 @@ impl PlatformApi for PlatformHttp {
     fn photo<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Bytes, PlatformError>> {
         self.photo_now(url).boxed()
     }
+}
+
+fn content_type(response: &Response) -> String {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_ascii_lowercase()
 }
 
 /// Sends, and turns every status but 2xx into an error with the platform's own words, if it has any.

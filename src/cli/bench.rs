@@ -203,6 +203,7 @@ fn device() -> DeviceConfig {
         memo: String::new(),
         location: String::new(),
         group_name: String::new(),
+        action_url: None,
     }
 }
 

@@ -2,6 +2,9 @@
 
 pub mod bench;
 pub mod check;
+pub mod events;
+#[cfg(feature = "sim")]
+mod outage;
 pub mod run;
 pub mod users;
 
@@ -28,6 +31,8 @@ enum Command {
     Check(ConfigArgs),
     /// People of the registry 人员管理
     Users(users::UsersArgs),
+    /// Events of history 历史事件
+    Events(events::EventsArgs),
     /// How fast this machine is, as JSON lines 测速
     Bench(bench::BenchArgs),
     /// A management platform and cameras in a box, for trying out and for tests 模拟平台与摄像机
@@ -77,9 +82,10 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Users(arguments) => users::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "sim")]
-        Command::Sim(arguments) => crate::sim::cli::run(arguments),
+        Command::Sim(arguments) => crate::sim::cli::run(arguments, outage::fill),
     };
     match done {
         Ok(code) => code,

@@ -12,12 +12,15 @@ use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, QualityLevel, QualityLimits};
+use crate::core::relay::ActionUrl;
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
-use crate::core::tuning::Changes;
+use crate::core::tuning::{Changes, GateMode};
 
 /// Health and metrics, of this machine only.
 const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
+/// The local API at the port the field knows, for this machine only.
+const LOCAL_API_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5555));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +92,7 @@ pub struct PassageSettings {
 pub struct EventSettings {
     pub realtime_urls: Vec<Url>,
     pub realtime_timeout_ms: u64,
+    pub history_urls: Vec<Url>,
     pub keep_max: u64,
 }
 
@@ -96,6 +100,25 @@ pub struct EventSettings {
 pub struct StorageSettings {
     /// Master key file; `None` is in the data folder.
     pub key_file: Option<PathBuf>,
+}
+
+/// The local half of the protocol (section 9).
+#[derive(Clone)]
+pub struct LocalApiSettings {
+    /// `None`: it is off.
+    pub listen: Option<SocketAddr>,
+    /// Empty: none is asked for.
+    pub token: String,
+}
+
+/// Never shows the token.
+impl std::fmt::Debug for LocalApiSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalApiSettings")
+            .field("listen", &self.listen)
+            .field("has_token", &!self.token.is_empty())
+            .finish()
+    }
 }
 
 /// Everything a box is told.
@@ -114,6 +137,10 @@ pub struct Settings {
     pub passages: PassageSettings,
     pub events: EventSettings,
     pub storage: StorageSettings,
+    /// Receivers of the status report besides the platform's.
+    pub monitor_urls: Vec<Url>,
+    pub gate_mode: GateMode,
+    pub local_api: LocalApiSettings,
     pub web_listen: SocketAddr,
     pub log_level: String,
     pub log_format: LogFormat,
@@ -144,6 +171,13 @@ impl Settings {
         let passages = read_passages(root.section("passages"));
         let events = read_events(root.section("events"));
         let storage = read_storage(root.section("storage"));
+        let mut status = root.section("status");
+        let monitor_urls = read_urls(&mut status, "monitor_urls");
+        status.finish();
+        let mut gate = root.section("gate");
+        let gate_mode = gate.take("mode", GateMode::OpenDoor);
+        gate.finish();
+        let local_api = read_local_api(root.section("local_api"));
         let web_listen = read_listen(root.section("web"));
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
@@ -163,6 +197,9 @@ impl Settings {
             passages,
             events,
             storage,
+            monitor_urls,
+            gate_mode,
+            local_api,
             web_listen,
             log_level,
             log_format,
@@ -258,6 +295,10 @@ fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> 
             permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
         }
         let enabled = section.take("enabled", true);
+        let action_url = section.take_checked("action_url", String::new(), |text| match text.as_str() {
+            "" => Ok(None),
+            text => ActionUrl::new(text).map(Some),
+        });
         let device = DeviceConfig {
             ep_id: DeviceConfig::ep_id(dev_sno, &ip),
             ip,
@@ -270,6 +311,7 @@ fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> 
             memo: section.take("memo", String::new()),
             location: section.take("location", String::new()),
             group_name: section.take("group_name", String::new()),
+            action_url: action_url.flatten(),
         };
         section.finish();
         if enabled {
@@ -337,13 +379,9 @@ fn read_passages(mut section: Section<'_>) -> PassageSettings {
 }
 
 fn read_events(mut section: Section<'_>) -> EventSettings {
-    let realtime_urls = section
-        .take_checked("realtime_urls", Vec::<String>::new(), |urls| {
-            urls.into_iter().map(http_url).collect::<Result<Vec<_>, _>>()
-        })
-        .unwrap_or_default();
     let read = EventSettings {
-        realtime_urls,
+        realtime_urls: read_urls(&mut section, "realtime_urls"),
+        history_urls: read_urls(&mut section, "history_urls"),
         realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
         keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
     };
@@ -355,6 +393,37 @@ fn read_storage(mut section: Section<'_>) -> StorageSettings {
     let key_file = section.take("key_file", PathBuf::new());
     section.finish();
     StorageSettings { key_file: Some(key_file).filter(|path| !path.as_os_str().is_empty()) }
+}
+
+fn read_urls(section: &mut Section<'_>, key: &'static str) -> Vec<Url> {
+    section
+        .take_checked(key, Vec::<String>::new(), |urls| {
+            urls.into_iter().map(http_url).collect::<Result<Vec<_>, _>>()
+        })
+        .unwrap_or_default()
+}
+
+fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
+    let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
+        "" => Ok(None),
+        text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
+            format!("`{text}` is no address; expected IP:PORT, as in {LOCAL_API_LISTEN}, or \"\" for off")
+        }),
+    });
+    let token: String = section.take("token", String::new());
+    let listen = listen.unwrap_or(None);
+    if token.is_empty() && listen.is_some_and(|address| !address.ip().is_loopback()) {
+        section.wrong(
+            "token",
+            "must be set when local_api.listen is reachable from other machines: whoever reaches it can delete \
+             people and open doors",
+        );
+    }
+    if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        section.wrong("token", "must be at least 16 printable characters without spaces");
+    }
+    section.finish();
+    LocalApiSettings { listen, token }
 }
 
 fn read_listen(mut section: Section<'_>) -> SocketAddr {

@@ -153,6 +153,10 @@ mod tests {
         check(("127.0.0.1:8886", "localhost"), &["expected IP:PORT"]);
         check(("level = \"info\"", "level = \"loud\""), &["`loud` is no log level"]);
         check(("[web]", "[wbe]"), &["unknown key; did you mean `web`"]);
+        check(("127.0.0.1:5555", "0.0.0.0:5555"), &["`local_api.token`: must be set"]);
+        check(("token = \"\"", "token = \"short\""), &["at least 16"]);
+        check(("monitor_urls = []", "monitor_urls = [\"x\"]"), &["`status.monitor_urls`", "no URL"]);
+        check(("mode = \"opendoor\"", "mode = \"open\""), &["`gate.mode`", "unknown variant"]);
         check(("keep_max = 10000", "keep_max = 10"), &["outside 100 to"]);
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::relay::ActionUrl;
 
 /// The protocol's device types (section 1). Type 2, static stream, is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,8 @@ pub struct DeviceConfig {
     pub memo: String,
     pub location: String,
     pub group_name: String,
+    /// How its door is opened, where it has one.
+    pub action_url: Option<ActionUrl>,
 }
 
 impl DeviceConfig {
@@ -140,6 +143,19 @@ pub struct DeviceStatus {
     /// Wall clock of the newest frame, ms; 0 before the first.
     pub last_frame_ms: u64,
     pub reconnects: u64,
+}
+
+impl DeviceStatus {
+    /// A device that nobody has looked at yet.
+    pub fn unopened(config: &DeviceConfig) -> Self {
+        Self {
+            config: config.clone(),
+            state: StreamState::Opening,
+            since_ms: 0,
+            last_frame_ms: 0,
+            reconnects: 0,
+        }
+    }
 }
 
 /// What happens to a stream. `generation` is the number its `Open` effect carried; others are stale.

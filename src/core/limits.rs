@@ -76,9 +76,30 @@ pub const REQUEUE_DELAY_MS: u64 = 2_000;
 
 /// Events sent to one history receiver in one cycle (protocol section 8).
 pub const HISTORY_BATCH: usize = 100;
+/// History bodies made ahead of the one being sent: enough to hide the disk and base64 behind the network, few
+/// enough that they stay below 4 × 1 MB a receiver.
+pub const HISTORY_AHEAD: usize = 4;
+/// History receivers of one box, those of the login and those of its own together; each has a task and a line.
+pub const HISTORY_RECEIVERS_MAX: usize = 16;
+/// Tries before an event that a receiver refuses for good may be set aside, and the least time they spread over:
+/// a platform that is being updated answers nonsense for some seconds.
+pub const REFUSED_TRIES: u32 = 5;
+pub const REFUSED_SPREAD_MS: u64 = 10_000;
+/// First and longest wait between such tries: the line stands still meanwhile.
+pub const REFUSED_BACKOFF_MS: (u64, u64) = (1_000, 8_000);
+/// Refused events in a row that are still taken for poison records; more are a receiver that refuses everything.
+pub const REFUSED_RUN_MAX: usize = 100;
+/// Events set aside that are asked for, or tried again, at a time.
+pub const SET_ASIDE_PAGE: usize = 100;
+/// First and longest wait before a receiver that rejects fresh tokens may ask for a login again: one that answers
+/// 403 to everything must not keep the link from its work.
+pub const RELOGIN_ASK_MS: (u64, u64) = (5_000, 600_000);
 
 /// Real-time pushes in flight; more are dropped, counted, and arrive as history.
 pub const REALTIME_PUSHES_MAX: usize = 64;
+/// Oldest match that is still news: what waited longer (for a slow disk, a restarting part) would open a door for
+/// somebody who has gone. It arrives as history.
+pub const REALTIME_TTL_MS: u64 = 5_000;
 
 /// Features the gallery holds: protocol section 10 promises 50 000; hundreds of thousands are the mission.
 /// 300 000 × 128 × 4 bytes = 154 MB.
@@ -98,6 +119,27 @@ pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 10_000);
 pub const STREAM_TICK_MS: u64 = 250;
 /// How often passages of quiet cameras are looked at for their end.
 pub const PASSAGE_TICK_MS: u64 = 250;
+/// Oldest command for a door that is still carried out, and the time its relay has to answer: a door that opens
+/// later opens for somebody else.
+pub const DOOR_TTL_MS: u64 = 2_000;
+pub const RELAY_TIMEOUT_MS: u64 = 2_000;
+/// Longest a door may be asked to stay open.
+pub const DOOR_SECONDS_MAX: u32 = 3_600;
+
+/// Body of a local call with JSON: a user with a photo of [`PHOTO_BYTES_MAX`] in base64, or a hundred small ones.
+pub const LOCAL_JSON_BYTES_MAX: usize = 17 * 1024 * 1024;
+/// People and door commands of one local call; more come in several calls.
+pub const LOCAL_USERS_MAX: usize = 100;
+pub const LOCAL_ACTIONS_MAX: usize = 16;
+/// People of one page of the local API.
+pub const LOCAL_PAGE_MAX: usize = 1_000;
+/// Event, history and monitor addresses set over the local API, each.
+pub const LOCAL_URLS_MAX: usize = 8;
+/// Time a local call waits for an actor; enrolling [`LOCAL_USERS_MAX`] people behind a long command takes longest.
+pub const LOCAL_CALL_TIMEOUT_MS: u64 = 60_000;
+/// Wait before the local API tries again to listen on a port that is taken.
+pub const LOCAL_LISTEN_RETRY_MS: u64 = 5_000;
+
 /// Tries to store one event before it is given up as lost, loudly: a full disk does not empty itself quickly,
 /// and the passages behind it must not wait for ever.
 pub const EVENT_STORE_TRIES: u32 = 3;

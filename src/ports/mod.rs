@@ -7,6 +7,8 @@ pub mod changes;
 pub mod clock;
 pub mod dead_letters;
 pub mod inference;
+pub mod outbox;
 pub mod platform;
+pub mod relay;
 pub mod store;
 pub mod system;

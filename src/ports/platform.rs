@@ -63,7 +63,8 @@ pub trait PlatformApi: Send + Sync {
         ids: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Value>, PlatformError>>;
 
-    /// Posts a JSON body; `Ok` only for HTTP 200. With a session the call carries `token` and `dev_sno`.
+    /// Posts a JSON body; `Ok` only for HTTP 200 that is no web page: a login page is not the receiver's word. With
+    /// a session the call carries `token` and `dev_sno`.
     fn post<'a>(
         &'a self,
         session: Option<&'a Session>,
@@ -83,4 +84,6 @@ pub enum PostPurpose {
     RealTime,
     /// Reports that are retried.
     Report,
+    /// As a report; the answer's `status` must be 0 where it has one (protocol section 6).
+    DeviceList,
 }

@@ -34,6 +34,8 @@ pub trait RegistryStore: Send + Sync {
     fn get(&self, id: &str) -> Result<Option<Person>, StoreError>;
     /// At most `limit` people whose id comes after `after`, in order of id.
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError>;
+    /// At most `limit` people after the first `skip`, in order of id.
+    fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError>;
     fn count(&self) -> Result<u64, StoreError>;
     /// Inserts or replaces all of them in one durable transaction; returns the replaced records.
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError>;

@@ -1,5 +1,7 @@
 //! Building everything, unspawned, from the settings.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,12 +11,14 @@ use super::recover::{fill_gallery, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::actor::DevicesParts;
+use crate::actors::devices::message::ActOnDoor;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::camera::{CameraRules, CameraSession};
 use crate::actors::face_engine::intake::FrameIntake;
 use crate::actors::face_engine::workers::WorkerParts;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
+use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::parts::LinkParts;
 use crate::actors::registry::RegistryActor;
@@ -29,23 +33,26 @@ use crate::adapters::dead_letters::DeadLetterFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
+use crate::adapters::relay_http::HttpRelay;
 use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
 use crate::adapters::system::MachineProbe;
 use crate::adapters::vault::{KeyPlaces, Vault};
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
-use crate::core::device::DeviceStatus;
+use crate::core::device::{DeviceConfig, DeviceKind, DeviceStatus};
+use crate::core::event::EventRecord;
 use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
-use crate::core::tuning::{GateMode, Tuning};
+use crate::core::relay::{self, DoorCommand};
+use crate::core::tuning::Tuning;
 use crate::ports::clock::Clock;
-use crate::ports::inference::InferenceLoader;
 use crate::ports::platform::PlatformApi;
-use crate::ports::store::{EventStore, PictureStore, RegistryStore};
+use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::ports::system::SystemProbe;
 use crate::vision::analyzer::ModelSet;
 use crate::vision::catalogue::{Catalogue, EmbedderSpec};
 use crate::web::health::Health;
+use crate::web::local::LocalParts;
 use crate::wire::reply::ReplyHead;
 
 /// Addresses of the five.
@@ -106,8 +113,7 @@ impl House {
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let registry: Arc<dyn RegistryStore> =
             Arc::new(RedbRegistryStore::open(&settings.data_dir).map_err(|error| one(&error))?);
-        let events: Arc<dyn EventStore> =
-            Arc::new(RedbEventStore::open(&settings.data_dir).map_err(|error| one(&error))?);
+        let events = Arc::new(RedbEventStore::open(&settings.data_dir).map_err(|error| one(&error))?);
         let pictures: Arc<dyn PictureStore> =
             Arc::new(PictureFiles::open(&settings.data_dir).map_err(|error| one(&error))?);
         recover_events(events.as_ref(), pictures.as_ref()).map_err(|error| one(&error))?;
@@ -119,15 +125,10 @@ impl House {
 
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let probe: Arc<dyn SystemProbe> = Arc::new(
-            MachineProbe::new(settings.data_dir.clone(), platform_address(&settings))
-                .map_err(|error| one(&error))?,
-        );
-        let platform: Arc<dyn PlatformApi> =
-            Arc::new(platform_client(&settings, probe.as_ref()).map_err(|error| one(&error))?);
+        let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
         let session = SharedSession::default();
+        let health: Arc<Health> = Arc::default();
         let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), tuner.shared(), embedder);
-        let loader: Arc<dyn InferenceLoader> = Arc::new(loader);
         let intake =
             Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
         Ok(Self {
@@ -142,13 +143,20 @@ impl House {
             },
             worker_parts: WorkerParts {
                 models,
-                loader,
+                loader: Arc::new(loader),
                 intake,
                 clock: Arc::clone(&clock),
                 workers: settings.recognition.workers,
+                on_match: doors(
+                    &settings.devices,
+                    handles.devices.clone(),
+                    tuner.shared(),
+                    Arc::clone(&clock),
+                ),
             },
             reporter_parts: ReporterParts {
-                store: events,
+                store: events.clone(),
+                outbox: events,
                 pictures,
                 platform,
                 clock: Arc::clone(&clock),
@@ -160,11 +168,14 @@ impl House {
                     dev_sno: settings.dev_sno.clone(),
                     keep_max: settings.events.keep_max,
                 }),
+                board: health.receivers.clone(),
+                login_asks: Arc::default(),
             },
             vault,
-            health: Arc::default(),
+            health,
             restart: Arc::default(),
-            device_list: watch::channel(Vec::new()).0,
+            // Full from the first moment: a login may be quicker than the device manager.
+            device_list: watch::channel(settings.devices.iter().map(DeviceStatus::unopened).collect()).0,
             session,
             clock,
             tuner,
@@ -220,6 +231,7 @@ impl House {
         let intake = Arc::clone(&self.worker_parts.intake);
         let parts = DevicesParts {
             opener: Arc::new(opener),
+            relay: Arc::new(HttpRelay::new().map_err(|error| vec![error])?),
             attach: Arc::new(move |device| intake.attach(device)),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
@@ -231,9 +243,54 @@ impl House {
         })))
     }
 
+    /// The local API's address and what it works with; `None` when it is off.
+    pub fn local_api(&self) -> Option<(SocketAddr, Arc<LocalParts>)> {
+        let listen = self.settings.local_api.listen?;
+        let clock = Arc::clone(&self.clock);
+        let wall = Arc::clone(&self.clock);
+        let parts = LocalParts {
+            registry: self.handles.registry.clone(),
+            reporter: self.handles.reporter.clone(),
+            devices: self.handles.devices.clone(),
+            identifier: Identifier {
+                engine: self.handles.engine.clone(),
+                gallery: self.registry_parts.gallery.clone(),
+                tuning: self.tuner.shared(),
+                similarity_min: self.worker_parts.models.embedder_spec().similarity_min,
+                similarity_threshold: self.worker_parts.models.embedder_spec().similarity_threshold,
+                level: self.settings.recognition.live_level.clone(),
+            },
+            tuner: self.tuner.clone(),
+            session: Arc::clone(&self.session),
+            restart: Arc::clone(&self.restart),
+            device_configs: self.settings.devices.clone(),
+            language: self.settings.language,
+            dev_sno: self.settings.dev_sno.clone(),
+            login_url: self.settings.platform.as_ref().map(|platform| platform.login_url.clone()),
+            token: self.settings.local_api.token.clone(),
+            wall_ms: Arc::new(move || wall.wall_ms()),
+            monotonic_ms: Arc::new(move || clock.monotonic_ms()),
+        };
+        Some((listen, Arc::new(parts)))
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// What keeps events.
+pub struct EventStores {
+    pub store: RedbEventStore,
+    pub pictures: PictureFiles,
+}
+
+/// Opens what keeps events, for tools, while no box runs on this data folder.
+pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
+    // Keys before anything they seal.
+    Vault::open(key_places(settings))?;
+    let store = RedbEventStore::open(&settings.data_dir)?;
+    Ok(EventStores { store, pictures: PictureFiles::open(&settings.data_dir)? })
 }
 
 /// Where this configuration's keys are.
@@ -245,7 +302,42 @@ pub fn key_places(settings: &Settings) -> KeyPlaces {
     }
 }
 
-fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
+/// The machine as it is seen, and the platform's client.
+type Outside = (Arc<dyn SystemProbe>, Arc<dyn PlatformApi>);
+
+fn outside(settings: &Settings) -> Result<Outside, String> {
+    let probe = MachineProbe::new(settings.data_dir.clone(), platform_address(settings))?;
+    let platform = platform_client(settings, &probe)?;
+    Ok((Arc::new(probe), Arc::new(platform)))
+}
+
+/// Opens the door of a turnstile for whoever may pass; a busy device manager loses the command, which is then told.
+fn doors(
+    devices: &[DeviceConfig],
+    manager: Handle<DevicesActor>,
+    tuning: SharedTuning,
+    clock: Arc<dyn Clock>,
+) -> Arc<dyn Fn(&EventRecord) + Send + Sync> {
+    let with_door = devices.iter().filter(|device| device.action_url.is_some());
+    let kinds: HashMap<String, DeviceKind> =
+        with_door.map(|device| (device.ip.clone(), device.kind)).collect();
+    Arc::new(move |event| {
+        let (Some(kind), Some(who)) = (kinds.get(&event.device.ip), &event.identity) else { return };
+        let Some(mode) = relay::on_match(tuning.load().gate_mode, *kind, who.kind) else { return };
+        let act = ActOnDoor {
+            ip: event.device.ip.clone(),
+            command: DoorCommand::of_match(mode),
+            asked_ms: clock.monotonic_ms(),
+        };
+        if let Err(error) = manager.try_send(act) {
+            metrics::counter!("menshen_door_commands_total", "mode" => mode.wire(), "result" => "dropped")
+                .increment(1);
+            tracing::error!(device = %event.device.ip, %error, "a door command was dropped");
+        }
+    })
+}
+
+pub fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
     std::fs::create_dir_all(path).map_err(|error| {
         vec![format!("cannot create data_dir {}: {error}; choose another with data_dir", path.display())]
     })
@@ -289,9 +381,9 @@ pub fn base_tuning(settings: &Settings) -> Tuning {
         range: settings.recognition.score_range,
         enrol_strangers: settings.recognition.enrol_strangers,
         realtime_urls: settings.events.realtime_urls.clone(),
-        history_urls: Vec::new(),
-        monitor_urls: Vec::new(),
-        gate_mode: GateMode::OpenDoor,
+        history_urls: settings.events.history_urls.clone(),
+        monitor_urls: settings.monitor_urls.clone(),
+        gate_mode: settings.gate_mode,
     }
 }
 

@@ -44,6 +44,8 @@ fn describe() {
     describe_counter!("menshen_part_restarts_total", "times a part was restarted by the supervisor");
     describe_gauge!("menshen_outbox_depth", "events a history receiver has not got yet");
     describe_gauge!("menshen_outbox_oldest_age_seconds", Unit::Seconds, "age of the oldest of them");
+    describe_gauge!("menshen_events_set_aside", "events a history receiver refused for good, still kept");
+    describe_counter!("menshen_events_set_aside_total", "events taken out of a receiver's line");
     describe_gauge!("menshen_link_up", "1 while commands are consumed");
     describe_gauge!("menshen_device_online", "1 while frames come");
     describe_gauge!("menshen_registry_people", "people enrolled");

@@ -36,6 +36,9 @@ pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
         vec![format!("cannot listen on web.listen {listen}: {error}; choose another address")]
     })?;
     let parts = start(&house)?;
+    let local_api = house
+        .local_api()
+        .map(|(listen, parts)| actix_rt::spawn(async move { web::local::serve(listen, parts).await }));
     tracing::info!(%listen, devices = house.settings().devices.len(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),
@@ -51,6 +54,9 @@ pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
     };
     house.health.set_draining();
     drain(&house.handles, deadline).await;
+    if let Some(local_api) = local_api {
+        local_api.abort();
+    }
     stop_web(web).await;
     if ended.is_ok() {
         tracing::info!("stopped in good order");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{camera, demo, platform};
+use super::{camera, demo, outage, platform};
 
 #[derive(Args)]
 pub struct SimArgs {
@@ -20,12 +20,16 @@ enum SimCommand {
     Platform(platform::PlatformArgs),
     /// Everything together: broker, platform, cameras and a box
     Demo(demo::DemoArgs),
+    /// A box that drains the events of a three-day outage while people go on walking by
+    Outage(outage::OutageArgs),
 }
 
-pub fn run(arguments: SimArgs) -> Result<ExitCode, Vec<String>> {
+/// `fill` is the product's part of an outage.
+pub fn run(arguments: SimArgs, fill: outage::Fill) -> Result<ExitCode, Vec<String>> {
     match arguments.command {
         SimCommand::Camera(arguments) => camera::run(&arguments),
         SimCommand::Platform(arguments) => platform::run(&arguments),
         SimCommand::Demo(arguments) => demo::run(&arguments),
+        SimCommand::Outage(arguments) => outage::run(&arguments, fill),
     }
 }

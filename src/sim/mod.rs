@@ -6,6 +6,7 @@ pub mod broker;
 pub mod camera;
 pub mod cli;
 pub mod demo;
+pub mod outage;
 pub mod platform;
 pub mod process;
 pub mod scrape;

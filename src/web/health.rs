@@ -8,10 +8,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::core::device::{DeviceStatus, StreamState};
+use crate::core::history::{ReceiverBoard, ReceiverStatus};
 use crate::core::link::LinkState;
 
 pub struct Health {
     started: Instant,
+    /// Written by the reporter.
+    pub receivers: ReceiverBoard,
     facts: Mutex<Facts>,
 }
 
@@ -37,6 +40,7 @@ pub struct HealthReport {
     pub link: &'static str,
     pub parts: BTreeMap<&'static str, bool>,
     pub devices: Vec<DeviceHealth>,
+    pub history: Vec<ReceiverStatus>,
 }
 
 #[derive(Serialize)]
@@ -52,7 +56,7 @@ pub struct DeviceHealth {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { started: Instant::now(), facts: Mutex::default() }
+        Self { started: Instant::now(), receivers: ReceiverBoard::default(), facts: Mutex::default() }
     }
 }
 
@@ -102,6 +106,7 @@ impl Health {
                 link: facts.link.map_or("standalone", LinkState::name),
                 parts: facts.parts.clone(),
                 devices: facts.devices.iter().map(device_health).collect(),
+                history: self.receivers.list(),
             }
         })
     }

@@ -1,6 +1,7 @@
-//! The web side of a box: health, readiness and metrics. The console and the local API come here.
+//! The web side of a box: health, readiness, metrics, and the local API on an address of its own.
 
 pub mod health;
+pub mod local;
 
 use std::io;
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@
 pub mod command;
 pub mod event;
 pub mod lenient;
+pub mod local;
 pub mod login;
 pub mod picture;
 pub mod reply;

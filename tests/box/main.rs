@@ -8,11 +8,18 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod backlog;
 mod bad_input;
 mod cameras;
 mod check;
+mod devices_report;
 mod fields;
+mod history;
+mod http;
 mod journey;
 mod kills;
+mod local_api;
+mod realtime;
+mod receiver;
 mod stage;
 mod standalone;

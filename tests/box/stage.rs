@@ -129,6 +129,9 @@ pub struct Stage {
     pub port: u16,
     container: Option<Process>,
     config: String,
+    overrides: Vec<(String, String)>,
+    /// Of the local API.
+    pub local_port: u16,
     starts: u32,
 }
 
@@ -154,14 +157,25 @@ impl Stage {
 
     fn new(folder: TempDir, platform: SimPlatform, broker: Option<PrivateBroker>, mode: &str) -> Self {
         let port = free_port().unwrap();
+        let local_port = free_port().unwrap();
         let config = format!(
             "mode = \"{mode}\"\ndata_dir = \"{}\"\nlanguage = \"en\"\n\n[platform]\nlogin_url = \"{}\"\n\
-             dev_sno = \"{DEV_SNO}\"\n\n[events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n",
+             dev_sno = \"{DEV_SNO}\"\n\n[events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n\n[local_api]\nlisten = \"127.0.0.1:{local_port}\"\n",
             folder.path().join("var").display(),
             platform.login_url(),
             platform.url("/events"),
         );
-        Self { platform, broker, folder, port, container: None, config, starts: 0 }
+        Self {
+            platform,
+            broker,
+            folder,
+            port,
+            container: None,
+            config,
+            overrides: Vec::new(),
+            local_port,
+            starts: 0,
+        }
     }
 
     /// Adds a device to the configuration; before the start.
@@ -178,6 +192,16 @@ impl Stage {
         self.add_device(&camera.name, "rtsp", &camera.url());
     }
 
+    /// Overrides a key of the configuration from the next start on; a value is TOML.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.overrides.retain(|(known, _)| known != key);
+        self.overrides.push((key.to_owned(), value.to_owned()));
+    }
+
+    fn overrides(&self) -> impl Iterator<Item = String> {
+        self.overrides.iter().map(|(key, value)| format!("--set={key}={value}"))
+    }
+
     pub fn config_path(&self) -> PathBuf {
         let path = self.folder.path().join("menshen.toml");
         std::fs::write(&path, &self.config).unwrap();
@@ -186,7 +210,7 @@ impl Stage {
 
     /// A `menshen` command on this stage's configuration, run to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        menshen(arguments).arg("--config").arg(self.config_path()).output().unwrap()
+        menshen(arguments).arg("--config").arg(self.config_path()).args(self.overrides()).output().unwrap()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -211,7 +235,8 @@ impl Stage {
         self.starts += 1;
         let mut command = menshen(&["run", "--config"]);
         let log = std::fs::File::create(self.log_path()).unwrap();
-        command.arg(self.config_path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.arg(self.config_path()).args(self.overrides());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.container = Some(Process::spawn(&mut command).unwrap());
         eventually("the box is ready", SOON, || {
             assert!(self.container.as_mut().unwrap().is_running(), "the box ended:\n{}", self.log());

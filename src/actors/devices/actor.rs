@@ -19,6 +19,7 @@ use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamNotice, StreamOpener, StreamSpec,
 };
 use crate::ports::clock::Clock;
+use crate::ports::relay::DoorRelay;
 
 /// Gives the place where a device's frames go; the data plane's side of the house.
 pub type AttachFrames = Arc<dyn Fn(&DeviceConfig) -> FrameSink + Send + Sync>;
@@ -29,6 +30,7 @@ pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
 #[derive(Clone)]
 pub struct DevicesParts {
     pub opener: Arc<dyn StreamOpener>,
+    pub relay: Arc<dyn DoorRelay>,
     pub attach: AttachFrames,
     pub clock: Arc<dyn Clock>,
     pub reporter: Handle<ReporterActor>,
@@ -48,7 +50,7 @@ struct Device {
 }
 
 pub struct DevicesActor {
-    parts: DevicesParts,
+    pub(super) parts: DevicesParts,
     devices: Vec<Device>,
     /// The reporter has not heard of the newest list yet.
     untold: bool,
@@ -74,6 +76,10 @@ impl DevicesActor {
             })
             .collect::<Result<_, OpenError>>()?;
         Ok(Self { parts, devices, untold: true })
+    }
+
+    pub(super) fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
+        self.devices.iter().map(|device| &device.config).find(|config| config.ip == ip)
     }
 
     fn step(&mut self, device: usize, input: StreamInput, ctx: &mut Context<Self>) {

@@ -159,7 +159,7 @@ impl CameraSession {
         }
         let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
         let event = self.event(event_id, &view);
-        Some(PassageReport { event, pictures, stage })
+        Some(PassageReport { event, pictures, stage, decided_ms: self.rules.clock.monotonic_ms() })
     }
 
     fn event(&self, event_id: String, view: &PassageView) -> EventRecord {

@@ -19,6 +19,8 @@ pub struct PassageReport {
     pub event: EventRecord,
     pub pictures: Vec<EventPicture>,
     pub stage: PassageStage,
+    /// When this became certain, on the monotonic clock.
+    pub decided_ms: u64,
 }
 
 /// Starts the thread. It ends when every sender is gone and the last report has been answered.
@@ -33,8 +35,8 @@ pub fn start(reporter: Handle<ReporterActor>) -> std::io::Result<(Sender<Passage
 
 async fn forward(reports: &Receiver<PassageReport>, reporter: &Handle<ReporterActor>) {
     // Blocking here is fine: this runtime has nothing else to do.
-    while let Ok(PassageReport { event, pictures, stage }) = reports.recv() {
-        let record = || RecordPassage { event: event.clone(), pictures: pictures.clone(), stage };
+    while let Ok(PassageReport { event, pictures, stage, decided_ms }) = reports.recv() {
+        let record = || RecordPassage { event: event.clone(), pictures: pictures.clone(), stage, decided_ms };
         if let Err(error) = reporter.send_until_answered(record).await {
             metrics::counter!("menshen_events_lost_total").increment(1);
             tracing::error!(event_id = %event.event_id, %error, "EVENT LOST: it could not be stored");

@@ -13,6 +13,8 @@ use super::camera::timed;
 use super::forwarder::PassageReport;
 use super::intake::{FrameIntake, Lane};
 use super::message::PhotoFace;
+use crate::actors::reporter::message::PassageStage;
+use crate::core::event::EventRecord;
 use crate::core::limits;
 use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
@@ -36,6 +38,8 @@ pub struct WorkerParts {
     pub intake: Arc<FrameIntake>,
     pub clock: Arc<dyn Clock>,
     pub workers: usize,
+    /// Told of every match the moment it is certain, before the disk; must not wait.
+    pub on_match: Arc<dyn Fn(&EventRecord) + Send + Sync>,
 }
 
 /// Running workers. Dropping `stop` ends them.
@@ -167,6 +171,9 @@ impl Worker {
 
     fn forward(&self, reports: Vec<PassageReport>) {
         for report in reports {
+            if report.stage == PassageStage::Open {
+                (self.parts.on_match)(&report.event);
+            }
             if let Err(lost) = self.passages.send(report) {
                 metrics::counter!("menshen_events_lost_total").increment(1);
                 tracing::error!(event_id = %lost.0.event.event_id, "EVENT LOST: the forwarder is gone");

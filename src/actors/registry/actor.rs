@@ -8,11 +8,12 @@ use tokio::sync::Mutex;
 
 use super::enrol::{RegistryParts, enrol_people, remove_photos};
 use super::message::{
-    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, ListPeople, SyncPermissions, WipePeople,
+    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, FindPeople, GetPerson, ListPeople,
+    ListPermissions, PeoplePage, StoredPerson, SyncPermissions, WipePeople,
 };
 use crate::actors::blocking::on_thread;
 use crate::core::limits;
-use crate::core::person::Person;
+use crate::core::person::{PermissionGroup, Person};
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::store::Shelf;
 
@@ -120,6 +121,42 @@ impl Handler<ListPeople> for RegistryActor {
     fn handle(&mut self, message: ListPeople, _: &mut Self::Context) -> Self::Result {
         let store = Arc::clone(&self.parts.store);
         Box::pin(on_thread(move || store.page(message.after.as_deref(), message.limit)))
+    }
+}
+
+impl Handler<FindPeople> for RegistryActor {
+    type Result = ResponseFuture<Result<PeoplePage, Refusal>>;
+
+    fn handle(&mut self, FindPeople { skip, limit }: FindPeople, _: &mut Self::Context) -> Self::Result {
+        let store = Arc::clone(&self.parts.store);
+        Box::pin(on_thread(move || {
+            Ok(PeoplePage { total: store.count()?, people: store.page_at(skip, limit)? })
+        }))
+    }
+}
+
+impl Handler<GetPerson> for RegistryActor {
+    type Result = ResponseFuture<Result<Option<StoredPerson>, Refusal>>;
+
+    fn handle(&mut self, GetPerson { id }: GetPerson, _: &mut Self::Context) -> Self::Result {
+        let parts = self.parts.clone();
+        Box::pin(on_thread(move || {
+            let Some(person) = parts.store.get(&id)? else { return Ok(None) };
+            let photo = match person.features.first() {
+                Some(feature) => parts.pictures.get(Shelf::Registry, &feature.photo)?.map(Into::into),
+                None => None,
+            };
+            Ok(Some(StoredPerson { person, photo }))
+        }))
+    }
+}
+
+impl Handler<ListPermissions> for RegistryActor {
+    type Result = ResponseFuture<Result<Vec<PermissionGroup>, Refusal>>;
+
+    fn handle(&mut self, _: ListPermissions, _: &mut Self::Context) -> Self::Result {
+        let store = Arc::clone(&self.parts.store);
+        Box::pin(on_thread(move || store.permission_groups()))
     }
 }
 

@@ -87,6 +87,38 @@ pub struct ListPeople {
     pub limit: usize,
 }
 
+/// One page of people in order of id, with how many there are.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<PeoplePage, Refusal>")]
+pub struct FindPeople {
+    pub skip: usize,
+    pub limit: usize,
+}
+
+#[derive(Clone)]
+pub struct PeoplePage {
+    pub total: u64,
+    pub people: Vec<Person>,
+}
+
+/// One person with the registry photo; `None` when the id is unknown.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Option<StoredPerson>, Refusal>")]
+pub struct GetPerson {
+    pub id: String,
+}
+
+#[derive(Clone)]
+pub struct StoredPerson {
+    pub person: Person,
+    pub photo: Option<Bytes>,
+}
+
+/// The permission groups as they are kept.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<PermissionGroup>, Refusal>")]
+pub struct ListPermissions;
+
 /// Finish what is begun, take nothing new; answers when idle.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]

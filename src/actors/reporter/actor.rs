@@ -6,15 +6,20 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use tokio::sync::watch;
 use url::Url;
 
-use super::message::{DevicesChanged, Drain, RecordPassage, SessionChanged, WipeEvents};
-use super::realtime::{RealTime, push_body};
+use super::message::{
+    DevicesChanged, Drain, ListSetAside, ReceiversChanged, RecordPassage, RetrySetAside, SessionChanged,
+    TellDevices, WipeEvents,
+};
+use super::realtime::RealTime;
 use super::record::store_blocking;
 use super::{ReporterParts, devices, history, status};
 use crate::actors::blocking::on_thread;
 use crate::actors::task::Task;
 use crate::core::device::DeviceStatus;
+use crate::core::history::shown;
 use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
+use crate::ports::outbox::SetAside;
 use crate::ports::store::Shelf;
 
 pub struct ReporterActor {
@@ -24,6 +29,8 @@ pub struct ReporterActor {
     tasks: Vec<Task>,
     /// One task a history receiver, with its stop switch.
     history: HashMap<Url, (Task, watch::Sender<bool>)>,
+    /// Counts logins, for those who wait for another token.
+    logins: watch::Sender<u64>,
     draining: bool,
 }
 
@@ -36,31 +43,34 @@ impl ReporterActor {
             devices,
             tasks: Vec::new(),
             history: HashMap::new(),
+            logins: watch::channel(0).0,
             draining: false,
         }
     }
 
-    /// Starts tasks for receivers that are new and stops those that are gone.
-    fn follow_session(&mut self) {
-        let Some(session) = self.parts.session.load_full() else { return };
+    /// Starts tasks for receivers that are new and stops those that are gone. A receiver that comes back goes on
+    /// where it was: its cursor stays in the store.
+    fn follow_receivers(&mut self) {
         if self.draining {
             return;
         }
+        let receivers = self.parts.receivers();
         self.history.retain(|url, (_, stop)| {
-            let kept = session.record_urls.contains(url);
+            let kept = receivers.contains(url);
             if !kept {
-                tracing::info!(receiver = %url, "history receiver is no longer named by the platform");
+                tracing::info!(receiver = shown(url), "no longer a history receiver");
                 stop.send_replace(true);
             }
             kept
         });
-        for url in &session.record_urls {
+        self.parts.board.retain(|key| receivers.iter().any(|url| url.as_str() == key));
+        for url in receivers {
+            let (parts, logins) = (&self.parts, &self.logins);
             self.history.entry(url.clone()).or_insert_with(|| {
                 let (stop, stopped) = watch::channel(false);
-                let (parts, url) = (self.parts.clone(), url.clone());
-                let task =
-                    Task::spawn("history", move || history::run(parts.clone(), url.clone(), stopped.clone()));
-                (task, stop)
+                let (parts, logins) = (parts.clone(), logins.subscribe());
+                let make = move || history::run(parts.clone(), url.clone(), stopped.clone(), logins.clone());
+                (Task::spawn("history", make), stop)
             });
         }
     }
@@ -74,7 +84,9 @@ impl Actor for ReporterActor {
         let (parts, list) = (self.parts.clone(), self.devices.subscribe());
         self.tasks.push(Task::spawn("device-list", move || devices::run(parts.clone(), list.clone())));
         let (parts, list) = (self.parts.clone(), self.devices.subscribe());
-        self.tasks.push(Task::spawn("status", move || status::run(parts.clone(), list.clone())));
+        let logins = self.logins.subscribe();
+        self.tasks
+            .push(Task::spawn("status", move || status::run(parts.clone(), list.clone(), logins.clone())));
         ctx.notify(SessionChanged);
     }
 }
@@ -85,19 +97,14 @@ impl Handler<RecordPassage> for ReporterActor {
     fn handle(&mut self, message: RecordPassage, _: &mut Self::Context) -> Self::Result {
         let (parts, real_time) = (self.parts.clone(), self.real_time.clone());
         Box::pin(async move {
-            let to_push = {
+            let message = {
                 let parts = parts.clone();
-                let work = move || {
-                    store_blocking(&parts, &message)?;
-                    Ok(push_body(&parts, &message))
-                };
+                let work = move || store_blocking(&parts, &message).map(|()| message);
                 tokio::task::spawn_blocking(work)
                     .await
-                    .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?
+                    .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))??
             };
-            if let Some(body) = to_push? {
-                real_time.push(&parts, body);
-            }
+            real_time.push(&parts, message);
             Ok(())
         })
     }
@@ -107,9 +114,47 @@ impl Handler<SessionChanged> for ReporterActor {
     type Result = ();
 
     fn handle(&mut self, _: SessionChanged, _: &mut Self::Context) {
-        self.follow_session();
+        self.logins.send_modify(|count| *count += 1);
+        self.follow_receivers();
         // After a login the platform wants the full list again.
         self.devices.send_modify(|_| {});
+    }
+}
+
+impl Handler<ReceiversChanged> for ReporterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReceiversChanged, _: &mut Self::Context) {
+        self.follow_receivers();
+    }
+}
+
+impl Handler<TellDevices> for ReporterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: TellDevices, _: &mut Self::Context) {
+        self.devices.send_modify(|_| {});
+    }
+}
+
+impl Handler<ListSetAside> for ReporterActor {
+    type Result = ResponseFuture<Result<Vec<SetAside>, Refusal>>;
+
+    fn handle(&mut self, ListSetAside { after }: ListSetAside, _: &mut Self::Context) -> Self::Result {
+        let outbox = self.parts.outbox.clone();
+        Box::pin(on_thread(move || {
+            let after = after.as_ref().map(|(receiver, sequence)| (receiver.as_str(), *sequence));
+            outbox.set_asides(after, limits::SET_ASIDE_PAGE)
+        }))
+    }
+}
+
+impl Handler<RetrySetAside> for ReporterActor {
+    type Result = ResponseFuture<Result<u64, Refusal>>;
+
+    fn handle(&mut self, message: RetrySetAside, _: &mut Self::Context) -> Self::Result {
+        let outbox = self.parts.outbox.clone();
+        Box::pin(on_thread(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{ReporterParts, note_success};
+use super::ReporterParts;
 use crate::core::backoff::Backoff;
 use crate::core::device::DeviceStatus;
 use crate::core::limits;
@@ -39,13 +39,13 @@ async fn send(parts: &ReporterParts, list: &[DeviceStatus]) -> bool {
     let Some(session) = parts.session.load_full() else { return false };
     let Some(url) = &session.device_list_url else { return true };
     let body = serde_json::to_vec(&report(&parts.config.dev_sno, list)).unwrap_or_default();
-    match parts.platform.post(Some(&session), url, body, PostPurpose::Report).await {
+    match parts.platform.post(Some(&session), url, body, PostPurpose::DeviceList).await {
         Ok(()) => {
-            note_success("device-list");
+            parts.note_success("device-list", url);
             true
         }
         Err(error) => {
-            parts.note_failure("device-list", &error);
+            parts.note_failure("device-list", url, &error, Some(&session));
             false
         }
     }

@@ -1,127 +1,279 @@
 //! History reports: every event to every receiver, in order, one event a POST, with a persisted cursor.
 //!
-//! Each receiver has its own task, so that one that is down holds nobody else up. The cursor moves only when
-//! the receiver has answered 200, and the move is on disk before the next event is sent: a crash repeats at
-//! most one event, which receivers recognise by its `event_id`.
+//! Each receiver has its own task, so that one that is down or slow holds nobody else up. The cursor moves only when
+//! the receiver has answered 200. While an event is on its way, the next bodies are made and the cursor of the one
+//! before is committed: a crash repeats at most two events, which receivers recognise by their `event_id`.
+//!
+//! A full cycle is followed by the next at once, so that a backlog drains as fast as the receiver takes it; an
+//! event that is new meanwhile waits its turn here and is news by real-time push.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use url::Url;
 
-use super::realtime::stored;
-use super::{ReporterParts, note_success};
+use super::ReporterParts;
+use super::body::{Prepared, Wanted, prepare};
 use crate::actors::blocking::on_thread;
 use crate::core::backoff::Backoff;
+use crate::core::history::{Line, ReceiverStatus, shown};
 use crate::core::limits;
 use crate::core::status::Refusal;
-use crate::ports::platform::PostPurpose;
-use crate::ports::store::{Shelf, StoredEvent};
-use crate::wire::event::{EventBody, EventPictures, ReportKind};
-use crate::wire::login::Session;
+use crate::ports::outbox::{OutboxEntry, SetAside};
+use crate::ports::platform::{PlatformError, PostPurpose};
+use crate::ports::store::StoreError;
 
-/// Sends history to one receiver until `stop` turns true.
-pub async fn run(parts: ReporterParts, receiver: Url, mut stop: watch::Receiver<bool>) {
-    let mut backoff = Backoff::new(limits::REPORT_BACKOFF_MS.0, limits::REPORT_BACKOFF_MS.1);
+/// Period where no login has named one (protocol section 2).
+const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(5);
+
+/// What a receiver did with an event.
+pub(super) enum Outcome {
+    Accepted,
+    /// This event will never be taken.
+    Refused(String),
+    /// Nothing can be said of the event: the receiver is down, overloaded, or wants another token.
+    Failed(String),
+}
+
+/// Why a cycle ended early: nothing goes through at the moment, or the head of the line is refused.
+pub(super) enum Halt {
+    Failed(String),
+    Refused(String),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Failed(refusal.to_string())
+    }
+}
+
+/// Brings events to one receiver.
+pub(super) struct Courier {
+    pub parts: ReporterParts,
+    pub receiver: Url,
+    /// Under which the store knows the receiver.
+    pub key: String,
+    /// How people see it.
+    pub shown: String,
+    pub line: Line,
+}
+
+/// What the store has for a receiver.
+struct Work {
+    batch: Vec<OutboxEntry>,
+    waiting: u64,
+    set_aside: u64,
+    to_retry: Vec<SetAside>,
+}
+
+/// Sends history to one receiver until `stop` turns true; `news` changes with every login.
+pub async fn run(
+    parts: ReporterParts,
+    receiver: Url,
+    mut stop: watch::Receiver<bool>,
+    mut news: watch::Receiver<u64>,
+) {
+    let (key, shown) = (receiver.to_string(), shown(&receiver));
+    let mut courier = Courier { parts, receiver, key, shown, line: Line::default() };
+    let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
+    let (mut failures, mut refusals) =
+        (backoff(limits::REPORT_BACKOFF_MS), backoff(limits::REFUSED_BACKOFF_MS));
     loop {
-        let wait = match cycle(&parts, &receiver, &stop).await {
-            Ok(period) => {
-                backoff.reset();
-                period
+        news.mark_unchanged();
+        let result = courier.cycle(&stop).await;
+        let wait = match result {
+            Ok(wait) => {
+                failures.reset();
+                refusals.reset();
+                wait
             }
-            Err(CycleError::Failed) => Duration::from_millis(backoff.next_ms(rand::random())),
+            Err(Halt::Failed(reason)) => {
+                courier.show_trouble(reason);
+                Duration::from_millis(failures.next_ms(rand::random()))
+            }
+            Err(Halt::Refused(reason)) => {
+                failures.reset();
+                courier.show_trouble(reason);
+                Duration::from_millis(refusals.next_ms(rand::random()))
+            }
+        };
+        let told = async {
+            if news.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            // A new token may be what was missing.
+            () = told => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
 
-/// Why a cycle ended early; it has been logged.
-enum CycleError {
-    Failed,
-}
-
-impl From<Refusal> for CycleError {
-    fn from(_: Refusal) -> Self {
-        Self::Failed
-    }
-}
-
-/// One cycle: what is new, at most [`limits::HISTORY_BATCH`]. Returns the wait until the next.
-async fn cycle(
-    parts: &ReporterParts,
-    receiver: &Url,
-    stop: &watch::Receiver<bool>,
-) -> Result<Duration, CycleError> {
-    let Some(session) = parts.session.load_full() else { return Ok(Duration::from_secs(1)) };
-    let period = Duration::from_secs(session.record_upload_period_s);
-    let key = receiver.to_string();
-    let store = std::sync::Arc::clone(&parts.store);
-    let batch = {
-        let key = key.clone();
-        on_thread(move || {
-            let cursor = store.cursor(&key)?.unwrap_or(0);
-            let batch = store.after(cursor, limits::HISTORY_BATCH)?;
-            let counts = store.counts()?;
-            Ok((batch, counts))
-        })
-        .await?
-    };
-    let (batch, counts) = batch;
-    let first = batch.first();
-    let depth = first.map_or(0, |event| {
-        counts.newest_sequence.unwrap_or(event.sequence).saturating_sub(event.sequence) + 1
-    });
-    show_backlog(parts, &key, depth, first);
-    for event in batch {
-        if *stop.borrow() {
-            return Ok(period);
+impl Courier {
+    /// One cycle: what is new, at most [`limits::HISTORY_BATCH`]. Returns the wait until the next.
+    async fn cycle(&mut self, stop: &watch::Receiver<bool>) -> Result<Duration, Halt> {
+        let work = self.look().await?;
+        self.show(&work, None);
+        self.retry_set_asides(work.to_retry).await?;
+        if self.line.is_stuck() {
+            // What is refused is dealt with first, from the head.
+            self.try_refused(&work.batch).await?;
+            return Ok(Duration::ZERO);
         }
-        send_one(parts, &session, receiver, &key, event).await?;
+        let is_full = work.batch.len() == limits::HISTORY_BATCH;
+        self.send_batch(work.batch, stop).await?;
+        let login = self.parts.session.load();
+        let period = login
+            .as_ref()
+            .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.record_upload_period_s));
+        Ok(if is_full { Duration::ZERO } else { period })
     }
-    Ok(period)
+
+    async fn look(&self) -> Result<Work, Halt> {
+        let (parts, key) = (self.parts.clone(), self.key.clone());
+        let work = on_thread(move || {
+            let cursor = parts.store.cursor(&key)?.unwrap_or(0);
+            let batch = parts.outbox.next(cursor, limits::HISTORY_BATCH)?;
+            let newest = parts.store.counts()?.newest_sequence.unwrap_or(0);
+            let waiting = batch.first().map_or(0, |first| newest.saturating_sub(first.sequence) + 1);
+            let set_aside = parts.outbox.set_aside_count(&key)?;
+            let to_retry = match set_aside {
+                0 => Vec::new(),
+                _ => parts.outbox.to_retry(&key, limits::SET_ASIDE_PAGE)?,
+            };
+            Ok(Work { batch, waiting, set_aside, to_retry })
+        });
+        Ok(work.await?)
+    }
+
+    async fn send_batch(
+        &mut self,
+        batch: Vec<OutboxEntry>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), Halt> {
+        let wanted = Wanted::of(self.parts.session.load().as_deref());
+        let parts = self.parts.clone();
+        let mut bodies =
+            futures_util::stream::iter(batch.into_iter().map(|entry| prepare(parts.clone(), wanted, entry)))
+                .buffered(limits::HISTORY_AHEAD);
+        let mut commit = Commit::default();
+        let result = loop {
+            let prepared = match bodies.next().await {
+                Some(Ok(prepared)) if !*stop.borrow() => prepared,
+                Some(Err(refusal)) => break Err(refusal.into()),
+                _ => break Ok(()),
+            };
+            if let Err(halt) = self.send_next(prepared, &mut commit).await {
+                break Err(halt);
+            }
+        };
+        // Whatever ended the cycle, what was accepted is kept.
+        let kept = commit.finish().await;
+        result.and(kept)
+    }
+
+    async fn send_next(&mut self, prepared: Prepared, commit: &mut Commit) -> Result<(), Halt> {
+        let Prepared { sequence, body } = prepared;
+        let body = match body {
+            Ok(body) => body,
+            Err(reason) => {
+                commit.finish().await?;
+                // No receiver's word is needed: there is nothing to send, now or later.
+                return self.set_aside(vec![(sequence, reason)], sequence).await;
+            }
+        };
+        match self.post(body).await {
+            Outcome::Accepted => {
+                commit.finish().await?;
+                commit.begin(&self.parts, &self.key, sequence);
+                Ok(())
+            }
+            Outcome::Failed(reason) => Err(Halt::Failed(reason)),
+            Outcome::Refused(reason) => {
+                self.line.note(sequence, self.parts.clock.monotonic_ms(), &reason);
+                Err(Halt::Refused(reason))
+            }
+        }
+    }
+
+    /// Posts one body and says what became of it.
+    pub(super) async fn post(&self, body: Vec<u8>) -> Outcome {
+        let session = self.parts.session_for(&self.receiver);
+        let sent =
+            self.parts.platform.post(session.as_deref(), &self.receiver, body, PostPurpose::Report).await;
+        let Err(error) = sent else {
+            self.parts.note_success("history", &self.receiver);
+            return Outcome::Accepted;
+        };
+        self.parts.note_failure("history", &self.receiver, &error, session.as_ref());
+        outcome_of(&error)
+    }
+
+    fn show(&self, work: &Work, trouble: Option<String>) {
+        let first = work.batch.first().and_then(|entry| entry.event.as_ref().ok());
+        let age_ms =
+            first.map_or(0, |event| self.parts.clock.wall_ms().saturating_sub(event.out_timestamp_ms));
+        let receiver = || self.shown.clone();
+        metrics::gauge!("menshen_outbox_depth", "receiver" => receiver()).set(work.waiting as f64);
+        metrics::gauge!("menshen_outbox_oldest_age_seconds", "receiver" => receiver())
+            .set(age_ms as f64 / 1000.0);
+        metrics::gauge!("menshen_events_set_aside", "receiver" => receiver()).set(work.set_aside as f64);
+        self.parts.board.update(&self.key, |status: &mut ReceiverStatus| {
+            status.receiver.clone_from(&self.shown);
+            (status.waiting, status.set_aside) = (work.waiting, work.set_aside);
+            if !self.line.is_stuck() {
+                status.trouble = trouble;
+            }
+        });
+    }
+
+    fn show_trouble(&self, reason: String) {
+        let refused = self.line.refused();
+        let reason = match refused.first() {
+            None => reason,
+            Some(head) => format!(
+                "event {} is refused since {} tries ({reason}); {} in a row",
+                head.sequence,
+                head.tries,
+                refused.len()
+            ),
+        };
+        tracing::warn!(receiver = %self.shown, reason, "history waits");
+        self.parts.board.update(&self.key, |status| status.trouble = Some(reason));
+    }
 }
 
-fn show_backlog(parts: &ReporterParts, receiver: &str, depth: u64, first: Option<&StoredEvent>) {
-    let age_ms = first.map_or(0, |event| parts.clock.wall_ms().saturating_sub(event.event.out_timestamp_ms));
-    metrics::gauge!("menshen_outbox_depth", "receiver" => receiver.to_owned()).set(depth as f64);
-    metrics::gauge!("menshen_outbox_oldest_age_seconds", "receiver" => receiver.to_owned())
-        .set(age_ms as f64 / 1000.0);
+/// Refused for good, or only now.
+pub(super) fn outcome_of(error: &PlatformError) -> Outcome {
+    if error.is_permanent() {
+        Outcome::Refused(error.to_string())
+    } else {
+        Outcome::Failed(error.to_string())
+    }
 }
 
-async fn send_one(
-    parts: &ReporterParts,
-    session: &Session,
-    receiver: &Url,
-    key: &str,
-    stored_event: StoredEvent,
-) -> Result<(), CycleError> {
-    let StoredEvent { sequence, event } = stored_event;
-    let body = {
-        let (parts, session) = (parts.clone(), session.clone());
-        on_thread(move || {
-            let read = |wanted: bool, shelf, name: &Option<String>| {
-                name.as_ref().filter(|_| wanted).and_then(|name| stored(&parts, shelf, name))
-            };
-            let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.clone());
-            let pictures = EventPictures {
-                reg_pic: read(session.upload_reg, Shelf::Registry, &registry_photo),
-                spot_pic: read(session.upload_spot_pic, Shelf::Events, &event.spot_pic),
-                recognize_face: read(session.upload_recognize_face, Shelf::Events, &event.face_pic),
-            };
-            let kind = ReportKind::History { dev_sno: &parts.config.dev_sno };
-            Ok(serde_json::to_vec(&EventBody::new(&event, pictures, kind)).unwrap_or_default())
-        })
-        .await?
-    };
-    if let Err(error) = parts.platform.post(Some(session), receiver, body, PostPurpose::Report).await {
-        parts.note_failure("history", &error);
-        return Err(CycleError::Failed);
+/// The commit of a cursor that goes on while the next event is sent.
+#[derive(Default)]
+struct Commit(Option<JoinHandle<Result<(), StoreError>>>);
+
+impl Commit {
+    fn begin(&mut self, parts: &ReporterParts, key: &str, sequence: u64) {
+        let (store, key) = (Arc::clone(&parts.store), key.to_owned());
+        self.0 = Some(tokio::task::spawn_blocking(move || store.set_cursor(&key, sequence)));
     }
-    note_success("history");
-    let (store, key) = (std::sync::Arc::clone(&parts.store), key.to_owned());
-    on_thread(move || store.set_cursor(&key, sequence)).await?;
-    Ok(())
+
+    /// Waits until the last one begun is on disk.
+    async fn finish(&mut self) -> Result<(), Halt> {
+        let Some(task) = self.0.take() else { return Ok(()) };
+        match task.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Halt::Failed(format!("the cursor could not be kept: {error}"))),
+            Err(panic) => Err(Halt::Failed(panic.to_string())),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::core::device::DeviceStatus;
 use crate::core::event::EventRecord;
 use crate::core::status::Refusal;
+use crate::ports::outbox::SetAside;
 
 /// A picture of an event, to be stored under `name`.
 #[derive(Debug, Clone)]
@@ -30,12 +31,40 @@ pub struct RecordPassage {
     /// Empty when the pictures told before still hold.
     pub pictures: Vec<EventPicture>,
     pub stage: PassageStage,
+    /// When this became certain, on the monotonic clock: news grows old.
+    pub decided_ms: u64,
 }
 
 /// The shared session has been replaced: receivers, periods or token may differ.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct SessionChanged;
+
+/// The box's own history receivers have been changed.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct ReceiversChanged;
+
+/// Something the platform wants the full device list for has changed: the work mode, say.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TellDevices;
+
+/// What was set aside, of all receivers.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<SetAside>, Refusal>")]
+pub struct ListSetAside {
+    /// Only what comes after this receiver and sequence.
+    pub after: Option<(String, u64)>,
+}
+
+/// Tries set-aside events again: of one receiver or of all, one event or all. Answers how many that will be.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<u64, Refusal>")]
+pub struct RetrySetAside {
+    pub receiver: Option<String>,
+    pub sequence: Option<u64>,
+}
 
 /// The full list of devices as they stand now.
 #[derive(Clone, Message)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{ReporterParts, note_success};
+use super::ReporterParts;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::core::limits;
 use crate::ports::platform::PostPurpose;
@@ -26,35 +26,59 @@ impl Default for RealTime {
 
 impl RealTime {
     /// Tells every event server of a match that was just stored; returns at once.
-    pub fn push(&self, parts: &ReporterParts, body: Vec<u8>) {
-        for url in parts.tuning.load().realtime_urls.clone() {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => "dropped")
-                    .increment(1);
-                continue;
-            };
-            let (parts, body) = (parts.clone(), body.clone());
-            actix_rt::spawn(async move {
-                match parts.platform.post(None, &url, body, PostPurpose::RealTime).await {
-                    Ok(()) => note_success("realtime"),
-                    Err(error) => {
-                        metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => "failed")
-                            .increment(1);
-                        tracing::warn!(%error, "a real-time push failed; the event arrives as history");
-                    }
-                }
-                drop(place);
-            });
+    pub fn push(&self, parts: &ReporterParts, message: RecordPassage) {
+        let urls = parts.tuning.load().realtime_urls.clone();
+        let is_wanted =
+            message.stage == PassageStage::Open && !message.event.is_stranger() && !urls.is_empty();
+        if !is_wanted {
+            return;
         }
+        if is_stale(parts, &message) {
+            count("stale");
+            tracing::info!(event = %message.event.event_id, "too old to be news; it arrives as history");
+            return;
+        }
+        let (parts, places) = (parts.clone(), Arc::clone(&self.places));
+        actix_rt::spawn(async move {
+            let made = {
+                let parts = parts.clone();
+                let work =
+                    move || serde_json::to_vec(&event_body(&parts, &message)).map(|body| (body, message));
+                tokio::task::spawn_blocking(work).await
+            };
+            let Ok(Ok((body, message))) = made else { return count("failed") };
+            for url in urls {
+                // Making the body took its time too.
+                if is_stale(&parts, &message) {
+                    return count("stale");
+                }
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    count("dropped");
+                    continue;
+                };
+                let (parts, body) = (parts.clone(), body.clone());
+                actix_rt::spawn(async move {
+                    match parts.platform.post(None, &url, body, PostPurpose::RealTime).await {
+                        Ok(()) => count("ok"),
+                        Err(error) => {
+                            count("failed");
+                            tracing::warn!(%error, "a real-time push failed; the event arrives as history");
+                        }
+                    }
+                    drop(place);
+                });
+            }
+        });
     }
 }
 
-/// What to push for a passage that was just stored, if anything; reads the registry photo from the disk.
-pub fn push_body(parts: &ReporterParts, message: &RecordPassage) -> Option<Vec<u8>> {
-    let is_wanted = message.stage == PassageStage::Open
-        && !message.event.is_stranger()
-        && !parts.tuning.load().realtime_urls.is_empty();
-    is_wanted.then(|| serde_json::to_vec(&event_body(parts, message)).ok()).flatten()
+fn count(result: &'static str) {
+    metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => result).increment(1);
+}
+
+/// Nothing that was held up may look live.
+fn is_stale(parts: &ReporterParts, message: &RecordPassage) -> bool {
+    parts.clock.monotonic_ms().saturating_sub(message.decided_ms) > limits::REALTIME_TTL_MS
 }
 
 fn event_body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {

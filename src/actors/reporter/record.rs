@@ -60,7 +60,7 @@ fn trim(parts: &ReporterParts) -> Result<(), StoreError> {
         return Ok(());
     }
     let receivers = match parts.session.load_full() {
-        Some(session) => session.record_urls.iter().map(ToString::to_string).collect(),
+        Some(_) => parts.receivers().iter().map(ToString::to_string).collect(),
         None => parts.store.receivers()?,
     };
     let Trimmed { pictures, removed, unsent_removed } =

@@ -1,13 +1,16 @@
 //! The periodic status report: the machine and its devices as they are now. A missed one is not made up for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use url::Url;
 
+use super::ReporterParts;
 use super::devices::wire_status;
-use super::{ReporterParts, note_success};
 use crate::actors::blocking::on_thread;
+use crate::actors::task::Task;
 use crate::core::device::DeviceStatus;
 use crate::ports::platform::PostPurpose;
 use crate::ports::system::SystemFacts;
@@ -15,28 +18,53 @@ use crate::wire::report::{GatewayExtData, StatusReport, SubDevice};
 
 const BYTES_PER_GB: f64 = 1e9;
 
-pub async fn run(parts: ReporterParts, devices: watch::Receiver<Vec<DeviceStatus>>) {
+/// Period where no login has named one (protocol section 2).
+const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(20);
+
+/// Reports in the login's period, and at once after a login.
+pub async fn run(
+    parts: ReporterParts,
+    devices: watch::Receiver<Vec<DeviceStatus>>,
+    mut logins: watch::Receiver<u64>,
+) {
+    let mut under_way: HashMap<Url, Task> = HashMap::new();
     loop {
-        let period_s = parts.session.load().as_ref().map_or(1, |session| session.device_monitor_period_s);
-        let wanted =
-            parts.session.load().as_ref().is_some_and(|session| session.device_monitor_url.is_some());
-        if wanted {
-            send(&parts, &devices).await;
+        logins.mark_unchanged();
+        let session = parts.session.load_full();
+        let mut urls: Vec<Url> =
+            session.iter().filter_map(|session| session.device_monitor_url.clone()).collect();
+        urls.extend(parts.tuning.load().monitor_urls.iter().cloned());
+        under_way.retain(|url, task| urls.contains(url) && !task.is_finished());
+        if !urls.is_empty() {
+            let body = body(&parts, &devices).await;
+            for url in urls {
+                // One that still waits for its receiver is not joined by another: this report is missed there.
+                let (parts, body) = (parts.clone(), body.clone());
+                under_way.entry(url.clone()).or_insert_with(|| {
+                    Task::spawn("status-report", move || send(parts.clone(), url.clone(), body.clone()))
+                });
+            }
         }
-        tokio::time::sleep(Duration::from_secs(period_s)).await;
+        let period = session
+            .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.device_monitor_period_s));
+        tokio::select! {
+            () = tokio::time::sleep(period) => {}
+            changed = logins.changed() => if changed.is_err() { return },
+        }
     }
 }
 
-async fn send(parts: &ReporterParts, devices: &watch::Receiver<Vec<DeviceStatus>>) {
-    let Some(session) = parts.session.load_full() else { return };
-    let Some(url) = &session.device_monitor_url else { return };
+async fn body(parts: &ReporterParts, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
     let probe = Arc::clone(&parts.probe);
-    let Ok(facts) = on_thread(move || Ok(probe.look())).await else { return };
-    let report = report(&parts.config.dev_sno, &facts, &devices.borrow());
-    let body = serde_json::to_vec(&report).unwrap_or_default();
-    match parts.platform.post(Some(&session), url, body, PostPurpose::Report).await {
-        Ok(()) => note_success("status"),
-        Err(error) => parts.note_failure("status", &error),
+    let facts = on_thread(move || Ok(probe.look())).await.unwrap_or_default();
+    serde_json::to_vec(&report(&parts.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
+}
+
+async fn send(parts: ReporterParts, url: Url, body: Vec<u8>) {
+    let session = parts.session_for(&url);
+    match parts.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
+        Ok(()) => parts.note_success("status", &url),
+        Err(error) => parts.note_failure("status", &url, &error, session.as_ref()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use redb::{ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 
+use super::outbox::SET_ASIDE;
 use super::{Failure, File, record};
 use crate::core::event::EventRecord;
 use crate::ports::store::{EventCounts, EventStore, StoreError, StoredEvent, Trimmed};
@@ -12,17 +13,17 @@ use crate::ports::store::{EventCounts, EventStore, StoreError, StoredEvent, Trim
 /// event id → a passage that still goes on
 const OPEN: TableDefinition<&str, &[u8]> = TableDefinition::new("open");
 /// sequence → event, in history order
-const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("history");
+pub(super) const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("history");
 /// event id → sequence, so that closing twice is harmless
 const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
 /// receiver → last sequence it has
-const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
+pub(super) const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
 /// `next_sequence`
 const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 const NEXT_SEQUENCE: &str = "next_sequence";
 
 pub struct RedbEventStore {
-    file: File,
+    pub(super) file: File,
 }
 
 impl RedbEventStore {
@@ -34,6 +35,7 @@ impl RedbEventStore {
             transaction.open_table(SEQUENCES)?;
             transaction.open_table(CURSORS)?;
             transaction.open_table(COUNTERS)?;
+            transaction.open_table(SET_ASIDE)?;
             Ok(())
         })?;
         Ok(Self { file })
@@ -169,6 +171,8 @@ impl EventStore for RedbEventStore {
             transaction.delete_table(OPEN)?;
             transaction.delete_table(HISTORY)?;
             transaction.delete_table(SEQUENCES)?;
+            transaction.delete_table(SET_ASIDE)?;
+            transaction.open_table(SET_ASIDE)?;
             transaction.open_table(OPEN)?;
             transaction.open_table(HISTORY)?;
             transaction.open_table(SEQUENCES)?;
@@ -186,11 +190,11 @@ fn pop_first(history: &mut redb::Table<'_, u64, &[u8]>) -> Result<Option<(u64, E
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::core::event::{EventDevice, ShotQuality, WantAction};
 
-    fn event(id: &str) -> EventRecord {
+    pub fn event(id: &str) -> EventRecord {
         EventRecord {
             event_id: id.into(),
             device: EventDevice { ep_id: "d__1".into(), ip: "1".into(), device_type: "3".into() },
@@ -208,7 +212,7 @@ mod tests {
         }
     }
 
-    fn store() -> (tempfile::TempDir, RedbEventStore) {
+    pub fn store() -> (tempfile::TempDir, RedbEventStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = RedbEventStore::open(folder.path()).unwrap();
         (folder, store)

@@ -4,6 +4,7 @@
 //! Every write commits with `Durability::Immediate`: when a method returns, the change has been flushed.
 
 mod event_store;
+mod outbox;
 mod record;
 mod registry_store;
 

@@ -61,6 +61,14 @@ impl RegistryStore for RedbRegistryStore {
         })
     }
 
+    fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(PEOPLE)?;
+            let rows = table.iter()?.skip(skip).take(limit);
+            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect()
+        })
+    }
+
     fn count(&self) -> Result<u64, StoreError> {
         self.file.read(|transaction| Ok(transaction.open_table(PEOPLE)?.len()?))
     }

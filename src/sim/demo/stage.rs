@@ -127,7 +127,7 @@ impl Stage {
         let mode = if self.standalone { "standalone" } else { "platform" };
         let mut text = format!(
             "mode = \"{mode}\"\ndata_dir = \"{}\"\nlanguage = \"{}\"\n\n[platform]\nlogin_url = \"{}\"\ndev_sno = \"{DEV_SNO}\"\n\n\
-             [events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{}\"\n",
+             [events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{}\"\n\n[local_api]\nlisten = \"\"\n",
             self.folder.join("var").display(),
             self.screen.pick("zh", "en"),
             self.platform.login_url(),

@@ -131,8 +131,11 @@ fn document(state: &State) -> Value {
     json!({
         "token": state.behaviour.token(),
         "imgServerAddr": "",
-        "recordAddr": records.join(" , "),
+        "recordAddr": config.record_addr.clone().unwrap_or_else(|| records.join(" , ")),
         "recordUploadPeriod": config.record_period_s,
+        "recordUploadReg": u8::from(config.record_pictures[0]),
+        "recordUploadSpotPic": u8::from(config.record_pictures[1]),
+        "recordUploadRecognizeFace": u8::from(config.record_pictures[2]),
         "deviceListInfoAddr": "/box/devices",
         "deviceMonitorAddr": "box/status",
         "deviceMonitorPeriod": config.monitor_period_s,

@@ -33,7 +33,11 @@ pub struct PlatformConfig {
     pub upload_queue: bool,
     /// Number of history receivers in `recordAddr`.
     pub receivers: usize,
+    /// `recordAddr` as given, in place of the platform's own receivers.
+    pub record_addr: Option<String>,
     pub record_period_s: u64,
+    /// Which pictures history shall carry: registry photo, scene, face crop.
+    pub record_pictures: [bool; 3],
     pub monitor_period_s: u64,
     /// Everything received, one JSON object a line.
     pub ledger_file: Option<PathBuf>,
@@ -47,7 +51,9 @@ impl Default for PlatformConfig {
             broker_port: 5672,
             upload_queue: true,
             receivers: 1,
+            record_addr: None,
             record_period_s: 1,
+            record_pictures: [true; 3],
             monitor_period_s: 2,
             ledger_file: None,
         }

@@ -1,0 +1,61 @@
+//! Making the bodies of history events, on threads and ahead of the one being sent.
+
+use super::ReporterParts;
+use super::realtime::stored;
+use crate::actors::blocking::on_thread;
+use crate::core::event::EventRecord;
+use crate::core::status::Refusal;
+use crate::ports::outbox::OutboxEntry;
+use crate::ports::store::Shelf;
+use crate::wire::event::{EventBody, EventPictures, ReportKind};
+use crate::wire::login::Session;
+
+/// Which pictures history carries, as the login says; all of them without a login.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub reg_pic: bool,
+    pub spot_pic: bool,
+    pub recognize_face: bool,
+}
+
+impl Wanted {
+    pub fn of(session: Option<&Session>) -> Self {
+        Self {
+            reg_pic: session.is_none_or(|session| session.upload_reg),
+            spot_pic: session.is_none_or(|session| session.upload_spot_pic),
+            recognize_face: session.is_none_or(|session| session.upload_recognize_face),
+        }
+    }
+}
+
+/// An event ready to be sent, or why it can never be.
+pub struct Prepared {
+    pub sequence: u64,
+    pub body: Result<Vec<u8>, String>,
+}
+
+pub async fn prepare(parts: ReporterParts, wanted: Wanted, entry: OutboxEntry) -> Result<Prepared, Refusal> {
+    on_thread(move || {
+        let body = match &entry.event {
+            Ok(event) => build(&parts, wanted, event),
+            Err(reason) => Err(format!("its record cannot be read: {reason}")),
+        };
+        Ok(Prepared { sequence: entry.sequence, body })
+    })
+    .await
+}
+
+fn build(parts: &ReporterParts, wanted: Wanted, event: &EventRecord) -> Result<Vec<u8>, String> {
+    let read = |wanted: bool, shelf, name: Option<&String>| {
+        name.filter(|_| wanted).and_then(|name| stored(parts, shelf, name))
+    };
+    let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.as_ref());
+    let pictures = EventPictures {
+        reg_pic: read(wanted.reg_pic, Shelf::Registry, registry_photo),
+        spot_pic: read(wanted.spot_pic, Shelf::Events, event.spot_pic.as_ref()),
+        recognize_face: read(wanted.recognize_face, Shelf::Events, event.face_pic.as_ref()),
+    };
+    let kind = ReportKind::History { dev_sno: &parts.config.dev_sno };
+    serde_json::to_vec(&EventBody::new(event, pictures, kind))
+        .map_err(|error| format!("it cannot be written as JSON: {error}"))
+}

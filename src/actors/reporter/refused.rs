@@ -1,0 +1,136 @@
+//! What is done about events a receiver refuses for good; the rules are in `core::history`.
+
+use super::body::{Wanted, prepare};
+use super::history::{Courier, Halt, Outcome};
+use crate::actors::blocking::on_thread;
+use crate::ports::outbox::{OutboxEntry, SetAside};
+
+impl Courier {
+    /// One round with a stuck line: the head again, then, when it is time for it, an event behind the refused ones
+    /// as proof that the receiver takes others.
+    pub(super) async fn try_refused(&mut self, batch: &[OutboxEntry]) -> Result<(), Halt> {
+        let head = self.line.refused().first().map(|event| event.sequence);
+        let Some(entry) = batch.first().filter(|entry| Some(entry.sequence) == head) else {
+            // Retention or a wipe has taken it.
+            self.line.clear();
+            return Ok(());
+        };
+        match self.send_entry(entry.clone()).await? {
+            Outcome::Accepted => {
+                self.move_cursor(entry.sequence).await?;
+                self.line.clear();
+                return Ok(());
+            }
+            Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+            Outcome::Refused(reason) => self.note(entry.sequence, &reason),
+        }
+        let refused =
+            || Halt::Refused(self.line.refused().first().map_or_else(String::new, |e| e.reason.clone()));
+        let Some(behind) = self.line.proof_after(self.parts.clock.monotonic_ms()) else {
+            return Err(refused());
+        };
+        let Some(proof) = self.entry_after(behind).await? else {
+            // Nobody waits behind it.
+            return Err(refused());
+        };
+        match self.send_entry(proof.clone()).await? {
+            Outcome::Accepted => self.condemn(batch, proof.sequence).await,
+            Outcome::Failed(reason) => Err(Halt::Failed(reason)),
+            Outcome::Refused(reason) => {
+                self.note(proof.sequence, &reason);
+                Err(Halt::Refused(reason))
+            }
+        }
+    }
+
+    /// The receiver took the event behind the refused ones. Each of those gets one more try, since it may have been
+    /// mended that very moment, and is then set aside.
+    async fn condemn(&mut self, batch: &[OutboxEntry], proof: u64) -> Result<(), Halt> {
+        let mut poison = Vec::new();
+        for refused in self.line.before(proof) {
+            let entry = match batch.iter().find(|entry| entry.sequence == refused.sequence) {
+                Some(entry) => Some(entry.clone()),
+                None => self.entry_after(refused.sequence - 1).await?,
+            };
+            let Some(entry) = entry.filter(|entry| entry.sequence == refused.sequence) else { continue };
+            match self.send_entry(entry).await? {
+                Outcome::Accepted => {}
+                Outcome::Refused(reason) => poison.push((refused.sequence, reason)),
+                // It cannot be told now: the next round does it all again, under the same event ids.
+                Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+            }
+        }
+        self.set_aside(poison, proof).await
+    }
+
+    /// Keeps what was refused, durably, and goes on behind `cursor`.
+    pub(super) async fn set_aside(&mut self, refused: Vec<(u64, String)>, cursor: u64) -> Result<(), Halt> {
+        let at_ms = self.parts.clock.wall_ms();
+        for (sequence, reason) in &refused {
+            metrics::counter!("menshen_events_set_aside_total", "receiver" => self.shown.clone())
+                .increment(1);
+            tracing::error!(
+                receiver = %self.shown,
+                sequence,
+                reason,
+                "an event was set aside: the receiver takes others and never this one"
+            );
+        }
+        let row = |(sequence, reason)| SetAside {
+            receiver: self.key.clone(),
+            sequence,
+            reason,
+            at_ms,
+            retry: false,
+        };
+        let rows: Vec<_> = refused.into_iter().map(row).collect();
+        let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
+        on_thread(move || outbox.set_aside(&key, &rows, cursor)).await?;
+        self.line.clear();
+        Ok(())
+    }
+
+    /// Tries again what an operator asked for. These are late by nature; the line itself keeps its order.
+    pub(super) async fn retry_set_asides(&mut self, rows: Vec<SetAside>) -> Result<(), Halt> {
+        for row in rows {
+            let entry = self.entry_after(row.sequence - 1).await?;
+            let outcome = match entry.filter(|entry| entry.sequence == row.sequence) {
+                Some(entry) => self.send_entry(entry).await?,
+                None => Outcome::Accepted,
+            };
+            let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
+            match outcome {
+                Outcome::Accepted => on_thread(move || outbox.drop_set_aside(&key, row.sequence)).await?,
+                Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+                Outcome::Refused(reason) => {
+                    let again = SetAside { reason, at_ms: self.parts.clock.wall_ms(), retry: false, ..row };
+                    on_thread(move || outbox.set_aside(&key, &[again], 0)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot be made into a body counts as refused.
+    async fn send_entry(&self, entry: OutboxEntry) -> Result<Outcome, Halt> {
+        let wanted = Wanted::of(self.parts.session.load().as_deref());
+        match prepare(self.parts.clone(), wanted, entry).await?.body {
+            Ok(body) => Ok(self.post(body).await),
+            Err(reason) => Ok(Outcome::Refused(reason)),
+        }
+    }
+
+    async fn entry_after(&self, sequence: u64) -> Result<Option<OutboxEntry>, Halt> {
+        let outbox = self.parts.outbox.clone();
+        Ok(on_thread(move || outbox.next(sequence, 1)).await?.pop())
+    }
+
+    async fn move_cursor(&self, sequence: u64) -> Result<(), Halt> {
+        let (store, key) = (self.parts.store.clone(), self.key.clone());
+        Ok(on_thread(move || store.set_cursor(&key, sequence)).await?)
+    }
+
+    fn note(&mut self, sequence: u64, reason: &str) {
+        self.line.note(sequence, self.parts.clock.monotonic_ms(), reason);
+    }
+}

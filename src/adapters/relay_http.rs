@@ -1,0 +1,46 @@
+//! Door relays over HTTP: one GET a command.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use reqwest::Client;
+use url::Url;
+
+use crate::core::limits;
+use crate::ports::relay::DoorRelay;
+
+pub struct HttpRelay {
+    client: Client,
+}
+
+impl HttpRelay {
+    pub fn new() -> Result<Self, String> {
+        let client = Client::builder()
+            .timeout(Duration::from_millis(limits::RELAY_TIMEOUT_MS))
+            // A relay that sends its caller elsewhere is none, and a repeated command is never wanted.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| format!("cannot set up the relays' HTTP client: {error}"))?;
+        Ok(Self { client })
+    }
+}
+
+impl DoorRelay for HttpRelay {
+    fn call(&self, url: Url) -> BoxFuture<'_, Result<(), String>> {
+        async move {
+            let response = self.client.get(url).send().await.map_err(|error| {
+                // The error's own text names the address.
+                if error.is_timeout() { "no answer within the time limit" } else { "cannot be reached" }
+                    .to_owned()
+            })?;
+            if response.status().is_success() {
+                Ok(())
+            } else {
+                Err(format!("answered {}", response.status().as_u16()))
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,178 @@
+//! History lines and what was set aside, in `events.redb`.
+
+use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+
+use super::event_store::{CURSORS, HISTORY, RedbEventStore};
+use super::{Failure, record};
+use crate::ports::outbox::{Outbox, OutboxEntry, SetAside};
+use crate::ports::store::StoreError;
+
+/// (receiver, sequence) → what it refused
+pub(super) const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
+
+/// Rows of a receiver whose events are no longer kept: there is nothing left to try again.
+fn drop_gone(transaction: &WriteTransaction, receiver: &str) -> Result<(), Failure> {
+    let history = transaction.open_table(HISTORY)?;
+    let oldest = history.first()?.map_or(u64::MAX, |(key, _)| key.value());
+    let mut rows = transaction.open_table(SET_ASIDE)?;
+    rows.retain_in((receiver, 0)..(receiver, oldest), |_, _| false)?;
+    Ok(())
+}
+
+impl Outbox for RedbEventStore {
+    fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(HISTORY)?;
+            table
+                .range(sequence.saturating_add(1)..)?
+                .take(limit)
+                .map(|row| {
+                    let (key, value) = row?;
+                    let event = match record::decode(value.value()) {
+                        Ok(event) => Ok(event),
+                        Err(record::RecordError::Broken(reason)) => Err(reason),
+                        // Not the record's fault: a newer menshen reads it.
+                        Err(newer @ record::RecordError::Newer { .. }) => return Err(newer.into()),
+                    };
+                    Ok(OutboxEntry { sequence: key.value(), event })
+                })
+                .collect()
+        })
+    }
+
+    fn set_aside(&self, receiver: &str, refused: &[SetAside], cursor: u64) -> Result<(), StoreError> {
+        self.file.write(|transaction| {
+            drop_gone(transaction, receiver)?;
+            let mut rows = transaction.open_table(SET_ASIDE)?;
+            for row in refused {
+                rows.insert((receiver, row.sequence), record::encode(row)?.as_slice())?;
+            }
+            let mut cursors = transaction.open_table(CURSORS)?;
+            let known = cursors.get(receiver)?.map_or(0, |row| row.value());
+            cursors.insert(receiver, cursor.max(known))?;
+            Ok(())
+        })
+    }
+
+    fn set_asides(&self, after: Option<(&str, u64)>, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.file.read(|transaction| {
+            let table = transaction.open_table(SET_ASIDE)?;
+            let from = after.map_or(Unbounded, Excluded);
+            table
+                .range::<(&str, u64)>((from, Unbounded))?
+                .take(limit)
+                .map(|row| Ok(record::decode(row?.1.value())?))
+                .collect()
+        })
+    }
+
+    fn set_aside_count(&self, receiver: &str) -> Result<u64, StoreError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(SET_ASIDE)?;
+            Ok(table.range((receiver, 0)..=(receiver, u64::MAX))?.count() as u64)
+        })
+    }
+
+    fn retry_set_aside(&self, receiver: Option<&str>, sequence: Option<u64>) -> Result<u64, StoreError> {
+        self.file.write(|transaction| {
+            let mut table = transaction.open_table(SET_ASIDE)?;
+            let mut wanted = Vec::new();
+            for row in table.iter()? {
+                let row: SetAside = record::decode(row?.1.value())?;
+                let is_wanted = receiver.is_none_or(|receiver| row.receiver == receiver)
+                    && sequence.is_none_or(|sequence| row.sequence == sequence);
+                wanted.extend(is_wanted.then_some(row));
+            }
+            for row in &mut wanted {
+                row.retry = true;
+                table.insert((row.receiver.as_str(), row.sequence), record::encode(row)?.as_slice())?;
+            }
+            Ok(wanted.len() as u64)
+        })
+    }
+
+    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(SET_ASIDE)?;
+            let mut rows = Vec::new();
+            for row in table.range((receiver, 0)..=(receiver, u64::MAX))? {
+                let row: SetAside = record::decode(row?.1.value())?;
+                if row.retry && rows.len() < limit {
+                    rows.push(row);
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    fn drop_set_aside(&self, receiver: &str, sequence: u64) -> Result<(), StoreError> {
+        self.file.write(|transaction| {
+            transaction.open_table(SET_ASIDE)?.remove((receiver, sequence))?;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::store::event_store::tests::{event, store};
+    use crate::ports::store::EventStore as _;
+
+    fn row(sequence: u64) -> SetAside {
+        SetAside {
+            receiver: "http://a/".into(),
+            sequence,
+            reason: "answered 400".into(),
+            at_ms: 5,
+            retry: false,
+        }
+    }
+
+    #[test]
+    fn what_is_set_aside_is_kept_with_the_cursor_and_can_be_retried() {
+        let (folder, store) = store();
+        for i in 0..4 {
+            store.close(&event(&format!("e{i}"))).unwrap();
+        }
+        store.set_aside("http://a/", &[row(2), row(3)], 4).unwrap();
+        drop(store);
+        let store = RedbEventStore::open(folder.path()).unwrap();
+        assert_eq!(store.cursor("http://a/").unwrap(), Some(4));
+        assert_eq!(store.set_asides(None, 10).unwrap(), [row(2), row(3)]);
+        assert_eq!(store.set_asides(Some(("http://a/", 2)), 10).unwrap(), [row(3)]);
+        assert_eq!(
+            (store.set_aside_count("http://a/").unwrap(), store.set_aside_count("b").unwrap()),
+            (2, 0)
+        );
+        assert!(store.to_retry("http://a/", 10).unwrap().is_empty());
+        assert_eq!(store.retry_set_aside(Some("b"), None).unwrap(), 0);
+        assert_eq!(store.retry_set_aside(None, Some(3)).unwrap(), 1);
+        assert_eq!(store.to_retry("http://a/", 10).unwrap()[0].sequence, 3);
+        store.drop_set_aside("http://a/", 3).unwrap();
+        store.set_aside("http://a/", &[], 1).unwrap();
+        assert_eq!(store.cursor("http://a/").unwrap(), Some(4), "a cursor never moves back");
+        store.trim(1, &[]).unwrap();
+        store.set_aside("http://a/", &[], 4).unwrap();
+        assert_eq!(store.set_aside_count("http://a/").unwrap(), 0, "retention has taken the event");
+    }
+
+    #[test]
+    fn an_unreadable_record_does_not_hide_the_others() {
+        let (_folder, store) = store();
+        for i in 0..3 {
+            store.close(&event(&format!("e{i}"))).unwrap();
+        }
+        store
+            .file
+            .write(|transaction| {
+                transaction.open_table(HISTORY)?.insert(2, b"\x01{\"event_id\":".as_slice())?;
+                Ok(())
+            })
+            .unwrap();
+        let entries = store.next(0, 10).unwrap();
+        let readable: Vec<_> = entries.iter().map(|entry| entry.event.is_ok()).collect();
+        assert_eq!(readable, [true, false, true]);
+    }
+}

@@ -1,0 +1,100 @@
+//! `menshen events`: history from the command line, while the box is not running.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::ConfigArgs;
+use crate::adapters::store::RedbEventStore;
+use crate::core::history::shown;
+use crate::core::limits;
+use crate::ports::outbox::Outbox as _;
+use crate::ports::store::StoreError;
+use crate::runtime::assemble::open_events;
+
+#[derive(Args)]
+pub struct EventsArgs {
+    #[command(subcommand)]
+    command: EventsCommand,
+}
+
+#[derive(Subcommand)]
+enum EventsCommand {
+    /// Events a history receiver refused for good 被拒收的事件
+    #[command(subcommand)]
+    SetAside(SetAsideCommand),
+}
+
+#[derive(Subcommand)]
+enum SetAsideCommand {
+    /// Receiver, sequence, time and reason of each 列表
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Try them again at the next start, all or some 重新上报
+    Retry {
+        /// Only those of this receiver's address
+        #[arg(long)]
+        receiver: Option<String>,
+        /// Only the one with this sequence
+        #[arg(long)]
+        sequence: Option<u64>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
+    let EventsCommand::SetAside(command) = &arguments.command;
+    match command {
+        SetAsideCommand::List { config } => list(&open(config)?),
+        SetAsideCommand::Retry { receiver, sequence, config } => {
+            retry(&open(config)?, receiver.as_deref(), *sequence)
+        }
+    }
+}
+
+fn open(config: &ConfigArgs) -> Result<RedbEventStore, Vec<String>> {
+    let settings = config.settings()?;
+    open_events(&settings).map(|stores| stores.store).map_err(|error| match error {
+        StoreError::Locked { .. } => {
+            let listen =
+                settings.local_api.listen.map_or_else(|| "local_api.listen".to_owned(), |a| a.to_string());
+            vec![format!(
+                "the box is running: ask its local API, GET http://{listen}/menshen/api/set-aside or \
+                 POST http://{listen}/menshen/api/set-aside/retry"
+            )]
+        }
+        other => vec![other.to_string()],
+    })
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn list(store: &RedbEventStore) -> Result<ExitCode, Vec<String>> {
+    let mut after: Option<(String, u64)> = None;
+    loop {
+        let from = after.as_ref().map(|(receiver, sequence)| (receiver.as_str(), *sequence));
+        let rows = store.set_asides(from, limits::SET_ASIDE_PAGE).map_err(|error| vec![error.to_string()])?;
+        for row in &rows {
+            let receiver = url::Url::parse(&row.receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
+            let retry = if row.retry { "\tretry" } else { "" };
+            println!("{receiver}\t{}\t{}\t{}{retry}", row.sequence, row.at_ms, row.reason);
+        }
+        match rows.last() {
+            Some(last) => after = Some((last.receiver.clone(), last.sequence)),
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn retry(
+    store: &RedbEventStore,
+    receiver: Option<&str>,
+    sequence: Option<u64>,
+) -> Result<ExitCode, Vec<String>> {
+    let count = store.retry_set_aside(receiver, sequence).map_err(|error| vec![error.to_string()])?;
+    println!("{count} will be tried again at the next start");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,43 @@
+//! The history line as each receiver sees it, and what a receiver refused for good.
+
+use serde::{Deserialize, Serialize};
+
+use super::store::StoreError;
+use crate::core::event::EventRecord;
+
+/// The next event of a line. One whose record cannot be read says why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxEntry {
+    pub sequence: u64,
+    pub event: Result<EventRecord, String>,
+}
+
+/// An event one receiver refused for good, taken out of its line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    pub receiver: String,
+    pub sequence: u64,
+    pub reason: String,
+    pub at_ms: u64,
+    /// An operator wants it tried again.
+    #[serde(default)]
+    pub retry: bool,
+}
+
+/// Every change is on disk before a method returns. Blocks: call it on a thread.
+pub trait Outbox: Send + Sync {
+    /// At most `limit` events after `sequence`, in order, readable or not.
+    fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+    /// Keeps what was refused and moves the receiver's cursor past it, in one transaction. Rows of events that
+    /// retention has taken meanwhile are dropped.
+    fn set_aside(&self, receiver: &str, refused: &[SetAside], cursor: u64) -> Result<(), StoreError>;
+    /// At most `limit` rows after `(receiver, sequence)`, of all receivers, in order.
+    fn set_asides(&self, after: Option<(&str, u64)>, limit: usize) -> Result<Vec<SetAside>, StoreError>;
+    fn set_aside_count(&self, receiver: &str) -> Result<u64, StoreError>;
+    /// Marks rows for another try: of one receiver or of all, one event or all of them. Returns how many.
+    fn retry_set_aside(&self, receiver: Option<&str>, sequence: Option<u64>) -> Result<u64, StoreError>;
+    /// At most `limit` rows of a receiver that are to be tried again.
+    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<SetAside>, StoreError>;
+    /// The receiver took it after all, or it is gone.
+    fn drop_set_aside(&self, receiver: &str, sequence: u64) -> Result<(), StoreError>;
+}

@@ -1,0 +1,71 @@
+//! What every call is answered with.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode as Http;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::LocalParts;
+use crate::actors::handle::NotDelivered;
+use crate::core::limits;
+use crate::core::status::{Language, Refusal, StatusCode};
+
+pub type Answer = Result<Value, Refusal>;
+
+/// Wrong or missing parameters of a local call.
+pub fn wrong(detail: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::LocalParamError, detail)
+}
+
+impl LocalParts {
+    /// The response of a call that was taken.
+    pub fn say(&self, answer: Answer) -> HttpResponse {
+        match answer {
+            Ok(data) => HttpResponse::Ok().json(json!({ "data": data })),
+            Err(refusal) => refused(&refusal, self.language),
+        }
+    }
+}
+
+/// Waits for an actor's answer, but not for ever.
+pub async fn ask<T>(asked: impl Future<Output = Result<T, NotDelivered>>) -> Result<T, Refusal> {
+    let busy = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+    match tokio::time::timeout(Duration::from_millis(limits::LOCAL_CALL_TIMEOUT_MS), asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(busy(error.to_string())),
+        Err(_) => Err(busy("the box is busy; the call may still be carried out".to_owned())),
+    }
+}
+
+pub fn refused(refusal: &Refusal, language: Language) -> HttpResponse {
+    refused_as(http_status(refusal.code), refusal, language)
+}
+
+pub fn refused_as(status: Http, refusal: &Refusal, language: Language) -> HttpResponse {
+    let body = json!({ "error": {
+        "code": refusal.code.code(),
+        "message": refusal.message(language),
+        "status": status.canonical_reason().unwrap_or_default(),
+    }});
+    HttpResponse::build(status).json(body)
+}
+
+fn http_status(code: StatusCode) -> Http {
+    match code {
+        StatusCode::LocalNotFound | StatusCode::NotFound | StatusCode::IdNotFound => Http::NOT_FOUND,
+        StatusCode::ContentTypeError | StatusCode::UnsupportedContentType => Http::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::PayloadTooLarge => Http::PAYLOAD_TOO_LARGE,
+        StatusCode::IdentityExists => Http::CONFLICT,
+        StatusCode::CapacityExceeded => Http::INSUFFICIENT_STORAGE,
+        StatusCode::ServerProcessFailed => Http::INTERNAL_SERVER_ERROR,
+        StatusCode::RemoteServerFailed | StatusCode::RemoteDataFailed => Http::BAD_GATEWAY,
+        StatusCode::NotImplemented => Http::NOT_IMPLEMENTED,
+        _ => Http::BAD_REQUEST,
+    }
+}
+
+/// Paths and methods nobody serves.
+pub async fn no_such_call(parts: Data<LocalParts>) -> HttpResponse {
+    parts.say(Err(Refusal::new(StatusCode::LocalNotFound, "no such path or method")))
+}

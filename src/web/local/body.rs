@@ -1,0 +1,129 @@
+//! What came with a call: its query and its body, bounded and checked before anybody looks at it.
+
+use std::collections::BTreeMap;
+use std::future::Ready;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+
+use super::answer::wrong;
+use crate::core::limits;
+use crate::core::status::{Refusal, StatusCode};
+use crate::wire::lenient;
+
+/// A call with its body still to be read.
+pub struct Call {
+    query: BTreeMap<String, String>,
+    content_type: String,
+    payload: Payload,
+}
+
+impl FromRequest for Call {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let query = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        let content_type = content_type.trim().to_ascii_lowercase();
+        std::future::ready(Ok(Self { query, content_type, payload: payload.take() }))
+    }
+}
+
+impl Call {
+    /// A text of the query that is not empty.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.query.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    pub fn number(&self, key: &str, default: u64, max: u64) -> Result<u64, Refusal> {
+        let Some(text) = self.text(key) else { return Ok(default) };
+        text.parse()
+            .ok()
+            .filter(|number| *number <= max)
+            .ok_or_else(|| wrong(format!("{key} must be a number from 0 to {max}")))
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, Refusal> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.payload.next().await {
+            let chunk = chunk.map_err(|error| wrong(format!("the body broke off: {error}")))?;
+            if body.len() + chunk.len() > max_bytes {
+                let detail = format!("at most {max_bytes} bytes");
+                return Err(Refusal::new(StatusCode::PayloadTooLarge, detail));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The body as a JSON object. The content type is insisted on: a web page can send anything else unasked.
+    pub async fn json(&mut self) -> Result<Map<String, Value>, Refusal> {
+        let body = self.read(limits::LOCAL_JSON_BYTES_MAX).await?;
+        if body.is_empty() {
+            return Err(Refusal::new(StatusCode::EmptyRequestJson, ""));
+        }
+        if self.content_type != "application/json" {
+            return Err(Refusal::new(StatusCode::ContentTypeError, "application/json is expected"));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(map)) if map.is_empty() => Err(Refusal::new(StatusCode::EmptyRequestJson, "")),
+            Ok(Value::Object(map)) => Ok(map),
+            Ok(other) => Err(wrong(format!("the body must be an object, got {}", lenient::kind_of(&other)))),
+            Err(error) => {
+                Err(wrong(format!("the body is not JSON: line {} column {}", error.line(), error.column())))
+            }
+        }
+    }
+
+    /// As [`json`](Self::json), for calls that may come without a body.
+    pub async fn json_opt(&mut self) -> Result<Map<String, Value>, Refusal> {
+        match self.json().await {
+            Err(refusal) if refusal.code == StatusCode::EmptyRequestJson => Ok(Map::new()),
+            other => other,
+        }
+    }
+
+    /// The body as a picture.
+    pub async fn picture(&mut self) -> Result<Bytes, Refusal> {
+        if !matches!(self.content_type.as_str(), "image/jpeg" | "image/jpg" | "image/png") {
+            let detail = "image/jpeg or image/png is expected";
+            return Err(Refusal::new(StatusCode::UnsupportedContentType, detail));
+        }
+        let body = self.read(limits::PHOTO_BYTES_MAX).await?;
+        if body.is_empty() {
+            return Err(Refusal::new(StatusCode::ImageError, "the body is empty"));
+        }
+        Ok(body)
+    }
+}
+
+/// A text field that must be there, and not empty; a number is taken for a text.
+pub fn text_of(body: &Map<String, Value>, keys: &[&str]) -> Result<String, Refusal> {
+    let found = keys.iter().find_map(|key| body.get(*key));
+    match found {
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::String(_)) => Err(wrong(format!("`{}` must not be empty", keys[0]))),
+        Some(other) => Err(wrong(format!("`{}` must be a string, got {}", keys[0], lenient::kind_of(other)))),
+        None => Err(wrong(format!("`{}` is missing", keys[0]))),
+    }
+}
+
+/// A list of objects that must be there, of bounded length.
+pub fn list_of(body: &mut Map<String, Value>, key: &str, max: usize) -> Result<Vec<Value>, Refusal> {
+    match body.remove(key) {
+        Some(Value::Array(list)) if list.is_empty() => Err(wrong(format!("`{key}` is empty"))),
+        Some(Value::Array(list)) if list.len() > max => {
+            Err(wrong(format!("`{key}` holds {} entries, at most {max} are taken at once", list.len())))
+        }
+        Some(Value::Array(list)) => Ok(list),
+        Some(other) => Err(wrong(format!("`{key}` must be a list, got {}", lenient::kind_of(&other)))),
+        None => Err(wrong(format!("`{key}` is missing"))),
+    }
+}

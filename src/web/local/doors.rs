@@ -1,0 +1,82 @@
+//! Doors: what a match does, and commands for relays.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::LocalParts;
+use super::answer::{Answer, ask, wrong};
+use super::body::{Call, list_of, text_of};
+use crate::actors::devices::message::ActOnDoor;
+use crate::actors::reporter::message::TellDevices;
+use crate::core::limits;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::GateMode;
+use crate::wire::lenient;
+use crate::wire::local::WireAction;
+
+pub async fn mode(parts: Data<LocalParts>) -> HttpResponse {
+    let mode = parts.tuner.shared().load().gate_mode;
+    parts.say(Ok(json!({ "controller_mode": mode })))
+}
+
+pub async fn set_mode(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = change_mode(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn change_mode(parts: &LocalParts, mut call: Call) -> Answer {
+    let text = text_of(&call.json().await?, &["controller_mode"])?;
+    let mode: GateMode = serde_json::from_value(Value::from(text))
+        .map_err(|_| wrong("`controller_mode` must be opendoor, alarm or avoid"))?;
+    parts.change(move |changes| changes.gate_mode = Some(mode)).await?;
+    // The platform hears of a changed mode with the device list.
+    parts.reporter.send_until_answered(|| TellDevices).await;
+    Ok(json!({ "controller_mode": mode }))
+}
+
+pub async fn act(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = act_now(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn act_now(parts: &LocalParts, mut call: Call) -> Answer {
+    let asked_ms = (parts.monotonic_ms)();
+    let mut commands = Vec::new();
+    for raw in list_of(&mut call.json().await?, "action", limits::LOCAL_ACTIONS_MAX)? {
+        let action: WireAction = lenient::object(raw).map_err(|error| wrong(format!("action: {error}")))?;
+        let command = action.command(limits::DOOR_SECONDS_MAX).map_err(wrong)?;
+        // Nothing is done before everything can be.
+        let ip = &action.action_ip;
+        let device = parts.device_configs.iter().find(|device| device.ip == *ip);
+        if device.is_none_or(|device| device.action_url.is_none()) {
+            let what = match device {
+                None => format!("no device has ip `{ip}`: add it as [[devices]] in the configuration"),
+                Some(_) => format!("device `{ip}` has no relay: set action_url in its [[devices]] block"),
+            };
+            return Err(Refusal::new(StatusCode::LocalNotFound, what));
+        }
+        commands.push((action, command));
+    }
+    let mut results = Vec::new();
+    for (action, command) in commands {
+        let ip = action.action_ip.clone();
+        let outcome =
+            ask(parts.devices.send(ActOnDoor { ip, command, asked_ms })).await.and_then(|done| done);
+        let (code, message) = match &outcome {
+            Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
+            Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
+        };
+        results.push(json!({
+            "action_ip": action.action_ip,
+            "action_port": command.action_port,
+            "action_mode": command.mode.wire(),
+            "action_duration": command.seconds,
+            "logic_port": command.logic_port,
+            "result": outcome.is_ok(),
+            "code": code,
+            "message": message,
+        }));
+    }
+    Ok(json!({ "action": results }))
+}

@@ -1,0 +1,104 @@
+//! Who this box is and where its platform is. A change starts the box afresh, in place.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::LocalParts;
+use super::answer::{Answer, wrong};
+use super::body::{Call, text_of};
+use crate::core::history::shown;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::Changes;
+
+/// Time for the answer of a call that restarts the box to be on its way.
+const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(300);
+
+impl LocalParts {
+    /// Makes a change durable and puts it in force.
+    pub(super) async fn change(
+        &self,
+        work: impl FnOnce(&mut Changes) + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let tuner = self.tuner.clone();
+        let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+        match tokio::task::spawn_blocking(move || tuner.change(work)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a change over the local API could not be kept");
+                Err(failed("the change could not be stored, see the box's log".to_owned()))
+            }
+            Err(panic) => Err(failed(panic.to_string())),
+        }
+    }
+
+    fn dev_sno_now(&self) -> String {
+        self.tuner.changes().dev_sno.unwrap_or_else(|| self.dev_sno.clone())
+    }
+
+    fn login_url_now(&self) -> Option<Url> {
+        self.tuner.changes().login_url.or_else(|| self.login_url.clone())
+    }
+
+    /// Soon: the answer goes out first.
+    fn restart(&self) {
+        tracing::warn!("starting afresh, as the local API asked for");
+        let restart = std::sync::Arc::clone(&self.restart);
+        actix_rt::spawn(async move {
+            tokio::time::sleep(ANSWER_FIRST).await;
+            restart.notify_one();
+        });
+    }
+}
+
+pub async fn dev_sno(parts: Data<LocalParts>) -> HttpResponse {
+    parts.say(Ok(json!({ "dev_sno": parts.dev_sno_now() })))
+}
+
+pub async fn set_dev_sno(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = change_dev_sno(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn change_dev_sno(parts: &LocalParts, mut call: Call) -> Answer {
+    let dev_sno = text_of(&call.json().await?, &["dev_sno", "devSno"])?;
+    let is_plain =
+        dev_sno.len() <= 128 && dev_sno.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !is_plain {
+        return Err(wrong("`dev_sno` must be at most 128 letters, digits, `-`, `_` or `.`"));
+    }
+    if dev_sno != parts.dev_sno_now() {
+        let kept = dev_sno.clone();
+        parts.change(move |changes| changes.dev_sno = Some(kept)).await?;
+        parts.restart();
+    }
+    Ok(json!({ "dev_sno": dev_sno }))
+}
+
+pub async fn login_url(parts: Data<LocalParts>) -> HttpResponse {
+    parts.say(Ok(json!({ "login_url": shown_or_null(parts.login_url_now().as_ref()) })))
+}
+
+fn shown_or_null(url: Option<&Url>) -> Value {
+    url.map_or(Value::Null, |url| Value::from(shown(url)))
+}
+
+pub async fn set_login_url(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = change_login_url(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn change_login_url(parts: &LocalParts, mut call: Call) -> Answer {
+    let text = text_of(&call.json().await?, &["login_url", "loginUrl"])?;
+    let url = super::urls::http_url(&text).map_err(|problem| wrong(format!("`login_url` {problem}")))?;
+    if parts.login_url.is_none() {
+        return Err(wrong("this box works standalone: set mode = \"platform\" in its configuration first"));
+    }
+    if Some(&url) != parts.login_url_now().as_ref() {
+        let kept = url.clone();
+        parts.change(move |changes| changes.login_url = Some(kept)).await?;
+        parts.restart();
+    }
+    Ok(json!({ "login_url": shown(&url) }))
+}

@@ -1,0 +1,129 @@
+//! The local half of the protocol (section 9): the HTTP API that installers, terminals and tools in the field call.
+//!
+//! Handlers are clients of the actors, like the MQ link. Every answer is `{"data":…}` or
+//! `{"error":{"code","message","status"}}`, also for what no handler takes.
+
+pub mod answer;
+pub mod body;
+pub mod doors;
+pub mod guard;
+pub mod identity;
+pub mod people;
+pub mod photo;
+pub mod set_aside;
+pub mod urls;
+pub mod users;
+pub mod wipe;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::actors::devices::DevicesActor;
+use crate::actors::handle::Handle;
+use crate::actors::identify::Identifier;
+use crate::actors::registry::RegistryActor;
+use crate::actors::reporter::{ReporterActor, SharedSession};
+use crate::actors::tuning::Tuner;
+use crate::core::device::DeviceConfig;
+use crate::core::limits;
+use crate::core::status::Language;
+
+/// What the handlers work with.
+pub struct LocalParts {
+    pub registry: Handle<RegistryActor>,
+    pub reporter: Handle<ReporterActor>,
+    pub devices: Handle<DevicesActor>,
+    pub identifier: Identifier,
+    pub tuner: Tuner,
+    pub session: SharedSession,
+    /// Asks the runtime to start afresh.
+    pub restart: Arc<Notify>,
+    pub device_configs: Vec<DeviceConfig>,
+    pub language: Language,
+    pub dev_sno: String,
+    /// `None` in standalone mode.
+    pub login_url: Option<Url>,
+    /// Empty: none is asked for.
+    pub token: String,
+    /// Milliseconds since the epoch, and on the monotonic clock.
+    pub wall_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub monotonic_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
+pub async fn serve(listen: SocketAddr, parts: Arc<LocalParts>) {
+    loop {
+        match bind(listen, Arc::clone(&parts)) {
+            Ok(server) => {
+                tracing::info!(%listen, "local API");
+                if let Err(error) = server.await {
+                    tracing::error!(%error, "the local API ended");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%listen, %error, "the local API cannot listen; choose another local_api.listen");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(limits::LOCAL_LISTEN_RETRY_MS)).await;
+    }
+}
+
+fn bind(listen: SocketAddr, parts: Arc<LocalParts>) -> std::io::Result<Server> {
+    let parts = Data::from(parts);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(parts.clone())
+            .wrap(from_fn(guard::guard))
+            .configure(routes)
+            .default_service(web::to(answer::no_such_call))
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .bind(listen)?
+    .run();
+    Ok(server)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    let mq = |name: &str| format!("/SophonMQ/api/{name}");
+    let fog = |name: &str| format!("/SophonFogSys/api/{name}");
+    config
+        .route(&mq("DevSno"), web::get().to(identity::dev_sno))
+        .route(&mq("DevSno"), web::put().to(identity::set_dev_sno))
+        .route(&mq("LoginUrl"), web::get().to(identity::login_url))
+        .route(&mq("LoginUrl"), web::put().to(identity::set_login_url))
+        .route(&fog("WipeData"), web::post().to(wipe::wipe))
+        .route(&fog("users"), web::get().to(users::list))
+        .route(&fog("users"), web::post().to(users::add))
+        .route(&fog("users"), web::put().to(users::update))
+        .route(&fog("users"), web::delete().to(users::delete))
+        .route(&fog("permissions"), web::get().to(users::permissions))
+        .route(&fog("permissions"), web::post().to(users::add_permissions))
+        .route(&fog("permissions"), web::put().to(users::replace_permissions))
+        .route(&fog("permissions"), web::delete().to(users::delete_permissions))
+        .route(&fog("Recognize"), web::post().to(photo::recognize))
+        .route(&fog("GateControllerMode"), web::get().to(doors::mode))
+        .route(&fog("GateControllerMode"), web::post().to(doors::set_mode))
+        .route(&fog("EventAction"), web::put().to(doors::act))
+        .route("/menshen/api/set-aside", web::get().to(set_aside::list))
+        .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
+    for kind in urls::Kind::ALL {
+        let get = move |parts: Data<LocalParts>| async move { urls::get(&parts, kind) };
+        let set = move |parts: Data<LocalParts>, call: body::Call| async move {
+            urls::set(&parts, kind, call).await
+        };
+        config
+            .route(&fog(kind.name()), web::get().to(get))
+            .route(&fog(kind.name()), web::post().to(set))
+            .route(&fog(kind.name()), web::put().to(set));
+    }
+}

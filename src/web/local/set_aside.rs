@@ -1,0 +1,49 @@
+//! Events a history receiver refused for good.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::json;
+use url::Url;
+
+use super::LocalParts;
+use super::answer::{Answer, ask};
+use super::body::Call;
+use crate::actors::reporter::message::{ListSetAside, RetrySetAside};
+use crate::core::history::shown;
+
+/// One page; `next` asks for the following one.
+pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = list_now(&parts, &call).await;
+    parts.say(answer)
+}
+
+async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
+    let sequence = call.number("after_sequence", 0, u64::MAX)?;
+    let after = call.text("after_receiver").map(|receiver| (receiver.to_owned(), sequence));
+    let rows = ask(parts.reporter.send(ListSetAside { after })).await??;
+    let show = |receiver: &str| Url::parse(receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
+    let events: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "receiver": show(&row.receiver), "sequence": row.sequence, "reason": row.reason,
+                "at": row.at_ms, "retry": row.retry,
+            })
+        })
+        .collect();
+    Ok(json!({ "total": events.len(), "events": events }))
+}
+
+/// `receiver` and `sequence` narrow it down; without a body all are tried again.
+pub async fn retry(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = retry_now(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn retry_now(parts: &LocalParts, mut call: Call) -> Answer {
+    let body = call.json_opt().await?;
+    let receiver = body.get("receiver").and_then(|value| value.as_str()).map(str::to_owned);
+    let sequence = body.get("sequence").and_then(serde_json::Value::as_u64);
+    let count = ask(parts.reporter.send(RetrySetAside { receiver, sequence })).await??;
+    Ok(json!({ "retried": count }))
+}

@@ -1,0 +1,227 @@
+//! People and permission groups of the registry.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Map, Value, json};
+
+use super::LocalParts;
+use super::answer::{Answer, ask, wrong};
+use super::body::{Call, list_of, text_of};
+use super::people::{Made, request_of};
+use crate::actors::registry::message::{
+    DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
+};
+use crate::core::limits;
+use crate::core::person::PermissionGroup;
+use crate::core::status::{Refusal, StatusCode};
+use crate::wire::command::WirePermission;
+use crate::wire::event::DEFAULT_GROUP_NAME;
+use crate::wire::lenient;
+use crate::wire::local::{permission_of, user_of};
+
+/// Whether people must be new or must be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Update,
+}
+
+/// This box has one group.
+fn check_group(name: Option<&str>) -> Result<(), Refusal> {
+    match name {
+        None | Some(DEFAULT_GROUP_NAME) => Ok(()),
+        Some(_) => {
+            Err(Refusal::new(StatusCode::GroupNameError, format!("there is only {DEFAULT_GROUP_NAME}")))
+        }
+    }
+}
+
+pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = list_now(&parts, &call).await;
+    parts.say(answer)
+}
+
+async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
+    check_group(call.text("group_name"))?;
+    if let Some(id) = call.text("identity_id") {
+        let found = ask(parts.registry.send(GetPerson { id: id.to_owned() })).await??;
+        let found = found.ok_or_else(|| Refusal::new(StatusCode::IdNotFound, id.to_owned()))?;
+        return Ok(json!({ "total": 1, "users": [user_of(&found.person)] }));
+    }
+    let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
+    let skip = call.number("skip_num", 0, limits::GALLERY_CAPACITY as u64)? as usize;
+    let page = ask(parts.registry.send(FindPeople { skip, limit })).await??;
+    Ok(json!({ "total": page.total, "users": page.people.iter().map(user_of).collect::<Vec<_>>() }))
+}
+
+pub async fn add(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = put_now(&parts, call, Verb::Add).await;
+    parts.say(answer)
+}
+
+pub async fn update(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = put_now(&parts, call, Verb::Update).await;
+    parts.say(answer)
+}
+
+/// One user object, or `user_info_list` with several. A single one that fails is an error.
+async fn put_now(parts: &LocalParts, mut call: Call, verb: Verb) -> Answer {
+    let mut body = call.json().await?;
+    check_group(body.get("group_name").and_then(Value::as_str))?;
+    let is_single = !body.contains_key("user_info_list");
+    let users = if is_single {
+        vec![Value::Object(body)]
+    } else {
+        list_of(&mut body, "user_info_list", limits::LOCAL_USERS_MAX)?
+    };
+    let (mut success, mut failed, mut requests) = (Vec::new(), Vec::new(), Vec::new());
+    for user in users {
+        match make(parts, user, verb).await {
+            Ok(request) => requests.push(request),
+            Err(Made { id, name, refusal }) if !is_single => {
+                failed.push(told(parts, &id, &name, &Err(refusal)));
+            }
+            Err(made) => return Err(made.refusal),
+        }
+    }
+    if !requests.is_empty() {
+        let requests = Arc::new(requests);
+        for outcome in ask(parts.registry.send(EnrolPeople { requests })).await? {
+            let result = outcome.result.map(|_| ());
+            if let (true, Err(refusal)) = (is_single, &result) {
+                return Err(refusal.clone());
+            }
+            let list = if result.is_ok() { &mut success } else { &mut failed };
+            list.push(told(parts, &outcome.id, &outcome.name, &result));
+        }
+    }
+    Ok(json!({ "success_users": success, "failed_users": failed }))
+}
+
+fn told(parts: &LocalParts, id: &str, name: &str, result: &Result<(), Refusal>) -> Value {
+    let (code, message) = match result {
+        Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
+        Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
+    };
+    json!({ "userid": id, "username": name, "message": message, "code": code })
+}
+
+async fn make(parts: &LocalParts, user: Value, verb: Verb) -> Result<EnrolRequest, Made> {
+    let id = user.as_object().map_or(Ok(String::new()), |user| text_of(user, &["identity_id"]));
+    let id = id.map_err(|refusal| Made { id: String::new(), name: String::new(), refusal })?;
+    let unknown = |refusal| Made { id: id.clone(), name: String::new(), refusal };
+    let old =
+        async { ask(parts.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
+    match (verb, old.is_some()) {
+        (Verb::Add, true) => {
+            Err(unknown(Refusal::new(StatusCode::IdentityExists, "PUT changes a person who is there")))
+        }
+        (Verb::Update, false) => Err(unknown(Refusal::new(StatusCode::IdNotFound, "POST adds a person"))),
+        _ => request_of(user, id.clone(), old, parts.session.load_full().as_deref(), &parts.dev_sno),
+    }
+}
+
+pub async fn delete(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = delete_now(&parts, call).await;
+    parts.say(answer)
+}
+
+/// `identity_id` in the query or the body, or `userid_list` in the body.
+async fn delete_now(parts: &LocalParts, mut call: Call) -> Answer {
+    let single = call.text("identity_id").map(str::to_owned);
+    let mut body = call.json_opt().await?;
+    check_group(call.text("group_name").or(body.get("group_name").and_then(Value::as_str)))?;
+    let (ids, is_single) = match (single, body.contains_key("userid_list")) {
+        (Some(id), _) => (vec![id], true),
+        (None, true) => {
+            let ids = list_of(&mut body, "userid_list", limits::LOCAL_PAGE_MAX)?;
+            let ids =
+                lenient::texts(Value::Array(ids)).map_err(|error| wrong(format!("userid_list: {error}")))?;
+            (ids, false)
+        }
+        (None, false) => (vec![text_of(&body, &["identity_id"])?], true),
+    };
+    let (mut success, mut failed) = (Vec::new(), Vec::new());
+    for outcome in ask(parts.registry.send(DeletePeople { ids })).await? {
+        if let (true, Err(refusal)) = (is_single, &outcome.result) {
+            return Err(refusal.clone());
+        }
+        let list = if outcome.result.is_ok() { &mut success } else { &mut failed };
+        list.push(told(parts, &outcome.id, "", &outcome.result));
+    }
+    Ok(json!({ "success_users": success, "failed_users": failed }))
+}
+
+async fn groups(parts: &LocalParts) -> Result<Vec<PermissionGroup>, Refusal> {
+    ask(parts.registry.send(ListPermissions)).await?
+}
+
+fn show(groups: &[PermissionGroup]) -> Value {
+    let list: Vec<_> = groups.iter().map(permission_of).collect();
+    json!({ "total": list.len(), "permissions_info_list": list })
+}
+
+/// `permissions_info_list`, or one group as the whole body.
+fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, Refusal> {
+    let raw = if body.contains_key("permissions_info_list") {
+        list_of(&mut body, "permissions_info_list", limits::LOCAL_PAGE_MAX)?
+    } else {
+        vec![Value::Object(body)]
+    };
+    raw.into_iter()
+        .map(|raw| {
+            let group: WirePermission =
+                lenient::object(raw).map_err(|error| wrong(format!("permissions_info_list: {error}")))?;
+            if group.id.trim().is_empty() {
+                return Err(wrong("permissions_info_list: `id` is empty"));
+            }
+            Ok(PermissionGroup { id: group.id, name: group.info.name, description: group.info.description })
+        })
+        .collect()
+}
+
+async fn keep(parts: &LocalParts, groups: Vec<PermissionGroup>) -> Answer {
+    ask(parts.registry.send(SyncPermissions { groups: groups.clone() })).await??;
+    Ok(show(&groups))
+}
+
+pub async fn permissions(parts: Data<LocalParts>) -> HttpResponse {
+    let answer = groups(&parts).await.map(|groups| show(&groups));
+    parts.say(answer)
+}
+
+/// Adds groups, or replaces those with the same id.
+pub async fn add_permissions(parts: Data<LocalParts>, mut call: Call) -> HttpResponse {
+    let answer = async {
+        let new = groups_of(call.json().await?)?;
+        let mut all = groups(&parts).await?;
+        all.retain(|group| new.iter().all(|new| new.id != group.id));
+        all.extend(new);
+        keep(&parts, all).await
+    }
+    .await;
+    parts.say(answer)
+}
+
+/// Replaces the whole list, as `sync_permissions` does.
+pub async fn replace_permissions(parts: Data<LocalParts>, mut call: Call) -> HttpResponse {
+    let answer = async { keep(&parts, groups_of(call.json().await?)?).await }.await;
+    parts.say(answer)
+}
+
+pub async fn delete_permissions(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = async {
+        let id = call.text("id").ok_or_else(|| wrong("`id` is missing in the query"))?;
+        let mut all = groups(&parts).await?;
+        let before = all.len();
+        all.retain(|group| group.id != id);
+        if all.len() == before {
+            return Err(Refusal::new(StatusCode::LocalNotFound, format!("no permission group `{id}`")));
+        }
+        keep(&parts, all).await
+    }
+    .await;
+    parts.say(answer)
+}

@@ -1,0 +1,38 @@
+//! Deleting everything, as `wipe_data` does.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::LocalParts;
+use super::answer::{Answer, ask, wrong};
+use super::body::Call;
+use crate::actors::registry::message::WipePeople;
+use crate::actors::reporter::message::WipeEvents;
+use crate::wire::command::WipeOptions;
+use crate::wire::lenient;
+
+pub async fn wipe(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = wipe_now(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn wipe_now(parts: &LocalParts, mut call: Call) -> Answer {
+    let mut body = call.json().await?;
+    // With or without the wrapper that the command has.
+    let options = body.remove("wipe_options").unwrap_or(Value::Object(body));
+    let options: WipeOptions =
+        lenient::object(options).map_err(|error| wrong(format!("wipe_options: {error}")))?;
+    if !options.users && !options.events {
+        return Err(wrong("`users` or `events` must be true"));
+    }
+    if options.users {
+        let count = ask(parts.registry.send(WipePeople)).await??;
+        tracing::warn!(count, "everyone was deleted, as the local API asked");
+    }
+    if options.events {
+        ask(parts.reporter.send(WipeEvents)).await??;
+        tracing::warn!("all events were deleted, as the local API asked");
+    }
+    Ok(json!({ "wipe_options": options }))
+}
