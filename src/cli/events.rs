@@ -72,19 +72,18 @@ fn open(config: &ConfigArgs) -> Result<RedbEventStore, Vec<String>> {
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
 fn list(store: &RedbEventStore) -> Result<ExitCode, Vec<String>> {
-    let mut after: Option<(String, u64)> = None;
+    let mut skip = 0;
     loop {
-        let from = after.as_ref().map(|(receiver, sequence)| (receiver.as_str(), *sequence));
-        let rows = store.set_asides(from, limits::SET_ASIDE_PAGE).map_err(|error| vec![error.to_string()])?;
+        let rows = store.set_asides(skip, limits::SET_ASIDE_PAGE).map_err(|error| vec![error.to_string()])?;
         for row in &rows {
             let receiver = url::Url::parse(&row.receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
             let retry = if row.retry { "\tretry" } else { "" };
             println!("{receiver}\t{}\t{}\t{}{retry}", row.sequence, row.at_ms, row.reason);
         }
-        match rows.last() {
-            Some(last) => after = Some((last.receiver.clone(), last.sequence)),
-            None => return Ok(ExitCode::SUCCESS),
+        if rows.is_empty() {
+            return Ok(ExitCode::SUCCESS);
         }
+        skip += rows.len();
     }
 }
 

@@ -36,9 +36,9 @@ pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
         vec![format!("cannot listen on web.listen {listen}: {error}; choose another address")]
     })?;
     let parts = start(&house)?;
-    let local_api = house
-        .local_api()
-        .map(|(listen, parts)| actix_rt::spawn(async move { web::local::serve(listen, parts).await }));
+    let local_api = house.local_api().map(|(listen, parts)| {
+        actix_rt::spawn(web::local::serve(listen, parts, std::sync::Arc::clone(&house.health)))
+    });
     tracing::info!(%listen, devices = house.settings().devices.len(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),

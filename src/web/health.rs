@@ -26,6 +26,7 @@ struct Facts {
     /// Part → running.
     parts: BTreeMap<&'static str, bool>,
     draining: bool,
+    local_api: String,
 }
 
 #[derive(Serialize)]
@@ -41,6 +42,8 @@ pub struct HealthReport {
     pub parts: BTreeMap<&'static str, bool>,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
+    /// Where the local API listens, or why not; empty when it is off.
+    pub local_api: String,
 }
 
 #[derive(Serialize)]
@@ -80,6 +83,10 @@ impl Health {
         });
     }
 
+    pub fn set_local_api(&self, state: String) {
+        self.with(|facts| facts.local_api = state);
+    }
+
     pub fn set_draining(&self) {
         self.with(|facts| facts.draining = true);
     }
@@ -107,6 +114,7 @@ impl Health {
                 parts: facts.parts.clone(),
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),
+                local_api: facts.local_api.clone(),
             }
         })
     }

@@ -39,6 +39,20 @@ fn a_poison_record_is_set_aside_and_its_neighbours_are_not() {
     let shown = health(&stage);
     let shown = shown["history"].as_array().unwrap().iter().find(|one| one["receiver"] == picky.url());
     assert_eq!(shown.unwrap()["set_aside"], 1, "{shown:?}");
+    let (_, listed) = crate::http::get(stage.local_port, "/menshen/api/set-aside");
+    let row = &listed["data"]["events"][0];
+    assert_eq!((&row["receiver"], &row["sequence"]), (&picky.url().into(), &4.into()), "{listed}");
+    let retried = crate::http::json(
+        stage.local_port,
+        "POST",
+        "/menshen/api/set-aside/retry",
+        &serde_json::json!({ "receiver": picky.url(), "sequence": 4 }),
+    );
+    assert_eq!(retried.1["data"]["retried"], 1, "{retried:?}");
+    eventually("tried once more, and refused again", SOON, || {
+        let again = picky.got().iter().filter(|got| named(&got.body, &poison)).count();
+        (again == tries + 1).then_some(())
+    });
     let locked = stage.run(&["events", "set-aside", "list"]);
     assert!(String::from_utf8_lossy(&locked.stderr).contains("local API"), "{locked:?}");
     stage.stop();
@@ -47,8 +61,10 @@ fn a_poison_record_is_set_aside_and_its_neighbours_are_not() {
     let told = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(told.contains(&picky.url()) && told.contains("answered 400"), "{told}");
     picky.answer(|_| 200);
-    let retry = stage.run(&["events", "set-aside", "retry"]);
-    assert!(String::from_utf8_lossy(&retry.stdout).contains('1'), "{retry:?}");
+    let nobody = stage.run(&["events", "set-aside", "retry", "--receiver", "http://elsewhere/"]);
+    assert!(String::from_utf8_lossy(&nobody.stdout).starts_with('0'), "{nobody:?}");
+    let retry = stage.run(&["events", "set-aside", "retry", "--receiver", &picky.url()]);
+    assert!(String::from_utf8_lossy(&retry.stdout).starts_with('1'), "{retry:?}");
     stage.start();
     eventually("the set-aside event", SOON, || picky.taken().contains(&poison).then_some(()));
     eventually("nothing is set aside", SOON, || {
@@ -145,6 +161,29 @@ fn a_rejected_token_leads_to_a_login_and_the_same_event_again() {
             "the login wants neither"
         );
         assert!(data["spot_pic"].is_string());
+    }
+    stage.stop();
+}
+
+#[test]
+fn a_receiver_that_rejects_every_token_gets_no_login_after_the_other() {
+    let mut stage = Stage::with_platform(|_| ());
+    fill(&stage, &ids(0..3));
+    stage.platform.behaviour().fail(
+        "history",
+        menshen::sim::platform::behaviour::Fault::Status(403),
+        1_000_000,
+    );
+    stage.start_unlinked();
+    let rejected =
+        || stage.platform.ledger().since(0, |entry| entry.kind == "history" && entry.status == 403).len();
+    eventually("it is tried again and again", SOON, || (rejected() >= 5).then_some(()));
+    let logins = stage.platform.ledger().of_kind("login").len();
+    assert!((2..=3).contains(&logins), "{logins} logins for {} rejections", rejected());
+    assert_eq!(stage.metric("menshen_events_set_aside_total"), 0.0, "403 is no poison");
+    stage.platform.behaviour().heal();
+    for id in ids(0..3) {
+        stage.wait(&id, |entry| entry.kind == "history" && entry.is_accepted() && named(&entry.body, &id));
     }
     stage.stop();
 }

@@ -1,7 +1,7 @@
 //! The capture-device manager: opens every device's stream, watches it, and opens it again for ever.
 
 pub mod actor;
-mod door;
+pub mod door;
 pub mod message;
 
 pub use actor::DevicesActor;

@@ -140,12 +140,9 @@ impl Handler<TellDevices> for ReporterActor {
 impl Handler<ListSetAside> for ReporterActor {
     type Result = ResponseFuture<Result<Vec<SetAside>, Refusal>>;
 
-    fn handle(&mut self, ListSetAside { after }: ListSetAside, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ListSetAside { skip, limit }: ListSetAside, _: &mut Self::Context) -> Self::Result {
         let outbox = self.parts.outbox.clone();
-        Box::pin(on_thread(move || {
-            let after = after.as_ref().map(|(receiver, sequence)| (receiver.as_str(), *sequence));
-            outbox.set_asides(after, limits::SET_ASIDE_PAGE)
-        }))
+        Box::pin(on_thread(move || outbox.set_asides(skip, limit)))
     }
 }
 

@@ -54,8 +54,8 @@ pub struct TellDevices;
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Vec<SetAside>, Refusal>")]
 pub struct ListSetAside {
-    /// Only what comes after this receiver and sequence.
-    pub after: Option<(String, u64)>,
+    pub skip: usize,
+    pub limit: usize,
 }
 
 /// Tries set-aside events again: of one receiver or of all, one event or all. Answers how many that will be.

@@ -111,7 +111,10 @@ impl EventStore for RedbEventStore {
 
     fn set_cursor(&self, receiver: &str, sequence: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
-            transaction.open_table(CURSORS)?.insert(receiver, sequence)?;
+            let mut cursors = transaction.open_table(CURSORS)?;
+            let known = cursors.get(receiver)?.map_or(0, |row| row.value());
+            // A late commit of a courier that was stopped must not take it back.
+            cursors.insert(receiver, sequence.max(known))?;
             Ok(())
         })
     }

@@ -1,9 +1,11 @@
 //! History lines and what was set aside, in `events.redb`.
 
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use url::Url;
 
 use super::event_store::{CURSORS, HISTORY, RedbEventStore};
 use super::{Failure, record};
+use crate::core::history::shown;
 use crate::ports::outbox::{Outbox, OutboxEntry, SetAside};
 use crate::ports::store::StoreError;
 
@@ -17,6 +19,11 @@ fn drop_gone(transaction: &WriteTransaction, receiver: &str) -> Result<(), Failu
     let mut rows = transaction.open_table(SET_ASIDE)?;
     rows.retain_in((receiver, 0)..(receiver, oldest), |_, _| false)?;
     Ok(())
+}
+
+/// Whether `asked` means the receiver `known`: its whole address, or the one that is shown.
+fn is_receiver(known: &str, asked: &str) -> bool {
+    known == asked || Url::parse(known).is_ok_and(|url| shown(&url) == asked)
 }
 
 impl Outbox for RedbEventStore {
@@ -54,16 +61,11 @@ impl Outbox for RedbEventStore {
         })
     }
 
-    fn set_asides(&self, after: Option<(&str, u64)>, limit: usize) -> Result<Vec<SetAside>, StoreError> {
-        use std::ops::Bound::{Excluded, Unbounded};
+    fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<SetAside>, StoreError> {
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
-            let from = after.map_or(Unbounded, Excluded);
-            table
-                .range::<(&str, u64)>((from, Unbounded))?
-                .take(limit)
-                .map(|row| Ok(record::decode(row?.1.value())?))
-                .collect()
+            let rows = table.iter()?.skip(skip).take(limit);
+            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect()
         })
     }
 
@@ -80,7 +82,7 @@ impl Outbox for RedbEventStore {
             let mut wanted = Vec::new();
             for row in table.iter()? {
                 let row: SetAside = record::decode(row?.1.value())?;
-                let is_wanted = receiver.is_none_or(|receiver| row.receiver == receiver)
+                let is_wanted = receiver.is_none_or(|receiver| is_receiver(&row.receiver, receiver))
                     && sequence.is_none_or(|sequence| row.sequence == sequence);
                 wanted.extend(is_wanted.then_some(row));
             }
@@ -140,14 +142,15 @@ mod tests {
         drop(store);
         let store = RedbEventStore::open(folder.path()).unwrap();
         assert_eq!(store.cursor("http://a/").unwrap(), Some(4));
-        assert_eq!(store.set_asides(None, 10).unwrap(), [row(2), row(3)]);
-        assert_eq!(store.set_asides(Some(("http://a/", 2)), 10).unwrap(), [row(3)]);
+        assert_eq!(store.set_asides(0, 10).unwrap(), [row(2), row(3)]);
+        assert_eq!(store.set_asides(1, 10).unwrap(), [row(3)]);
         assert_eq!(
             (store.set_aside_count("http://a/").unwrap(), store.set_aside_count("b").unwrap()),
             (2, 0)
         );
         assert!(store.to_retry("http://a/", 10).unwrap().is_empty());
         assert_eq!(store.retry_set_aside(Some("b"), None).unwrap(), 0);
+        assert!(is_receiver("http://u:p@a/?token=x", "http://a/") && !is_receiver("http://a/", "http://b/"));
         assert_eq!(store.retry_set_aside(None, Some(3)).unwrap(), 1);
         assert_eq!(store.to_retry("http://a/", 10).unwrap()[0].sequence, 3);
         store.drop_set_aside("http://a/", 3).unwrap();

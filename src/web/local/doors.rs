@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::LocalParts;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
+use crate::actors::devices::door::relay_of;
 use crate::actors::devices::message::ActOnDoor;
 use crate::actors::reporter::message::TellDevices;
 use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
+use crate::core::status::StatusCode;
 use crate::core::tuning::GateMode;
 use crate::wire::lenient;
 use crate::wire::local::WireAction;
@@ -49,13 +50,7 @@ async fn act_now(parts: &LocalParts, mut call: Call) -> Answer {
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
         let device = parts.device_configs.iter().find(|device| device.ip == *ip);
-        if device.is_none_or(|device| device.action_url.is_none()) {
-            let what = match device {
-                None => format!("no device has ip `{ip}`: add it as [[devices]] in the configuration"),
-                Some(_) => format!("device `{ip}` has no relay: set action_url in its [[devices]] block"),
-            };
-            return Err(Refusal::new(StatusCode::LocalNotFound, what));
-        }
+        relay_of(device, ip, &command)?;
         commands.push((action, command));
     }
     let mut results = Vec::new();

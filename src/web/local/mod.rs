@@ -35,6 +35,7 @@ use crate::actors::tuning::Tuner;
 use crate::core::device::DeviceConfig;
 use crate::core::limits;
 use crate::core::status::Language;
+use crate::web::health::Health;
 
 /// What the handlers work with.
 pub struct LocalParts {
@@ -59,17 +60,19 @@ pub struct LocalParts {
 }
 
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
-pub async fn serve(listen: SocketAddr, parts: Arc<LocalParts>) {
+pub async fn serve(listen: SocketAddr, parts: Arc<LocalParts>, health: Arc<Health>) {
     loop {
         match bind(listen, Arc::clone(&parts)) {
             Ok(server) => {
                 tracing::info!(%listen, "local API");
+                health.set_local_api(listen.to_string());
                 if let Err(error) = server.await {
                     tracing::error!(%error, "the local API ended");
                 }
             }
             Err(error) => {
                 tracing::error!(%listen, %error, "the local API cannot listen; choose another local_api.listen");
+                health.set_local_api(format!("cannot listen on {listen}: {error}"));
             }
         }
         tokio::time::sleep(Duration::from_millis(limits::LOCAL_LISTEN_RETRY_MS)).await;

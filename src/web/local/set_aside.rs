@@ -10,17 +10,17 @@ use super::answer::{Answer, ask};
 use super::body::Call;
 use crate::actors::reporter::message::{ListSetAside, RetrySetAside};
 use crate::core::history::shown;
+use crate::core::limits;
 
-/// One page; `next` asks for the following one.
 pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
     let answer = list_now(&parts, &call).await;
     parts.say(answer)
 }
 
 async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
-    let sequence = call.number("after_sequence", 0, u64::MAX)?;
-    let after = call.text("after_receiver").map(|receiver| (receiver.to_owned(), sequence));
-    let rows = ask(parts.reporter.send(ListSetAside { after })).await??;
+    let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
+    let skip = call.number("skip_num", 0, u32::MAX.into())? as usize;
+    let rows = ask(parts.reporter.send(ListSetAside { skip, limit })).await??;
     let show = |receiver: &str| Url::parse(receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
     let events: Vec<_> = rows
         .iter()
@@ -31,7 +31,7 @@ async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
             })
         })
         .collect();
-    Ok(json!({ "total": events.len(), "events": events }))
+    Ok(json!({ "events": events }))
 }
 
 /// `receiver` and `sequence` narrow it down; without a body all are tried again.
