@@ -33,7 +33,10 @@ fn models() -> (ModelSet, Catalogue) {
 }
 
 fn analyzer(models: &ModelSet) -> FaceAnalyzer {
-    models.load(&OrtLoader::new(Path::new("")).unwrap()).unwrap()
+    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let mut models = models.clone();
+    assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
+    models.load(&loader).unwrap()
 }
 
 /// A 1080p camera frame, I420, with one face in it.
@@ -84,14 +87,18 @@ fn stages(c: &mut Criterion) {
     assert_eq!(faces.len(), 1, "the frame shows one face");
     let face = &faces[0];
 
-    let mut letterboxer = Letterboxer::new(catalogue.find("yunet", "detector").unwrap().input.clone());
+    let mut letterboxer = Letterboxer::new(catalogue.find("yunet", "detector").unwrap().input.clone(), true);
     c.bench_function("scale/1080p I420 to 640", |b| b.iter(|| letterboxer.run(black_box(&frame)).unwrap()));
     c.bench_function("detection/1080p I420", |b| b.iter(|| analyzer.detect(black_box(&frame)).unwrap()));
     c.bench_function("alignment/112x112", |b| b.iter(|| align(black_box(&frame), &face.landmarks).unwrap()));
-    c.bench_function("embedding/alignment and SFace", |b| {
-        b.iter(|| analyzer.embed(black_box(&frame), &face.landmarks).unwrap());
+    let aligned = align(&frame, &face.landmarks).unwrap();
+    c.bench_function("alignment/as configured, landmarks refined", |b| {
+        b.iter(|| analyzer.align(black_box(&frame), face).unwrap());
     });
-    c.bench_function("quality/one face", |b| b.iter(|| measure(black_box(&frame), face)));
+    c.bench_function("embedding/SFace as configured", |b| {
+        b.iter(|| analyzer.embed(black_box(&aligned)).unwrap());
+    });
+    c.bench_function("quality/one face", |b| b.iter(|| measure(black_box(&frame), face, Some(&aligned))));
     c.bench_function("jpeg/scene 1080p", |b| b.iter(|| scene_jpeg(black_box(&frame)).unwrap()));
     c.bench_function("jpeg/face crop", |b| b.iter(|| crop_jpeg(black_box(&frame), &face.bbox).unwrap()));
     let photo = std::fs::read(".setup/pictures/obama-1.jpg").unwrap();

@@ -9,15 +9,19 @@ use menshen::core::frame::{Frame, PixelFormat, Plane};
 use menshen::core::quality::QualityLevel;
 use menshen::core::status::StatusCode;
 use menshen::vision::FaceAnalyzer;
+use menshen::vision::align::align;
 use menshen::vision::analyzer::ModelSet;
 use menshen::vision::catalogue::Catalogue;
 use menshen::vision::photo::decode_photo;
+use menshen::vision::prepare;
 
 fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
-    let models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
+    let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     models.verify().expect("models are fetched by scripts/setup");
-    models.load(&OrtLoader::new(Path::new("")).unwrap()).unwrap()
+    let loader = OrtLoader::new(Path::new("")).unwrap();
+    assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
+    models.load(&loader).unwrap()
 }
 
 fn photo(name: &str) -> Vec<u8> {
@@ -81,8 +85,8 @@ fn yuv_and_rgb_agree() {
     let (a, b) = (analyzer.detect(&rgb).unwrap(), analyzer.detect(&yuv).unwrap());
     assert_eq!((a.len(), b.len()), (1, 1));
     assert!(a[0].bbox.iou(&b[0].bbox) > 0.97);
-    let (ea, eb) =
-        (analyzer.embed(&rgb, &a[0].landmarks).unwrap(), analyzer.embed(&yuv, &b[0].landmarks).unwrap());
+    let mut embed = |frame: &Frame, landmarks| analyzer.embed(&align(frame, landmarks).unwrap()).unwrap();
+    let (ea, eb) = (embed(&rgb, &a[0].landmarks), embed(&yuv, &b[0].landmarks));
     let similarity = ea.similarity(&eb).unwrap();
     assert!(similarity > 0.98, "{similarity}");
 }
@@ -116,4 +120,71 @@ fn to_i420(frame: &Frame) -> Frame {
         planes,
         ..frame.clone()
     }
+}
+
+/// What preparation promises: the same features, and that it did its work.
+#[test]
+fn prepared_models_give_the_same_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["sface", "yunet"] {
+        let (from, to) = (Path::new("models").join(name), folder.path().join(name));
+        std::fs::create_dir(&to).unwrap();
+        for file in ["model.toml".to_owned(), format!("{name}.onnx")] {
+            std::fs::copy(from.join(&file), to.join(&file)).unwrap();
+        }
+    }
+    let catalogue = Catalogue::read(folder.path()).unwrap();
+    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let sface = catalogue.find("sface", "embedder").unwrap();
+    assert!(prepare::find(sface).is_none());
+    let (note, done) = prepare::prepare(sface, &loader).unwrap();
+    assert_eq!((done.inputs_stripped, done.batch_norms_folded, done.prelus_rewritten), (174, 28, 27));
+    assert!(note.cosine_least > 0.999_999, "{note:?}");
+
+    let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
+    let mut original = models.load(&loader).unwrap();
+    assert!(models.use_prepared(&loader).is_empty() && models.is_prepared());
+    let mut prepared = models.load(&loader).unwrap();
+    for name in ["obama-1.jpg", "obama-2.jpg", "obama-3.jpg", "biden-1.jpg", "astronaut.png"] {
+        let frame = decode_photo(&photo(name)).unwrap();
+        let (a, aligned) = original.largest_face(&frame).unwrap().unwrap();
+        let (b, _) = prepared.largest_face(&frame).unwrap().unwrap();
+        assert!(a.bbox.iou(&b.bbox) > 0.95, "{name}: {a:?} {b:?}");
+        let aligned = aligned.unwrap();
+        let (a, b) = (original.embed(&aligned).unwrap(), prepared.embed(&aligned).unwrap());
+        assert_eq!(a.model, b.model, "features keep their label");
+        assert!(a.similarity(&b).unwrap() > 0.9999, "{name}");
+    }
+
+    // Damaged, or made from another file: not used.
+    let (path, _) = prepare::find(sface).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(prepare::find(sface).is_none(), "a damaged file is not used");
+    let yunet = catalogue.find("yunet", "detector").unwrap();
+    let mut other = yunet.clone();
+    other.sha256 = sface.sha256.clone();
+    assert!(prepare::find(yunet).is_some() && prepare::find(&other).is_none());
+}
+
+#[test]
+fn a_file_that_is_no_model_cannot_be_prepared() {
+    use sha2::Digest as _;
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = Catalogue::read(Path::new("models")).unwrap();
+    let mut model = catalogue.find("sface", "embedder").unwrap().clone();
+    model.folder = folder.path().to_path_buf();
+    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let whole = std::fs::read("models/sface/sface.onnx").unwrap();
+    for (content, expected) in
+        [(&b"rubbish"[..], "no ONNX file"), (&whole[..whole.len() / 2], "no ONNX file"), (b"", "no graph")]
+    {
+        std::fs::write(model.path(), content).unwrap();
+        model.sha256 = hex::encode(sha2::Sha256::digest(content));
+        let error = prepare::prepare(&model, &loader).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(prepare::find(&model).is_none());
 }

@@ -5,6 +5,8 @@ pub mod check;
 pub mod events;
 #[cfg(feature = "sim")]
 mod outage;
+pub mod match_photos;
+pub mod models;
 pub mod run;
 pub mod users;
 
@@ -33,7 +35,11 @@ enum Command {
     Users(users::UsersArgs),
     /// Events of history 历史事件
     Events(events::EventsArgs),
-    /// How fast this machine is, as JSON lines 测速
+    /// Do two photos show one person? 两张照片是否同一人
+    Match(match_photos::MatchArgs),
+    /// What models there are; make them fast, check them 模型管理
+    Models(models::ModelsArgs),
+    /// How fast and how right this machine is, as JSON lines 测速与准确率
     Bench(bench::BenchArgs),
     /// A management platform and cameras in a box, for trying out and for tests 模拟平台与摄像机
     #[cfg(feature = "sim")]
@@ -83,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Match(arguments) => match_photos::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "sim")]
         Command::Sim(arguments) => crate::sim::cli::run(arguments, outage::fill),

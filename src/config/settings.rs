@@ -10,6 +10,7 @@ use url::Url;
 use super::reader::Section;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
+use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, QualityLevel, QualityLimits};
 use crate::core::relay::ActionUrl;
@@ -68,6 +69,10 @@ pub struct RecognitionSettings {
     pub workers: usize,
     pub detection_score_min: Option<f32>,
     pub face_min_px: f32,
+    /// 0: every frame is looked at.
+    pub idle_look_ms: u64,
+    /// Features.
+    pub gallery_capacity: usize,
     pub live_level: QualityLevel,
     pub stranger_level: QualityLevel,
     /// 0–100.
@@ -328,6 +333,8 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let detection_score_min = section.take_within("detection_score_min", 0.0f32, 0.0, 1.0);
     let face_min_px = section.take_within("face_min_px", 40.0f32, 10.0, 2000.0);
+    let idle_look_ms = section.take_within("idle_look_ms", 500u64, 0, 1000);
+    let gallery_capacity = section.take_within("gallery_capacity", GALLERY_CAPACITY, 1, GALLERY_CAPACITY_MAX);
     let live_level = section.take("live_level", LevelName::Low);
     let mut custom = section.section("custom_level");
     let limits = QualityLimits {
@@ -354,6 +361,8 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         workers: if workers == 0 { cores } else { workers },
         detection_score_min: Some(detection_score_min).filter(|score| *score > 0.0),
         face_min_px,
+        idle_look_ms,
+        gallery_capacity,
         live_level: level(live_level),
         stranger_level: QualityLevel::Custom(limits.clone()),
         threshold,

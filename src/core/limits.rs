@@ -101,9 +101,11 @@ pub const REALTIME_PUSHES_MAX: usize = 64;
 /// somebody who has gone. It arrives as history.
 pub const REALTIME_TTL_MS: u64 = 5_000;
 
-/// Features the gallery holds: protocol section 10 promises 50 000; hundreds of thousands are the mission.
-/// 300 000 × 128 × 4 bytes = 154 MB.
+/// Features the gallery holds unless configured otherwise: protocol section 10 promises 50 000; hundreds of
+/// thousands are the mission. A row of 128 takes 128 × (4 + 1) bytes and as much again for who it is.
 pub const GALLERY_CAPACITY: usize = 300_000;
+/// What can be configured: 5 million × 900 bytes = 4.5 GB, all a box has.
+pub const GALLERY_CAPACITY_MAX: usize = 5_000_000;
 
 /// Restarts of one actor within [`RESTART_WINDOW_MS`] before the process gives up and exits non-zero,
 /// so that systemd starts it afresh.

@@ -1,5 +1,6 @@
 //! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
 
+pub mod attention;
 pub mod backoff;
 pub mod device;
 pub mod event;

@@ -39,6 +39,7 @@ use crate::adapters::system::MachineProbe;
 use crate::adapters::vault::{KeyPlaces, Vault};
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
+use crate::core::attention::AttentionRules;
 use crate::core::device::{DeviceConfig, DeviceKind, DeviceStatus};
 use crate::core::event::EventRecord;
 use crate::core::link::LinkState;
@@ -100,12 +101,21 @@ pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
     Ok(models)
 }
 
+/// Models are run from their prepared files; one that cannot be prepared goes on as it came, slower.
+pub fn use_prepared(models: &mut ModelSet, loader: &dyn InferenceLoader) {
+    for error in models.use_prepared(loader) {
+        metrics::counter!("menshen_models_unprepared_total").increment(1);
+        tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
+    }
+}
+
 impl House {
     /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
     pub fn build(mut settings: Settings) -> Result<Self, Vec<String>> {
         let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-        let models = pick_models(&settings)?;
+        let mut models = pick_models(&settings)?;
         let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?;
+        use_prepared(&mut models, &loader);
         create_data_dir(&settings.data_dir)?;
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
@@ -118,9 +128,14 @@ impl House {
             Arc::new(PictureFiles::open(&settings.data_dir).map_err(|error| one(&error))?);
         recover_events(events.as_ref(), pictures.as_ref()).map_err(|error| one(&error))?;
         let embedder = models.embedder_spec();
-        let gallery =
-            fill_gallery(registry.as_ref(), pictures.as_ref(), &models.embedder_id(), embedder.dimension)
-                .map_err(|error| one(&error))?;
+        let gallery = fill_gallery(
+            registry.as_ref(),
+            pictures.as_ref(),
+            &models.embedder_id(),
+            embedder.dimension,
+            settings.recognition.gallery_capacity,
+        )
+        .map_err(|error| one(&error))?;
         let gallery = SharedGallery::new(gallery);
 
         let handles = Handles::default();
@@ -366,6 +381,7 @@ pub fn camera_rules(
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,
         },
+        attention: AttentionRules { idle_look_ms: recognition.idle_look_ms, ..AttentionRules::default() },
         live_level: recognition.live_level.clone(),
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,

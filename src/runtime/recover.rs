@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::core::gallery::{Gallery, GalleryError};
-use crate::core::limits;
 use crate::ports::store::{EventStore, PictureStore, RegistryStore, Shelf, StoreError};
 
 /// Passages that were open when the process ended become history as they were last known, and pictures no
@@ -31,8 +30,9 @@ pub fn fill_gallery(
     pictures: &dyn PictureStore,
     model: &str,
     dimension: usize,
+    capacity: usize,
 ) -> Result<Gallery, StoreError> {
-    let mut gallery = Gallery::new(model, dimension, limits::GALLERY_CAPACITY);
+    let mut gallery = Gallery::new(model, dimension, capacity);
     let mut photos = BTreeSet::new();
     let (mut other_model, mut unfit) = (0u64, 0u64);
     registry.for_each(&mut |person| {

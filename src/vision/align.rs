@@ -65,14 +65,24 @@ pub type AlignedFace = Vec<u8>;
 /// Warps a face to its standard place, bilinear, straight from the frame's own layout.
 pub fn align(frame: &Frame, landmarks: &Landmarks) -> Option<AlignedFace> {
     let back = Similarity::fit(landmarks, &REFERENCE)?.inverse()?;
-    let mut out = Vec::with_capacity(ALIGNED_SIDE * ALIGNED_SIDE * 3);
-    for y in 0..ALIGNED_SIDE {
-        for x in 0..ALIGNED_SIDE {
+    Some(warp(frame, &back, ALIGNED_SIDE))
+}
+
+/// A square of packed RGB; `back` leads from its pixels to the frame's.
+pub fn warp(frame: &Frame, back: &Similarity, side: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(side * side * 3);
+    for y in 0..side {
+        for x in 0..side {
             let [sx, sy] = back.apply(x as f32, y as f32);
             out.extend(sample_bilinear(frame, sx, sy).map(|value| value.round() as u8));
         }
     }
-    Some(out)
+    out
+}
+
+/// A picture of packed RGB seen in a mirror.
+pub fn mirror(rgb: &[u8], width: usize) -> Vec<u8> {
+    rgb.chunks_exact(width * 3).flat_map(|row| row.rchunks_exact(3)).flatten().copied().collect()
 }
 
 #[cfg(test)]
@@ -92,6 +102,14 @@ mod tests {
             let p = back.apply(point[0], point[1]);
             assert!((p[0] - original[0]).abs() < 1e-2 && (p[1] - original[1]).abs() < 1e-2);
         }
+    }
+
+    #[test]
+    fn a_mirror_turns_rows_and_keeps_colours() {
+        assert_eq!(
+            mirror(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], 2),
+            [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]
+        );
     }
 
     #[test]

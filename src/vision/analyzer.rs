@@ -1,12 +1,16 @@
-//! The chain for one worker thread: detect → measure → align → embed.
+//! The chain for one worker thread: detect → align → measure → embed.
 
-use super::align::align;
+use std::path::PathBuf;
+
+use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
 use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, ModelSpec};
 use super::letterbox::Letterboxer;
 use super::photo::decode_photo;
+use super::prepare::{self, PrepareError};
 use super::quality::measure;
+use super::refine::refine;
 use super::{embedder, yunet};
-use crate::core::face::{Detection, Embedding, Landmarks};
+use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
 use crate::core::quality::{Judgement, Measurements, QualityLevel, judge};
 use crate::core::status::{Refusal, StatusCode};
@@ -27,10 +31,33 @@ pub enum VisionError {
 /// The models a box works with, described and checked but not loaded.
 #[derive(Debug, Clone)]
 pub struct ModelSet {
-    detector: ModelSpec,
+    detector: Chosen,
     detector_spec: DetectorSpec,
-    embedder: ModelSpec,
+    embedder: Chosen,
     embedder_spec: EmbedderSpec,
+}
+
+/// A model and the file it is run from.
+#[derive(Debug, Clone)]
+struct Chosen {
+    model: ModelSpec,
+    /// The prepared file, once it is known to be good.
+    prepared: Option<PathBuf>,
+}
+
+impl Chosen {
+    fn load(&self, loader: &dyn InferenceLoader) -> Result<Box<dyn Inference>, InferenceError> {
+        let path = self.prepared.clone().unwrap_or_else(|| self.model.path());
+        loader.load(&path, &self.model.input.name, &self.model.outputs.names, 1)
+    }
+
+    fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Result<(), PrepareError> {
+        if prepare::find(&self.model).is_none() {
+            prepare::prepare(&self.model, loader)?;
+        }
+        self.prepared = prepare::find(&self.model).map(|(path, _)| path);
+        Ok(())
+    }
 }
 
 impl ModelSet {
@@ -58,18 +85,33 @@ impl ModelSet {
             }
         };
         detector_spec.score_min = score_min.unwrap_or(detector_spec.score_min);
-        Ok(Self { detector, detector_spec, embedder, embedder_spec })
+        let original = |model| Chosen { model, prepared: None };
+        Ok(Self { detector: original(detector), detector_spec, embedder: original(embedder), embedder_spec })
     }
 
     /// Compares the files with their checksums.
     pub fn verify(&self) -> Result<(), CatalogueError> {
-        self.detector.verify()?;
-        self.embedder.verify()
+        self.detector.model.verify()?;
+        self.embedder.model.verify()
+    }
+
+    /// Goes over to the prepared files, which are made now where there are none. A model that cannot be
+    /// prepared is run as it came; why is returned.
+    pub fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Vec<PrepareError> {
+        [&mut self.detector, &mut self.embedder]
+            .into_iter()
+            .filter_map(|chosen| chosen.use_prepared(loader).err())
+            .collect()
+    }
+
+    /// Whether both models are run from their prepared files.
+    pub fn is_prepared(&self) -> bool {
+        self.detector.prepared.is_some() && self.embedder.prepared.is_some()
     }
 
     /// Label of the embedder's features.
     pub fn embedder_id(&self) -> String {
-        self.embedder.id()
+        self.embedder.model.id()
     }
 
     pub fn embedder_spec(&self) -> EmbedderSpec {
@@ -78,11 +120,15 @@ impl ModelSet {
 
     /// Loads both models for one worker thread.
     pub fn load(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
-        let load = |model: &ModelSpec| loader.load(&model.path(), &model.input.name, &model.outputs.names, 1);
+        let free = |chosen: &Chosen, wanted: bool| wanted && chosen.prepared.is_some();
         Ok(FaceAnalyzer {
-            letterboxer: Letterboxer::new(self.detector.input.clone()),
-            detector: load(&self.detector)?,
-            embedder: load(&self.embedder)?,
+            letterboxer: Letterboxer::new(
+                self.detector.model.input.clone(),
+                free(&self.detector, self.detector.model.prepare.free_size),
+            ),
+            detector: self.detector.load(loader)?,
+            embedder: self.embedder.load(loader)?,
+            embeds_batches: free(&self.embedder, self.embedder.model.prepare.free_batch),
             embedder_id: self.embedder_id(),
             models: self.clone(),
         })
@@ -104,6 +150,8 @@ pub struct FaceAnalyzer {
     detector: Box<dyn Inference>,
     embedder: Box<dyn Inference>,
     embedder_id: String,
+    /// Whether the embedder takes several faces in one run.
+    embeds_batches: bool,
 }
 
 impl FaceAnalyzer {
@@ -112,38 +160,68 @@ impl FaceAnalyzer {
         let letterbox = self.letterboxer.run(frame).map_err(|error| VisionError::Frame(error.to_string()))?;
         let outputs = self.detector.run(&letterbox.tensor)?;
         yunet::decode(&outputs, &letterbox, self.models.detector_spec)
-            .map_err(|reason| VisionError::Model { model: self.models.detector.name.clone(), reason })
+            .map_err(|reason| VisionError::Model { model: self.models.detector.model.name.clone(), reason })
     }
 
-    /// The unit-length embedding of one face.
-    pub fn embed(&mut self, frame: &Frame, landmarks: &Landmarks) -> Result<Embedding, VisionError> {
-        let aligned = align(frame, landmarks).ok_or_else(|| {
-            VisionError::Frame("the landmarks coincide, the face cannot be aligned".to_owned())
-        })?;
-        let tensor = embedder::to_tensor(&aligned, &self.models.embedder.input);
-        let mut outputs = self.embedder.run(&tensor)?;
-        let raw = outputs.pop().map(|Tensor { data, .. }| data).unwrap_or_default();
-        embedder::to_embedding(raw, self.models.embedder_spec.dimension, &self.embedder_id)
-            .map_err(|reason| VisionError::Model { model: self.models.embedder.name.clone(), reason })
+    /// The unit-length embedding of one aligned face; averaged with its mirrored self's where the model's
+    /// description says so.
+    pub fn embed(&mut self, aligned: &AlignedFace) -> Result<Embedding, VisionError> {
+        let input = &self.models.embedder.model.input;
+        let mut faces = vec![embedder::to_tensor(aligned, input)];
+        if self.models.embedder_spec.mirror {
+            faces.push(embedder::to_tensor(&mirror(aligned, ALIGNED_SIDE), input));
+        }
+        if self.embeds_batches {
+            faces = vec![embedder::batch(faces)];
+        }
+        let mut raw = Vec::new();
+        for face in &faces {
+            raw.extend(self.embedder.run(face)?.pop().map(|Tensor { data, .. }| data).unwrap_or_default());
+        }
+        let views = if self.models.embedder_spec.mirror { 2 } else { 1 };
+        embedder::to_embedding(&raw, self.models.embedder_spec.dimension, views, &self.embedder_id)
+            .map_err(|reason| VisionError::Model { model: self.models.embedder.model.name.clone(), reason })
+    }
+
+    /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when
+    /// they coincide.
+    pub fn align(&mut self, frame: &Frame, face: &Detection) -> Result<Option<AlignedFace>, VisionError> {
+        if !self.models.detector_spec.refine {
+            return Ok(align(frame, &face.landmarks));
+        }
+        let landmarks = refine(frame, face, |cut_out| self.detect(cut_out))?;
+        Ok(align(frame, &landmarks))
+    }
+
+    /// The largest face of a photo, whatever its quality, and aligned.
+    pub fn largest_face(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
+        let faces = self.detect(frame)?;
+        let Some(face) = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) else {
+            return Ok(None);
+        };
+        let aligned = self.align(frame, &face)?;
+        Ok(Some((face, aligned)))
     }
 
     /// A registry photo: the largest face counts, and it must pass `level`.
     pub fn analyze_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<AnalyzedFace, Refusal> {
         let frame = decode_photo(bytes)?;
         let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
-        let faces = self.detect(&frame).map_err(internal)?;
-        let face = faces
-            .into_iter()
-            .max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()))
+        let (face, aligned) = self
+            .largest_face(&frame)
+            .map_err(internal)?
             .ok_or_else(|| Refusal::new(StatusCode::NoFace, ""))?;
-        let measurements = measure(&frame, &face);
+        let measurements = measure(&frame, &face, aligned.as_deref());
         let judgement = judge(level, &measurements);
         if !judgement.passed {
             return Err(quality_refusal(&measurements, &judgement, level));
         }
-        let embedding = self
-            .embed(&frame, &face.landmarks)
-            .map_err(|error| Refusal::new(StatusCode::BadFeature, error.to_string()))?;
+        let unusable = |reason: String| Refusal::new(StatusCode::BadFeature, reason);
+        let aligned = aligned.ok_or_else(|| unusable("the face cannot be aligned".to_owned()))?;
+        let embedding = self.embed(&aligned).map_err(|error| unusable(error.to_string()))?;
         Ok(AnalyzedFace { measurements, judgement, embedding })
     }
 }

@@ -57,6 +57,9 @@ pub struct DetectorSpec {
     pub score_min: f32,
     /// Of two boxes that overlap by more than this, the weaker is dropped.
     pub nms_iou: f32,
+    /// A face that is to be embedded is looked at again, closer, for steadier landmarks (see `vision::refine`).
+    #[serde(default)]
+    pub refine: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -67,6 +70,19 @@ pub struct EmbedderSpec {
     pub similarity_min: f32,
     /// The model's own calibrated pass mark.
     pub similarity_threshold: f32,
+    /// Every face is embedded a second time, mirrored, and the two are averaged: twice the work, fewer errors.
+    #[serde(default)]
+    pub mirror: bool,
+}
+
+/// `[prepare]`: which dimensions of the file's fixed shapes its graph does not depend on. A prepared file
+/// has names there instead of numbers, so that one model takes inputs of any such size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrepareSpec {
+    pub free_batch: bool,
+    /// Width and height; `[input]` then gives the largest.
+    pub free_size: bool,
 }
 
 /// Where the file comes from; read by `scripts/fetch`.
@@ -94,6 +110,8 @@ pub struct ModelSpec {
     pub outputs: OutputSpec,
     pub detector: Option<DetectorSpec>,
     pub embedder: Option<EmbedderSpec>,
+    #[serde(default)]
+    pub prepare: PrepareSpec,
     pub source: Option<SourceSpec>,
     /// Folder of the description; not in the file.
     #[serde(skip)]

@@ -1,6 +1,6 @@
 //! Embedding an aligned face.
 
-use super::align::{ALIGNED_SIDE, AlignedFace};
+use super::align::ALIGNED_SIDE;
 use super::catalogue::{ColourOrder, EmbedderSpec, InputSpec, ModelSpec};
 use crate::core::face::Embedding;
 use crate::ports::inference::Tensor;
@@ -18,7 +18,7 @@ pub fn check(model: &ModelSpec) -> Result<EmbedderSpec, String> {
 }
 
 /// The aligned face as the model's input tensor.
-pub fn to_tensor(face: &AlignedFace, spec: &InputSpec) -> Tensor {
+pub fn to_tensor(face: &[u8], spec: &InputSpec) -> Tensor {
     let area = ALIGNED_SIDE * ALIGNED_SIDE;
     let order = match spec.colour {
         ColourOrder::Rgb => [0, 1, 2],
@@ -31,16 +31,28 @@ pub fn to_tensor(face: &AlignedFace, spec: &InputSpec) -> Tensor {
     Tensor { shape: vec![1, 3, ALIGNED_SIDE, ALIGNED_SIDE], data }
 }
 
-/// Normalises the raw vector; an error when it is unusable.
-pub fn to_embedding(raw: Vec<f32>, dimension: usize, model: &str) -> Result<Embedding, String> {
-    if raw.len() != dimension {
-        return Err(format!("expected {dimension} values, the model gave {}", raw.len()));
+/// Several inputs of one face each as one.
+pub fn batch(faces: Vec<Tensor>) -> Tensor {
+    let shape = vec![faces.len(), 3, ALIGNED_SIDE, ALIGNED_SIDE];
+    Tensor { shape, data: faces.into_iter().flat_map(|face| face.data).collect() }
+}
+
+/// Normalises the mean of the raw vectors of one face's `views`; an error when it is unusable.
+pub fn to_embedding(raw: &[f32], dimension: usize, views: usize, model: &str) -> Result<Embedding, String> {
+    if raw.len() != dimension * views {
+        return Err(format!("expected {} values, the model gave {}", dimension * views, raw.len()));
     }
-    let norm = raw.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let mut mean = vec![0.0f32; dimension];
+    for view in raw.chunks_exact(dimension) {
+        for (sum, value) in mean.iter_mut().zip(view) {
+            *sum += value / views as f32;
+        }
+    }
+    let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt();
     if !norm.is_finite() || norm < 1e-6 {
         return Err("the feature is zero or not a number".to_owned());
     }
-    Ok(Embedding { model: model.to_owned(), vector: raw.into_iter().map(|v| v / norm).collect(), norm })
+    Ok(Embedding { model: model.to_owned(), vector: mean.into_iter().map(|v| v / norm).collect(), norm })
 }
 
 #[cfg(test)]
@@ -49,10 +61,17 @@ mod tests {
 
     #[test]
     fn unusable_features_are_refused() {
-        assert!(to_embedding(vec![0.0; 4], 4, "m").is_err());
-        assert!(to_embedding(vec![f32::NAN, 1.0], 2, "m").is_err());
-        assert!(to_embedding(vec![1.0], 2, "m").is_err());
-        let good = to_embedding(vec![3.0, 4.0], 2, "m").unwrap();
+        assert!(to_embedding(&[0.0; 4], 4, 1, "m").is_err());
+        assert!(to_embedding(&[f32::NAN, 1.0], 2, 1, "m").is_err());
+        assert!(to_embedding(&[1.0], 2, 1, "m").is_err());
+        assert!(to_embedding(&[3.0, 4.0], 2, 2, "m").is_err(), "one view is missing");
+        let good = to_embedding(&[3.0, 4.0], 2, 1, "m").unwrap();
         assert_eq!((good.vector, good.norm), (vec![0.6, 0.8], 5.0));
+    }
+
+    #[test]
+    fn views_are_averaged_before_they_are_normalised() {
+        let mean = to_embedding(&[6.0, 0.0, 0.0, 8.0], 2, 2, "m").unwrap();
+        assert_eq!((mean.vector, mean.norm), (vec![0.6, 0.8], 5.0));
     }
 }

@@ -7,11 +7,15 @@ pub mod analyzer;
 pub mod catalogue;
 pub mod embedder;
 pub mod letterbox;
+pub mod motion;
 pub mod photo;
 pub mod picture;
 pub mod pixels;
 pub mod pose;
+pub mod prepare;
 pub mod quality;
+pub mod refine;
+pub mod shrink;
 pub mod yunet;
 
 pub use analyzer::{FaceAnalyzer, VisionError};

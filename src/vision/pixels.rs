@@ -4,7 +4,9 @@
 //! hue is off by a few per cent, which neither detector nor embedder notices (both were trained on JPEG of
 //! all origins).
 
-use crate::core::frame::{Frame, PixelFormat};
+use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use crate::core::frame::{Frame, PixelFormat, Plane};
 
 /// Fixed-point BT.601 limited range, scaled by 2^16 (ITU-R BT.601-7, section 2.5.3).
 fn yuv_to_rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
@@ -40,25 +42,120 @@ pub fn rgb_region(frame: &Frame, x1: usize, y1: usize, x2: usize, y2: usize) -> 
     let x2 = x2.min(frame.width as usize);
     let y2 = y2.min(frame.height as usize);
     let (x1, y1) = (x1.min(x2), y1.min(y2));
-    let mut out = Vec::with_capacity((x2 - x1) * (y2 - y1) * 3);
-    for y in y1..y2 {
-        match frame.format {
-            PixelFormat::Rgb => {
-                let row = frame.planes[0].offset + y * frame.planes[0].stride;
-                out.extend_from_slice(&frame.data[row + x1 * 3..row + x2 * 3]);
+    // Chroma is shared by two by two pixels: converting starts at an even one.
+    let (even_x, even_y) = (x1 / 2 * 2, y1 / 2 * 2);
+    let mut rgb = vec![0; (x2 - even_x) * (y2 - even_y) * 3];
+    if rgb.is_empty() || x1 == x2 || y1 == y2 {
+        return (Vec::new(), (x2 - x1) as u32, (y2 - y1) as u32);
+    }
+    if convert(frame, even_x, even_y, x2 - even_x, y2 - even_y, &mut rgb).is_err() {
+        // The rectangle was clipped and the frame validated, so this cannot happen; black would hide it.
+        debug_assert!(false, "a rectangle of a valid frame is convertible");
+    }
+    if (even_x, even_y) != (x1, y1) {
+        let row = (x2 - even_x) * 3;
+        rgb = rgb
+            .chunks_exact(row)
+            .skip(y1 - even_y)
+            .flat_map(|line| &line[(x1 - even_x) * 3..])
+            .copied()
+            .collect();
+    }
+    (rgb, (x2 - x1) as u32, (y2 - y1) as u32)
+}
+
+/// `width` × `height` pixels from an even position on.
+fn convert(
+    frame: &Frame,
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+    rgb: &mut [u8],
+) -> Result<(), yuv::YuvError> {
+    let strides = frame.planes.map(|plane| plane.stride);
+    let from = |plane: usize, column: usize, row: usize| &frame.plane(plane)[row * strides[plane] + column..];
+    let (rgb_stride, range, matrix, mode) =
+        (width as u32 * 3, YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
+    match frame.format {
+        PixelFormat::Rgb => {
+            for (line, out) in from(0, x * 3, y).chunks(strides[0]).zip(rgb.chunks_exact_mut(width * 3)) {
+                out.copy_from_slice(&line[..width * 3]);
             }
-            PixelFormat::I420 | PixelFormat::Nv12 => {
-                for x in x1..x2 {
-                    out.extend_from_slice(&rgb_at(frame, x, y));
-                }
-            }
+            Ok(())
+        }
+        PixelFormat::I420 => {
+            let image = YuvPlanarImage {
+                y_plane: from(0, x, y),
+                y_stride: strides[0] as u32,
+                u_plane: from(1, x / 2, y / 2),
+                u_stride: strides[1] as u32,
+                v_plane: from(2, x / 2, y / 2),
+                v_stride: strides[2] as u32,
+                width: width as u32,
+                height: height as u32,
+            };
+            yuv::yuv420_to_rgb(&image, rgb, rgb_stride, range, matrix)
+        }
+        PixelFormat::Nv12 => {
+            let image = YuvBiPlanarImage {
+                y_plane: from(0, x, y),
+                y_stride: strides[0] as u32,
+                uv_plane: from(1, x, y / 2),
+                uv_stride: strides[1] as u32,
+                width: width as u32,
+                height: height as u32,
+            };
+            yuv::yuv_nv12_to_rgb(&image, rgb, rgb_stride, range, matrix, mode)
         }
     }
-    (out, (x2 - x1) as u32, (y2 - y1) as u32)
 }
 
 /// Bilinear sample at a fractional position; outside the frame it is black.
 pub fn sample_bilinear(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
+    let (x0, y0) = (x.floor(), y.floor());
+    let inside = x0 >= 0.0 && y0 >= 0.0 && x0 + 1.0 < frame.width as f32 && y0 + 1.0 < frame.height as f32;
+    if !inside {
+        return sample_at_border(frame, x, y);
+    }
+    let (column, row, fx, fy) = (x0 as usize, y0 as usize, x - x0, y - y0);
+    let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
+    let Plane { offset, stride } = frame.planes[0];
+    if frame.format == PixelFormat::Rgb {
+        let at = offset + row * stride + column * 3;
+        let (upper, lower) = (&frame.data[at..at + 6], &frame.data[at + stride..at + stride + 6]);
+        return std::array::from_fn(|c| weighted([upper[c], upper[c + 3], lower[c], lower[c + 3]], weights));
+    }
+    let at = offset + row * stride + column;
+    let luma = weighted(
+        [frame.data[at], frame.data[at + 1], frame.data[at + stride], frame.data[at + stride + 1]],
+        weights,
+    );
+    let [u, v] = chroma_at(frame, column + usize::from(fx >= 0.5), row + usize::from(fy >= 0.5));
+    to_rgb(luma, f32::from(u), f32::from(v))
+}
+
+fn weighted(values: [u8; 4], weights: [f32; 4]) -> f32 {
+    values.into_iter().zip(weights).map(|(value, weight)| f32::from(value) * weight).sum()
+}
+
+/// Of the nearest pixel: chroma is half as fine as luma already.
+fn chroma_at(frame: &Frame, x: usize, y: usize) -> [u8; 2] {
+    let (p, data) = (&frame.planes, &frame.data);
+    if frame.format == PixelFormat::Nv12 {
+        let at = p[1].offset + y / 2 * p[1].stride + x / 2 * 2;
+        return [data[at], data[at + 1]];
+    }
+    [1, 2].map(|plane: usize| data[p[plane].offset + y / 2 * p[plane].stride + x / 2])
+}
+
+/// As [`yuv_to_rgb`], in floating point.
+fn to_rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
+    let (c, d, e) = (1.164_38 * (y - 16.0), u - 128.0, v - 128.0);
+    [c + 1.596_03 * e, c - 0.391_76 * d - 0.812_97 * e, c + 2.017_23 * d].map(|value| value.clamp(0.0, 255.0))
+}
+
+fn sample_at_border(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
     let (x0, y0) = (x.floor(), y.floor());
     let (fx, fy) = (x - x0, y - y0);
     let mut sum = [0.0f32; 3];
@@ -102,5 +199,59 @@ mod tests {
         let frame = Frame::from_rgb(32, 32, rgb, 0).unwrap();
         assert!((sample_bilinear(&frame, 10.25, 5.5)[0] - 41.0).abs() < 1e-3);
         assert!(sample_bilinear(&frame, -5.0, 3.0)[1].abs() < 1e-6);
+    }
+
+    /// A YUV frame with a coloured ramp in it.
+    fn yuv_frame(format: PixelFormat) -> Frame {
+        let (w, h) = (34usize, 20usize);
+        let luma: Vec<u8> = (0..w * h).map(|i| 40 + (i % w * 4 + i / w * 2) as u8).collect();
+        let (u, v) = (vec![110u8; w / 2 * h / 2], vec![150u8; w / 2 * h / 2]);
+        let quarter = w / 2 * h / 2;
+        let (data, planes) = if format == PixelFormat::I420 {
+            let offsets = [(0, w), (w * h, w / 2), (w * h + quarter, w / 2)];
+            ([luma, u, v].concat(), offsets.map(|(offset, stride)| Plane { offset, stride }))
+        } else {
+            let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+            let planes =
+                [Plane { offset: 0, stride: w }, Plane { offset: w * h, stride: w }, Plane::default()];
+            ([luma, uv].concat(), planes)
+        };
+        let frame = Frame {
+            data: data.into(),
+            format,
+            width: w as u32,
+            height: h as u32,
+            planes,
+            captured_at_ms: 0,
+            sequence: 0,
+        };
+        frame.validate().unwrap();
+        frame
+    }
+
+    #[test]
+    fn regions_and_samples_are_the_pixels_of_the_frame() {
+        for format in [PixelFormat::I420, PixelFormat::Nv12] {
+            let frame = yuv_frame(format);
+            let (rgb, width, height) = rgb_region(&frame, 3, 5, 30, 99);
+            assert_eq!((width, height), (27, 15));
+            for (x, y) in [(0usize, 0usize), (26, 0), (13, 7), (26, 14)] {
+                let (found, expected) = (&rgb[(y * 27 + x) * 3..][..3], rgb_at(&frame, 3 + x, 5 + y));
+                let sampled = sample_bilinear(&frame, 3.0 + x as f32, 5.0 + y as f32);
+                for channel in 0..3 {
+                    assert!(found[channel].abs_diff(expected[channel]) <= 2, "{format:?} {x},{y}");
+                    assert!(
+                        (sampled[channel] - f32::from(expected[channel])).abs() <= 1.5,
+                        "{format:?} {x},{y}"
+                    );
+                }
+            }
+            // Half way between two columns lies the mean of both.
+            let between = sample_bilinear(&frame, 10.5, 6.0)[1];
+            let mean =
+                f32::midpoint(sample_bilinear(&frame, 10.0, 6.0)[1], sample_bilinear(&frame, 11.0, 6.0)[1]);
+            assert!((between - mean).abs() < 0.5, "{between} {mean}");
+        }
+        assert_eq!(rgb_region(&yuv_frame(PixelFormat::I420), 50, 50, 60, 60).0.len(), 0);
     }
 }

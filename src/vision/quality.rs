@@ -1,6 +1,6 @@
 //! Measuring one face for the quality checks.
 
-use super::align::{ALIGNED_SIDE, AlignedFace, align};
+use super::align::ALIGNED_SIDE;
 use super::pose::head_pose;
 use crate::core::face::{Detection, HeadPose};
 use crate::core::frame::Frame;
@@ -9,10 +9,9 @@ use crate::core::quality::Measurements;
 /// Laplacian variance (of 0–255 luma in the aligned crop) that counts as half clear.
 const HALF_CLEAR_VARIANCE: f32 = 120.0;
 
-/// Measures brightness, clarity, size, pose and completeness. Mask and occlusion need models of their own.
-pub fn measure(frame: &Frame, face: &Detection) -> Measurements {
-    let aligned = align(frame, &face.landmarks);
-    let luma = aligned.as_ref().map(luma_of).unwrap_or_default();
+/// Measures brightness, clarity, size, pose and completeness; `aligned` is the face as it will be embedded. Mask and occlusion need models of their own.
+pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measurements {
+    let luma = aligned.map(luma_of).unwrap_or_default();
     let (w, h) = (frame.width as f32, frame.height as f32);
     // A face on the border: the detector extrapolates a box over the edge.
     let slack = face.bbox.width() * 0.02;
@@ -40,7 +39,7 @@ pub fn measure(frame: &Frame, face: &Detection) -> Measurements {
 }
 
 /// ITU-R BT.601 luma.
-fn luma_of(face: &AlignedFace) -> Vec<f32> {
+fn luma_of(face: &[u8]) -> Vec<f32> {
     face.chunks_exact(3)
         .map(|p| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]))
         .collect()

@@ -8,6 +8,7 @@ use super::forwarder::PassageReport;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
 use crate::actors::tuning::SharedTuning;
+use crate::core::attention::{Attention, AttentionRules};
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::frame::Frame;
@@ -15,6 +16,8 @@ use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, P
 use crate::core::quality::{QualityLevel, judge};
 use crate::core::score::ScoreMap;
 use crate::ports::clock::Clock;
+use crate::vision::align::align;
+use crate::vision::motion::glance;
 use crate::vision::picture::{crop_jpeg, scene_jpeg};
 use crate::vision::quality::measure;
 use crate::vision::{FaceAnalyzer, VisionError};
@@ -29,6 +32,7 @@ pub struct CameraRules {
     pub similarity_min: f32,
     pub similarity_threshold: f32,
     pub passages: PassageRules,
+    pub attention: AttentionRules,
     /// Level a live face must pass to be embedded.
     pub live_level: QualityLevel,
     /// Smaller faces are not followed at all.
@@ -62,13 +66,15 @@ pub struct CameraSession {
     device: DeviceConfig,
     rules: CameraRules,
     passages: Passages,
+    attention: Attention,
     told: HashMap<PassageKey, Told>,
 }
 
 impl CameraSession {
     pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
         let passages = Passages::new(rules.passages.clone());
-        Self { device, rules, passages, told: HashMap::new() }
+        let attention = Attention::new(rules.attention.clone());
+        Self { device, rules, passages, attention, told: HashMap::new() }
     }
 
     /// Looks at one frame.
@@ -78,13 +84,18 @@ impl CameraSession {
         frame: &Frame,
     ) -> Result<Vec<PassageReport>, VisionError> {
         let now_ms = self.rules.clock.monotonic_ms();
+        if !self.wants_look(frame, now_ms) {
+            return Ok(self.collect());
+        }
         self.passages.set_similarity_pass(self.rules.similarity_pass());
         let detections = timed("detect", || analyzer.detect(frame))?;
         let observations: Vec<Observation> = detections
             .into_iter()
             .filter(|face| face.bbox.width().min(face.bbox.height()) >= self.rules.face_min_px)
             .map(|detection| {
-                let measurements = timed("measure", || measure(frame, &detection));
+                let measurements = timed("measure", || {
+                    measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
+                });
                 let judgement = judge(&self.rules.live_level, &measurements);
                 Observation { detection, measurements, judgement }
             })
@@ -103,7 +114,9 @@ impl CameraSession {
         for request in requests {
             let Some(frame) = &kept else { break };
             let observation = &observations[request.index];
-            let embedding = timed("embed", || analyzer.embed(frame, &observation.detection.landmarks))?;
+            let aligned = timed("align", || analyzer.align(frame, &observation.detection))?;
+            let Some(aligned) = aligned else { continue };
+            let embedding = timed("embed", || analyzer.embed(&aligned))?;
             let best = timed("search", || {
                 self.rules.gallery.read().search(
                     &embedding.vector,
@@ -123,6 +136,20 @@ impl CameraSession {
             self.passages.identify(request.passage, shot);
         }
         Ok(self.collect())
+    }
+
+    /// Nothing moves and nobody is there: a glance is enough for most frames.
+    fn wants_look(&mut self, frame: &Frame, now_ms: u64) -> bool {
+        if !self.attention.is_selective() {
+            return true;
+        }
+        let glance = timed("glance", || glance(frame));
+        let wanted = self.attention.wants_look(now_ms, glance, !self.passages.is_empty());
+        if !wanted {
+            metrics::counter!("menshen_frames_idle_total", "device" => self.device.ep_id.clone())
+                .increment(1);
+        }
+        wanted
     }
 
     /// What has become certain by now, without a frame.

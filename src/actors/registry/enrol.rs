@@ -149,9 +149,9 @@ fn commit_blocking(
     for item in prepared {
         results.push(item.and_then(|Prepared { person, success, photo }| {
             let gallery = parts.gallery.read();
-            if !gallery.has_room_for(&person) || gallery.features() + new_features >= limits::GALLERY_CAPACITY
-            {
-                return Err(full(limits::GALLERY_CAPACITY));
+            let capacity = gallery.capacity();
+            if !gallery.has_room_for(&person) || gallery.features() + new_features >= capacity {
+                return Err(full(capacity));
             }
             drop(gallery);
             if let (Some(photo), Some(feature)) = (&photo, person.features.first()) {

@@ -1,23 +1,20 @@
-//! `menshen bench`: how fast this machine is, one JSON object a line.
+//! `menshen bench frames`: the whole chain on a clip.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::{Args, Subcommand};
 use cpu_time::ProcessTime;
 use crossbeam_channel::{Receiver, bounded, select};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
-use super::ConfigArgs;
 use crate::actors::face_engine::camera::CameraSession;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::tuning::SharedTuning;
 use crate::adapters::camera::GstOpener;
-use crate::adapters::clock::SystemClock;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
@@ -26,37 +23,25 @@ use crate::core::frame::Frame;
 use crate::core::gallery::Gallery;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
-use crate::runtime::assemble::{base_tuning, camera_rules, pick_models};
+use crate::ports::clock::Clock;
+use crate::runtime::assemble::{base_tuning, camera_rules, pick_models, use_prepared};
 use crate::vision::FaceAnalyzer;
 
-#[derive(Args)]
-pub struct BenchArgs {
-    #[command(subcommand)]
-    command: BenchCommand,
+/// The clip's own time: how often a face is embedded must not depend on how fast this machine plays it.
+#[derive(Default)]
+struct ClipClock(AtomicU64);
+
+impl Clock for ClipClock {
+    fn wall_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
-#[derive(Subcommand)]
-enum BenchCommand {
-    /// A clip through the whole chain, every picture, as fast as one vision thread can 整条链路测速
-    Frames {
-        /// Video file; without one, a 1080p clip of people walking by is made first 视频文件
-        #[arg(long)]
-        clip: Option<PathBuf>,
-        /// People in the gallery, made up 底库人数
-        #[arg(long, default_value_t = 50_000)]
-        people: usize,
-        #[command(flatten)]
-        config: ConfigArgs,
-    },
-}
-
-pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
-    let BenchCommand::Frames { clip, people, config } = &arguments.command;
-    frames(clip.as_deref(), *people, &config.settings()?).map_err(|error| vec![error])?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn frames(clip: Option<&Path>, people: usize, settings: &Settings) -> Result<(), String> {
+pub fn frames(clip: Option<&Path>, people: usize, fps: u32, settings: &Settings) -> Result<(), String> {
     let scratch = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
     let clip = if let Some(clip) = clip {
         clip.to_path_buf()
@@ -66,43 +51,56 @@ fn frames(clip: Option<&Path>, people: usize, settings: &Settings) -> Result<(),
     };
     let opener = GstOpener::new(&settings.pipelines_dir)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let result = measure(&opener, &clip, people, settings);
+    let result = measure(&opener, &clip, people, fps, settings);
     // Not there when the clip was given.
     let _ = std::fs::remove_file(&scratch);
     result
 }
 
-fn measure(opener: &GstOpener, clip: &Path, people: usize, settings: &Settings) -> Result<(), String> {
+fn measure(
+    opener: &GstOpener,
+    clip: &Path,
+    people: usize,
+    fps: u32,
+    settings: &Settings,
+) -> Result<(), String> {
     // First decoding alone, so that what recognition adds can be told from it.
     let decoding = play(opener, clip, |_| Ok(()))?;
-    print(&json!({ "bench": "decode" }), &decoding);
+    print(&json!({ "bench": "decode" }), &decoding, fps);
 
-    let models = pick_models(settings).map_err(|errors| errors.join("; "))?;
+    let mut models = pick_models(settings).map_err(|errors| errors.join("; "))?;
     let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
+    use_prepared(&mut models, &loader);
     let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
     let spec = models.embedder_spec();
     let gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
+    let clock = Arc::new(ClipClock::default());
     let rules = camera_rules(
         settings,
         SharedGallery::new(gallery),
-        Arc::new(SystemClock::default()),
+        Arc::clone(&clock) as Arc<dyn Clock>,
         SharedTuning::new(base_tuning(settings)),
         spec,
     );
     let mut session = CameraSession::new(device(), rules);
-    let mut events = 0;
+    let (mut events, mut frames) = (0, 0u64);
     let whole = play(opener, clip, |frame| {
+        clock.0.store(START_MS + frames * 1000 / u64::from(fps), Ordering::Relaxed);
+        frames += 1;
         events += look(&mut session, &mut analyzer, frame)?;
         Ok(())
     })?;
     events += session.finish().len();
-    print(&json!({ "bench": "frames", "people": people, "event_messages": events }), &whole);
+    print(&json!({ "bench": "frames", "people": people, "event_messages": events }), &whole, fps);
     Ok(())
 }
 
 fn look(session: &mut CameraSession, analyzer: &mut FaceAnalyzer, frame: &Frame) -> Result<usize, String> {
     session.look(analyzer, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
 }
+
+/// Any time but 0, which would look like the time of something that never was.
+const START_MS: u64 = 1_000_000;
 
 struct Played {
     size: (u32, u32),
@@ -174,13 +172,14 @@ fn stop(stream: Box<dyn Stream>, frames: &Receiver<Frame>) {
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-fn print(head: &serde_json::Value, played: &Played) {
+fn print(head: &serde_json::Value, played: &Played, fps: u32) {
     let frames = played.frames as f64;
     let mut line = json!({
         "size": format!("{}x{}", played.size.0, played.size.1),
         "frames": played.frames,
         "wall_s": played.wall.as_secs_f64(),
         "frames_per_s": frames / played.wall.as_secs_f64(),
+        "cpu_s_per_camera_s": played.cpu.as_secs_f64() * f64::from(fps) / frames,
         "cpu_ms_per_frame": played.cpu.as_secs_f64() * 1000.0 / frames,
         "optimised": !cfg!(debug_assertions),
     });
@@ -221,7 +220,7 @@ pub fn made_up_gallery(model: &str, dimension: usize, people: usize) -> Result<G
     Ok(gallery)
 }
 
-fn made_up_person(index: usize, embedding: Embedding) -> Person {
+pub fn made_up_person(index: usize, embedding: Embedding) -> Person {
     Person {
         id: index.to_string(),
         name: format!("person {index}"),

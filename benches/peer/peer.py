@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""What one would use instead of Menshen: OpenCV's FaceDetectorYN and FaceRecognizerSF, the same model files, from Python.
+
+    python3 -m venv /tmp/peer && /tmp/peer/bin/pip install -r benches/peer/requirements.txt
+    /tmp/peer/bin/python benches/peer/peer.py accuracy --pairs PAIRS.csv --images DIR
+    /tmp/peer/bin/python benches/peer/peer.py identify --images DIR
+    /tmp/peer/bin/python benches/peer/peer.py photos   --images DIR      (one after the other, OpenCV's threads)
+    /tmp/peer/bin/python benches/peer/peer.py clip     --clip FILE --fps 15
+    /tmp/peer/bin/python benches/peer/peer.py search   --rows 50000
+
+Prints JSON lines with the names `menshen bench` uses. Run from the top of the repository, with the models fetched.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import pathlib
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import cv2
+import numpy
+
+MODELS = pathlib.Path("models")
+NO_FACE = -1.0
+SCORE_MIN, NMS_IOU, TOP_K = 0.7, 0.3, 5000
+
+
+def cpu_seconds():
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class Peer:
+    def __init__(self):
+        self.detector = cv2.FaceDetectorYN.create(
+            str(MODELS / "yunet/yunet.onnx"), "", (320, 320), SCORE_MIN, NMS_IOU, TOP_K
+        )
+        self.recogniser = cv2.FaceRecognizerSF.create(str(MODELS / "sface/sface.onnx"), "")
+
+    def detect(self, picture):
+        self.detector.setInputSize((picture.shape[1], picture.shape[0]))
+        faces = self.detector.detect(picture)[1]
+        return [] if faces is None else faces
+
+    def embed(self, picture, face):
+        feature = self.recogniser.feature(self.recogniser.alignCrop(picture, face)).flatten()
+        return feature / numpy.linalg.norm(feature)
+
+    def photo(self, path):
+        """The largest face's feature, as Menshen takes it; None without a face."""
+        picture = cv2.imread(str(path))
+        faces = self.detect(picture)
+        if len(faces) == 0:
+            return None
+        return self.embed(picture, max(faces, key=lambda face: face[2] * face[3]))
+
+
+WORKER = None
+
+
+def start_worker():
+    global WORKER
+    cv2.setNumThreads(1)
+    WORKER = Peer()
+
+
+def one_photo(path):
+    return WORKER.photo(path)
+
+
+def embed_all(images, names, workers):
+    started, cpu = time.time(), cpu_seconds()
+    with ProcessPoolExecutor(workers, initializer=start_worker) as pool:
+        features = list(pool.map(one_photo, [images / name for name in names], chunksize=16))
+    line = {
+        "photos": len(names),
+        "photos_without_face": sum(feature is None for feature in features),
+        "photos_per_s": len(names) / (time.time() - started),
+        "cpu_ms_per_photo": (cpu_seconds() - cpu) * 1000 / len(names),
+        "embedder": "opencv " + cv2.__version__,
+    }
+    return dict(zip(names, features)), line
+
+
+def best_threshold(similarity, same):
+    """As in src/cli/bench/statistics.rs: the middle of the widest run of equally good thresholds."""
+    order = numpy.argsort(similarity, kind="stable")
+    similarity, same = similarity[order], same[order]
+    right = same.sum() + numpy.cumsum(numpy.where(same, -1, 1))
+    following = numpy.append(similarity[1:], similarity[-1])
+    best = right == right.max()
+    at = numpy.flatnonzero(best)[numpy.argmax((following - similarity)[best])]
+    return (similarity[at] + following[at]) / 2
+
+
+def rate_at(wanted, unwanted, false_rate):
+    unwanted = numpy.sort(unwanted)[::-1]
+    threshold = unwanted[min(int(len(unwanted) * false_rate), len(unwanted) - 1)]
+    return float((wanted > threshold).mean()), float(threshold)
+
+
+def accuracy(options):
+    with open(options.pairs, newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = sorted({row[side] for row in rows for side in "ab"})
+    features, line = embed_all(options.images, names, options.workers)
+
+    def similarity(a, b):
+        return NO_FACE if features[a] is None or features[b] is None else float(features[a] @ features[b])
+
+    fold = numpy.array([int(row["fold"]) for row in rows])
+    same = numpy.array([row["same"] == "1" for row in rows])
+    scores = numpy.array([similarity(row["a"], row["b"]) for row in rows])
+    accuracies, thresholds = [], []
+    for tested in sorted(set(fold)):
+        others = fold != tested
+        threshold = best_threshold(scores[others], same[others])
+        accuracies.append(((scores[~others] >= threshold) == same[~others]).mean())
+        thresholds.append(threshold)
+    line |= {
+        "bench": "accuracy",
+        "pairs": len(rows),
+        "folds": len(accuracies),
+        "accuracy": float(numpy.mean(accuracies)),
+        "accuracy_std": float(numpy.std(accuracies)),
+        "threshold": float(numpy.mean(thresholds)),
+    }
+    width = len(next(feature for feature in features.values() if feature is not None))
+    known = numpy.array([features[name] is not None for name in names])
+    matrix = numpy.array([features[n] if features[n] is not None else numpy.zeros(width) for n in names], "float32")
+    scores = matrix @ matrix.T
+    scores[~known, :] = scores[:, ~known] = NO_FACE
+    people = numpy.array([name.rsplit("/", 1)[0] for name in names])
+    upper = numpy.triu_indices(len(names), 1)
+    one, scores = (people[:, None] == people[None, :])[upper], scores[upper]
+    line |= {"genuine_pairs": int(one.sum()), "impostor_pairs": int((~one).sum())}
+    for name in ("1e-3", "1e-4"):
+        rate, threshold = rate_at(scores[one], scores[~one], float(name))
+        line |= {f"tar_at_far_{name}": rate, f"tar_at_far_{name}_threshold": threshold}
+    print(json.dumps(line))
+
+
+def identify(options):
+    names = sorted(str(p.relative_to(options.images)) for p in options.images.rglob("*.jpg"))
+    features, line = embed_all(options.images, names, options.workers)
+    people = {who: list(photos) for who, photos in itertools.groupby(names, lambda name: name.rsplit("/", 1)[0])}
+    enrolled = [who for who, photos in people.items() if len(photos) > 1 and features[photos[0]] is not None]
+    gallery = numpy.array([features[people[who][0]] for who in enrolled], "float32")
+
+    def look(name):
+        if features[name] is None:
+            return None, NO_FACE
+        scores = gallery @ features[name]
+        return enrolled[int(scores.argmax())], float(scores.max())
+
+    mated = [(who, look(name)) for who, photos in people.items() if len(photos) > 1 for name in photos[1:]]
+    right = numpy.array([found == who for who, (found, _) in mated])
+    scores = numpy.where(right, [score for _, (_, score) in mated], NO_FACE)
+    others = numpy.array([look(photos[0])[1] for photos in people.values() if len(photos) == 1])
+    line |= {
+        "bench": "identify",
+        "gallery_people": len(enrolled),
+        "mated_probes": len(mated),
+        "non_mated_probes": len(others),
+        "rank_1": float(right.mean()),
+    }
+    for name in ("1e-2", "1e-3"):
+        rate, threshold = rate_at(scores, others, float(name))
+        line |= {f"tpir_at_fpir_{name}": rate, f"tpir_at_fpir_{name}_threshold": threshold}
+    print(json.dumps(line))
+
+
+def photos(options):
+    peer = Peer()
+    names = sorted(options.images.rglob("*.jpg"))[: options.limit]
+    started, cpu = time.time(), cpu_seconds()
+    for name in names:
+        peer.photo(name)
+    print(
+        json.dumps(
+            {
+                "bench": "photos",
+                "photos": len(names),
+                "photos_per_s": len(names) / (time.time() - started),
+                "cpu_ms_per_photo": (cpu_seconds() - cpu) * 1000 / len(names),
+            }
+        )
+    )
+
+
+def clip(options):
+    """Every picture: decode, detect at --detect-width, align and embed each face, search. No pictures are stored, no
+    events are made, nobody is tracked: less than Menshen does."""
+    cv2.setNumThreads(1)
+    peer = Peer()
+    random = numpy.random.default_rng(1).standard_normal((options.people, 128)).astype("float32")
+    gallery = random / numpy.linalg.norm(random, axis=1, keepdims=True)
+    started, cpu = time.time(), cpu_seconds()
+    video, frames, faces_seen = cv2.VideoCapture(str(options.clip)), 0, 0
+    while True:
+        good, picture = video.read()
+        if not good:
+            break
+        frames += 1
+        scale = min(1.0, options.detect_width / picture.shape[1])
+        faces = peer.detect(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        for face in faces:
+            face = face.copy()
+            face[:14] /= scale
+            (gallery @ peer.embed(picture, face)).argmax()
+            faces_seen += 1
+    spent = cpu_seconds() - cpu
+    print(
+        json.dumps(
+            {
+                "bench": "clip",
+                "frames": frames,
+                "faces": faces_seen,
+                "people": options.people,
+                "wall_s": time.time() - started,
+                "frames_per_s": frames / (time.time() - started),
+                "cpu_ms_per_frame": spent * 1000 / frames,
+                "cpu_s_per_camera_s": spent * options.fps / frames,
+            }
+        )
+    )
+
+
+def search(options):
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    random = numpy.random.default_rng(1).standard_normal((options.rows, 128)).astype("float32")
+    rows = random / numpy.linalg.norm(random, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(128)
+    index.add(rows)
+    probes = rows[: options.probes] + 0.05 * numpy.random.default_rng(2).standard_normal((options.probes, 128))
+    probes = (probes / numpy.linalg.norm(probes, axis=1, keepdims=True)).astype("float32")
+    index.search(probes[:1], 1)
+    cpu = time.process_time()
+    for probe in probes:
+        index.search(probe[None, :], 1)
+    one = (time.process_time() - cpu) * 1000 / len(probes)
+    cpu = time.process_time()
+    index.search(probes, 1)
+    together = (time.process_time() - cpu) * 1000 / len(probes)
+    print(json.dumps({"bench": "search", "rows": options.rows, "cpu_ms_per_probe": one, "cpu_ms_per_probe_batched": together}))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, work in (("accuracy", accuracy), ("identify", identify), ("photos", photos), ("clip", clip), ("search", search)):
+        command = commands.add_parser(name)
+        command.set_defaults(work=work)
+        if name in ("accuracy", "identify", "photos"):
+            command.add_argument("--images", type=pathlib.Path, required=True)
+        if name in ("accuracy", "identify"):
+            command.add_argument("--workers", type=int, default=2)
+        if name == "accuracy":
+            command.add_argument("--pairs", type=pathlib.Path, required=True)
+        if name == "photos":
+            command.add_argument("--limit", type=int, default=300)
+        if name == "clip":
+            command.add_argument("--clip", type=pathlib.Path, required=True)
+            command.add_argument("--fps", type=int, default=15)
+            command.add_argument("--people", type=int, default=50_000)
+            command.add_argument("--detect-width", type=int, default=640)
+        if name == "search":
+            command.add_argument("--rows", type=int, default=50_000)
+            command.add_argument("--probes", type=int, default=200)
+    options = parser.parse_args()
+    options.work(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+//! Embeddings of a folder of photos, on all cores, with the models and the chain the box enrols with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
+use crate::core::face::Embedding;
+use crate::core::quality::QualityLevel;
+use crate::core::status::StatusCode;
+use crate::runtime::assemble::{pick_models, use_prepared};
+use crate::vision::FaceAnalyzer;
+use crate::vision::analyzer::ModelSet;
+
+/// Photos between two lines of progress.
+const PROGRESS_STEP: usize = 500;
+
+/// By path relative to the folder; `None` where no face was found.
+pub type Embedded = BTreeMap<String, Option<Embedding>>;
+
+/// All JPEG and PNG files below `folder`, relative to it.
+pub fn list_images(folder: &Path) -> Result<Vec<String>, String> {
+    fn walk(root: &Path, folder: PathBuf, found: &mut Vec<String>) -> Result<(), String> {
+        let wrong = |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
+        for entry in std::fs::read_dir(&folder).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
+            if path.is_dir() {
+                walk(root, path, found)?;
+            } else if path.extension().is_some_and(|ending| {
+                ["jpg", "jpeg", "png"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+            }) && let Ok(relative) = path.strip_prefix(root)
+            {
+                found.push(relative.display().to_string());
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    walk(folder, folder.to_path_buf(), &mut found)?;
+    found.sort_unstable();
+    if found.is_empty() {
+        return Err(format!("{}: no JPEG or PNG in it", folder.display()));
+    }
+    Ok(found)
+}
+
+/// Embeds every photo as enrolment would, but judges no quality: a benchmark must not choose its photos.
+pub fn embed_all(settings: &Settings, folder: &Path, names: &[String]) -> Result<Embedded, String> {
+    let mut models = pick_models(settings).map_err(|errors| errors.join("; "))?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
+    use_prepared(&mut models, &loader);
+    let next = AtomicUsize::new(0);
+    let embedded = Mutex::new(Embedded::new());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..settings.recognition.workers.max(1))
+            .map(|_| scope.spawn(|| work(&models, &loader, folder, names, &next, &embedded)))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or_else(|_| Err("a vision thread panicked".to_owned()))
+        })
+    })?;
+    Ok(embedded.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn work(
+    models: &ModelSet,
+    loader: &OrtLoader,
+    folder: &Path,
+    names: &[String],
+    next: &AtomicUsize,
+    embedded: &Mutex<Embedded>,
+) -> Result<(), String> {
+    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
+    while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let embedding = embed(&mut analyzer, &folder.join(name))?;
+        let done = {
+            let mut embedded = embedded.lock().unwrap_or_else(PoisonError::into_inner);
+            embedded.insert(name.clone(), embedding);
+            embedded.len()
+        };
+        if done.is_multiple_of(PROGRESS_STEP) {
+            progress(done, names.len());
+        }
+    }
+    Ok(())
+}
+
+fn embed(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Option<Embedding>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    match analyzer.analyze_photo(&bytes, &QualityLevel::No) {
+        Ok(face) => Ok(Some(face.embedding)),
+        Err(refusal) if refusal.code == StatusCode::NoFace => Ok(None),
+        Err(refusal) => Err(format!("{}: {refusal}", path.display())),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer goes to standard output")]
+fn progress(done: usize, of: usize) {
+    eprintln!("{done} of {of} photos");
+}

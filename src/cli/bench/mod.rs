@@ -1,0 +1,74 @@
+//! `menshen bench`: how fast and how right this machine is, one JSON object a line.
+
+pub mod embeddings;
+mod frames;
+mod recognition;
+mod statistics;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::ConfigArgs;
+
+pub use frames::made_up_gallery;
+
+#[derive(Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// A clip through the whole chain, every picture, as fast as one vision thread can 整条链路测速
+    Frames {
+        /// Video file; without one, a 1080p clip of people walking by is made first 视频文件
+        #[arg(long)]
+        clip: Option<PathBuf>,
+        /// People in the gallery, made up 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        /// Pictures a second the clip is taken to have 视频帧率
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=240))]
+        fps: u32,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Are two photos of one person? Verification accuracy on pairs of photos 人脸验证（1:1）准确率
+    Accuracy {
+        /// CSV with the columns fold, same (0 or 1), a, b; photos relative to --images 照片对列表
+        #[arg(long)]
+        pairs: PathBuf,
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Who is it, if anybody? Open-set identification on a folder of photos 人脸辨识（1:N）准确率
+    Identify {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
+    let one = |error: String| vec![error];
+    match &arguments.command {
+        BenchCommand::Frames { clip, people, fps, config } => {
+            frames::frames(clip.as_deref(), *people, *fps, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Accuracy { pairs, images, config } => {
+            recognition::accuracy(pairs, images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Identify { images, config } => {
+            recognition::identify(images, &config.settings()?).map_err(one)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,215 @@
+//! `menshen bench accuracy` and `menshen bench identify`: how right recognition is, on a data set.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use cpu_time::ProcessTime;
+use serde_json::{Value, json};
+
+use super::embeddings::{Embedded, embed_all, list_images};
+use super::frames::made_up_person;
+use super::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
+use crate::config::Settings;
+use crate::core::face::Embedding;
+use crate::core::gallery::Gallery;
+use crate::core::person::DEFAULT_PERMISSION_GROUP;
+
+/// One line of the list of pairs.
+struct ListedPair {
+    fold: u32,
+    same: bool,
+    photos: [String; 2],
+}
+
+/// Verification: ten-fold (or as many folds as the list has) accuracy, and TAR at FAR over all pairs of photos.
+pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), String> {
+    let listed = read_pairs(pairs)?;
+    let mut names: Vec<String> = listed.iter().flat_map(|pair| pair.photos.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let (embedded, mut line) = timed_embeddings(settings, images, &names)?;
+    let pairs: Vec<Pair> = listed
+        .iter()
+        .map(|ListedPair { fold, same, photos: [a, b] }| Pair {
+            fold: *fold,
+            same: *same,
+            similarity: similarity(&embedded, a, b),
+        })
+        .collect();
+    let found = verification(&pairs).ok_or("the pairs need at least two folds")?;
+    line["bench"] = json!("accuracy");
+    line["pairs"] = json!(pairs.len());
+    line["folds"] = json!(found.folds);
+    line["accuracy"] = json!(found.accuracy);
+    line["accuracy_std"] = json!(found.accuracy_std);
+    line["threshold"] = json!(found.threshold);
+    let (genuine, mut impostor) = all_pairs(&embedded);
+    line["genuine_pairs"] = json!(genuine.len());
+    line["impostor_pairs"] = json!(impostor.len());
+    for (name, far) in [("1e-3", 1e-3), ("1e-4", 1e-4)] {
+        note(&mut line, "tar_at_far", name, rate_at(&genuine, &mut impostor, far));
+    }
+    print(&line);
+    Ok(())
+}
+
+/// Open-set identification through the box's own gallery.
+pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
+    let names = list_images(images)?;
+    let (embedded, mut line) = timed_embeddings(settings, images, &names)?;
+    let mut people: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in &names {
+        people.entry(person_of(name)).or_default().push(name);
+    }
+    let enrolled: Vec<&Vec<&str>> = people.values().filter(|photos| photos.len() > 1).collect();
+    let Some(dimension) = embedded.values().flatten().next().map(|e| e.vector.len()) else {
+        return Err(format!("{}: no face in any photo", images.display()));
+    };
+    let model = embedded.values().flatten().next().map_or_else(String::new, |e| e.model.clone());
+    let mut gallery = Gallery::new(model, dimension, enrolled.len());
+    for (index, photos) in enrolled.iter().enumerate() {
+        // Somebody whose photo shows no face is not enrolled, and cannot be found.
+        if let Some(embedding) = embedding_of(&embedded, photos[0]) {
+            gallery.put(&made_up_person(index, embedding.clone())).map_err(|error| error.to_string())?;
+        }
+    }
+    let look = |name: &str| {
+        let probe = embedding_of(&embedded, name)?;
+        gallery.search(&probe.vector, &[DEFAULT_PERMISSION_GROUP.to_owned()], 1).into_iter().next()
+    };
+    let (mut mated, mut right) = (Vec::new(), 0usize);
+    for (index, photos) in enrolled.iter().enumerate() {
+        for name in &photos[1..] {
+            let found = look(name).filter(|found| found.person.id == index.to_string());
+            right += usize::from(found.is_some());
+            // The wrong person on top is no identification at any threshold.
+            mated.push(found.map_or(NO_FACE, |found| found.similarity));
+        }
+    }
+    let mut others: Vec<f32> = people
+        .values()
+        .filter(|photos| photos.len() == 1)
+        .map(|photos| look(photos[0]).map_or(NO_FACE, |found| found.similarity))
+        .collect();
+    line["bench"] = json!("identify");
+    line["gallery_people"] = json!(gallery.people());
+    line["mated_probes"] = json!(mated.len());
+    line["non_mated_probes"] = json!(others.len());
+    line["rank_1"] = json!(right as f64 / mated.len().max(1) as f64);
+    for (name, fpir) in [("1e-2", 1e-2), ("1e-3", 1e-3)] {
+        note(&mut line, "tpir_at_fpir", name, rate_at(&mated, &mut others, fpir));
+    }
+    print(&line);
+    Ok(())
+}
+
+fn timed_embeddings(
+    settings: &Settings,
+    images: &Path,
+    names: &[String],
+) -> Result<(Embedded, Value), String> {
+    let (started, cpu) = (Instant::now(), ProcessTime::now());
+    let embedded = embed_all(settings, images, names)?;
+    let photos = names.len() as f64;
+    let line = json!({
+        "photos": names.len(),
+        "photos_without_face": embedded.values().filter(|embedding| embedding.is_none()).count(),
+        "photos_per_s": photos / started.elapsed().as_secs_f64(),
+        "cpu_ms_per_photo": cpu.elapsed().as_secs_f64() * 1000.0 / photos,
+        "embedder": embedded.values().flatten().next().map(|embedding| &embedding.model),
+        "optimised": !cfg!(debug_assertions),
+    });
+    Ok((embedded, line))
+}
+
+fn read_pairs(path: &Path) -> Result<Vec<ListedPair>, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    text.lines()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            parse_pair(line).ok_or_else(|| {
+                format!("{}:{}: expected fold,same,a,b with same 0 or 1", path.display(), index + 1)
+            })
+        })
+        .collect()
+}
+
+fn parse_pair(line: &str) -> Option<ListedPair> {
+    let [fold, same, a, b] = line.split(',').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
+    let same = match same {
+        "1" => true,
+        "0" => false,
+        _ => return None,
+    };
+    Some(ListedPair { fold: fold.parse().ok()?, same, photos: [a.to_owned(), b.to_owned()] })
+}
+
+fn embedding_of<'a>(embedded: &'a Embedded, name: &str) -> Option<&'a Embedding> {
+    embedded.get(name)?.as_ref()
+}
+
+fn similarity(embedded: &Embedded, a: &str, b: &str) -> f32 {
+    embedding_of(embedded, a)
+        .zip(embedding_of(embedded, b))
+        .and_then(|(a, b)| a.similarity(b))
+        .unwrap_or(NO_FACE)
+}
+
+/// Similarities of all pairs of photos of one person, and of two.
+fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
+    let photos: Vec<(&str, Option<&Embedding>)> =
+        embedded.iter().map(|(name, embedding)| (person_of(name), embedding.as_ref())).collect();
+    let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
+    for (index, (person, a)) in photos.iter().enumerate() {
+        for (other, b) in &photos[index + 1..] {
+            let similarity = a.zip(*b).and_then(|(a, b)| a.similarity(b)).unwrap_or(NO_FACE);
+            if person == other { &mut genuine } else { &mut impostor }.push(similarity);
+        }
+    }
+    (genuine, impostor)
+}
+
+/// The sub-folder a photo lies in.
+fn person_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn note(line: &mut Value, what: &str, at: &str, point: Option<OperatingPoint>) {
+    line[format!("{what}_{at}")] = json!(point.map(|point| point.rate));
+    line[format!("{what}_{at}_threshold")] = json!(point.map(|point| point.threshold));
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
+fn print(line: &Value) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_read_as_written() {
+        let pair = parse_pair("3,1,A/A_1.jpg, B/B_2.jpg").unwrap();
+        assert_eq!((pair.fold, pair.same), (3, true));
+        assert_eq!(pair.photos, ["A/A_1.jpg", "B/B_2.jpg"]);
+        for wrong in ["3,2,a,b", "x,1,a,b", "3,1,a", "3,1,a,b,c"] {
+            assert!(parse_pair(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pairs_of_one_person_are_told_from_pairs_of_two() {
+        let embedding = |x: f32, y: f32| Some(Embedding { model: "m".into(), vector: vec![x, y], norm: 1.0 });
+        let embedded = Embedded::from([
+            ("a/1.jpg".to_owned(), embedding(1.0, 0.0)),
+            ("a/2.jpg".to_owned(), embedding(0.0, 1.0)),
+            ("b/1.jpg".to_owned(), None),
+        ]);
+        assert_eq!(all_pairs(&embedded), (vec![0.0], vec![NO_FACE, NO_FACE]));
+    }
+}

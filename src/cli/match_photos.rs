@@ -1,0 +1,101 @@
+//! `menshen match`: two photos, and whether the box takes them for one person, in words.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::ConfigArgs;
+use crate::adapters::onnx::OrtLoader;
+use crate::core::face::{Detection, Embedding};
+use crate::core::quality::{QualityLevel, judge};
+use crate::core::score::ScoreMap;
+use crate::core::status::Language;
+use crate::runtime::assemble::{pick_models, use_prepared};
+use crate::vision::FaceAnalyzer;
+use crate::vision::photo::decode_photo;
+use crate::vision::quality::measure;
+
+#[derive(Args)]
+pub struct MatchArgs {
+    /// First photo 第一张照片
+    a: PathBuf,
+    /// Second photo 第二张照片
+    b: PathBuf,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Exit code 0: the same person; 2: two people.
+const DIFFERENT: u8 = 2;
+
+pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
+    let settings = arguments.config.settings()?;
+    let mut models = pick_models(&settings)?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
+    use_prepared(&mut models, &loader);
+    let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
+    let (first, second) = (look(&mut analyzer, &arguments.a), look(&mut analyzer, &arguments.b));
+    let (first, second) = match (first, second) {
+        (Ok(first), Ok(second)) => (first, second),
+        (first, second) => return Err([first.err(), second.err()].into_iter().flatten().collect()),
+    };
+    let similarity = first.similarity(&second).unwrap_or(-1.0);
+    let spec = models.embedder_spec();
+    let recognition = &settings.recognition;
+    let map = ScoreMap::new(recognition.score_range, spec.similarity_min, spec.similarity_threshold);
+    let score = map.score(similarity);
+    let same = score >= recognition.threshold;
+    let (zh, en) = if same { ("同一人", "the same person") } else { ("不是同一人", "two people") };
+    say(&format!(
+        "similarity 相似度 {similarity:.3}, score 分数 {score:.1}, pass mark 阈值 {:.1}: {en} {zh}",
+        recognition.threshold
+    ));
+    Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+}
+
+/// The largest face's embedding; its quality is said, and does not decide.
+fn look(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Embedding, String> {
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let refused = |code: &str| format!("{name}: {code}");
+    let frame = decode_photo(&bytes).map_err(|refusal| {
+        refused(&format!("{} {}", refusal.message(Language::En), refusal.message(Language::Zh)))
+    })?;
+    let faces = analyzer.detect(&frame).map_err(|error| refused(&error.to_string()))?;
+    let count = faces.len();
+    let (face, aligned) = analyzer
+        .largest_face(&frame)
+        .map_err(|error| refused(&error.to_string()))?
+        .ok_or_else(|| refused("no face found in the picture 图片中没有检测到人脸"))?;
+    let quality = describe(&measure(&frame, &face, aligned.as_deref()), &face);
+    say(&format!("{name}: {count} face(s) 张人脸; {quality}"));
+    let aligned = aligned.ok_or_else(|| refused("the face cannot be aligned 人脸无法对齐"))?;
+    analyzer.embed(&aligned).map_err(|error| refused(&error.to_string()))
+}
+
+fn describe(measured: &crate::core::quality::Measurements, face: &Detection) -> String {
+    let judgement = judge(&QualityLevel::High, measured);
+    let verdict = if judgement.passed {
+        "good enough to enrol 可入库".to_owned()
+    } else {
+        let fails: Vec<_> = judgement.fails.iter().map(|check| check.name()).collect();
+        format!("not good enough to enrol 不可入库: {}", fails.join(", "))
+    };
+    let pose = measured.head_pose;
+    format!(
+        "size 尺寸 {:.0} px, confidence 置信度 {:.2}, pose 姿态 {:.0}/{:.0}/{:.0}°, clarity 清晰度 {:.2}, brightness 亮度 {:.2}; {verdict}",
+        measured.face_size_px,
+        face.score,
+        pose.yaw_deg,
+        pose.pitch_deg,
+        pose.roll_deg,
+        measured.clarity,
+        measured.brightness
+    )
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
