@@ -52,10 +52,7 @@ impl Chosen {
     }
 
     fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Result<(), PrepareError> {
-        if prepare::find(&self.model).is_none() {
-            prepare::prepare(&self.model, loader)?;
-        }
-        self.prepared = prepare::find(&self.model).map(|(path, _)| path);
+        self.prepared = Some(prepare::ensure(&self.model, loader)?);
         Ok(())
     }
 }

@@ -73,40 +73,48 @@ fn convert(
     height: usize,
     rgb: &mut [u8],
 ) -> Result<(), yuv::YuvError> {
-    let strides = frame.planes.map(|plane| plane.stride);
-    let from = |plane: usize, column: usize, row: usize| &frame.plane(plane)[row * strides[plane] + column..];
-    let (rgb_stride, range, matrix, mode) =
-        (width as u32 * 3, YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
+    // Packed copies: the conversion leaves out a last row that is shorter than its stride, as that of a
+    // rectangle at the end of the buffer is.
+    let part = |plane: usize, column: usize, row: usize, row_bytes: usize, rows: usize| -> Vec<u8> {
+        let stride = frame.planes[plane].stride;
+        let lines = (row..row + rows).map(|line| &frame.plane(plane)[line * stride + column..][..row_bytes]);
+        lines.flatten().copied().collect()
+    };
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let (range, matrix, mode) = (YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
+    let (w, h) = (width as u32, height as u32);
     match frame.format {
         PixelFormat::Rgb => {
-            for (line, out) in from(0, x * 3, y).chunks(strides[0]).zip(rgb.chunks_exact_mut(width * 3)) {
-                out.copy_from_slice(&line[..width * 3]);
-            }
+            rgb.copy_from_slice(&part(0, x * 3, y, width * 3, height));
             Ok(())
         }
         PixelFormat::I420 => {
+            let luma = part(0, x, y, width, height);
+            let [u, v] = [1, 2].map(|plane| part(plane, x / 2, y / 2, half_width, half_height));
             let image = YuvPlanarImage {
-                y_plane: from(0, x, y),
-                y_stride: strides[0] as u32,
-                u_plane: from(1, x / 2, y / 2),
-                u_stride: strides[1] as u32,
-                v_plane: from(2, x / 2, y / 2),
-                v_stride: strides[2] as u32,
-                width: width as u32,
-                height: height as u32,
+                y_plane: &luma,
+                y_stride: w,
+                u_plane: &u,
+                u_stride: half_width as u32,
+                v_plane: &v,
+                v_stride: half_width as u32,
+                width: w,
+                height: h,
             };
-            yuv::yuv420_to_rgb(&image, rgb, rgb_stride, range, matrix)
+            yuv::yuv420_to_rgb(&image, rgb, w * 3, range, matrix)
         }
         PixelFormat::Nv12 => {
+            let (luma, chroma) =
+                (part(0, x, y, width, height), part(1, x, y / 2, half_width * 2, half_height));
             let image = YuvBiPlanarImage {
-                y_plane: from(0, x, y),
-                y_stride: strides[0] as u32,
-                uv_plane: from(1, x, y / 2),
-                uv_stride: strides[1] as u32,
-                width: width as u32,
-                height: height as u32,
+                y_plane: &luma,
+                y_stride: w,
+                uv_plane: &chroma,
+                uv_stride: half_width as u32 * 2,
+                width: w,
+                height: h,
             };
-            yuv::yuv_nv12_to_rgb(&image, rgb, rgb_stride, range, matrix, mode)
+            yuv::yuv_nv12_to_rgb(&image, rgb, w * 3, range, matrix, mode)
         }
     }
 }
@@ -233,13 +241,18 @@ mod tests {
     fn regions_and_samples_are_the_pixels_of_the_frame() {
         for format in [PixelFormat::I420, PixelFormat::Nv12] {
             let frame = yuv_frame(format);
+            let (whole, ..) = rgb_region(&frame, 0, 0, 34, 20);
+            assert!(whole.chunks(3).all(|pixel| pixel != [0; 3]), "{format:?}: every pixel is there");
             let (rgb, width, height) = rgb_region(&frame, 3, 5, 30, 99);
             assert_eq!((width, height), (27, 15));
             for (x, y) in [(0usize, 0usize), (26, 0), (13, 7), (26, 14)] {
                 let (found, expected) = (&rgb[(y * 27 + x) * 3..][..3], rgb_at(&frame, 3 + x, 5 + y));
                 let sampled = sample_bilinear(&frame, 3.0 + x as f32, 5.0 + y as f32);
                 for channel in 0..3 {
-                    assert!(found[channel].abs_diff(expected[channel]) <= 2, "{format:?} {x},{y}");
+                    assert!(
+                        found[channel].abs_diff(expected[channel]) <= 2,
+                        "{format:?} {x},{y}: {found:?} {expected:?}"
+                    );
                     assert!(
                         (sampled[channel] - f32::from(expected[channel])).abs() <= 1.5,
                         "{format:?} {x},{y}"

@@ -55,7 +55,7 @@ fn best_threshold(mut pairs: Vec<Pair>) -> f32 {
     pairs.sort_by(|a, b| a.similarity.total_cmp(&b.similarity));
     // Below the lowest, everybody is the same person.
     let mut right = pairs.iter().filter(|pair| pair.same).count();
-    let mut best = (right, f32::NEG_INFINITY, f32::NEG_INFINITY);
+    let (mut most, mut width, mut threshold) = (right, 0.0, f32::NEG_INFINITY);
     for (index, pair) in pairs.iter().enumerate() {
         // The threshold moves above this pair: it is now called different.
         if pair.same {
@@ -64,12 +64,12 @@ fn best_threshold(mut pairs: Vec<Pair>) -> f32 {
             right += 1;
         }
         let next = pairs.get(index + 1).map_or(pair.similarity, |next| next.similarity);
-        let wider = next - pair.similarity > best.2 - best.1;
-        if right > best.0 || (right == best.0 && wider) {
-            best = (right, pair.similarity, next);
+        let gap = next - pair.similarity;
+        if right > most || (right == most && gap > width) {
+            (most, width, threshold) = (right, gap, f32::midpoint(pair.similarity, next));
         }
     }
-    f32::midpoint(best.1, best.2)
+    threshold
 }
 
 /// A point of an error trade-off: the rate of right accepts at a rate of false ones, and where.

@@ -9,6 +9,7 @@ mod proof;
 mod rewrite;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,17 @@ pub fn find(model: &ModelSpec) -> Option<(PathBuf, Note)> {
     let path = prepared_path(model);
     let bytes = std::fs::read(&path).ok()?;
     (hex::encode(Sha256::digest(&bytes)) == note.sha256).then_some((path, note))
+}
+
+/// The prepared file, made now if there is none. One at a time: whoever comes second finds what the first made.
+pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf, PrepareError> {
+    static PREPARING: Mutex<()> = Mutex::new(());
+    let _alone = PREPARING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((path, _)) = find(model) {
+        return Ok(path);
+    }
+    prepare(model, loader)?;
+    Ok(prepared_path(model))
 }
 
 /// Prepares a model whose checksum is right, proves the result and writes it.
