@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArgs;
-use crate::adapters::onnx::OrtLoader;
 use crate::core::face::{Detection, Embedding};
 use crate::core::quality::{QualityLevel, judge};
 use crate::core::score::ScoreMap;
 use crate::core::status::Language;
-use crate::runtime::assemble::{pick_models, use_prepared};
+use crate::runtime::assemble::ready_models;
 use crate::vision::FaceAnalyzer;
 use crate::vision::photo::decode_photo;
 use crate::vision::quality::measure;
@@ -31,9 +30,7 @@ const DIFFERENT: u8 = 2;
 
 pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     let settings = arguments.config.settings()?;
-    let mut models = pick_models(&settings)?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
-    use_prepared(&mut models, &loader);
+    let (models, loader) = ready_models(&settings)?;
     let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
     let (first, second) = (look(&mut analyzer, &arguments.a), look(&mut analyzer, &arguments.b));
     let (first, second) = match (first, second) {

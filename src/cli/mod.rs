@@ -3,10 +3,10 @@
 pub mod bench;
 pub mod check;
 pub mod events;
-#[cfg(feature = "sim")]
-mod outage;
 pub mod match_photos;
 pub mod models;
+#[cfg(feature = "sim")]
+mod outage;
 pub mod run;
 pub mod users;
 

@@ -42,6 +42,7 @@ use crate::config::settings::LoginMethod;
 use crate::core::attention::AttentionRules;
 use crate::core::device::{DeviceConfig, DeviceKind, DeviceStatus};
 use crate::core::event::EventRecord;
+use crate::core::gallery::Gallery;
 use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
 use crate::core::relay::{self, DoorCommand};
@@ -101,21 +102,23 @@ pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
     Ok(models)
 }
 
-/// Models are run from their prepared files; one that cannot be prepared goes on as it came, slower.
-pub fn use_prepared(models: &mut ModelSet, loader: &dyn InferenceLoader) {
-    for error in models.use_prepared(loader) {
+/// The models a configuration names, to be run from their prepared files; one that cannot be prepared goes on as it
+/// came, slower.
+pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
+    let mut models = pick_models(settings)?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
+    for error in models.use_prepared(&loader) {
         metrics::counter!("menshen_models_unprepared_total").increment(1);
         tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
     }
+    Ok((models, loader))
 }
 
 impl House {
     /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
     pub fn build(mut settings: Settings) -> Result<Self, Vec<String>> {
         let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-        let mut models = pick_models(&settings)?;
-        let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?;
-        use_prepared(&mut models, &loader);
+        let (models, loader) = ready_models(&settings)?;
         create_data_dir(&settings.data_dir)?;
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
@@ -128,14 +131,10 @@ impl House {
             Arc::new(PictureFiles::open(&settings.data_dir).map_err(|error| one(&error))?);
         recover_events(events.as_ref(), pictures.as_ref()).map_err(|error| one(&error))?;
         let embedder = models.embedder_spec();
-        let gallery = fill_gallery(
-            registry.as_ref(),
-            pictures.as_ref(),
-            &models.embedder_id(),
-            embedder.dimension,
-            settings.recognition.gallery_capacity,
-        )
-        .map_err(|error| one(&error))?;
+        let empty =
+            Gallery::new(models.embedder_id(), embedder.dimension, settings.recognition.gallery_capacity);
+        let gallery =
+            fill_gallery(registry.as_ref(), pictures.as_ref(), empty).map_err(|error| one(&error))?;
         let gallery = SharedGallery::new(gallery);
 
         let handles = Handles::default();

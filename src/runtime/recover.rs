@@ -24,15 +24,13 @@ pub fn recover_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> R
     Ok(())
 }
 
-/// Fills the gallery from the registry. Features of another model stay on disk and are counted.
+/// Fills an empty gallery from the registry. Features of another model stay on disk and are counted.
 pub fn fill_gallery(
     registry: &dyn RegistryStore,
     pictures: &dyn PictureStore,
-    model: &str,
-    dimension: usize,
-    capacity: usize,
+    mut gallery: Gallery,
 ) -> Result<Gallery, StoreError> {
-    let mut gallery = Gallery::new(model, dimension, capacity);
+    let model = gallery.model().to_owned();
     let mut photos = BTreeSet::new();
     let (mut other_model, mut unfit) = (0u64, 0u64);
     registry.for_each(&mut |person| {

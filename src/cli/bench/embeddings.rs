@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::core::face::Embedding;
 use crate::core::quality::QualityLevel;
 use crate::core::status::StatusCode;
-use crate::runtime::assemble::{pick_models, use_prepared};
+use crate::runtime::assemble::ready_models;
 use crate::vision::FaceAnalyzer;
 use crate::vision::analyzer::ModelSet;
 
@@ -49,9 +49,7 @@ pub fn list_images(folder: &Path) -> Result<Vec<String>, String> {
 
 /// Embeds every photo as enrolment would, but judges no quality: a benchmark must not choose its photos.
 pub fn embed_all(settings: &Settings, folder: &Path, names: &[String]) -> Result<Embedded, String> {
-    let mut models = pick_models(settings).map_err(|errors| errors.join("; "))?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
-    use_prepared(&mut models, &loader);
+    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     let next = AtomicUsize::new(0);
     let embedded = Mutex::new(Embedded::new());
     std::thread::scope(|scope| {

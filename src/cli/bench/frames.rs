@@ -15,7 +15,6 @@ use crate::actors::face_engine::camera::CameraSession;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::tuning::SharedTuning;
 use crate::adapters::camera::GstOpener;
-use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::face::Embedding;
@@ -24,7 +23,7 @@ use crate::core::gallery::Gallery;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::ports::clock::Clock;
-use crate::runtime::assemble::{base_tuning, camera_rules, pick_models, use_prepared};
+use crate::runtime::assemble::{base_tuning, camera_rules, ready_models};
 use crate::vision::FaceAnalyzer;
 
 /// The clip's own time: how often a face is embedded must not depend on how fast this machine plays it.
@@ -68,9 +67,7 @@ fn measure(
     let decoding = play(opener, clip, |_| Ok(()))?;
     print(&json!({ "bench": "decode" }), &decoding, fps);
 
-    let mut models = pick_models(settings).map_err(|errors| errors.join("; "))?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
-    use_prepared(&mut models, &loader);
+    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
     let spec = models.embedder_spec();
     let gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
