@@ -1,0 +1,125 @@
+//! What every wire decoder promises, for any bytes: no panic, bounded memory, and that what it took is what it
+//! says. Each function panics when its decoder breaks the promise. Used by the fuzz targets beside this file
+//! and, on seeds and random changes of them, by `tests/fuzz_smoke.rs`.
+
+use menshen::core::limits;
+use menshen::vision::photo::decode_photo;
+use menshen::wire::command::{Command, Envelope};
+use menshen::wire::event::EventBody;
+use menshen::wire::lenient;
+use menshen::wire::login::{ErrorDocument, LoginDocument, Session};
+use menshen::wire::picture;
+use menshen::wire::reply::Reply;
+use menshen::wire::report::{DeviceListReport, StatusReport};
+use menshen::wire::user::{PhotoSource, UserListAnswer, UserListRequest, WireUser};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+/// Shorter secrets stand in every text by chance.
+const SECRET_LENGTH: usize = 6;
+const PICTURE_BYTES_MAX: usize = 4096;
+
+/// What was read is written so that it reads back as the same.
+fn round_trip<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
+    let Ok(read) = serde_json::from_slice::<T>(bytes) else { return };
+    let written = serde_json::to_value(&read).expect("what was read can be written");
+    let again: T = serde_json::from_value(written.clone()).expect("what was written can be read");
+    assert_eq!(written, serde_json::to_value(&again).expect("and written again"));
+}
+
+/// Login document and error document.
+pub fn login(bytes: &[u8]) {
+    round_trip::<ErrorDocument>(bytes);
+    let Ok(document) = LoginDocument::parse(bytes) else { return };
+    let shown = format!("{document:?}");
+    let password = &document.rabbitmq.password;
+    let is_elsewhere = |secret: &str| {
+        [&document.rabbitmq.host, &document.rabbitmq.queue].iter().any(|text| text.contains(secret))
+            || document.rabbitmq.vhost().contains(secret)
+            || "LoginDocument { rabbitmq: RabbitMq { host: port: queue: vhost: .. }".contains(secret)
+    };
+    // Only plain words: a debug text escapes others, and digits may be the port's.
+    let is_word = password.len() >= SECRET_LENGTH && password.bytes().all(|b| b.is_ascii_alphabetic());
+    assert!(!is_word || is_elsewhere(password) || !shown.contains(password.as_str()), "a password is shown");
+    let url = Url::parse("http://platform:9061/api/gateway/login?x=1").expect("a URL");
+    let Ok(session) = Session::new(&document, &url) else { return };
+    assert!(session.record_upload_period_s >= 1 && session.device_monitor_period_s >= 1);
+    for path in ["/box/record", "record", "http://other/x", "", "//x", "a b", "\u{1}"] {
+        let _ = session.platform_url(path);
+        let _ = session.photo_url(path);
+    }
+}
+
+/// Commands, as far as they are read before anything is done.
+pub fn command(bytes: &[u8]) {
+    let Ok(envelope) = Envelope::parse(bytes) else { return };
+    match envelope.command {
+        Err(refusal) => assert!(refusal.code.code() != 0, "a refusal is no success"),
+        Ok(Command::AddUsers { users }) => users.into_iter().for_each(one_user),
+        Ok(Command::AddUsersById { path, .. }) => assert!(!path.trim().is_empty()),
+        Ok(_) => {}
+    }
+}
+
+fn one_user(value: Value) {
+    let Ok(user) = lenient::object::<WireUser>(value) else { return };
+    let _ = (user.name(), user.kind(), user.register_type());
+    if let Ok(ids) = user.permission_ids() {
+        assert!(!ids.is_empty(), "everybody is in a group");
+    }
+    if let Some(PhotoSource::Base64(text)) = user.photo() {
+        picture_text(&text);
+    }
+}
+
+/// Users' details as the platform answers them.
+pub fn user(bytes: &[u8]) {
+    round_trip::<UserListRequest>(bytes);
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        one_user(value);
+    }
+    if let Ok(answer) = serde_json::from_slice::<UserListAnswer>(bytes) {
+        answer.data.user_list.into_iter().for_each(one_user);
+    }
+}
+
+fn picture_text(text: &str) {
+    if let Ok(bytes) = picture::decode(text, PICTURE_BYTES_MAX) {
+        assert!(!bytes.is_empty() && bytes.len() <= PICTURE_BYTES_MAX);
+        assert_eq!(picture::decode(&picture::encode(&bytes), PICTURE_BYTES_MAX).as_deref(), Ok(&bytes[..]));
+    }
+}
+
+/// Pictures inside JSON.
+pub fn picture(bytes: &[u8]) {
+    picture_text(&String::from_utf8_lossy(bytes));
+    if !bytes.is_empty() && bytes.len() <= PICTURE_BYTES_MAX {
+        assert_eq!(picture::decode(&picture::encode(bytes), PICTURE_BYTES_MAX).as_deref(), Ok(bytes));
+    }
+}
+
+/// Registry photos: JPEG and PNG files.
+pub fn photo(bytes: &[u8]) {
+    let Ok(frame) = decode_photo(bytes) else { return };
+    let pixels = u64::from(frame.width) * u64::from(frame.height);
+    assert!(pixels > 0 && pixels <= limits::PHOTO_PIXELS_MAX);
+    assert!(frame.data.len() as u64 >= pixels * 3, "as many bytes as its size says");
+}
+
+/// Event bodies.
+pub fn event(bytes: &[u8]) {
+    round_trip::<EventBody>(bytes);
+}
+
+/// Replies.
+pub fn reply(bytes: &[u8]) {
+    round_trip::<Reply>(bytes);
+}
+
+/// Device list and status report.
+pub fn report(bytes: &[u8]) {
+    round_trip::<DeviceListReport>(bytes);
+    round_trip::<StatusReport>(bytes);
+}

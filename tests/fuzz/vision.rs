@@ -1,0 +1,4 @@
+//! Of the vision chain only what reads photos.
+
+#[path = "../../src/vision/photo.rs"]
+pub mod photo;
