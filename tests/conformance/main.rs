@@ -1,0 +1,95 @@
+//! Conformance with the management protocol: a row for every field and rule of its sections 1 to 9.
+//!
+//! Most rows look at what one tour brought: a real box between a real RabbitMQ, a platform and a camera. Rules
+//! that need a stage of their own are proven by a test of `tests/box`, which the row names; a row that names a test
+//! that is not there fails. `cargo test --test conformance -- --nocapture` prints the table.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
+
+mod commands;
+mod evidence;
+#[path = "../box/fields.rs"]
+#[allow(dead_code, reason = "shared with the tests of the box")]
+mod fields;
+mod link;
+mod local_api;
+mod reports;
+#[path = "../box/stage.rs"]
+#[allow(dead_code, reason = "shared with the tests of the box")]
+mod stage;
+mod tour;
+mod words;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use evidence::Evidence;
+
+/// How a row is proven.
+enum Proof {
+    /// Looks at the evidence and panics where it is otherwise.
+    Seen(fn(&Evidence)),
+    /// `module::test` of `tests/box`, run beside this one.
+    Test(&'static str),
+}
+
+/// One field or rule of the protocol.
+struct Row {
+    section: &'static str,
+    rule: &'static str,
+    proof: Proof,
+}
+
+const fn seen(section: &'static str, rule: &'static str, look: fn(&Evidence)) -> Row {
+    Row { section, rule, proof: Proof::Seen(look) }
+}
+
+const fn tested(section: &'static str, rule: &'static str, test: &'static str) -> Row {
+    Row { section, rule, proof: Proof::Test(test) }
+}
+
+fn table() -> impl Iterator<Item = &'static Row> {
+    words::ROWS
+        .iter()
+        .chain(link::ROWS)
+        .chain(commands::ROWS)
+        .chain(reports::ROWS)
+        .chain(local_api::ROWS)
+}
+
+/// The named test of `tests/box` is there and not ignored.
+fn find_test(path: &str) -> Result<(), String> {
+    let (module, name) = path.split_once("::").ok_or_else(|| format!("`{path}` is not module::test"))?;
+    let file = format!("tests/box/{module}.rs");
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+    let (before, _) =
+        text.split_once(&format!("fn {name}()")).ok_or_else(|| format!("{file} has no test `{name}`"))?;
+    let attributes: Vec<_> = before.lines().rev().take_while(|line| line.trim().starts_with("#[")).collect();
+    let is = |word: &str| attributes.iter().any(|line| line.contains(word));
+    if is("#[test]") && !is("ignore") { Ok(()) } else { Err(format!("`{path}` is no test that is run")) }
+}
+
+fn prove(row: &Row, evidence: &Evidence) -> Result<(), String> {
+    match row.proof {
+        Proof::Test(path) => find_test(path),
+        Proof::Seen(look) => catch_unwind(AssertUnwindSafe(|| look(evidence))).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
+        }),
+    }
+}
+
+#[test]
+fn every_field_and_rule_of_the_protocol_holds() {
+    let evidence = tour::tour();
+    let mut broken = Vec::new();
+    for row in table() {
+        let outcome = prove(row, &evidence);
+        let mark = if outcome.is_ok() { "ok  " } else { "FAIL" };
+        println!("{mark} {:<4} {}", row.section, row.rule);
+        if let Err(reason) = outcome {
+            broken.push(format!("{} {}: {reason}", row.section, row.rule));
+        }
+    }
+    println!("{} rows, {} broken", table().count(), broken.len());
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
