@@ -19,6 +19,7 @@ mod http;
 mod journey;
 mod kills;
 mod local_api;
+mod login;
 mod realtime;
 mod receiver;
 mod stage;

@@ -39,14 +39,25 @@ pub const ROWS: &[Row] = &[
         assert!(e.entries.iter().any(|entry| entry.kind == "reply"));
         assert!(e.entries.iter().all(|entry| entry.kind != "notify"));
     }),
-    tested("3", "else as a POST to notify_path, else not at all", "journey::replies_go_to_notify_path_without_an_upload_queue"),
+    tested(
+        "3",
+        "else as a POST to notify_path, else not at all",
+        "journey::replies_go_to_notify_path_without_an_upload_queue",
+    ),
     seen("3", "messages are English where the configuration says so", |e| {
         assert_eq!(e.reply("delete")["message"], "success");
     }),
-    tested("3", "acknowledged only when durable and answered: a broker killed in the middle", "kills::a_killed_broker_costs_no_reply_and_no_event"),
+    tested(
+        "3",
+        "acknowledged only when durable and answered: a broker killed in the middle",
+        "kills::a_killed_broker_costs_no_reply_and_no_event",
+    ),
     seen("3", "add_users_plus: success_users as documented", |e| {
         let user = e.user("add ids", "success_users", "1001");
-        assert_eq!(*user, json!({"userid": "1001", "username": "Barack Obama", "type": 1, "message": "success", "code": 0}));
+        assert_eq!(
+            *user,
+            json!({"userid": "1001", "username": "Barack Obama", "type": 1, "message": "success", "code": 0})
+        );
     }),
     seen("3", "add_users_plus: failed_users as documented, each with its code", |e| {
         let user = e.user("add ids", "failed_users", "1003");
@@ -78,7 +89,11 @@ pub const ROWS: &[Row] = &[
     seen("3", "add_users_plus: an existing id is overwritten", |e| {
         assert_eq!(e.user("overwrite", "success_users", "1002")["username"], "Joseph Biden");
     }),
-    tested("3", "add_users_plus: an update with a wrong photo leaves the old record", "bad_input::an_update_with_a_bad_photo_leaves_the_old_record"),
+    tested(
+        "3",
+        "add_users_plus: an update with a wrong photo leaves the old record",
+        "bad_input::an_update_with_a_bad_photo_leaves_the_old_record",
+    ),
     seen("3", "add_users_plus: info is kept and returned as it came", |e| {
         let user = &e.local["users 1002"]["data"]["users"][0];
         assert_eq!(user["info"]["desk"], "oval", "{user}");
@@ -121,8 +136,12 @@ pub const ROWS: &[Row] = &[
         assert_between(&e.live()["score"], 0.82, 1.0);
     }),
     seen("3", "an unknown method is answered with 50100", |e| assert_refused(e.reply("unknown"), 50100)),
-    seen("3", "a missing must-field is answered with 40071", |e| assert_refused(e.reply("incomplete"), 40071)),
-    seen("3", "extend_params may be null, unknown fields are passed over", |e| assert_done(e.reply("liberal"))),
+    seen("3", "a missing must-field is answered with 40071", |e| {
+        assert_refused(e.reply("incomplete"), 40071)
+    }),
+    seen("3", "extend_params may be null, unknown fields are passed over", |e| {
+        assert_done(e.reply("liberal"))
+    }),
     seen("5", "fiqa: data holds one face result with exactly the documented fields", |e| {
         assert_done(e.reply("fiqa"));
         let faces = e.reply("fiqa")["result"]["data"].as_array().unwrap();

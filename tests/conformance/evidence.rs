@@ -29,7 +29,10 @@ impl Evidence {
     /// The first entry of `list` of a reply's result whose `userid` is `id`.
     pub fn user<'a>(&'a self, name: &str, list: &str, id: &str) -> &'a Value {
         let users = self.reply(name)["result"][list].as_array().unwrap_or_else(|| panic!("no list {list}"));
-        users.iter().find(|user| user["userid"] == id).unwrap_or_else(|| panic!("{id} is not in {list}: {users:?}"))
+        users
+            .iter()
+            .find(|user| user["userid"] == id)
+            .unwrap_or_else(|| panic!("{id} is not in {list}: {users:?}"))
     }
 
     fn first(&self, what: &str, wanted: impl Fn(&Entry) -> bool) -> &Value {
@@ -63,7 +66,9 @@ impl Evidence {
     /// The known person, as history.
     pub fn history(&self) -> &Value {
         let id = &self.live()["ext_data"]["event_id"];
-        self.first("history event", |entry| entry.kind == "history" && entry.body["ext_data"]["event_id"] == *id)
+        self.first("history event", |entry| {
+            entry.kind == "history" && entry.body["ext_data"]["event_id"] == *id
+        })
     }
 
     /// The first stranger, as history.

@@ -20,11 +20,23 @@ pub const ROWS: &[Row] = &[
         let keys: Vec<_> = e.login().as_object().unwrap().keys().collect();
         assert_eq!(keys, ["dev_sno", "hex_mac"]);
     }),
-    tested("2", "https follows the URL, amqps the parameters, each with a CA of its own", "tls::platform_and_broker_are_spoken_to_over_tls"),
+    tested(
+        "2",
+        "https follows the URL, amqps the parameters, each with a CA of its own",
+        "tls::platform_and_broker_are_spoken_to_over_tls",
+    ),
     tested("2", "a failed login is tried again for ever", "login::every_kind_of_failed_login_is_tried_again"),
     tested("2", "the broker is tried again for ever", "kills::a_killed_broker_costs_no_reply_and_no_event"),
-    tested("2", "repeated refusals of the broker lead to a new login", "link::a_rotated_password_is_asked_for"),
-    tested("2", "token and dev_sno go with every later call; a rejected token is renewed", "link::a_new_token_costs_no_connection_and_no_user"),
+    tested(
+        "2",
+        "repeated refusals of the broker lead to a new login",
+        "link::a_rotated_password_is_asked_for",
+    ),
+    tested(
+        "2",
+        "token and dev_sno go with every later call; a rejected token is renewed",
+        "link::a_new_token_costs_no_connection_and_no_user",
+    ),
     seen("2", "token and dev_sno go with details, history, device list and status", |e| {
         for kind in ["users", "history", "device-list", "status"] {
             // The platform answers 401 to a call without either.
@@ -34,7 +46,10 @@ pub const ROWS: &[Row] = &[
     }),
     seen("2", "imgServerAddr: base of photo paths; empty or absent means the platform's origin", |_| {
         assert_eq!(session("").photo_url("/a.jpg").unwrap().as_str(), "http://h:9061/a.jpg");
-        assert_eq!(session(r#""imgServerAddr":"","#).photo_url("a.jpg").unwrap().as_str(), "http://h:9061/a.jpg");
+        assert_eq!(
+            session(r#""imgServerAddr":"","#).photo_url("a.jpg").unwrap().as_str(),
+            "http://h:9061/a.jpg"
+        );
         let elsewhere = session(r#""imgServerAddr":"http://img/base","#);
         assert_eq!(elsewhere.photo_url("/a.jpg").unwrap().as_str(), "http://img/base/a.jpg");
     }),
@@ -55,7 +70,11 @@ pub const ROWS: &[Row] = &[
         let session = session("");
         assert!(session.upload_reg && session.upload_spot_pic && session.upload_recognize_face);
     }),
-    tested("2", "recordUploadReg, SpotPic, RecognizeFace: obeyed", "history::pictures_the_login_does_not_want_are_left_out"),
+    tested(
+        "2",
+        "recordUploadReg, SpotPic, RecognizeFace: obeyed",
+        "history::a_rejected_token_leads_to_a_login_and_the_same_event_again",
+    ),
     seen("2", "deviceListInfoAddr and deviceMonitorAddr: absent means no report", |_| {
         let session = session("");
         assert!(session.device_list_url.is_none() && session.device_monitor_url.is_none());
@@ -74,11 +93,27 @@ pub const ROWS: &[Row] = &[
     seen("2", "vHost and uploadVHost: / by default", |_| {
         assert_eq!((session("").rabbitmq.vhost(), session("").rabbitmq.upload_vhost()), ("/", "/"));
     }),
-    tested("2", "vHost for commands, uploadVHost for replies", "link::commands_and_replies_may_have_virtual_hosts_of_their_own"),
-    tested("2", "uploadQueue absent: no replies over MQ", "journey::replies_go_to_notify_path_without_an_upload_queue"),
-    tested("2", "fiqaDownQueue and fiqaUploadQueue: a lane of their own", "fiqa::a_long_enrolment_does_not_delay_fiqa"),
+    tested(
+        "2",
+        "vHost for commands, uploadVHost for replies",
+        "link::commands_and_replies_may_have_virtual_hosts_of_their_own",
+    ),
+    tested(
+        "2",
+        "uploadQueue absent: no replies over MQ",
+        "journey::replies_go_to_notify_path_without_an_upload_queue",
+    ),
+    tested(
+        "2",
+        "fiqaDownQueue and fiqaUploadQueue: a lane of their own",
+        "fiqa::a_long_enrolment_does_not_delay_fiqa",
+    ),
     tested("2", "several boxes may consume one fiqaDownQueue", "fiqa::boxes_share_the_work"),
-    tested("2", "exchange types, passive, durable, arguments, routingKey; unNeedBindExchange; queues that exist with other arguments", "link::every_kind_of_exchange_and_queue_is_taken_without_a_restart"),
+    tested(
+        "2",
+        "exchange types, passive, durable, arguments, routingKey; unNeedBindExchange; queues that exist with other arguments",
+        "link::every_kind_of_exchange_and_queue_is_taken_without_a_restart",
+    ),
     seen("2", "replies are persistent, over the default exchange, with confirms", |e| {
         assert!(e.entries.iter().any(|entry| entry.kind == "reply"), "they arrive in the queue by its name");
     }),

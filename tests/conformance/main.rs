@@ -11,6 +11,8 @@ mod evidence;
 #[path = "../box/fields.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
 mod fields;
+#[path = "../box/http.rs"]
+mod http;
 mod link;
 mod local_api;
 mod reports;
@@ -48,12 +50,7 @@ const fn tested(section: &'static str, rule: &'static str, test: &'static str) -
 }
 
 fn table() -> impl Iterator<Item = &'static Row> {
-    words::ROWS
-        .iter()
-        .chain(link::ROWS)
-        .chain(commands::ROWS)
-        .chain(reports::ROWS)
-        .chain(local_api::ROWS)
+    words::ROWS.iter().chain(link::ROWS).chain(commands::ROWS).chain(reports::ROWS).chain(local_api::ROWS)
 }
 
 /// The named test of `tests/box` is there and not ignored.

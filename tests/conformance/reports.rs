@@ -13,8 +13,20 @@ pub const ROWS: &[Row] = &[
     }),
     seen("6", "a device has exactly the documented fields", |e| {
         let fields = [
-            "epId", "devSno", "direction", "epType", "memo", "epName", "epIp", "epStatus", "epVersion",
-            "epGroupName", "epStreamUrl", "lastMonitorTime", "isMonitor", "privilegeGroupKey",
+            "epId",
+            "devSno",
+            "direction",
+            "epType",
+            "memo",
+            "epName",
+            "epIp",
+            "epStatus",
+            "epVersion",
+            "epGroupName",
+            "epStreamUrl",
+            "lastMonitorTime",
+            "isMonitor",
+            "privilegeGroupKey",
         ];
         assert_keys(e.device(), &fields);
     }),
@@ -28,7 +40,10 @@ pub const ROWS: &[Row] = &[
     seen("6", "epStatus is online or offline, and told when it changes", |e| {
         let told: Vec<_> = e.entries.iter().filter(|entry| entry.kind == "device-list").collect();
         let statuses: Vec<_> = told.iter().map(|entry| &entry.body["deviceList"][0]["epStatus"]).collect();
-        assert!(statuses.contains(&&json!("online")) && statuses.contains(&&json!("offline")), "{statuses:?}");
+        assert!(
+            statuses.contains(&&json!("online")) && statuses.contains(&&json!("offline")),
+            "{statuses:?}"
+        );
     }),
     seen("6", "epVersion", |e| assert_eq!(e.device()["epVersion"], env!("CARGO_PKG_VERSION"))),
     seen("6", "epGroupName is a string", |e| assert!(e.device()["epGroupName"].is_string())),
@@ -39,7 +54,8 @@ pub const ROWS: &[Row] = &[
     }),
     seen("6", "lastMonitorTime is in seconds", |e| {
         let online = e.entries.iter().filter(|entry| entry.kind == "device-list");
-        let newest = online.map(|entry| entry.body["deviceList"][0]["lastMonitorTime"].as_u64().unwrap()).max();
+        let newest =
+            online.map(|entry| entry.body["deviceList"][0]["lastMonitorTime"].as_u64().unwrap()).max();
         assert!((1_700_000_000..10_000_000_000).contains(&newest.unwrap()), "{newest:?}");
     }),
     seen("6", "isMonitor", |e| assert_eq!(e.device()["isMonitor"], true)),
@@ -51,12 +67,25 @@ pub const ROWS: &[Row] = &[
     }),
     seen("7", "the body has exactly the documented fields", |e| {
         let fields = [
-            "gateway_ip", "gateway_name", "gateway_status", "gateway_sn", "dev_sno", "gateway_ext_data", "sub_devices",
+            "gateway_ip",
+            "gateway_name",
+            "gateway_status",
+            "gateway_sn",
+            "dev_sno",
+            "gateway_ext_data",
+            "sub_devices",
         ];
         assert_keys(e.status(), &fields);
         let facts = [
-            "sw_version", "sdk_version", "gateway_mac", "cpu_usage", "memory_size", "memory_usage", "disk_size",
-            "disk_free_size", "temperature",
+            "sw_version",
+            "sdk_version",
+            "gateway_mac",
+            "cpu_usage",
+            "memory_size",
+            "memory_usage",
+            "disk_size",
+            "disk_free_size",
+            "temperature",
         ];
         assert_keys(&e.status()["gateway_ext_data"], &facts);
         let device = ["ep_id", "ep_name", "ep_ip", "ep_status", "ep_location", "ep_type", "ep_url"];
@@ -83,19 +112,30 @@ pub const ROWS: &[Row] = &[
         let times: Vec<_> =
             e.entries.iter().filter(|entry| entry.kind == "status").map(|entry| entry.at_ms).collect();
         let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(times.len() >= 3 && gaps.iter().filter(|gap| **gap < 1500).count() <= 1, "2 s apart: {gaps:?}");
+        assert!(
+            times.len() >= 3 && gaps.iter().filter(|gap| **gap < 1500).count() <= 1,
+            "2 s apart: {gaps:?}"
+        );
     }),
     seen("7", "sub_devices name their place and state", |e| {
         let device = &e.status()["sub_devices"][0];
-        assert_eq!((&device["ep_location"], &device["ep_name"]), (&json!("ground floor"), &json!("lobby door")));
+        assert_eq!(
+            (&device["ep_location"], &device["ep_name"]),
+            (&json!("ground floor"), &json!("lobby door"))
+        );
         assert!(["online", "offline"].contains(&device["ep_status"].as_str().unwrap()));
         assert!(!device["ep_url"].as_str().unwrap().contains("opensesame"));
     }),
     seen("8", "a real-time event has exactly the documented fields", |e| assert_event(e.live(), false)),
-    seen("8", "a history event has them and want_action, ep_id, dev_sno", |e| assert_event(e.history(), true)),
+    seen("8", "a history event has them and want_action, ep_id, dev_sno", |e| {
+        assert_event(e.history(), true)
+    }),
     seen("8", "a stranger's event likewise, without reg_pic", |e| assert_event(e.stranger(), true)),
     seen("8", "identity_id and identity_name", |e| {
-        assert_eq!((&e.live()["identity_id"], &e.live()["identity_name"]), (&json!("1001"), &json!("Barack Obama")));
+        assert_eq!(
+            (&e.live()["identity_id"], &e.live()["identity_name"]),
+            (&json!("1001"), &json!("Barack Obama"))
+        );
     }),
     seen("8", "group_name is default_group", |e| assert_eq!(e.live()["group_name"], "default_group")),
     seen("8", "score is the mapped score over 100, above the threshold for a match", |e| {
@@ -138,7 +178,9 @@ pub const ROWS: &[Row] = &[
     }),
     seen("8", "real time: only matches above the threshold", |e| {
         let live = e.entries.iter().filter(|entry| entry.kind == "realtime");
-        assert!(live.clone().count() > 0 && live.clone().all(|entry| entry.body["ext_data"]["person_type"] != 4));
+        assert!(
+            live.clone().count() > 0 && live.clone().all(|entry| entry.body["ext_data"]["person_type"] != 4)
+        );
     }),
     seen("8", "real time: at once, before the passage's history", |e| {
         let number = |kind: &str| {

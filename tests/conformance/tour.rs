@@ -1,12 +1,11 @@
 //! The tour: one box between a real broker, a platform and a camera, through everything of the protocol once.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::evidence::Evidence;
+use crate::http;
 use crate::stage::{Camera, Stage, photo, photo_base64};
 
 pub fn tour() -> Evidence {
@@ -14,16 +13,13 @@ pub fn tour() -> Evidence {
     let mut stage = Stage::with_platform(|config| config.receivers = 2);
     let stream_url = camera.url().replacen("rtsp://", "rtsp://keeper:opensesame@", 1);
     stage.add_device("lobby", "rtsp", &stream_url);
-    let local_port = menshen::sim::broker::free_port().unwrap();
-    stage.add_config(&format!("\n[local_api]\nlisten = \"127.0.0.1:{local_port}\"\n"));
     let mut evidence = Evidence { stream_url, ..Evidence::default() };
 
     stage.start();
     stage.wait_device("lobby", "online", 0);
     enrol(&stage, &mut evidence);
     judge_photos(&stage, &mut evidence);
-    evidence.local.insert("users 1002", local(local_port, "GET", "/SophonFogSys/api/users?identity_id=1002", None));
-    local_api(local_port, &mut evidence);
+    local_api(stage.local_port, &mut evidence);
 
     camera.go();
     watch(&stage);
@@ -34,7 +30,7 @@ pub fn tour() -> Evidence {
     evidence.log = stage.log();
     stage.start();
     stage.wait_device("lobby", "online", stage.platform.ledger().len());
-    administer(&stage, &mut evidence, local_port);
+    administer(&stage, &mut evidence);
     stage.stop();
     evidence.log += &stage.log();
     evidence.entries = stage.platform.ledger().since(0, |_| true);
@@ -44,9 +40,12 @@ pub fn tour() -> Evidence {
 fn enrol(stage: &Stage, evidence: &mut Evidence) {
     let people = stage.platform.people();
     people.add_photo("biden.jpg", photo("biden-1.jpg"));
-    people.add_raw("1001", json!({
-        "identity_id": "1001", "relative_pic_url": "/img/obama.jpg", "info": { "name": "Barack Obama" },
-    }));
+    people.add_raw(
+        "1001",
+        json!({
+            "identity_id": "1001", "relative_pic_url": "/img/obama.jpg", "info": { "name": "Barack Obama" },
+        }),
+    );
     people.add_photo("obama.jpg", photo("obama-1.jpg"));
     people.add("1003", "No Face", photo("coffee.png"));
     let by_id = json!({
@@ -98,47 +97,64 @@ fn watch(stage: &Stage) {
         }
     }
     let reports = |entry: &menshen::sim::platform::ledger::Entry| entry.kind == "status";
-    assert!(stage.platform.ledger().wait_count(Duration::from_secs(20), 4, reports).len() >= 4, "status reports");
+    assert!(
+        stage.platform.ledger().wait_count(Duration::from_secs(20), 4, reports).len() >= 4,
+        "status reports"
+    );
 }
 
-fn administer(stage: &Stage, evidence: &mut Evidence, local_port: u16) {
+fn administer(stage: &Stage, evidence: &mut Evidence) {
     let mut send = |name, command: Value| {
         evidence.replies.insert(name, stage.command(command));
     };
-    send("overwrite", json!({ "method": "add_users_plus", "user_info_list": [
-        { "identity_id": "1002", "reg_photo": photo_base64("biden-1.jpg"), "info": { "name": "Joseph Biden" } },
-    ]}));
+    send(
+        "overwrite",
+        json!({ "method": "add_users_plus", "user_info_list": [
+            { "identity_id": "1002", "reg_photo": photo_base64("biden-1.jpg"), "info": { "name": "Joseph Biden" } },
+        ]}),
+    );
     send("delete", json!({ "method": "delete_users", "userid_list": ["1002", "nobody"] }));
     let group = json!([{ "id": "7", "info": { "name": "oval office", "description": "one desk" } }]);
     send("permissions", json!({ "method": "sync_permissions", "permissions_info_list": group }));
-    send("control", json!({ "method": "control_config", "config_field": {
-        "support_stranger_group": false, "threshold": 85.0, "threshold_range": [90, 82, 10],
-    }}));
+    send(
+        "control",
+        json!({ "method": "control_config", "config_field": {
+            "support_stranger_group": false, "threshold": 85.0, "threshold_range": [90, 82, 10],
+        }}),
+    );
     send("unknown", json!({ "method": "open_sesame" }));
     send("incomplete", json!({ "method": "delete_users" }));
     send("wipe", json!({ "method": "wipe_data", "wipe_options": { "users": true, "events": true } }));
-    evidence.local.insert("users after wipe", local(local_port, "GET", "/SophonFogSys/api/users", None));
+    let wipe = json!({ "users": true, "events": true });
+    let port = stage.local_port;
+    evidence.local.insert("WipeData", http::json(port, "POST", "/SophonFogSys/api/WipeData", &wipe).1);
+    evidence.local.insert("users after wipe", http::get(port, "/SophonFogSys/api/users").1);
     // Without an id the reply has none either.
     let before = stage.platform.ledger().len();
     stage.platform.publish(&json!({ "method": "sync_permissions", "permissions_info_list": [] })).unwrap();
     stage.wait("the nameless reply", |entry| entry.number >= before && entry.is_reply());
 }
 
-/// One call of the local API.
-fn local(port: u16, method: &str, path: &str, body: Option<&Value>) -> Value {
-    let body = body.map(ToString::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (_, text) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {answer}"));
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{method} {path}: {error}: {answer}"))
+/// The local API, as the field calls it.
+fn local_api(port: u16, evidence: &mut Evidence) {
+    let mut keep = |name, (_, answer): (u16, Value)| {
+        evidence.local.insert(name, answer);
+    };
+    keep("users 1002", http::get(port, "/SophonFogSys/api/users?identity_id=1002"));
+    keep("users page", http::get(port, "/SophonFogSys/api/users?limit=1&skip_num=1"));
+    for (name, path) in [
+        ("DevSno", "/SophonMQ/api/DevSno"),
+        ("LoginUrl", "/SophonMQ/api/LoginUrl"),
+        ("permissions", "/SophonFogSys/api/permissions"),
+        ("HistoryEventUrl", "/SophonFogSys/api/HistoryEventUrl"),
+        ("EventServerUrl", "/SophonFogSys/api/EventServerUrl"),
+        ("MonitorServerUrl", "/SophonFogSys/api/MonitorServerUrl"),
+    ] {
+        keep(name, http::get(port, path));
+    }
+    let mode = "/SophonFogSys/api/GateControllerMode";
+    keep("wrong mode", http::json(port, "POST", mode, &json!({ "controller_mode": "ajar" })));
+    keep("GateControllerMode", http::json(port, "POST", mode, &json!({ "controller_mode": "avoid" })));
+    let jpeg = [("Content-Type", "image/jpeg")];
+    keep("recognize", http::call(port, "POST", "/SophonFogSys/api/Recognize", &jpeg, &photo("obama-3.jpg")));
 }
-
-fn local_api(_port: u16, _evidence: &mut Evidence) {}

@@ -37,7 +37,11 @@ pub const ROWS: &[Row] = &[
         assert_eq!(e.user("add details", "success_users", "1002")["type"], 5);
     }),
     seen("1", "permission group 0 when none is given", |e| {
-        assert_eq!(e.live()["identity_id"], "1001", "enrolled without groups, recognised by a device of group 0");
+        assert_eq!(
+            e.live()["identity_id"],
+            "1001",
+            "enrolled without groups, recognised by a device of group 0"
+        );
     }),
     seen("1", "times are integer milliseconds, UTC", |e| {
         let at = e.live()["timestamp"].as_u64().expect("an integer");
@@ -51,13 +55,17 @@ pub const ROWS: &[Row] = &[
     }),
     seen("1", "pictures are read with and without a data: prefix, JPEG and PNG", |e| {
         assert_eq!(e.user("add details", "success_users", "1007")["code"], 0, "data:image/jpeg");
-        assert_eq!(e.user("add details", "failed_users", "1004")["code"], 40009, "PNG: read, its face is too small");
+        assert_eq!(
+            e.user("add details", "failed_users", "1004")["code"],
+            40009,
+            "PNG: read, its face is too small"
+        );
     }),
     seen("4", "codes are the protocol's, with texts in both languages", |_| {
         let numbers: Vec<_> = StatusCode::ALL.iter().map(|code| code.code()).collect();
         let expected = [
-            0, 40071, 50072, 50073, 50074, 40091, 40491, 41591, 40000, 40001, 40002, 40003, 40004, 40005, 40006,
-            40007, 40008, 40009, 40010, 40011, 40012, 40013, 40014, 40015, 40400, 40401, 41300, 50100,
+            0, 40071, 50072, 50073, 50074, 40091, 40491, 41591, 40000, 40001, 40002, 40003, 40004, 40005,
+            40006, 40007, 40008, 40009, 40010, 40011, 40012, 40013, 40014, 40015, 40400, 40401, 41300, 50100,
         ];
         for code in expected {
             assert!(numbers.contains(&code), "{code} is missing");
@@ -66,5 +74,9 @@ pub const ROWS: &[Row] = &[
             assert_ne!(code.text(Language::Zh), code.text(Language::En));
         }
     }),
-    tested("4", "each kind of bad input has its code", "bad_input::every_bad_command_is_answered_with_its_code"),
+    tested(
+        "4",
+        "each kind of bad input has its code",
+        "bad_input::every_bad_command_is_answered_with_its_code",
+    ),
 ];
