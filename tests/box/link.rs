@@ -286,7 +286,7 @@ fn fifty_thousand_ids_in_one_message() {
         "extend_params": { "path": "/box/users" },
     });
     stage.platform.publish(&command).unwrap();
-    let all = Duration::from_secs(180);
+    let all = Duration::from_mins(3);
     let reply =
         stage.platform.ledger().wait(all, |entry| entry.body["messageId"] == "all").expect("the reply").body;
     let count = |list: &str| reply["result"][list].as_array().unwrap().len();
