@@ -155,11 +155,7 @@ impl House {
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
-                sessions: SessionKeeper {
-                    session: Arc::clone(&session),
-                    link: handles.link.clone(),
-                    dev_sno: settings.dev_sno.clone(),
-                },
+                sessions: session_keeper(&settings, &session, &handles),
                 stranger_level: QualityLevel::Custom(settings.recognition.custom_level.clone()),
                 strangers_max: settings.recognition.strangers_max,
                 committing: Arc::default(),
@@ -199,7 +195,6 @@ impl House {
             restart: Arc::default(),
             // Full from the first moment: a login may be quicker than the device manager.
             device_list: watch::channel(settings.devices.iter().map(DeviceStatus::unopened).collect()).0,
-            session,
             clock,
             tuner,
             handles,
@@ -294,7 +289,7 @@ impl House {
                 level: self.settings.recognition.live_level.clone(),
             },
             tuner: self.tuner.clone(),
-            session: Arc::clone(&self.session),
+            session: Arc::clone(&self.reporter_parts.session),
             restart: Arc::clone(&self.restart),
             device_configs: self.settings.devices.clone(),
             language: self.settings.language,
@@ -324,6 +319,14 @@ pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
     Vault::open(key_places(settings))?;
     let store = RedbEventStore::open(&settings.data_dir)?;
     Ok(EventStores { store, pictures: PictureFiles::open(&settings.data_dir)? })
+}
+
+fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {
+    SessionKeeper {
+        session: Arc::clone(session),
+        link: handles.link.clone(),
+        dev_sno: settings.dev_sno.clone(),
+    }
 }
 
 /// Where this configuration's keys are.

@@ -199,7 +199,7 @@ impl CameraSession {
             .then(|| self.stranger(&view.shot, event.face_pic.as_deref(), &pictures))
             .flatten();
         let decided_ms = self.rules.clock.monotonic_ms();
-        Some(PassageReport { event, pictures, stage, stranger, decided_ms })
+        Some(PassageReport { event, pictures, stage, decided_ms, stranger })
     }
 
     /// What it takes to know a stranger again, if the shot is good enough.

@@ -52,11 +52,8 @@ impl FiqaLoad {
             Ok(Ok(sent)) => sent,
             Ok(Err(_)) | Err(_) => HashMap::new(),
         };
-        let is_answer = |body: &Value| {
-            body["messageId"].as_str().and_then(|id| sent.get(id)).copied()
-        };
-        let answers =
-            ledger.wait_count(LAST_ANSWERS, sent.len(), |entry| is_answer(&entry.body).is_some());
+        let is_answer = |body: &Value| body["messageId"].as_str().and_then(|id| sent.get(id)).copied();
+        let answers = ledger.wait_count(LAST_ANSWERS, sent.len(), |entry| is_answer(&entry.body).is_some());
         let mut times_ms: Vec<u64> = answers
             .iter()
             .filter_map(|entry| Some(entry.at_ms.saturating_sub(is_answer(&entry.body)?)))
@@ -85,7 +82,9 @@ async fn send(
         let command = json!({ "method": "fiqa", "messageId": id, "info": info }).to_string();
         sent.insert(id, now_ms());
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        channel.basic_publish("".into(), FIQA_COMMANDS.into(), options, command.as_bytes(), properties).await?;
+        channel
+            .basic_publish("".into(), FIQA_COMMANDS.into(), options, command.as_bytes(), properties)
+            .await?;
     }
     Ok(sent)
 }

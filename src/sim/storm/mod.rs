@@ -186,11 +186,15 @@ impl Stage {
         let online = |metrics: &str| scrape::sum(metrics, "menshen_device_online");
         loop {
             let metrics = self.metrics();
-            if scrape::sum(&metrics, "menshen_link_up") > 0.0 && online(&metrics) >= self.cameras.len() as f64 {
+            if scrape::sum(&metrics, "menshen_link_up") > 0.0 && online(&metrics) >= self.cameras.len() as f64
+            {
                 return Ok(());
             }
             if began.elapsed() > READY_WITHIN {
-                return Err(format!("the box did not come up; see {}", self.folder.join("box.log").display()));
+                return Err(format!(
+                    "the box did not come up; see {}",
+                    self.folder.join("box.log").display()
+                ));
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -222,7 +226,9 @@ impl Stage {
                 value(&after) - value(before)
             };
             let events = self.platform.ledger().since(0, |entry: &Entry| {
-                entry.kind == "history" && entry.at_ms >= began_ms && entry.body["ext_data"]["device_ip"] == name
+                entry.kind == "history"
+                    && entry.at_ms >= began_ms
+                    && entry.body["ext_data"]["device_ip"] == name
             });
             let (frames, dropped) = (grown("menshen_frames_total"), grown("menshen_frames_dropped_total"));
             tell(&json!({

@@ -50,8 +50,7 @@ fn enlarged(bytes: &[u8], factor: u32) -> image::ImageResult<Vec<u8>> {
     }
     let picture = image::load_from_memory(bytes)?.into_rgb8();
     let (width, height) = picture.dimensions();
-    let large =
-        image::imageops::resize(&picture, width * factor, height * factor, FilterType::CatmullRom);
+    let large = image::imageops::resize(&picture, width * factor, height * factor, FilterType::CatmullRom);
     let mut out = Cursor::new(Vec::new());
     JpegEncoder::new_with_quality(&mut out, JPEG_QUALITY).encode_image(&large)?;
     Ok(out.into_inner())
