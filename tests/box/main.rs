@@ -8,6 +8,7 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod at_rest;
 mod backlog;
 mod bad_input;
 mod cameras;
@@ -23,3 +24,4 @@ mod realtime;
 mod receiver;
 mod stage;
 mod standalone;
+mod storage;

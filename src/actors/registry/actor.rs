@@ -12,6 +12,7 @@ use super::message::{
     ListPermissions, PeoplePage, StoredPerson, SyncPermissions, WipePeople,
 };
 use crate::actors::blocking::on_thread;
+use crate::actors::wipe;
 use crate::core::limits;
 use crate::core::person::{PermissionGroup, Person};
 use crate::core::status::{Refusal, StatusCode};
@@ -104,10 +105,11 @@ impl Handler<WipePeople> for RegistryActor {
         Box::pin(async move {
             let _turn = turn.lock().await;
             on_thread(move || {
-                let count = parts.store.wipe_people()?;
+                parts.keys.destroy(Shelf::Registry)?;
+                // Gone from here on; what is left is tidying, finished at the next start if need be.
                 parts.gallery.write().clear();
-                parts.pictures.sweep(Shelf::Registry, &|_| false)?;
                 report_size(&parts);
+                let count = wipe::finish_people(&*parts.keys, &*parts.store, &*parts.pictures)?;
                 Ok(count)
             })
             .await
