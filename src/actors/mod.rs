@@ -14,3 +14,4 @@ pub mod registry;
 pub mod reporter;
 pub mod task;
 pub mod tuning;
+pub mod wipe;

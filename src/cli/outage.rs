@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::{Overrides, load};
 use crate::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
-use crate::ports::store::{EventStore as _, PictureStore as _, Shelf, StoreError};
+use crate::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention, StoreError};
 use crate::runtime::assemble::{EventStores, create_data_dir, open_events};
 
 const OUTAGE_MS: u64 = 3 * 24 * 3600 * 1000;
@@ -32,7 +32,8 @@ pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<Stri
             scope.spawn(move || {
                 for event in made.iter().skip(first as usize).step_by(WRITERS as usize) {
                     for (name, bytes) in event.pictures().zip([picture_bytes, FACE_BYTES]) {
-                        pictures.put(Shelf::Events, name, &jpeg_like(bytes))?;
+                        let bytes = &jpeg_like(bytes);
+                        pictures.put(&[NewPicture { name, bytes, owner: Owner::Event(event) }])?;
                     }
                 }
                 Ok(())
@@ -42,7 +43,7 @@ pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<Stri
         writers.into_iter().try_for_each(|writer| writer.join().unwrap_or(Ok(())).map_err(text))
     })?;
     for event in &made {
-        store.close(event).map_err(text)?;
+        store.close(event, (picture_bytes + FACE_BYTES) as u64, &Retention::EVERYTHING).map_err(text)?;
     }
     Ok(made.into_iter().map(|event| event.event_id).collect())
 }

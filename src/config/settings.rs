@@ -92,12 +92,15 @@ pub struct EventSettings {
     pub realtime_timeout_ms: u64,
     pub history_urls: Vec<Url>,
     pub keep_max: u64,
+    pub keep_bytes: u64,
 }
 
 #[derive(Debug, Clone)]
 pub struct StorageSettings {
     /// Master key file; `None` is in the data folder.
     pub key_file: Option<PathBuf>,
+    /// Left free on the disk by what makes the data grow.
+    pub keep_free_bytes: u64,
 }
 
 /// The local half of the protocol (section 9).
@@ -380,6 +383,7 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
         history_urls: read_urls(&mut section, "history_urls"),
         realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
         keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
+        keep_bytes: section.take_within("keep_mb", 4096u64, 16, 10_000_000) * 1024 * 1024,
     };
     section.finish();
     read
@@ -387,8 +391,10 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
 
 fn read_storage(mut section: Section<'_>) -> StorageSettings {
     let key_file = section.take("key_file", PathBuf::new());
+    let keep_free_bytes = section.take_within("keep_free_mb", 64u64, 1, 1_000_000) * 1024 * 1024;
     section.finish();
-    StorageSettings { key_file: Some(key_file).filter(|path| !path.as_os_str().is_empty()) }
+    let key_file = Some(key_file).filter(|path| !path.as_os_str().is_empty());
+    StorageSettings { key_file, keep_free_bytes }
 }
 
 fn read_urls(section: &mut Section<'_>, key: &'static str) -> Vec<Url> {

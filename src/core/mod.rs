@@ -18,6 +18,7 @@ pub mod relogin;
 pub mod score;
 pub mod slot;
 pub mod status;
+pub mod storage;
 pub mod supervision;
 pub mod track;
 pub mod tuning;

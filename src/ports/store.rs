@@ -14,10 +14,6 @@ pub enum StoreError {
     Locked { path: String },
     #[error("{path} is damaged: {reason}")]
     Damaged { path: String, reason: String },
-    #[error(
-        "{path} was written by a newer menshen (record version {found}, this one reads up to {known}); update menshen"
-    )]
-    Newer { path: String, found: u8, known: u8 },
     #[error("disk full while writing {path}")]
     DiskFull { path: String },
     /// A key is missing, wrong or not safe; the reason says what to do.
@@ -29,20 +25,27 @@ pub enum StoreError {
 
 /// People and permission groups.
 pub trait RegistryStore: Send + Sync {
-    /// Every person, in order of id.
-    fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError>;
+    /// Every person that can be read; returns how many cannot.
+    fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<u64, StoreError>;
     fn get(&self, id: &str) -> Result<Option<Person>, StoreError>;
-    /// At most `limit` people whose id comes after `after`, in order of id.
+    /// At most `limit` people after the one with the id `after` (who need not be there any more), in an order that
+    /// stays the same and tells nothing of the ids.
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError>;
-    /// At most `limit` people after the first `skip`, in order of id.
+    /// At most `limit` people after the first `skip`, in the order of [`page`](Self::page).
     fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError>;
     fn count(&self) -> Result<u64, StoreError>;
     /// Inserts or replaces all of them in one durable transaction; returns the replaced records.
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError>;
     /// Deletes in one durable transaction; returns the records that existed.
     fn delete(&self, ids: &[String]) -> Result<Vec<Person>, StoreError>;
-    /// Deletes everyone; permission groups stay.
-    fn wipe_people(&self) -> Result<u64, StoreError>;
+    /// Deletes everyone whose key was destroyed; permission groups stay.
+    fn remove_wiped(&self) -> Result<u64, StoreError>;
+    /// Whether there is a record of this person and it cannot be read.
+    fn is_unreadable(&self, id: &str) -> Result<bool, StoreError>;
+    /// Moves records that cannot be read out of the way; returns how many.
+    fn set_aside_unreadable(&self) -> Result<u64, StoreError>;
+    /// Everything that can be rebuilt has been. A database that is not complete is rebuilt at the next start too.
+    fn mark_complete(&self) -> Result<(), StoreError>;
     fn permission_groups(&self) -> Result<Vec<PermissionGroup>, StoreError>;
     /// Replaces the whole list.
     fn set_permission_groups(&self, groups: &[PermissionGroup]) -> Result<(), StoreError>;
@@ -66,38 +69,109 @@ pub struct Trimmed {
     pub unsent_removed: u64,
 }
 
+/// How much history is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    pub keep_events: u64,
+    /// Rows and pictures together.
+    pub keep_bytes: u64,
+    /// Those whose cursors count as "sent".
+    pub receivers: Vec<String>,
+    /// Leave alone what some receiver has not got yet, whatever the limits.
+    pub only_sent: bool,
+}
+
+impl Retention {
+    pub const EVERYTHING: Self =
+        Self { keep_events: u64::MAX, keep_bytes: u64::MAX, receivers: Vec::new(), only_sent: true };
+}
+
+/// An event as its pictures have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestoredEvent {
+    pub event: EventRecord,
+    pub picture_bytes: u64,
+}
+
+/// What closing an event did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub sequence: u64,
+    pub trimmed: Trimmed,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventCounts {
     /// Passages that have begun and are not in history yet.
     pub open: u64,
     pub stored: u64,
+    /// Rows and pictures of those.
+    pub stored_bytes: u64,
     pub oldest_sequence: Option<u64>,
     pub newest_sequence: Option<u64>,
 }
 
 /// Events: first open (a passage that still goes on), then closed into history with a sequence number.
 pub trait EventStore: Send + Sync {
-    /// Keeps a passage that goes on; called again with the same `event_id` it replaces the record.
-    fn put_open(&self, event: &EventRecord) -> Result<(), StoreError>;
-    /// Moves the event into history in one transaction, whether or not it was open, and gives its sequence.
-    /// Closing an `event_id` that is in history already changes nothing and returns its old sequence.
-    fn close(&self, event: &EventRecord) -> Result<u64, StoreError>;
+    /// Keeps a passage that goes on; called again with the same `event_id` it replaces the record. `picture_bytes` is
+    /// the size of its pictures; 0 leaves what was said before.
+    fn put_open(&self, event: &EventRecord, picture_bytes: u64) -> Result<(), StoreError>;
+    /// Moves the event into history, whether or not it was open, gives its sequence and keeps the limits, all in one
+    /// transaction. Closing an `event_id` that is in history already changes nothing and returns its old sequence.
+    fn close(
+        &self,
+        event: &EventRecord,
+        picture_bytes: u64,
+        retention: &Retention,
+    ) -> Result<Closed, StoreError>;
     /// Passages that were open when the process ended.
     fn open_events(&self) -> Result<Vec<EventRecord>, StoreError>;
-    /// At most `limit` events after `sequence`, in order.
+    /// At most `limit` events after `sequence`, in order; one that cannot be read is counted and skipped.
     fn after(&self, sequence: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+    /// Puts events that were lost back at the end of history, in one transaction.
+    fn restore(&self, events: &[RestoredEvent]) -> Result<(), StoreError>;
     /// How far a receiver has got; `None` for one never seen.
     fn cursor(&self, receiver: &str) -> Result<Option<u64>, StoreError>;
     /// Every receiver that has a cursor.
     fn receivers(&self) -> Result<Vec<String>, StoreError>;
     fn set_cursor(&self, receiver: &str, sequence: u64) -> Result<(), StoreError>;
-    /// Removes the oldest until `keep` remain. `receivers` are those whose cursors count as "sent".
-    fn trim(&self, keep: u64, receivers: &[String]) -> Result<Trimmed, StoreError>;
+    /// Removes the oldest until the limits hold.
+    fn trim(&self, retention: &Retention) -> Result<Trimmed, StoreError>;
     fn counts(&self) -> Result<EventCounts, StoreError>;
-    /// Whether any row (open or closed) refers to this picture; for the sweep at start.
+    /// Whether the event is known, open or closed.
+    fn has(&self, event_id: &str) -> Result<bool, StoreError>;
+    /// Every picture that some row (open or closed) refers to; for the sweep at start.
     fn pictures(&self) -> Result<std::collections::BTreeSet<String>, StoreError>;
-    /// Removes all events, keeps cursors and the sequence counter; returns the pictures to delete.
-    fn wipe(&self) -> Result<Vec<String>, StoreError>;
+    /// Removes events whose key was destroyed; keeps cursors and the sequence counter. Returns how many.
+    fn remove_wiped(&self) -> Result<u64, StoreError>;
+    /// Removes events that cannot be read, so that they can be rebuilt; the store is not complete until that is done.
+    fn remove_unreadable(&self) -> Result<u64, StoreError>;
+    /// Everything that can be rebuilt has been. A database that is not complete is rebuilt at the next start too.
+    fn mark_complete(&self) -> Result<(), StoreError>;
+}
+
+/// Whose a picture is; kept with it, so that a lost database can be rebuilt.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    Person(&'a Person),
+    Event(&'a EventRecord),
+}
+
+impl Owner<'_> {
+    pub fn shelf(&self) -> Shelf {
+        match self {
+            Self::Person(_) => Shelf::Registry,
+            Self::Event(_) => Shelf::Events,
+        }
+    }
+}
+
+/// A picture to be kept. `name` is a plain file name.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPicture<'a> {
+    pub name: &'a str,
+    pub bytes: &'a [u8],
+    pub owner: Owner<'a>,
 }
 
 /// The two shelves of the picture store.
@@ -119,10 +193,21 @@ pub trait Keys: Send + Sync {
 
 /// Picture files beside the databases: written and flushed before the row that names them.
 pub trait PictureStore: Send + Sync {
-    /// Writes atomically (temporary file, flush, rename, flush of the folder). `name` is a plain file name.
-    fn put(&self, shelf: Shelf, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+    /// A name for a registry photo that tells nothing of the person. Two people with the same photo never share a
+    /// file, so that deleting one cannot take the other's.
+    fn photo_name(&self, id: &str, photo_sha256: &str) -> String;
+    /// Writes each atomically (temporary file, flush, rename), with one flush of the folder for all of them. On an
+    /// error some may have been written.
+    fn put(&self, pictures: &[NewPicture<'_>]) -> Result<(), StoreError>;
     /// `None` when there is no such picture.
     fn get(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The people the registry photos were kept for, as they were then; files that cannot be read are passed over.
+    fn people(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError>;
+    /// The events the event pictures were kept for, as they were then, with the size of the picture; an event comes
+    /// once for each of its pictures.
+    fn events(&self, visit: &mut dyn FnMut(EventRecord, u64)) -> Result<(), StoreError>;
+    /// Deletes what was sealed with a key that is destroyed.
+    fn remove_wiped(&self, shelf: Shelf) -> Result<u64, StoreError>;
     /// Deleting what is not there is fine.
     fn remove(&self, shelf: Shelf, name: &str) -> Result<(), StoreError>;
     /// Deletes every file `keep` does not want, temporary files included; returns how many.

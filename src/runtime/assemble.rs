@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use super::recover::{fill_gallery, recover_events};
+use super::recover::{fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::actor::DevicesParts;
@@ -36,6 +36,7 @@ use crate::adapters::onnx::OrtLoader;
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
 use crate::adapters::relay_http::HttpRelay;
+use crate::adapters::space::DiskSpace;
 use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
 use crate::adapters::system::MachineProbe;
 use crate::adapters::vault::{KeyPlaces, Vault};
@@ -49,6 +50,7 @@ use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
 use crate::core::quality::QualityLevel;
 use crate::core::relay::{self, DoorCommand};
+use crate::core::storage::StorageBoard;
 use crate::core::tuning::Tuning;
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
@@ -126,18 +128,12 @@ impl House {
             .map_err(|error| one(&error))?;
         settings.change_identity(&tuner.changes());
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
-        let registry: Arc<dyn RegistryStore> =
-            Arc::new(RedbRegistryStore::open(&settings.data_dir).map_err(|error| one(&error))?);
-        let events = Arc::new(RedbEventStore::open(&settings.data_dir).map_err(|error| one(&error))?);
-        let pictures: Arc<dyn PictureStore> =
-            Arc::new(PictureFiles::open(&settings.data_dir).map_err(|error| one(&error))?);
-        recover_events(events.as_ref(), pictures.as_ref()).map_err(|error| one(&error))?;
+        let health = Arc::new(Health::default());
         let embedder = models.embedder_spec();
         let empty =
             Gallery::new(models.embedder_id(), embedder.dimension, settings.recognition.gallery_capacity);
-        let gallery =
-            fill_gallery(registry.as_ref(), pictures.as_ref(), empty).map_err(|error| one(&error))?;
-        let gallery = SharedGallery::new(gallery);
+        let Stores { registry, events, pictures, gallery } =
+            open_stores(&settings, &vault, &health.storage, empty).map_err(|error| one(&error))?;
 
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -151,6 +147,7 @@ impl House {
             registry_parts: RegistryParts {
                 store: registry,
                 pictures: Arc::clone(&pictures),
+                keys: Arc::<Vault>::clone(&vault),
                 gallery,
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
@@ -177,6 +174,9 @@ impl House {
                 store: events.clone(),
                 outbox: events,
                 pictures,
+                keys: Arc::<Vault>::clone(&vault),
+                waiting: Arc::default(),
+                storage: Arc::clone(&health.storage),
                 platform,
                 clock: Arc::clone(&clock),
                 probe,
@@ -186,6 +186,8 @@ impl House {
                 config: Arc::new(ReporterConfig {
                     dev_sno: settings.dev_sno.clone(),
                     keep_max: settings.events.keep_max,
+                    keep_bytes: settings.events.keep_bytes,
+                    has_platform: settings.platform.is_some(),
                 }),
                 board: health.receivers.clone(),
                 login_asks: Arc::default(),
@@ -307,6 +309,36 @@ impl House {
     }
 }
 
+/// What is on disk, opened and put in order.
+struct Stores {
+    registry: Arc<dyn RegistryStore>,
+    events: Arc<RedbEventStore>,
+    pictures: Arc<dyn PictureStore>,
+    gallery: SharedGallery,
+}
+
+fn open_stores(
+    settings: &Settings,
+    vault: &Arc<Vault>,
+    board: &Arc<StorageBoard>,
+    empty: Gallery,
+) -> Result<Stores, StoreError> {
+    let folder = &settings.data_dir;
+    let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::clone(board));
+    let (registry, registry_found) = RedbRegistryStore::open(folder, Arc::clone(vault), space.clone())?;
+    let (events, events_found) = RedbEventStore::open(folder, Arc::clone(vault), space.clone())?;
+    let pictures = PictureFiles::open(folder, Arc::clone(vault), space)?;
+    finish_wipes(vault.as_ref(), &registry, &events, &pictures)?;
+    recover_events(&events, &pictures, &events_found, board)?;
+    let gallery = fill_gallery(&registry, &pictures, &registry_found, board, empty)?;
+    Ok(Stores {
+        registry: Arc::new(registry),
+        events: Arc::new(events),
+        pictures: Arc::new(pictures),
+        gallery: SharedGallery::new(gallery),
+    })
+}
+
 /// What keeps events.
 pub struct EventStores {
     pub store: RedbEventStore,
@@ -315,10 +347,11 @@ pub struct EventStores {
 
 /// Opens what keeps events, for tools, while no box runs on this data folder.
 pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
-    // Keys before anything they seal.
-    Vault::open(key_places(settings))?;
-    let store = RedbEventStore::open(&settings.data_dir)?;
-    Ok(EventStores { store, pictures: PictureFiles::open(&settings.data_dir)? })
+    let folder = &settings.data_dir;
+    let vault = Arc::new(Vault::open(key_places(settings))?);
+    let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::default());
+    let (store, _) = RedbEventStore::open(folder, Arc::clone(&vault), space.clone())?;
+    Ok(EventStores { store, pictures: PictureFiles::open(folder, vault, space)? })
 }
 
 fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {

@@ -36,6 +36,16 @@ fn describe() {
         "menshen_events_dropped_unsent_total",
         "events removed by the limit before every receiver had them"
     );
+    describe_gauge!("menshen_events_waiting", "events in memory that could not be stored yet");
+    describe_gauge!("menshen_events_stored", "events in history");
+    describe_gauge!("menshen_events_stored_bytes", Unit::Bytes, "space they take, pictures included");
+    describe_gauge!("menshen_storage_full", "1 while a part of the storage finds no room");
+    describe_counter!("menshen_store_errors_total", "times the disk or a database refused");
+    describe_counter!(
+        "menshen_unreadable_records_total",
+        "records that could not be read, by what they were"
+    );
+    describe_counter!("menshen_damaged_databases_total", "databases found damaged and set aside at start");
     describe_counter!("menshen_commands_total", "commands answered, by method and code");
     describe_counter!("menshen_dead_letters_total", "commands that can never succeed, set aside");
     describe_counter!("menshen_replies_undeliverable_total", "replies no notify_path would take");

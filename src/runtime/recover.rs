@@ -1,22 +1,86 @@
-//! What is done at start, before anything runs: finish what a crash left half done, fill the gallery.
+//! What is done at start, before anything runs: finish what a crash left half done, rebuild what was damaged, fill
+//! the gallery.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::actors::wipe;
+use crate::adapters::store::Found;
+use crate::core::event::EventRecord;
 use crate::core::gallery::{Gallery, GalleryError};
-use crate::ports::store::{EventStore, PictureStore, RegistryStore, Shelf, StoreError};
+use crate::core::limits;
+use crate::core::person::Person;
+use crate::core::storage::StorageBoard;
+use crate::ports::store::{
+    EventStore, Keys, PictureStore, RegistryStore, RestoredEvent, Retention, Shelf, StoreError,
+};
 
-/// Passages that were open when the process ended become history as they were last known, and pictures no
-/// row refers to are deleted.
-pub fn recover_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> Result<(), StoreError> {
+/// A wipe that a crash cut short is finished before anything of it is read.
+pub fn finish_wipes(
+    keys: &dyn Keys,
+    registry: &dyn RegistryStore,
+    events: &dyn EventStore,
+    pictures: &dyn PictureStore,
+) -> Result<(), StoreError> {
+    if keys.is_wipe_unfinished(Shelf::Registry) {
+        let people = wipe::finish_people(keys, registry, pictures)?;
+        tracing::warn!(people, "a wipe of people was finished that had been cut short");
+    }
+    if keys.is_wipe_unfinished(Shelf::Events) {
+        let events = wipe::finish_events(keys, events, pictures)?;
+        tracing::warn!(events, "a wipe of events was finished that had been cut short");
+    }
+    Ok(())
+}
+
+/// Says what was damaged and what came back, in the log and on the board.
+fn tell(board: &StorageBoard, file: &str, found: &Found, unreadable: u64, rebuilt: usize, what: &str) {
+    let story = match found {
+        Found::SetAside { to, reason } => {
+            let name = to.file_name().unwrap_or_default().to_string_lossy();
+            format!(
+                "{file} was damaged ({reason}) and set aside as {name}; {rebuilt} {what} rebuilt from pictures"
+            )
+        }
+        Found::Missing if rebuilt > 0 => {
+            format!("{file} was missing; {rebuilt} {what} rebuilt from pictures")
+        }
+        Found::Whole if unreadable > 0 => {
+            format!("{file} held {unreadable} unreadable records; {rebuilt} {what} rebuilt from pictures")
+        }
+        _ => return,
+    };
+    tracing::error!(rebuilt, unreadable, "DAMAGE: {story}");
+    board.change(|facts| facts.set_aside.push(story));
+}
+
+/// Passages that were open when the process ended become history as they were last known, lost events come back from
+/// their pictures, and pictures no row refers to are deleted.
+pub fn recover_events(
+    events: &dyn EventStore,
+    pictures: &dyn PictureStore,
+    found: &Found,
+    board: &StorageBoard,
+) -> Result<(), StoreError> {
     let open = events.open_events()?;
     for event in &open {
-        events.close(event)?;
+        match events.close(event, 0, &Retention::EVERYTHING) {
+            // Stays open until a start finds room; a full disk must not keep the box from starting.
+            Err(error @ StoreError::DiskFull { .. }) => tracing::error!(%error, "an event stays open"),
+            other => drop(other?),
+        }
+    }
+    let unreadable = events.remove_unreadable()?;
+    if unreadable > 0 || *found != Found::Whole {
+        let rebuilt = rebuild_events(events, pictures)?;
+        events.mark_complete()?;
+        tell(board, "events.redb", found, unreadable, rebuilt, "events");
     }
     let in_use = events.pictures()?;
     let orphans = pictures.sweep(Shelf::Events, &|name| in_use.contains(name))?;
     let counts = events.counts()?;
     tracing::info!(
         stored = counts.stored,
+        bytes = counts.stored_bytes,
         closed_after_crash = open.len(),
         orphan_pictures = orphans,
         "events"
@@ -24,16 +88,50 @@ pub fn recover_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> R
     Ok(())
 }
 
+/// They go to every receiver again, which knows them by their `event_id`.
+fn rebuild_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> Result<usize, StoreError> {
+    let mut lost: BTreeMap<String, RestoredEvent> = BTreeMap::new();
+    pictures.events(&mut |event: EventRecord, bytes| {
+        match lost.get_mut(&event.event_id) {
+            // Its other picture; the later of two records is the truer one.
+            Some(known) => {
+                known.picture_bytes += bytes;
+                if event.out_timestamp_ms > known.event.out_timestamp_ms {
+                    known.event = event;
+                }
+            }
+            None => {
+                lost.insert(event.event_id.clone(), RestoredEvent { event, picture_bytes: bytes });
+            }
+        }
+    })?;
+    let mut missing = Vec::new();
+    for (id, restored) in lost {
+        if !events.has(&id)? {
+            missing.push(restored);
+        }
+    }
+    missing.sort_by(|a, b| {
+        (a.event.out_timestamp_ms, &a.event.event_id).cmp(&(b.event.out_timestamp_ms, &b.event.event_id))
+    });
+    for chunk in missing.chunks(limits::REBUILD_CHUNK) {
+        events.restore(chunk)?;
+    }
+    Ok(missing.len())
+}
+
 /// Fills an empty gallery from the registry. Features of another model stay on disk and are counted.
 pub fn fill_gallery(
     registry: &dyn RegistryStore,
     pictures: &dyn PictureStore,
+    found: &Found,
+    board: &StorageBoard,
     mut gallery: Gallery,
 ) -> Result<Gallery, StoreError> {
     let model = gallery.model().to_owned();
     let mut photos = BTreeSet::new();
     let (mut other_model, mut unfit) = (0u64, 0u64);
-    registry.for_each(&mut |person| {
+    let mut add = |person: Person| {
         photos.extend(person.features.iter().map(|feature| feature.photo.clone()));
         match gallery.put(&person) {
             Ok(()) => {}
@@ -43,7 +141,15 @@ pub fn fill_gallery(
                 tracing::error!(person = %person.id, %error, "not searchable");
             }
         }
-    })?;
+    };
+    let unreadable = registry.for_each(&mut add)?;
+    if unreadable > 0 || *found != Found::Whole {
+        let rebuilt = rebuild_people(registry, pictures, *found != Found::Whole)?;
+        registry.set_aside_unreadable()?;
+        registry.mark_complete()?;
+        tell(board, "registry.redb", found, unreadable, rebuilt.len(), "people");
+        rebuilt.into_iter().for_each(&mut add);
+    }
     let orphans = pictures.sweep(Shelf::Registry, &|name| photos.contains(name))?;
     metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
     metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
@@ -64,3 +170,33 @@ pub fn fill_gallery(
     }
     Ok(gallery)
 }
+
+/// People as their photos have them. Where the registry as a whole is there, only those whose own record cannot be
+/// read: a photo that was left behind must not bring a deleted person back.
+fn rebuild_people(
+    registry: &dyn RegistryStore,
+    pictures: &dyn PictureStore,
+    everyone: bool,
+) -> Result<Vec<Person>, StoreError> {
+    let mut newest: BTreeMap<String, Person> = BTreeMap::new();
+    pictures.people(&mut |person| {
+        if newest.get(&person.id).is_none_or(|known| known.updated_at_ms <= person.updated_at_ms) {
+            newest.insert(person.id.clone(), person);
+        }
+    })?;
+    let mut people = Vec::new();
+    for (id, person) in newest {
+        let is_lost = if everyone { registry.get(&id)?.is_none() } else { registry.is_unreadable(&id)? };
+        if is_lost {
+            people.push(person);
+        }
+    }
+    for chunk in people.chunks(limits::REBUILD_CHUNK) {
+        registry.put(chunk)?;
+    }
+    Ok(people)
+}
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

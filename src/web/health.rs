@@ -2,7 +2,7 @@
 //! web side.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -10,11 +10,14 @@ use serde::Serialize;
 use crate::core::device::{DeviceStatus, StreamState};
 use crate::core::history::{ReceiverBoard, ReceiverStatus};
 use crate::core::link::LinkState;
+use crate::core::storage::{StorageBoard, StorageFacts};
 
 pub struct Health {
     started: Instant,
     /// Written by the reporter.
     pub receivers: ReceiverBoard,
+    /// Written by the stores themselves.
+    pub storage: Arc<StorageBoard>,
     facts: Mutex<Facts>,
 }
 
@@ -45,10 +48,19 @@ pub struct HealthReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_blocked: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
+    pub storage: StorageHealth,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
     /// Where the local API listens, or why not; empty when it is off.
     pub local_api: String,
+}
+
+/// Trouble with storing does not make the box unready: it recognises and tells in real time all the same.
+#[derive(Serialize)]
+pub struct StorageHealth {
+    pub ok: bool,
+    #[serde(flatten)]
+    pub facts: StorageFacts,
 }
 
 #[derive(Serialize)]
@@ -64,7 +76,12 @@ pub struct DeviceHealth {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { started: Instant::now(), receivers: ReceiverBoard::default(), facts: Mutex::default() }
+        Self {
+            started: Instant::now(),
+            receivers: ReceiverBoard::default(),
+            storage: Arc::default(),
+            facts: Mutex::default(),
+        }
     }
 }
 
@@ -102,6 +119,7 @@ impl Health {
     }
 
     pub fn report(&self) -> HealthReport {
+        let storage = self.storage.facts();
         self.with(|facts| {
             let mut reasons: Vec<String> = facts
                 .parts
@@ -123,6 +141,7 @@ impl Health {
                 link: facts.link.map_or("standalone", LinkState::name),
                 link_blocked: facts.link_blocked.clone(),
                 parts: facts.parts.clone(),
+                storage: StorageHealth { ok: storage.is_ok(), facts: storage },
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),
                 local_api: facts.local_api.clone(),

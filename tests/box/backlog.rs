@@ -2,7 +2,7 @@
 
 use menshen::config::Overrides;
 use menshen::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
-use menshen::ports::store::{EventStore as _, PictureStore as _, Shelf};
+use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention};
 use menshen::runtime::assemble::{EventStores, create_data_dir, open_events};
 
 use crate::stage::{DEV_SNO, Stage};
@@ -37,9 +37,10 @@ pub fn fill(stage: &Stage, ids: &[String]) {
     for id in ids {
         let event = event(id);
         for name in event.pictures() {
-            pictures.put(Shelf::Events, name, b"\xFF\xD8 no real picture").unwrap();
+            let bytes = b"\xFF\xD8 no real picture";
+            pictures.put(&[NewPicture { name, bytes, owner: Owner::Event(&event) }]).unwrap();
         }
-        store.close(&event).unwrap();
+        store.close(&event, 50, &Retention::EVERYTHING).unwrap();
     }
 }
 

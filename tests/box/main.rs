@@ -9,6 +9,7 @@
 )]
 
 mod amqp;
+mod at_rest;
 mod backlog;
 mod bad_input;
 mod cameras;
@@ -29,4 +30,5 @@ mod realtime;
 mod receiver;
 mod stage;
 mod standalone;
+mod storage;
 mod tls;

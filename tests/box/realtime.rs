@@ -12,7 +12,9 @@ use menshen::actors::reporter::message::{PassageStage, RecordPassage};
 use menshen::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
 use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::pictures::PictureFiles;
+use menshen::adapters::space::DiskSpace;
 use menshen::adapters::store::RedbEventStore;
+use menshen::adapters::vault::{KeyPlaces, Vault};
 use menshen::core::event::EventIdentity;
 use menshen::core::limits;
 use menshen::core::person::PersonKind;
@@ -92,7 +94,11 @@ fn passage(id: &str, decided_ms: u64) -> RecordPassage {
 #[test]
 fn what_waited_too_long_is_history_and_never_news() {
     let folder = tempfile::TempDir::new().unwrap();
-    let store = Arc::new(RedbEventStore::open(folder.path()).unwrap());
+    let places = KeyPlaces { data_dir: folder.path().to_path_buf(), key_file: None, credentials_dir: None };
+    let vault = Arc::new(Vault::open(places).unwrap());
+    let space = DiskSpace::new(folder.path(), 0, Arc::default());
+    let (store, _) = RedbEventStore::open(folder.path(), Arc::clone(&vault), space.clone()).unwrap();
+    let store = Arc::new(store);
     let (clock, ear) = (Arc::new(Hand::default()), Arc::new(Ear::default()));
     let tuning = Tuning {
         threshold: 82.0,
@@ -106,14 +112,22 @@ fn what_waited_too_long_is_history_and_never_news() {
     let parts = ReporterParts {
         store: store.clone(),
         outbox: store.clone(),
-        pictures: Arc::new(PictureFiles::open(folder.path()).unwrap()),
+        keys: vault.clone(),
+        waiting: Arc::default(),
+        storage: Arc::default(),
+        pictures: Arc::new(PictureFiles::open(folder.path(), Arc::clone(&vault), space).unwrap()),
         platform: ear.clone(),
         clock: clock.clone(),
         probe: Arc::new(Blind),
         session: SharedSession::default(),
         link: menshen::actors::handle::Handle::default(),
         tuning: SharedTuning::new(tuning),
-        config: Arc::new(ReporterConfig { dev_sno: "D".to_owned(), keep_max: 100 }),
+        config: Arc::new(ReporterConfig {
+            dev_sno: "D".to_owned(),
+            keep_max: 100,
+            keep_bytes: u64::MAX,
+            has_platform: false,
+        }),
         board: menshen::core::history::ReceiverBoard::default(),
         login_asks: Arc::default(),
     };

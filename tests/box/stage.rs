@@ -201,6 +201,28 @@ impl Stage {
         Twin { folder, port, config, container: None }
     }
 
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("var")
+    }
+
+    /// Keeps the data elsewhere; before the start.
+    pub fn use_data_dir(&mut self, path: &Path) {
+        let (here, there) = (self.data_dir().display().to_string(), path.display().to_string());
+        self.config = self.config.replace(&here, &there);
+    }
+
+    /// Adds sections to the configuration; before the start.
+    pub fn add_config(&mut self, text: &str) {
+        self.config.push_str(text);
+    }
+
+    /// The `storage` part of `/healthz`.
+    pub fn storage_health(&self) -> Value {
+        let page = scrape::get(self.port, "/healthz");
+        let body = page.find('{').map_or("", |at| &page[at..]);
+        serde_json::from_str::<Value>(body).unwrap_or_default()["storage"].clone()
+    }
+
     /// Adds a device to the configuration; before the start.
     pub fn add_device(&mut self, name: &str, pipeline: &str, url: &str) {
         write!(

@@ -13,6 +13,7 @@ use super::message::{
 };
 use super::strangers;
 use crate::actors::blocking::on_thread;
+use crate::actors::wipe;
 use crate::core::limits;
 use crate::core::person::{PermissionGroup, Person};
 use crate::core::status::{Refusal, StatusCode};
@@ -120,10 +121,11 @@ impl Handler<WipePeople> for RegistryActor {
             let _turn = turn.lock().await;
             on_thread(move || {
                 let _committing = parts.committing();
-                let count = parts.store.wipe_people()?;
+                parts.keys.destroy(Shelf::Registry)?;
+                // Gone from here on; what is left is tidying, finished at the next start if need be.
                 parts.gallery.write().clear();
-                parts.pictures.sweep(Shelf::Registry, &|_| false)?;
                 report_size(&parts);
+                let count = wipe::finish_people(&*parts.keys, &*parts.store, &*parts.pictures)?;
                 Ok(count)
             })
             .await

@@ -1,6 +1,6 @@
 //! Enrolment: photo → feature → durable record → searchable, many people at a time, each alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
-use crate::ports::store::{PictureStore, RegistryStore, Shelf};
+use crate::ports::store::{Keys, NewPicture, Owner, PictureStore, RegistryStore, Shelf, StoreError};
 use crate::wire::login::Session;
 
 /// What enrolment works with. Cloning shares everything.
@@ -29,6 +29,7 @@ use crate::wire::login::Session;
 pub struct RegistryParts {
     pub store: Arc<dyn RegistryStore>,
     pub pictures: Arc<dyn PictureStore>,
+    pub keys: Arc<dyn Keys>,
     pub gallery: SharedGallery,
     pub platform: Arc<dyn PlatformApi>,
     pub engine: Handle<FaceEngineActor>,
@@ -52,7 +53,7 @@ impl RegistryParts {
 struct Prepared {
     person: Person,
     success: EnrolSuccess,
-    /// The photo, when it is a new one.
+    /// The photo, when its file is to be written: a new photo, or new facts of the person, which the file holds too.
     photo: Option<Bytes>,
 }
 
@@ -121,8 +122,8 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
     let unchanged = existing.as_ref().and_then(|old| {
         old.features.iter().find(|f| f.photo_sha256 == photo_sha256 && f.embedding.model == model).cloned()
     });
-    let (feature, success, photo) = match (unchanged, &existing) {
-        (Some(feature), _) => (feature, EnrolSuccess::PhotoUnchanged, None),
+    let (feature, success) = match (unchanged, &existing) {
+        (Some(feature), _) => (feature, EnrolSuccess::PhotoUnchanged),
         (None, old) => {
             let level = match request.register_type {
                 RegisterType::Regular => QualityLevel::High,
@@ -132,11 +133,11 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
             let success = if old.is_some() { EnrolSuccess::Updated } else { EnrolSuccess::Added };
             let feature = Feature {
                 embedding: face.embedding,
-                photo: photo_name(&request.id, &photo_sha256),
+                photo: parts.pictures.photo_name(&request.id, &photo_sha256),
                 photo_sha256,
                 quality: face.quality,
             };
-            (feature, success, Some(photo))
+            (feature, success)
         }
     };
     let now_ms = parts.clock.wall_ms();
@@ -148,9 +149,11 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
         permission_ids: request.permission_ids.clone(),
         info: request.info.clone(),
         features: vec![feature],
-        created_at_ms: existing.map_or(now_ms, |old| old.created_at_ms),
+        created_at_ms: existing.as_ref().map_or(now_ms, |old| old.created_at_ms),
         updated_at_ms: now_ms,
     };
+    let is_same = existing.is_some_and(|old| Person { updated_at_ms: now_ms, ..old } == person);
+    let photo = Some(photo).filter(|_| !is_same);
     Ok(Prepared { person, success, photo })
 }
 
@@ -175,7 +178,8 @@ fn commit_blocking(
     prepared: Vec<Result<Prepared, Refusal>>,
 ) -> Vec<Result<EnrolSuccess, Refusal>> {
     let _committing = parts.committing();
-    let mut people = Vec::new();
+    // Twice the same id in one message: the last one wins, as if they had come one after the other.
+    let mut latest = BTreeMap::new();
     let mut results = Vec::with_capacity(prepared.len());
     let mut new_features = 0;
     for item in prepared {
@@ -185,45 +189,43 @@ fn commit_blocking(
             if !gallery.has_room_for(&person) || gallery.features() + new_features >= capacity {
                 return Err(full(capacity));
             }
-            drop(gallery);
-            if let (Some(photo), Some(feature)) = (&photo, person.features.first()) {
-                parts
-                    .pictures
-                    .put(Shelf::Registry, &feature.photo, photo)
-                    .map_err(|error| store_refusal(&error))?;
-                new_features += 1;
-            }
-            people.push(person);
+            new_features += usize::from(success != EnrolSuccess::PhotoUnchanged);
+            latest.insert(person.id.clone(), (person, photo));
             Ok(success)
         }));
     }
-    // Twice the same id in one message: the last one wins, as if they had come one after the other.
-    let mut latest = std::collections::BTreeMap::new();
-    for person in people {
-        latest.insert(person.id.clone(), person);
-    }
-    let people: Vec<_> = latest.into_values().collect();
-    match parts.store.put(&people) {
-        Ok(replaced) => {
-            let mut gallery = parts.gallery.write();
-            for person in &people {
-                if let Err(error) = gallery.put(person) {
-                    // Checked above under the same serialisation of changes; says so if that ever breaks.
-                    tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
-                }
-            }
-            drop(gallery);
-            remove_photos(parts, &replaced, &people);
-        }
-        Err(error) => {
-            let refusal = store_refusal(&error);
-            tracing::error!(%error, "people could not be stored");
-            for result in results.iter_mut().filter(|result| result.is_ok()) {
-                *result = Err(refusal.clone());
-            }
+    if let Err(error) = store_people(parts, latest.into_values().collect()) {
+        let refusal = store_refusal(&error);
+        tracing::error!(%error, "people could not be stored");
+        for result in results.iter_mut().filter(|result| result.is_ok()) {
+            *result = Err(refusal.clone());
         }
     }
     results
+}
+
+/// All or nothing, as far as the rows are concerned: photos without a row are swept at start.
+fn store_people(parts: &RegistryParts, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {
+    let pictures: Vec<_> = people
+        .iter()
+        .filter_map(|(person, photo)| {
+            let (photo, feature) = (photo.as_ref()?, person.features.first()?);
+            Some(NewPicture { name: &feature.photo, bytes: photo, owner: Owner::Person(person) })
+        })
+        .collect();
+    parts.pictures.put(&pictures)?;
+    let people: Vec<_> = people.into_iter().map(|(person, _)| person).collect();
+    let replaced = parts.store.put(&people)?;
+    let mut gallery = parts.gallery.write();
+    for person in &people {
+        if let Err(error) = gallery.put(person) {
+            // Checked before under the same serialisation of changes; says so if that ever breaks.
+            tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
+        }
+    }
+    drop(gallery);
+    remove_photos(parts, &replaced, &people);
+    Ok(())
 }
 
 /// Deletes the photos of replaced or deleted records that no new record uses.
@@ -242,11 +244,4 @@ pub fn remove_photos(parts: &RegistryParts, gone: &[Person], kept: &[Person]) {
 
 fn full(capacity: usize) -> Refusal {
     Refusal::new(StatusCode::CapacityExceeded, GalleryError::Full { capacity }.to_string())
-}
-
-/// One file a person and photo: two people with the same picture never share a file, so that deleting one
-/// cannot take the other's.
-pub fn photo_name(id: &str, photo_sha256: &str) -> String {
-    let id_hash = hex::encode(Sha256::digest(id.as_bytes()));
-    format!("{}-{}.img", &id_hash[..24], &photo_sha256[..24])
 }

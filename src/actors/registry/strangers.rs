@@ -6,11 +6,11 @@
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::enrol::{RegistryParts, photo_name, remove_photos};
+use super::enrol::{RegistryParts, remove_photos};
 use super::message::{EnrolStranger, KnownStranger};
 use crate::core::gallery::{Candidate, Gallery};
 use crate::core::person::{Feature, Person, PersonKind, RegisterType};
-use crate::ports::store::{Shelf, StoreError};
+use crate::ports::store::{NewPicture, Owner, StoreError};
 use crate::wire::event::STRANGER_NAME;
 
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
@@ -33,7 +33,7 @@ pub fn enrol_blocking(
     make_room(parts)?;
     let person = person_of(parts, shot);
     let photo = person.features.first().map(|feature| feature.photo.clone()).unwrap_or_default();
-    parts.pictures.put(Shelf::Registry, &photo, &shot.photo)?;
+    parts.pictures.put(&[NewPicture { name: &photo, bytes: &shot.photo, owner: Owner::Person(&person) }])?;
     parts.store.put(std::slice::from_ref(&person))?;
     if let Err(error) = parts.gallery.write().put(&person) {
         tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
@@ -82,7 +82,7 @@ fn person_of(parts: &RegistryParts, shot: &EnrolStranger) -> Person {
         info: info.as_object().cloned().unwrap_or_default(),
         features: vec![Feature {
             embedding: shot.embedding.clone(),
-            photo: photo_name(&id, &photo_sha256),
+            photo: parts.pictures.photo_name(&id, &photo_sha256),
             photo_sha256,
             quality: shot.quality,
         }],

@@ -11,10 +11,10 @@ use super::message::{
     TellDevices, WipeEvents,
 };
 use super::realtime::RealTime;
-use super::record::store_blocking;
-use super::{ReporterParts, devices, history, status};
+use super::{ReporterParts, devices, history, record, status};
 use crate::actors::blocking::on_thread;
 use crate::actors::task::Task;
+use crate::actors::wipe;
 use crate::core::device::DeviceStatus;
 use crate::core::history::shown;
 use crate::core::limits;
@@ -87,6 +87,8 @@ impl Actor for ReporterActor {
         let logins = self.logins.subscribe();
         self.tasks
             .push(Task::spawn("status", move || status::run(parts.clone(), list.clone(), logins.clone())));
+        let parts = self.parts.clone();
+        self.tasks.push(Task::spawn("waiting-events", move || record::retry(parts.clone())));
         ctx.notify(SessionChanged);
     }
 }
@@ -99,10 +101,13 @@ impl Handler<RecordPassage> for ReporterActor {
         Box::pin(async move {
             let message = {
                 let parts = parts.clone();
-                let work = move || store_blocking(&parts, &message).map(|()| message);
+                let work = move || {
+                    record::keep_blocking(&parts, message.clone());
+                    message
+                };
                 tokio::task::spawn_blocking(work)
                     .await
-                    .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))??
+                    .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?
             };
             real_time.push(&parts, message);
             Ok(())
@@ -169,10 +174,9 @@ impl Handler<WipeEvents> for ReporterActor {
     fn handle(&mut self, _: WipeEvents, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
         Box::pin(on_thread(move || {
-            for name in parts.store.wipe()? {
-                parts.pictures.remove(Shelf::Events, &name)?;
-            }
-            Ok(())
+            parts.keys.destroy(Shelf::Events)?;
+            record::forget(&parts);
+            wipe::finish_events(&*parts.keys, &*parts.store, &*parts.pictures).map(drop)
         }))
     }
 }
@@ -184,7 +188,15 @@ impl Handler<Drain> for ReporterActor {
         self.draining = true;
         self.tasks.clear();
         let history: Vec<_> = self.history.drain().map(|(_, task)| task).collect();
+        let parts = self.parts.clone();
         Box::pin(async move {
+            let kept = on_thread(move || {
+                record::keep_or_lose(&parts);
+                Ok(())
+            });
+            if let Err(refusal) = kept.await {
+                tracing::error!(%refusal, "events that wait could not be stored");
+            }
             for (_, stop) in &history {
                 stop.send_replace(true);
             }

@@ -11,6 +11,7 @@ mod refused;
 pub mod status;
 
 pub use actor::ReporterActor;
+use record::WaitingEvents;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,10 +25,11 @@ use crate::actors::tuning::SharedTuning;
 use crate::core::history::ReceiverBoard;
 use crate::core::limits;
 use crate::core::relogin::LoginAsks;
+use crate::core::storage::StorageBoard;
 use crate::ports::clock::Clock;
 use crate::ports::outbox::Outbox;
 use crate::ports::platform::{PlatformApi, PlatformError};
-use crate::ports::store::{EventStore, PictureStore};
+use crate::ports::store::{EventStore, Keys, PictureStore};
 use crate::ports::system::SystemProbe;
 use crate::wire::login::Session;
 
@@ -38,8 +40,11 @@ pub type SharedSession = Arc<ArcSwapOption<Session>>;
 #[derive(Debug, Clone)]
 pub struct ReporterConfig {
     pub dev_sno: String,
-    /// Events kept on the box.
+    /// Events kept on the box, and bytes with their pictures.
     pub keep_max: u64,
+    pub keep_bytes: u64,
+    /// Whether a platform will name history receivers.
+    pub has_platform: bool,
 }
 
 /// What reporting works with. Cloning shares everything.
@@ -48,6 +53,9 @@ pub struct ReporterParts {
     pub store: Arc<dyn EventStore>,
     pub outbox: Arc<dyn Outbox>,
     pub pictures: Arc<dyn PictureStore>,
+    pub keys: Arc<dyn Keys>,
+    pub waiting: WaitingEvents,
+    pub storage: Arc<StorageBoard>,
     pub platform: Arc<dyn PlatformApi>,
     pub clock: Arc<dyn Clock>,
     pub probe: Arc<dyn SystemProbe>,

@@ -2,34 +2,42 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 
+use super::file::{Failure, File, Found, mark_complete, mark_incomplete};
 use super::outbox::SET_ASIDE;
-use super::{Failure, File, record};
+use crate::adapters::record;
+use crate::adapters::space::DiskSpace;
+use crate::adapters::vault::{Place, Sealer, Vault};
 use crate::core::event::EventRecord;
-use crate::ports::store::{EventCounts, EventStore, StoreError, StoredEvent, Trimmed};
+use crate::ports::store::{
+    Closed, EventCounts, EventStore, RestoredEvent, Retention, Shelf, StoreError, StoredEvent, Trimmed,
+};
 
-/// event id → a passage that still goes on
-const OPEN: TableDefinition<&str, &[u8]> = TableDefinition::new("open");
-/// sequence → event, in history order
-pub(super) const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("history");
+/// event id → bytes of its pictures, a passage that still goes on
+const OPEN: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("sealed open");
+/// sequence → bytes of row and pictures, event id, event; in history order
+pub const HISTORY: TableDefinition<u64, (u64, &str, &[u8])> = TableDefinition::new("sealed history");
 /// event id → sequence, so that closing twice is harmless
 const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
 /// receiver → last sequence it has
-pub(super) const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
-/// `next_sequence`
+pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
+/// `next_sequence`, `history_bytes`
 const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 const NEXT_SEQUENCE: &str = "next_sequence";
+const HISTORY_BYTES: &str = "history_bytes";
 
 pub struct RedbEventStore {
     pub(super) file: File,
+    pub(super) vault: Arc<Vault>,
 }
 
 impl RedbEventStore {
-    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let file = File::open(data_dir.join("events.redb"))?;
-        file.write(|transaction| {
+    pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<(Self, Found), StoreError> {
+        let (file, found) = File::open(data_dir.join("events.redb"), "events", space)?;
+        file.prepare(&found, |transaction| {
             transaction.open_table(OPEN)?;
             transaction.open_table(HISTORY)?;
             transaction.open_table(SEQUENCES)?;
@@ -38,62 +46,237 @@ impl RedbEventStore {
             transaction.open_table(SET_ASIDE)?;
             Ok(())
         })?;
-        Ok(Self { file })
+        Ok((Self { file, vault }, found))
+    }
+
+    fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
+        self.vault.with(Shelf::Events, work)
+    }
+
+    /// `None`, counted, when it cannot be read: one bad record must not hold up the line behind it.
+    fn readable(&self, key: &Sealer, id: &str, sealed: &[u8]) -> Option<EventRecord> {
+        match open_event(key, id, sealed) {
+            Ok(event) => Some(event),
+            Err(failure) => {
+                self.file.space().unreadable("event", 1);
+                tracing::error!(event = id, ?failure, "an event's record cannot be read, the rest goes on");
+                None
+            }
+        }
     }
 }
 
-fn take_sequence(transaction: &WriteTransaction) -> Result<u64, Failure> {
-    let mut counters = transaction.open_table(COUNTERS)?;
-    let sequence = counters.get(NEXT_SEQUENCE)?.map_or(1, |row| row.value());
-    counters.insert(NEXT_SEQUENCE, sequence + 1)?;
-    Ok(sequence)
+fn seal_event(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {
+    Ok(key.seal(Place("events", event.event_id.as_bytes()), &record::encode(event)?)?)
+}
+
+pub fn open_event(key: &Sealer, id: &str, sealed: &[u8]) -> Result<EventRecord, Failure> {
+    Ok(record::decode(&key.open(Place("events", id.as_bytes()), sealed)?)?)
+}
+
+fn counter(transaction: &WriteTransaction, name: &str) -> Result<u64, Failure> {
+    Ok(transaction.open_table(COUNTERS)?.get(name)?.map_or(0, |row| row.value()))
+}
+
+fn set_counter(transaction: &WriteTransaction, name: &str, value: u64) -> Result<(), Failure> {
+    transaction.open_table(COUNTERS)?.insert(name, value)?;
+    Ok(())
+}
+
+/// Up to where every receiver has got.
+fn sent_up_to(transaction: &WriteTransaction, receivers: &[String]) -> Result<u64, Failure> {
+    let cursors = transaction.open_table(CURSORS)?;
+    let mut sent = u64::MAX;
+    for receiver in receivers {
+        sent = sent.min(cursors.get(receiver.as_str())?.map_or(0, |row| row.value()));
+    }
+    Ok(sent)
+}
+
+impl RedbEventStore {
+    /// Moves an event into history; gives the old sequence where it is there already.
+    fn close_in(
+        &self,
+        transaction: &WriteTransaction,
+        event: &EventRecord,
+        picture_bytes: u64,
+    ) -> Result<u64, Failure> {
+        let id = event.event_id.as_str();
+        if let Some(sequence) = transaction.open_table(SEQUENCES)?.get(id)? {
+            return Ok(sequence.value());
+        }
+        let known = transaction.open_table(OPEN)?.remove(id)?.map_or(0, |row| row.value().0);
+        let sealed = self.with_key(|key| seal_event(key, event))?;
+        let pictures = if picture_bytes == 0 { known } else { picture_bytes };
+        let size = pictures + sealed.len() as u64;
+        let sequence = counter(transaction, NEXT_SEQUENCE)?.max(1);
+        set_counter(transaction, NEXT_SEQUENCE, sequence + 1)?;
+        set_counter(transaction, HISTORY_BYTES, counter(transaction, HISTORY_BYTES)? + size)?;
+        transaction.open_table(HISTORY)?.insert(sequence, (size, id, sealed.as_slice()))?;
+        transaction.open_table(SEQUENCES)?.insert(id, sequence)?;
+        Ok(sequence)
+    }
+
+    fn is_all_readable(&self) -> Result<bool, StoreError> {
+        self.file.read(|transaction| {
+            self.with_key(|key| {
+                for row in transaction.open_table(OPEN)?.iter()? {
+                    let (id, value) = row?;
+                    if open_event(key, id.value(), value.value().1).is_err() {
+                        return Ok(false);
+                    }
+                }
+                for row in transaction.open_table(HISTORY)?.iter()? {
+                    let row = row?.1;
+                    let (_, id, sealed) = row.value();
+                    if open_event(key, id, sealed).is_err() {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })
+        })
+    }
+
+    /// Removes every row that `keep` does not want, and counts.
+    fn retain_in(
+        &self,
+        transaction: &WriteTransaction,
+        keep: impl Fn(&Sealer, &str, &[u8]) -> bool,
+    ) -> Result<u64, Failure> {
+        self.with_key(|key| {
+            let mut open = transaction.open_table(OPEN)?;
+            let mut history = transaction.open_table(HISTORY)?;
+            let mut sequences = transaction.open_table(SEQUENCES)?;
+            let before = open.len()? + history.len()?;
+            let mut bytes = 0;
+            let mut gone = Vec::new();
+            open.retain(|id, (_, sealed)| keep(key, id, sealed))?;
+            let mut kept = BTreeSet::new();
+            history.retain(|sequence, (size, id, sealed)| {
+                let is_kept = keep(key, id, sealed);
+                if is_kept {
+                    bytes += size;
+                    kept.insert(sequence);
+                } else {
+                    gone.push(id.to_owned());
+                }
+                is_kept
+            })?;
+            for id in gone {
+                sequences.remove(id.as_str())?;
+            }
+            transaction.open_table(SET_ASIDE)?.retain(|(_, sequence), _| kept.contains(&sequence))?;
+            set_counter(transaction, HISTORY_BYTES, bytes)?;
+            Ok(before - open.len()? - history.len()?)
+        })
+    }
+
+    /// Removes the oldest until the limits hold. Receivers get events in order, so the oldest are those that
+    /// everybody has; one that somebody lacks is reached only when nothing else is left.
+    fn trim_in(&self, transaction: &WriteTransaction, retention: &Retention) -> Result<Trimmed, Failure> {
+        let mut history = transaction.open_table(HISTORY)?;
+        let mut bytes = counter(transaction, HISTORY_BYTES)?;
+        let mut trimmed = Trimmed::default();
+        if history.len()? <= retention.keep_events && bytes <= retention.keep_bytes {
+            return Ok(trimmed);
+        }
+        let mut sequences = transaction.open_table(SEQUENCES)?;
+        let sent = sent_up_to(transaction, &retention.receivers)?;
+        self.with_key(|key| {
+            while history.len()? > retention.keep_events || bytes > retention.keep_bytes {
+                let oldest = history.first()?.map(|(sequence, _)| sequence.value());
+                // The last one is kept whatever its size: an event of now is worth more than a limit.
+                let Some(sequence) = oldest.filter(|_| history.len().is_ok_and(|count| count > 1)) else {
+                    break;
+                };
+                if retention.only_sent && sequence > sent {
+                    break;
+                }
+                let Some(row) = history.remove(sequence)? else { break };
+                let (size, id, sealed) = row.value();
+                bytes = bytes.saturating_sub(size);
+                sequences.remove(id)?;
+                trimmed.removed += 1;
+                trimmed.unsent_removed += u64::from(sequence > sent);
+                if let Some(event) = self.readable(key, id, sealed) {
+                    trimmed.pictures.extend(event.pictures().map(str::to_owned));
+                }
+            }
+            Ok::<_, Failure>(())
+        })?;
+        set_counter(transaction, HISTORY_BYTES, bytes)?;
+        Ok(trimmed)
+    }
 }
 
 impl EventStore for RedbEventStore {
-    fn put_open(&self, event: &EventRecord) -> Result<(), StoreError> {
-        self.file.write(|transaction| {
+    fn put_open(&self, event: &EventRecord, picture_bytes: u64) -> Result<(), StoreError> {
+        self.file.grow(|transaction| {
             let id = event.event_id.as_str();
             // A late repeat must not reopen what is history.
-            if transaction.open_table(SEQUENCES)?.get(id)?.is_none() {
-                transaction.open_table(OPEN)?.insert(id, record::encode(event)?.as_slice())?;
+            if transaction.open_table(SEQUENCES)?.get(id)?.is_some() {
+                return Ok(());
             }
+            let mut open = transaction.open_table(OPEN)?;
+            let known = open.get(id)?.map_or(0, |row| row.value().0);
+            let size = if picture_bytes == 0 { known } else { picture_bytes };
+            let sealed = self.with_key(|key| seal_event(key, event))?;
+            open.insert(id, (size, sealed.as_slice()))?;
             Ok(())
         })
     }
 
-    fn close(&self, event: &EventRecord) -> Result<u64, StoreError> {
-        self.file.write(|transaction| {
-            let id = event.event_id.as_str();
-            if let Some(sequence) = transaction.open_table(SEQUENCES)?.get(id)? {
-                return Ok(sequence.value());
-            }
-            transaction.open_table(OPEN)?.remove(id)?;
-            let sequence = take_sequence(transaction)?;
-            transaction.open_table(HISTORY)?.insert(sequence, record::encode(event)?.as_slice())?;
-            transaction.open_table(SEQUENCES)?.insert(id, sequence)?;
-            Ok(sequence)
+    fn close(
+        &self,
+        event: &EventRecord,
+        picture_bytes: u64,
+        retention: &Retention,
+    ) -> Result<Closed, StoreError> {
+        self.file.grow(|transaction| {
+            let sequence = self.close_in(transaction, event, picture_bytes)?;
+            let trimmed = self.trim_in(transaction, retention)?;
+            Ok(Closed { sequence, trimmed })
         })
     }
 
     fn open_events(&self) -> Result<Vec<EventRecord>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(OPEN)?;
-            let rows = table.iter()?;
-            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect::<Result<_, Failure>>()
+            self.with_key(|key| {
+                let mut events = Vec::new();
+                for row in transaction.open_table(OPEN)?.iter()? {
+                    let (id, value) = row?;
+                    events.extend(self.readable(key, id.value(), value.value().1));
+                }
+                Ok(events)
+            })
         })
     }
 
     fn after(&self, sequence: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(HISTORY)?;
-            table
-                .range(sequence.saturating_add(1)..)?
-                .take(limit)
-                .map(|row| {
-                    let (key, value) = row?;
-                    Ok(StoredEvent { sequence: key.value(), event: record::decode(value.value())? })
-                })
-                .collect()
+            self.with_key(|key| {
+                let mut events = Vec::new();
+                for row in transaction.open_table(HISTORY)?.range(sequence.saturating_add(1)..)? {
+                    if events.len() == limit {
+                        break;
+                    }
+                    let (sequence, value) = row?;
+                    let (_, id, sealed) = value.value();
+                    let event = self.readable(key, id, sealed);
+                    events.extend(event.map(|event| StoredEvent { sequence: sequence.value(), event }));
+                }
+                Ok(events)
+            })
+        })
+    }
+
+    fn restore(&self, events: &[RestoredEvent]) -> Result<(), StoreError> {
+        self.file.grow(|transaction| {
+            for RestoredEvent { event, picture_bytes } in events {
+                self.close_in(transaction, event, *picture_bytes)?;
+            }
+            Ok(())
         })
     }
 
@@ -119,153 +302,70 @@ impl EventStore for RedbEventStore {
         })
     }
 
-    fn trim(&self, keep: u64, receivers: &[String]) -> Result<Trimmed, StoreError> {
-        self.file.write(|transaction| {
-            let mut history = transaction.open_table(HISTORY)?;
-            let mut sequences = transaction.open_table(SEQUENCES)?;
-            let cursors = transaction.open_table(CURSORS)?;
-            let mut sent_up_to = u64::MAX;
-            for receiver in receivers {
-                let cursor = cursors.get(receiver.as_str())?.map_or(0, |row| row.value());
-                sent_up_to = sent_up_to.min(cursor);
-            }
-            let mut trimmed = Trimmed::default();
-            while history.len()? > keep {
-                let Some((sequence, event)) = pop_first(&mut history)? else { break };
-                sequences.remove(event.event_id.as_str())?;
-                trimmed.removed += 1;
-                trimmed.unsent_removed += u64::from(sequence > sent_up_to);
-                trimmed.pictures.extend(event.pictures().map(str::to_owned));
-            }
-            Ok(trimmed)
-        })
+    fn trim(&self, retention: &Retention) -> Result<Trimmed, StoreError> {
+        self.file.write(|transaction| self.trim_in(transaction, retention))
     }
 
     fn counts(&self) -> Result<EventCounts, StoreError> {
         self.file.read(|transaction| {
             let history = transaction.open_table(HISTORY)?;
+            let bytes = transaction.open_table(COUNTERS)?.get(HISTORY_BYTES)?.map_or(0, |row| row.value());
             Ok(EventCounts {
                 open: transaction.open_table(OPEN)?.len()?,
                 stored: history.len()?,
+                stored_bytes: bytes,
                 oldest_sequence: history.first()?.map(|(key, _)| key.value()),
                 newest_sequence: history.last()?.map(|(key, _)| key.value()),
             })
         })
     }
 
-    fn pictures(&self) -> Result<BTreeSet<String>, StoreError> {
+    fn has(&self, event_id: &str) -> Result<bool, StoreError> {
         self.file.read(|transaction| {
-            let mut pictures = BTreeSet::new();
-            for row in transaction.open_table(OPEN)?.iter()? {
-                let event: EventRecord = record::decode(row?.1.value())?;
-                pictures.extend(event.pictures().map(str::to_owned));
-            }
-            for row in transaction.open_table(HISTORY)?.iter()? {
-                let event: EventRecord = record::decode(row?.1.value())?;
-                pictures.extend(event.pictures().map(str::to_owned));
-            }
-            Ok(pictures)
+            Ok(transaction.open_table(SEQUENCES)?.get(event_id)?.is_some()
+                || transaction.open_table(OPEN)?.get(event_id)?.is_some())
         })
     }
 
-    fn wipe(&self) -> Result<Vec<String>, StoreError> {
-        let pictures = self.pictures()?;
-        self.file.write(|transaction| {
-            transaction.delete_table(OPEN)?;
-            transaction.delete_table(HISTORY)?;
-            transaction.delete_table(SEQUENCES)?;
-            transaction.delete_table(SET_ASIDE)?;
-            transaction.open_table(SET_ASIDE)?;
-            transaction.open_table(OPEN)?;
-            transaction.open_table(HISTORY)?;
-            transaction.open_table(SEQUENCES)?;
-            Ok(())
-        })?;
-        Ok(pictures.into_iter().collect())
+    fn pictures(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.file.read(|transaction| {
+            self.with_key(|key| {
+                let mut pictures = BTreeSet::new();
+                let mut note = |event: EventRecord| pictures.extend(event.pictures().map(str::to_owned));
+                for row in transaction.open_table(OPEN)?.iter()? {
+                    let (id, value) = row?;
+                    self.readable(key, id.value(), value.value().1).map(&mut note);
+                }
+                for row in transaction.open_table(HISTORY)?.iter()? {
+                    let row = row?.1;
+                    let (_, id, sealed) = row.value();
+                    self.readable(key, id, sealed).map(&mut note);
+                }
+                Ok(pictures)
+            })
+        })
     }
-}
 
-fn pop_first(history: &mut redb::Table<'_, u64, &[u8]>) -> Result<Option<(u64, EventRecord)>, Failure> {
-    match history.pop_first()? {
-        None => Ok(None),
-        Some((key, value)) => Ok(Some((key.value(), record::decode(value.value())?))),
+    fn remove_unreadable(&self) -> Result<u64, StoreError> {
+        // A start with nothing to remove writes nothing.
+        if self.is_all_readable()? {
+            return Ok(0);
+        }
+        self.file.write(|transaction| {
+            mark_incomplete(transaction)?;
+            self.retain_in(transaction, |key, id, sealed| open_event(key, id, sealed).is_ok())
+        })
+    }
+
+    fn remove_wiped(&self) -> Result<u64, StoreError> {
+        self.file.write(|transaction| self.retain_in(transaction, |key, _, sealed| key.owns(sealed).is_ok()))
+    }
+
+    fn mark_complete(&self) -> Result<(), StoreError> {
+        self.file.write(mark_complete)
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::core::event::{EventDevice, ShotQuality, WantAction};
-
-    pub fn event(id: &str) -> EventRecord {
-        EventRecord {
-            event_id: id.into(),
-            device: EventDevice { ep_id: "d__1".into(), ip: "1".into(), device_type: "3".into() },
-            identity: None,
-            timestamp_ms: 1,
-            in_timestamp_ms: 1,
-            out_timestamp_ms: 2,
-            score: 0.5,
-            similarity: None,
-            want_action: WantAction::Nothing,
-            quality: ShotQuality::default(),
-            spot_pic: Some(format!("{id}-spot.jpg")),
-            face_pic: None,
-            model: "m@1".into(),
-        }
-    }
-
-    pub fn store() -> (tempfile::TempDir, RedbEventStore) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RedbEventStore::open(folder.path()).unwrap();
-        (folder, store)
-    }
-
-    #[test]
-    fn events_close_once_and_in_order() {
-        let (_folder, store) = store();
-        store.put_open(&event("a")).unwrap();
-        assert_eq!(store.counts().unwrap().open, 1);
-        assert_eq!(store.close(&event("b")).unwrap(), 1);
-        assert_eq!(store.close(&event("a")).unwrap(), 2);
-        assert_eq!(store.close(&event("a")).unwrap(), 2, "closing again changes nothing");
-        store.put_open(&event("a")).unwrap();
-        assert_eq!(store.counts().unwrap().open, 0, "a late repeat does not reopen");
-        let ids: Vec<_> = store.after(0, 10).unwrap().into_iter().map(|e| e.event.event_id).collect();
-        assert_eq!(ids, ["b", "a"]);
-        assert_eq!(store.after(1, 10).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn trimming_tells_what_nobody_had_got() {
-        let (_folder, store) = store();
-        for i in 0..10 {
-            store.close(&event(&format!("e{i}"))).unwrap();
-        }
-        store.set_cursor("http://a", 4).unwrap();
-        let trimmed = store.trim(3, &["http://a".into()]).unwrap();
-        assert_eq!((trimmed.removed, trimmed.unsent_removed), (7, 3));
-        assert_eq!(trimmed.pictures[0], "e0-spot.jpg");
-        assert_eq!(store.counts().unwrap().oldest_sequence, Some(8));
-        assert_eq!(store.trim(3, &[]).unwrap(), Trimmed::default());
-    }
-
-    #[test]
-    fn a_wipe_keeps_the_counter_and_the_cursors() {
-        let (_folder, store) = store();
-        store.close(&event("a")).unwrap();
-        store.set_cursor("r", 1).unwrap();
-        assert_eq!(store.wipe().unwrap(), ["a-spot.jpg"]);
-        assert_eq!(store.close(&event("b")).unwrap(), 2);
-        assert_eq!(store.cursor("r").unwrap(), Some(1));
-    }
-
-    #[test]
-    fn a_second_process_and_a_damaged_file_are_named() {
-        let (folder, _store) = store();
-        assert!(matches!(RedbEventStore::open(folder.path()), Err(StoreError::Locked { .. })));
-        let other = tempfile::tempdir().unwrap();
-        std::fs::write(other.path().join("events.redb"), vec![7u8; 10_000]).unwrap();
-        assert!(matches!(RedbEventStore::open(other.path()), Err(StoreError::Damaged { .. })));
-    }
-}
+#[path = "event_store_tests.rs"]
+mod tests;

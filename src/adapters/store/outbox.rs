@@ -3,11 +3,12 @@
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 use url::Url;
 
-use super::event_store::{CURSORS, HISTORY, RedbEventStore};
-use super::{Failure, record};
+use super::event_store::{CURSORS, HISTORY, RedbEventStore, open_event};
+use super::file::Failure;
+use crate::adapters::record;
 use crate::core::history::shown;
 use crate::ports::outbox::{Outbox, OutboxEntry, SetAside};
-use crate::ports::store::StoreError;
+use crate::ports::store::{Shelf, StoreError};
 
 /// (receiver, sequence) → what it refused
 pub(super) const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
@@ -29,21 +30,19 @@ fn is_receiver(known: &str, asked: &str) -> bool {
 impl Outbox for RedbEventStore {
     fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(HISTORY)?;
-            table
-                .range(sequence.saturating_add(1)..)?
-                .take(limit)
-                .map(|row| {
-                    let (key, value) = row?;
-                    let event = match record::decode(value.value()) {
-                        Ok(event) => Ok(event),
-                        Err(record::RecordError::Broken(reason)) => Err(reason),
-                        // Not the record's fault: a newer menshen reads it.
-                        Err(newer @ record::RecordError::Newer { .. }) => return Err(newer.into()),
-                    };
-                    Ok(OutboxEntry { sequence: key.value(), event })
-                })
-                .collect()
+            self.vault.with(Shelf::Events, |key| {
+                let table = transaction.open_table(HISTORY)?;
+                table
+                    .range(sequence.saturating_add(1)..)?
+                    .take(limit)
+                    .map(|row| {
+                        let (sequence, value) = row?;
+                        let (_, id, sealed) = value.value();
+                        let event = open_event(key, id, sealed).map_err(|failure| failure.to_string());
+                        Ok(OutboxEntry { sequence: sequence.value(), event })
+                    })
+                    .collect()
+            })
         })
     }
 
@@ -119,8 +118,8 @@ impl Outbox for RedbEventStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::store::event_store::tests::{event, store};
-    use crate::ports::store::EventStore as _;
+    use crate::adapters::store::fixture::{ALL, close, space, store, vault};
+    use crate::ports::store::{EventStore as _, Retention};
 
     fn row(sequence: u64) -> SetAside {
         SetAside {
@@ -136,11 +135,12 @@ mod tests {
     fn what_is_set_aside_is_kept_with_the_cursor_and_can_be_retried() {
         let (folder, store) = store();
         for i in 0..4 {
-            store.close(&event(&format!("e{i}"))).unwrap();
+            close(&store, &format!("e{i}"));
         }
         store.set_aside("http://a/", &[row(2), row(3)], 4).unwrap();
         drop(store);
-        let store = RedbEventStore::open(folder.path()).unwrap();
+        let store =
+            RedbEventStore::open(folder.path(), vault(folder.path()), space(folder.path())).unwrap().0;
         assert_eq!(store.cursor("http://a/").unwrap(), Some(4));
         assert_eq!(store.set_asides(0, 10).unwrap(), [row(2), row(3)]);
         assert_eq!(store.set_asides(1, 10).unwrap(), [row(3)]);
@@ -156,7 +156,7 @@ mod tests {
         store.drop_set_aside("http://a/", 3).unwrap();
         store.set_aside("http://a/", &[], 1).unwrap();
         assert_eq!(store.cursor("http://a/").unwrap(), Some(4), "a cursor never moves back");
-        store.trim(1, &[]).unwrap();
+        store.trim(&Retention { keep_events: 1, ..ALL }).unwrap();
         store.set_aside("http://a/", &[], 4).unwrap();
         assert_eq!(store.set_aside_count("http://a/").unwrap(), 0, "retention has taken the event");
     }
@@ -165,12 +165,12 @@ mod tests {
     fn an_unreadable_record_does_not_hide_the_others() {
         let (_folder, store) = store();
         for i in 0..3 {
-            store.close(&event(&format!("e{i}"))).unwrap();
+            close(&store, &format!("e{i}"));
         }
         store
             .file
             .write(|transaction| {
-                transaction.open_table(HISTORY)?.insert(2, b"\x01{\"event_id\":".as_slice())?;
+                transaction.open_table(HISTORY)?.insert(2, (9, "e1", [2u8; 80].as_slice()))?;
                 Ok(())
             })
             .unwrap();

@@ -1,71 +1,125 @@
 //! People and permission groups in `registry.redb`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 
-use super::{Failure, File, record};
+use super::file::{Failure, File, Found, mark_complete};
+use crate::adapters::record;
+use crate::adapters::space::DiskSpace;
+use crate::adapters::vault::{Place, Sealer, Vault};
 use crate::core::person::{PermissionGroup, Person};
-use crate::ports::store::{RegistryStore, StoreError};
+use crate::ports::store::{RegistryStore, Shelf, StoreError};
 
-/// identity id → person
-const PEOPLE: TableDefinition<&str, &[u8]> = TableDefinition::new("people");
-/// permission group id → group
-const GROUPS: TableDefinition<&str, &[u8]> = TableDefinition::new("permission_groups");
+pub type Hidden = [u8; 16];
+
+/// keyed hash of the identity id → person: an id may be a national id number
+pub const PEOPLE: TableDefinition<Hidden, &[u8]> = TableDefinition::new("sealed people");
+/// keyed hash of the group id → group
+const GROUPS: TableDefinition<Hidden, &[u8]> = TableDefinition::new("sealed permission groups");
+/// rows of people that could not be read at start, as they were
+const UNREADABLE: TableDefinition<Hidden, &[u8]> = TableDefinition::new("unreadable people");
 
 pub struct RedbRegistryStore {
     file: File,
+    vault: Arc<Vault>,
 }
 
 impl RedbRegistryStore {
-    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let file = File::open(data_dir.join("registry.redb"))?;
+    pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<(Self, Found), StoreError> {
+        let (file, found) = File::open(data_dir.join("registry.redb"), "registry", space)?;
         // Tables exist from the first moment, so that readers never meet a missing one.
-        file.write(|transaction| {
+        file.prepare(&found, |transaction| {
             transaction.open_table(PEOPLE)?;
             transaction.open_table(GROUPS)?;
+            transaction.open_table(UNREADABLE)?;
             Ok(())
         })?;
-        Ok(Self { file })
+        Ok((Self { file, vault }, found))
+    }
+
+    fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
+        self.vault.with(Shelf::Registry, work)
+    }
+
+    /// `None`, counted, when it cannot be read.
+    fn readable(&self, key: &Sealer, row: Hidden, value: &[u8]) -> Option<Person> {
+        match open_person(key, row, value) {
+            Ok(person) => Some(person),
+            Err(failure) => {
+                self.file.space().unreadable("person", 1);
+                tracing::error!(?failure, "a person's record cannot be read, the rest goes on");
+                None
+            }
+        }
     }
 }
 
+fn hidden(key: &Sealer, id: &str) -> Hidden {
+    key.hidden("people", &[id.as_bytes()])
+}
+
+fn open_person(key: &Sealer, row: Hidden, value: &[u8]) -> Result<Person, Failure> {
+    Ok(record::decode_person(&key.open(Place("people", &row), value)?)?)
+}
+
 impl RegistryStore for RedbRegistryStore {
-    fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError> {
+    fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<u64, StoreError> {
         self.file.read(|transaction| {
-            for row in transaction.open_table(PEOPLE)?.iter()? {
-                visit(record::decode(row?.1.value())?);
-            }
-            Ok(())
+            self.with_key(|key| {
+                let mut unreadable = 0;
+                for row in transaction.open_table(PEOPLE)?.iter()? {
+                    let (row, value) = row?;
+                    match self.readable(key, row.value(), value.value()) {
+                        Some(person) => visit(person),
+                        None => unreadable += 1,
+                    }
+                }
+                Ok(unreadable)
+            })
         })
     }
 
     fn get(&self, id: &str) -> Result<Option<Person>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(PEOPLE)?;
-            let row = table.get(id)?;
-            row.map(|row| Ok(record::decode(row.value())?)).transpose()
+            self.with_key(|key| {
+                let row = hidden(key, id);
+                let value = transaction.open_table(PEOPLE)?.get(row)?;
+                Ok(value.and_then(|value| self.readable(key, row, value.value())))
+            })
         })
     }
 
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.file.read(|transaction| {
-            let table = transaction.open_table(PEOPLE)?;
-            let from = after.map_or(Unbounded, Excluded);
-            table
-                .range::<&str>((from, Unbounded))?
-                .take(limit)
-                .map(|row| Ok(record::decode(row?.1.value())?))
-                .collect()
+            self.with_key(|key| {
+                let table = transaction.open_table(PEOPLE)?;
+                let from = after.map_or(Unbounded, |id| Excluded(hidden(key, id)));
+                let mut page = Vec::new();
+                for row in table.range::<Hidden>((from, Unbounded))? {
+                    if page.len() == limit {
+                        break;
+                    }
+                    let (row, value) = row?;
+                    page.extend(self.readable(key, row.value(), value.value()));
+                }
+                Ok(page)
+            })
         })
     }
 
     fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(PEOPLE)?;
-            let rows = table.iter()?.skip(skip).take(limit);
-            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect()
+            self.with_key(|key| {
+                let mut page = Vec::new();
+                for row in transaction.open_table(PEOPLE)?.iter()?.skip(skip).take(limit) {
+                    let (row, value) = row?;
+                    page.extend(self.readable(key, row.value(), value.value()));
+                }
+                Ok(page)
+            })
         })
     }
 
@@ -74,46 +128,106 @@ impl RegistryStore for RedbRegistryStore {
     }
 
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError> {
-        self.file.write(|transaction| {
-            let mut table = transaction.open_table(PEOPLE)?;
-            let mut replaced = Vec::new();
-            for person in people {
-                let bytes = record::encode(person)?;
-                if let Some(old) = table.insert(person.id.as_str(), bytes.as_slice())? {
-                    replaced.push(record::decode(old.value())?);
+        self.file.grow(|transaction| {
+            self.with_key(|key| {
+                let mut table = transaction.open_table(PEOPLE)?;
+                let mut replaced = Vec::new();
+                for person in people {
+                    let row = hidden(key, &person.id);
+                    let sealed = key.seal(Place("people", &row), &record::encode_person(person)?)?;
+                    if let Some(old) = table.insert(row, sealed.as_slice())? {
+                        replaced.extend(self.readable(key, row, old.value()));
+                    }
                 }
-            }
-            Ok(replaced)
+                Ok(replaced)
+            })
         })
     }
 
     fn delete(&self, ids: &[String]) -> Result<Vec<Person>, StoreError> {
         self.file.write(|transaction| {
-            let mut table = transaction.open_table(PEOPLE)?;
-            let mut gone = Vec::new();
-            for id in ids {
-                if let Some(old) = table.remove(id.as_str())? {
-                    gone.push(record::decode(old.value())?);
+            self.with_key(|key| {
+                let mut table = transaction.open_table(PEOPLE)?;
+                let mut gone = Vec::new();
+                for id in ids {
+                    let row = hidden(key, id);
+                    if let Some(old) = table.remove(row)? {
+                        gone.extend(self.readable(key, row, old.value()));
+                    }
                 }
-            }
-            Ok(gone)
+                Ok(gone)
+            })
         })
     }
 
-    fn wipe_people(&self) -> Result<u64, StoreError> {
+    fn remove_wiped(&self) -> Result<u64, StoreError> {
         self.file.write(|transaction| {
-            let count = transaction.open_table(PEOPLE)?.len()?;
-            transaction.delete_table(PEOPLE)?;
-            transaction.open_table(PEOPLE)?;
-            Ok(count)
+            // Asked for inside: no writer can come between with an older key.
+            self.with_key(|key| {
+                let mut table = transaction.open_table(PEOPLE)?;
+                let before = table.len()?;
+                table.retain(|_, value| key.owns(value).is_ok())?;
+                transaction.open_table(UNREADABLE)?.retain(|_, value| key.owns(value).is_ok())?;
+                Ok(before - table.len()?)
+            })
         })
+    }
+
+    fn set_aside_unreadable(&self) -> Result<u64, StoreError> {
+        let mut bad: Vec<(Hidden, Vec<u8>)> = Vec::new();
+        self.file.read(|transaction| {
+            self.with_key(|key| {
+                for row in transaction.open_table(PEOPLE)?.iter()? {
+                    let (row, value) = row?;
+                    if open_person(key, row.value(), value.value()).is_err() {
+                        bad.push((row.value(), value.value().to_vec()));
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        if !bad.is_empty() {
+            self.file.write(|transaction| {
+                let (mut people, mut aside) =
+                    (transaction.open_table(PEOPLE)?, transaction.open_table(UNREADABLE)?);
+                for (row, value) in &bad {
+                    people.remove(row)?;
+                    aside.insert(row, value.as_slice())?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(bad.len() as u64)
+    }
+
+    fn is_unreadable(&self, id: &str) -> Result<bool, StoreError> {
+        self.file.read(|transaction| {
+            self.with_key(|key| {
+                let row = hidden(key, id);
+                let value = transaction.open_table(PEOPLE)?.get(row)?;
+                Ok(value.is_some_and(|value| open_person(key, row, value.value()).is_err()))
+            })
+        })
+    }
+
+    fn mark_complete(&self) -> Result<(), StoreError> {
+        self.file.write(mark_complete)
     }
 
     fn permission_groups(&self) -> Result<Vec<PermissionGroup>, StoreError> {
         self.file.read(|transaction| {
-            let table = transaction.open_table(GROUPS)?;
-            let rows = table.iter()?;
-            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect::<Result<_, Failure>>()
+            let mut groups: Vec<PermissionGroup> = Vec::new();
+            for row in transaction.open_table(GROUPS)?.iter()? {
+                let (row, value) = row?;
+                let opened =
+                    self.vault.lasting().open(Place("permission groups", &row.value()), value.value());
+                match opened.map(|plain| record::decode(&plain)) {
+                    Ok(Ok(group)) => groups.push(group),
+                    _ => self.file.space().unreadable("permission group", 1),
+                }
+            }
+            groups.sort_by(|a, b| a.id.cmp(&b.id));
+            Ok(groups)
         })
     }
 
@@ -121,10 +235,17 @@ impl RegistryStore for RedbRegistryStore {
         self.file.write(|transaction| {
             transaction.delete_table(GROUPS)?;
             let mut table = transaction.open_table(GROUPS)?;
+            let key = self.vault.lasting();
             for group in groups {
-                table.insert(group.id.as_str(), record::encode(group)?.as_slice())?;
+                let row = key.hidden("permission groups", &[group.id.as_bytes()]);
+                let sealed = key.seal(Place("permission groups", &row), &record::encode(group)?)?;
+                table.insert(row, sealed.as_slice())?;
             }
             Ok(())
         })
     }
 }
+
+#[cfg(test)]
+#[path = "registry_store_tests.rs"]
+mod tests;

@@ -102,7 +102,7 @@ fn make(places: &KeyPlaces, path: &Path) -> Result<Secret, StoreError> {
             path,
             format!(
                 "the master key is missing and {} needs it; put the key back, or move {} away to begin anew \
-                 (the platform then sends everyone again). 主密钥丢失：请恢复密钥，或移走数据目录后重新开始",
+                 (the platform then sends everyone again; data of menshen 0.1.0 had no key and is not read). 主密钥丢失：请恢复密钥，或移走数据目录后重新开始",
                 data.display(),
                 places.data_dir.display()
             ),

@@ -1,0 +1,27 @@
+//! Removing what a destroyed key had sealed. Begun by a wipe, and finished at the next start if a crash came between.
+
+use crate::ports::store::{EventStore, Keys, PictureStore, RegistryStore, Shelf, StoreError};
+
+/// Returns how many people were removed.
+pub fn finish_people(
+    keys: &dyn Keys,
+    registry: &dyn RegistryStore,
+    pictures: &dyn PictureStore,
+) -> Result<u64, StoreError> {
+    let count = registry.remove_wiped()?;
+    pictures.remove_wiped(Shelf::Registry)?;
+    keys.finish_wipe(Shelf::Registry)?;
+    Ok(count)
+}
+
+/// Returns how many events were removed.
+pub fn finish_events(
+    keys: &dyn Keys,
+    events: &dyn EventStore,
+    pictures: &dyn PictureStore,
+) -> Result<u64, StoreError> {
+    let count = events.remove_wiped()?;
+    pictures.remove_wiped(Shelf::Events)?;
+    keys.finish_wipe(Shelf::Events)?;
+    Ok(count)
+}

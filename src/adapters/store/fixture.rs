@@ -1,0 +1,186 @@
+//! What tests of the stores share.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use redb::ReadableTable as _;
+
+use super::event_store::HISTORY;
+use super::registry_store::PEOPLE;
+use super::{Found, RedbEventStore, RedbRegistryStore};
+use crate::adapters::pictures::PictureFiles;
+use crate::adapters::space::DiskSpace;
+use crate::adapters::vault::{KeyPlaces, Vault};
+use crate::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
+use crate::core::face::Embedding;
+use crate::core::person::{Feature, Person, PersonKind, RegisterType};
+use crate::core::storage::StorageBoard;
+use crate::ports::store::{
+    EventStore as _, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention,
+};
+
+pub const ALL: Retention =
+    Retention { keep_events: u64::MAX, keep_bytes: u64::MAX, receivers: Vec::new(), only_sent: false };
+pub const MODEL: (&str, usize) = ("m@1", 4);
+
+pub fn event(id: &str) -> EventRecord {
+    EventRecord {
+        event_id: id.into(),
+        device: EventDevice { ep_id: "d__1".into(), ip: "1".into(), device_type: "3".into() },
+        identity: None,
+        timestamp_ms: 1,
+        in_timestamp_ms: 1,
+        out_timestamp_ms: 2,
+        score: 0.5,
+        similarity: None,
+        want_action: WantAction::Nothing,
+        quality: ShotQuality::default(),
+        spot_pic: Some(format!("{id}-spot.jpg")),
+        face_pic: None,
+        model: "m@1".into(),
+    }
+}
+
+pub fn person(id: &str, photo: &str) -> Person {
+    Person {
+        id: id.into(),
+        name: format!("name of {id}"),
+        kind: PersonKind::Employee,
+        register_type: RegisterType::Regular,
+        permission_ids: vec!["0".into()],
+        info: serde_json::Map::new(),
+        features: vec![Feature {
+            embedding: Embedding { model: MODEL.0.into(), vector: vec![0.5; MODEL.1], norm: 1.0 },
+            photo: photo.into(),
+            photo_sha256: "ab".into(),
+            quality: 1.0,
+        }],
+        created_at_ms: 0,
+        updated_at_ms: 1,
+    }
+}
+
+pub fn vault(folder: &Path) -> Arc<Vault> {
+    let places = KeyPlaces { data_dir: folder.to_path_buf(), key_file: None, credentials_dir: None };
+    Arc::new(Vault::open(places).unwrap())
+}
+
+pub fn space(folder: &Path) -> DiskSpace {
+    DiskSpace::new(folder, 0, Arc::default())
+}
+
+pub fn store() -> (tempfile::TempDir, RedbEventStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, found) =
+        RedbEventStore::open(folder.path(), vault(folder.path()), space(folder.path())).unwrap();
+    assert_eq!(found, Found::Missing);
+    (folder, store)
+}
+
+pub fn close(store: &RedbEventStore, id: &str) -> u64 {
+    store.close(&event(id), 0, &ALL).unwrap().sequence
+}
+
+/// Everything a data folder holds, opened.
+pub struct Opened {
+    pub vault: Arc<Vault>,
+    pub registry: RedbRegistryStore,
+    pub registry_found: Found,
+    pub events: RedbEventStore,
+    pub events_found: Found,
+    pub pictures: PictureFiles,
+    pub board: Arc<StorageBoard>,
+}
+
+impl Opened {
+    pub fn new(folder: &Path) -> Self {
+        let (vault, board) = (vault(folder), Arc::<StorageBoard>::default());
+        let space = DiskSpace::new(folder, 0, Arc::clone(&board));
+        let (registry, registry_found) =
+            RedbRegistryStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();
+        let (events, events_found) = RedbEventStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();
+        let pictures = PictureFiles::open(folder, Arc::clone(&vault), space).unwrap();
+        Self { vault, registry, registry_found, events, events_found, pictures, board }
+    }
+
+    /// As enrolment does it: photo, then row.
+    pub fn enrol(&self, id: &str) {
+        let person = person(id, &self.pictures.photo_name(id, "ab"));
+        let name = &person.features[0].photo;
+        self.pictures.put(&[NewPicture { name, bytes: b"photo", owner: Owner::Person(&person) }]).unwrap();
+        self.registry.put(&[person]).unwrap();
+    }
+
+    /// As the reporter does it: pictures, then row.
+    pub fn pass(&self, event: &EventRecord) {
+        let name = event.spot_pic.as_ref().unwrap();
+        self.pictures.put(&[NewPicture { name, bytes: b"scene", owner: Owner::Event(event) }]).unwrap();
+        self.events.close(event, 5, &ALL).unwrap();
+    }
+}
+
+/// Makes one person's row unreadable, in a registry that is closed.
+pub fn spoil_one_person(folder: &Path) {
+    let database = redb::Database::open(folder.join("registry.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table = transaction.open_table(PEOPLE).unwrap();
+    let (row, mut value) =
+        table.first().unwrap().map(|(row, value)| (row.value(), value.value().to_vec())).unwrap();
+    *value.last_mut().unwrap() ^= 1;
+    table.insert(row, value.as_slice()).unwrap();
+    drop(table);
+    transaction.commit().unwrap();
+}
+
+/// Makes the first event of history unreadable, in a store that is closed.
+pub fn spoil_one_event(folder: &Path) {
+    let database = redb::Database::open(folder.join("events.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table = transaction.open_table(HISTORY).unwrap();
+    let first = table.first().unwrap().map(|(row, value)| (row.value(), value.value().1.to_owned()));
+    let (row, id) = first.unwrap();
+    table.insert(row, (9, id.as_str(), [2u8; 80].as_slice())).unwrap();
+    drop(table);
+    transaction.commit().unwrap();
+}
+
+/// A small disk of its own; `None`, said so, where mounting is not allowed.
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    pub fn mount(megabytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("SKIPPED: only root may mount a small disk");
+        }
+        mounted.then_some(Self(folder))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills the disk to the last byte; deleting the file gives the room back.
+    pub fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let path = self.path().join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        for size in [65_536, 4096, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}

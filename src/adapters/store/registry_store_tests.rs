@@ -1,0 +1,90 @@
+//! Finding, paging, wiping, and a disk that is full.
+
+use super::*;
+use crate::adapters::store::fixture::{Opened, SmallDisk, person};
+use crate::ports::store::Keys as _;
+
+#[test]
+fn people_are_found_by_id_and_listed_whole_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Opened::new(folder.path()).registry;
+    let ids: Vec<_> = (0..50).map(|i| format!("id-{i}")).collect();
+    store.put(&ids.iter().map(|id| person(id, "p.img")).collect::<Vec<_>>()).unwrap();
+    assert_eq!(store.get("id-7").unwrap().unwrap().name, "name of id-7");
+    assert_eq!(store.get("id-77").unwrap(), None);
+    let mut listed: Vec<String> = Vec::new();
+    loop {
+        let page = store.page(listed.last().map(String::as_str), 7).unwrap();
+        let Some(last) = page.last() else { break };
+        // Whoever the page ended with may be gone when the next is asked for.
+        store.delete(std::slice::from_ref(&last.id)).unwrap();
+        listed.extend(page.into_iter().map(|person| person.id));
+    }
+    assert_ne!(listed, ids, "the order tells nothing of the ids");
+    listed.sort();
+    let mut expected = ids.clone();
+    expected.sort();
+    assert_eq!(listed, expected);
+    assert_eq!(store.count().unwrap(), 50 - 8);
+}
+
+#[test]
+fn replacing_and_deleting_give_the_old_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Opened::new(folder.path()).registry;
+    assert!(store.put(&[person("1", "a.img")]).unwrap().is_empty());
+    assert_eq!(store.put(&[person("1", "b.img")]).unwrap(), [person("1", "a.img")]);
+    assert_eq!(store.delete(&["2".into(), "1".into()]).unwrap(), [person("1", "b.img")]);
+}
+
+#[test]
+fn a_wipe_leaves_the_permission_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Opened::new(folder.path());
+    opened.registry.put(&[person("1", "a.img")]).unwrap();
+    let group = PermissionGroup { id: "7".into(), name: "研发部".into(), description: String::new() };
+    opened.registry.set_permission_groups(std::slice::from_ref(&group)).unwrap();
+    opened.vault.destroy(Shelf::Registry).unwrap();
+    assert_eq!(opened.registry.get("1").unwrap(), None);
+    assert_eq!(opened.registry.remove_wiped().unwrap(), 1);
+    assert_eq!(opened.registry.permission_groups().unwrap(), [group]);
+}
+
+/// The real thing: redb hits the end of the disk, and must come back without a restart.
+#[test]
+fn a_full_disk_is_told_and_heals_when_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount(8) else { return };
+    let opened = Opened::new(disk.path());
+    let store = &opened.registry;
+    store.put(&[person("kept", "p.img")]).unwrap();
+    let filler = disk.fill();
+    let mut number = 0;
+    let mut grow = || {
+        number += 1;
+        let mut person = person(&format!("more-{number}"), "p.img");
+        person.info.insert("much".into(), "x".repeat(100_000).into());
+        store.put(&[person])
+    };
+    let error = (0..200).find_map(|_| grow().err()).expect("the disk is full at some time");
+    assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+    assert!(opened.board.facts().full.contains("registry"));
+    assert_eq!(store.get("kept").unwrap().unwrap().id, "kept", "reading goes on");
+    let again = grow();
+    assert!(matches!(again, Err(StoreError::DiskFull { .. })), "and is told again: {again:?}");
+    std::fs::remove_file(filler).unwrap();
+    grow().expect("healed without a restart");
+    assert!(opened.board.facts().full.is_empty());
+    assert_eq!(store.get("kept").unwrap().unwrap().id, "kept");
+    store.delete(&["kept".into()]).unwrap();
+}
+
+#[test]
+fn growth_stops_before_the_disk_is_quite_full_and_deleting_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Opened::new(folder.path()).vault;
+    let space = DiskSpace::new(folder.path(), u64::MAX, Arc::default());
+    let (store, _) = RedbRegistryStore::open(folder.path(), vault, space).unwrap();
+    assert!(matches!(store.put(&[person("1", "p.img")]), Err(StoreError::DiskFull { .. })));
+    assert!(store.file.space().board().facts().full.contains("registry"));
+    assert!(store.delete(&["1".into()]).unwrap().is_empty());
+}

@@ -1,0 +1,40 @@
+//! How storing stands: what is full, what was damaged, what waits. Written by the stores, shown by health.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StorageFacts {
+    /// Parts whose last write found no room: `registry`, `events`, `registry pictures`, `event pictures`.
+    pub full: BTreeSet<&'static str>,
+    /// Damaged databases of this start, where they were put and what came back.
+    pub set_aside: Vec<String>,
+    /// Single records found unreadable since the start.
+    pub unreadable_records: u64,
+    /// Events in memory that could not be stored yet.
+    pub events_waiting: u64,
+    /// Events given up since the start, because they could not be stored for too long.
+    pub events_lost: u64,
+}
+
+impl StorageFacts {
+    pub fn is_ok(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Shared by those who write and those who show.
+#[derive(Default)]
+pub struct StorageBoard(Mutex<StorageFacts>);
+
+impl StorageBoard {
+    pub fn change(&self, change: impl FnOnce(&mut StorageFacts)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub fn facts(&self) -> StorageFacts {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
