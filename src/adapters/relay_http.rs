@@ -18,6 +18,8 @@ impl HttpRelay {
     pub fn new() -> Result<Self, String> {
         let client = Client::builder()
             .timeout(Duration::from_millis(limits::RELAY_TIMEOUT_MS))
+            // Relays are neighbours; whatever proxy leads to the platform does not lead to them.
+            .no_proxy()
             // A relay that sends its caller elsewhere is none, and a repeated command is never wanted.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

@@ -39,6 +39,7 @@ impl RealTime {
             return;
         }
         let (parts, places) = (parts.clone(), Arc::clone(&self.places));
+        let Ok(making) = Arc::clone(&places).try_acquire_owned() else { return count("dropped") };
         actix_rt::spawn(async move {
             let made = {
                 let parts = parts.clone();
@@ -46,6 +47,7 @@ impl RealTime {
                     move || serde_json::to_vec(&event_body(&parts, &message)).map(|body| (body, message));
                 tokio::task::spawn_blocking(work).await
             };
+            drop(making);
             let Ok(Ok((body, message))) = made else { return count("failed") };
             for url in urls {
                 // Making the body took its time too.

@@ -90,7 +90,8 @@ impl Courier {
         Ok(())
     }
 
-    /// Tries again what an operator asked for. These are late by nature; the line itself keeps its order.
+    /// Tries again what an operator asked for. These are late by nature; the line itself keeps its order, and goes on
+    /// whatever becomes of them.
     pub(super) async fn retry_set_asides(&mut self, rows: Vec<SetAside>) -> Result<(), Halt> {
         for row in rows {
             let entry = self.entry_after(row.sequence - 1).await?;
@@ -101,7 +102,8 @@ impl Courier {
             let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
             match outcome {
                 Outcome::Accepted => on_thread(move || outbox.drop_set_aside(&key, row.sequence)).await?,
-                Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+                // Again in the next cycle.
+                Outcome::Failed(_) => return Ok(()),
                 Outcome::Refused(reason) => {
                     let again = SetAside { reason, at_ms: self.parts.clock.wall_ms(), retry: false, ..row };
                     on_thread(move || outbox.set_aside(&key, &[again], 0)).await?;
