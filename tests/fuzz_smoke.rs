@@ -92,12 +92,16 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 /// Runs a check on the seeds as they are and on `cases` changed ones.
 fn smoke(target: &str, cases: u32, check: impl Fn(&[u8])) {
     let seeds = seeds(target);
-    seeds.iter().for_each(|seed| check(seed));
+    for seed in &seeds {
+        check(seed);
+    }
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let changed = (any::<Index>(), proptest::collection::vec(change(), 1..6));
     proptest!(config, |((seed, changes) in changed)| {
         let mut bytes = seeds[seed.index(seeds.len())].clone();
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+            apply(&mut bytes, change);
+        }
         check(&bytes);
     });
 }

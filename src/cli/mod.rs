@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod data;
+pub mod event_list;
 pub mod events;
 pub mod link;
 pub mod match_photos;
@@ -38,6 +40,8 @@ enum Command {
     Events(events::EventsArgs),
     /// The link to the platform: commands that could not be carried out 平台链路
     Link(link::LinkArgs),
+    /// What is on the disk 数据检查
+    Data(data::DataArgs),
     /// Do two photos show one person? 两张照片是否同一人
     Match(match_photos::MatchArgs),
     /// What models there are; make them fast, check them 模型管理
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments),
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -139,7 +139,6 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
         let session = SharedSession::default();
-        let health: Arc<Health> = Arc::default();
         let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), tuner.shared(), embedder);
         let intake =
             Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
@@ -360,6 +359,14 @@ fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handle
         link: handles.link.clone(),
         dev_sno: settings.dev_sno.clone(),
     }
+}
+
+/// Opens what keeps people, for tools.
+pub fn open_registry(settings: &Settings) -> Result<RedbRegistryStore, StoreError> {
+    let folder = &settings.data_dir;
+    let vault = Arc::new(Vault::open(key_places(settings))?);
+    let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::default());
+    Ok(RedbRegistryStore::open(folder, vault, space)?.0)
 }
 
 /// Where this configuration's keys are.

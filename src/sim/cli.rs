@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{camera, demo, outage, platform, storm};
+use super::{camera, demo, faults, outage, platform, storm};
 
 #[derive(Args)]
 pub struct SimArgs {
@@ -24,6 +24,10 @@ enum SimCommand {
     Storm(storm::StormArgs),
     /// A box that drains the events of a three-day outage while people go on walking by
     Outage(outage::OutageArgs),
+    /// Random faults from a seed against a whole box, and a comparison of the ledgers at both ends
+    Faults(faults::FaultsArgs),
+    /// kill -9 of the box at random moments during a stream of commands
+    Kills(faults::kills::KillsArgs),
 }
 
 /// `fill` is the product's part of an outage.
@@ -34,5 +38,7 @@ pub fn run(arguments: SimArgs, fill: outage::Fill) -> Result<ExitCode, Vec<Strin
         SimCommand::Demo(arguments) => demo::run(&arguments),
         SimCommand::Storm(arguments) => storm::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments, fill),
+        SimCommand::Faults(arguments) => faults::run(&arguments),
+        SimCommand::Kills(arguments) => faults::kills::run(&arguments),
     }
 }

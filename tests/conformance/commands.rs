@@ -137,10 +137,10 @@ pub const ROWS: &[Row] = &[
     }),
     seen("3", "an unknown method is answered with 50100", |e| assert_refused(e.reply("unknown"), 50100)),
     seen("3", "a missing must-field is answered with 40071", |e| {
-        assert_refused(e.reply("incomplete"), 40071)
+        assert_refused(e.reply("incomplete"), 40071);
     }),
     seen("3", "extend_params may be null, unknown fields are passed over", |e| {
-        assert_done(e.reply("liberal"))
+        assert_done(e.reply("liberal"));
     }),
     seen("5", "fiqa: data holds one face result with exactly the documented fields", |e| {
         assert_done(e.reply("fiqa"));

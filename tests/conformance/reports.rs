@@ -128,7 +128,7 @@ pub const ROWS: &[Row] = &[
     }),
     seen("8", "a real-time event has exactly the documented fields", |e| assert_event(e.live(), false)),
     seen("8", "a history event has them and want_action, ep_id, dev_sno", |e| {
-        assert_event(e.history(), true)
+        assert_event(e.history(), true);
     }),
     seen("8", "a stranger's event likewise, without reg_pic", |e| assert_event(e.stranger(), true)),
     seen("8", "identity_id and identity_name", |e| {
