@@ -1,53 +1,318 @@
-//! The dead-letter log: `dead-letters.jsonl` in the data folder, one sealed JSON object a line. Commands hold names
-//! and photos, so a wipe of people makes the letters kept before it unreadable too.
+//! The dead-letter log: `dead-letters.jsonl` in the data folder, one sealed JSON object a line, and the wishes of an
+//! operator to have letters carried out again: empty files in `replay/`, named by the letter.
+//!
+//! Commands hold names and photos, so a wipe of people makes the letters kept before it unreadable too.
+//!
+//! The box appends, and reads only the letters that are to be replayed; the command line reads, and only makes
+//! wishes. So both work side by side, and a wish made while the box is down is seen when it comes up.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::files::told;
 use super::vault::Vault;
 use crate::core::limits;
-use crate::ports::dead_letters::DeadLetters;
+use crate::ports::dead_letters::{DeadLetters, Replay};
+use crate::ports::store::StoreError;
 
 /// What its lines are bound to.
 const PLACE: &str = "dead-letters";
 
+/// One line of the log.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line {
+    Letter(Letter),
+    /// A letter was carried out again.
+    Replayed {
+        id: String,
+        at_ms: u64,
+        code: i64,
+    },
+}
+
+/// A kept message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    pub id: String,
+    pub at_ms: u64,
+    pub code: i64,
+    pub reason: String,
+    /// Size of the message as it came; the body is shorter when that was too large to keep.
+    pub bytes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// For a body that is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+impl Letter {
+    fn new(at_ms: u64, code: i64, reason: &str, message: &[u8]) -> Self {
+        let kept = &message[..message.len().min(limits::DEAD_LETTER_BODY_BYTES_MAX)];
+        let text = std::str::from_utf8(kept).ok().map(str::to_owned);
+        Self {
+            // Sorts by time, and tells two of the same millisecond apart.
+            id: format!("{at_ms:x}-{:04x}", rand::random::<u16>()),
+            at_ms,
+            code,
+            reason: reason.to_owned(),
+            bytes: message.len(),
+            body_base64: text.is_none().then(|| BASE64_STANDARD.encode(kept)),
+            body: text,
+        }
+    }
+
+    pub fn body(&self) -> Vec<u8> {
+        match (&self.body, &self.body_base64) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).unwrap_or_default(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Whether the whole message was kept, so that it can be carried out again.
+    pub fn is_whole(&self) -> bool {
+        self.body().len() == self.bytes
+    }
+}
+
+/// What a list shows of a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterState {
+    /// Without its body.
+    pub letter: Letter,
+    /// An operator wants it carried out again, and it was not yet.
+    pub waits: bool,
+    /// The reply's code when it was carried out again.
+    pub replayed: Option<i64>,
+}
+
 pub struct DeadLetterFile {
     path: PathBuf,
+    wishes: PathBuf,
     vault: Arc<Vault>,
     writing: Mutex<()>,
 }
 
 impl DeadLetterFile {
     pub fn new(data_dir: &Path, vault: Arc<Vault>) -> Self {
-        Self { path: data_dir.join("dead-letters.jsonl"), vault, writing: Mutex::new(()) }
+        Self {
+            path: data_dir.join("dead-letters.jsonl"),
+            wishes: data_dir.join("replay"),
+            vault,
+            writing: Mutex::new(()),
+        }
     }
 
-    fn append(&self, line: &str) -> io::Result<()> {
+    fn old_path(&self) -> PathBuf {
+        self.path.with_extension("jsonl.1")
+    }
+
+    fn append(&self, line: &Line) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if fs::metadata(&self.path).is_ok_and(|facts| facts.len() > limits::DEAD_LETTER_FILE_BYTES_MAX) {
-            fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
+            fs::rename(&self.path, self.old_path())?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        writeln!(file, "{line}")?;
+        let mut file =
+            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&self.path)?;
+        let plain = serde_json::to_vec(line)?;
+        let mut text = self.vault.seal_line(PLACE, &plain).map_err(io::Error::other)?;
+        if !ends_with_a_line(&mut file)? {
+            // A crash tore the last line; it must not spoil this one.
+            text.insert(0, '\n');
+        }
+        text.push('\n');
+        file.write_all(text.as_bytes())?;
         file.sync_data()
     }
+
+    /// Every line, oldest first; what a crash tore and what was sealed before a wipe is passed over.
+    fn for_each(&self, mut visit: impl FnMut(Line)) -> Result<(), StoreError> {
+        for path in [self.old_path(), self.path.clone()] {
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(told("read", &path, &error)),
+            };
+            for text in BufReader::new(file).lines() {
+                let text = text.map_err(|error| told("read", &path, &error))?;
+                let Ok(plain) = self.vault.open_line(PLACE, &text) else { continue };
+                if let Ok(line) = serde_json::from_slice(&plain) {
+                    visit(line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All letters without their bodies, oldest first.
+    pub fn list(&self) -> Result<Vec<LetterState>, StoreError> {
+        let wishes = self.wishes()?;
+        let mut states: Vec<LetterState> = Vec::new();
+        self.for_each(|line| match line {
+            Line::Letter(letter) => {
+                let letter = Letter { body: None, body_base64: None, ..letter };
+                states.push(LetterState { waits: wishes.contains(&letter.id), letter, replayed: None });
+            }
+            Line::Replayed { id, code, .. } => {
+                if let Some(state) = states.iter_mut().rev().find(|state| state.letter.id == id) {
+                    state.replayed = Some(code);
+                }
+            }
+        })?;
+        Ok(states)
+    }
+
+    /// One letter with its body.
+    pub fn find(&self, id: &str) -> Result<Option<Letter>, StoreError> {
+        let mut found = None;
+        self.for_each(|line| match line {
+            Line::Letter(letter) if letter.id == id => found = Some(letter),
+            _ => {}
+        })?;
+        Ok(found)
+    }
+
+    /// Asks the box, running or not, to carry a letter out again.
+    pub fn ask_replay(&self, letter: &Letter) -> Result<(), StoreError> {
+        let path = self.wishes.join(&letter.id);
+        fs::create_dir_all(&self.wishes)
+            .and_then(|()| File::create(&path)?.sync_all())
+            .map_err(|error| told("write", &path, &error))
+    }
+
+    /// Ids of the letters that wait to be carried out again, oldest letter first.
+    fn wishes(&self) -> Result<Vec<String>, StoreError> {
+        let entries = match fs::read_dir(&self.wishes) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(told("read", &self.wishes, &error)),
+        };
+        let mut ids: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn forget_wish(&self, id: &str) -> Result<(), StoreError> {
+        let path = self.wishes.join(id);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told("delete", &path, &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn ends_with_a_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 impl DeadLetters for DeadLetterFile {
     fn keep(&self, at_ms: u64, code: i64, reason: &str, body: &[u8]) {
-        let shown = &body[..body.len().min(limits::DEAD_LETTER_BODY_BYTES_MAX)];
-        let line = serde_json::json!({
-            "at_ms": at_ms,
-            "code": code,
-            "reason": reason,
-            "bytes": body.len(),
-            "body": String::from_utf8_lossy(shown),
-        });
-        let sealed = self.vault.seal_line(PLACE, line.to_string().as_bytes()).map_err(io::Error::other);
-        if let Err(error) = sealed.and_then(|line| self.append(&line)) {
+        if let Err(error) = self.append(&Line::Letter(Letter::new(at_ms, code, reason, body))) {
             tracing::error!(%error, path = %self.path.display(), "a dead letter could not be kept");
         }
+    }
+
+    fn replays(&self) -> Result<Vec<Replay>, StoreError> {
+        let mut replays = Vec::new();
+        for id in self.wishes()? {
+            match self.find(&id)? {
+                Some(letter) if letter.is_whole() => {
+                    replays.push(Replay { id, body: letter.body().into() });
+                }
+                _ => {
+                    tracing::warn!(id, "there is no whole dead letter of this name to carry out again");
+                    self.forget_wish(&id)?;
+                }
+            }
+            if replays.len() == limits::REPLAYS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(replays)
+    }
+
+    fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError> {
+        self.append(&Line::Replayed { id: id.to_owned(), at_ms, code })
+            .map_err(|error| told("write", &self.path, &error))?;
+        self.forget_wish(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::vault::KeyPlaces;
+
+    fn log_in(folder: &Path) -> DeadLetterFile {
+        let places = KeyPlaces { data_dir: folder.to_path_buf(), key_file: None, credentials_dir: None };
+        DeadLetterFile::new(folder, Arc::new(Vault::open(places).unwrap()))
+    }
+
+    #[test]
+    fn letters_are_kept_whole_and_replayed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = log_in(folder.path());
+        assert!(file.list().unwrap().is_empty() && file.replays().unwrap().is_empty());
+        let long = vec![b'x'; limits::DEAD_LETTER_BODY_BYTES_MAX + 1];
+        for body in [&br#"{"method":"fly"}"#[..], b"\xFF\xFEno text", &long] {
+            file.keep(1_700_000_000_000, 50100, "fly", body);
+        }
+        let letters = file.list().unwrap();
+        let whole: Vec<_> =
+            letters.iter().map(|state| file.find(&state.letter.id).unwrap().unwrap()).collect();
+        assert_eq!(whole[0].body(), br#"{"method":"fly"}"#);
+        assert_eq!(whole[1].body(), b"\xFF\xFEno text");
+        assert_eq!(whole.iter().map(Letter::is_whole).collect::<Vec<_>>(), [true, true, false]);
+
+        file.ask_replay(&whole[1]).unwrap();
+        file.ask_replay(&whole[2]).unwrap();
+        assert!(file.list().unwrap()[1].waits);
+        let replays = file.replays().unwrap();
+        assert_eq!(replays.len(), 1, "half a message is not carried out");
+        assert_eq!((&replays[0].id, &replays[0].body[..]), (&whole[1].id, &b"\xFF\xFEno text"[..]));
+        file.replayed(&replays[0].id, 5, 0).unwrap();
+        assert!(file.replays().unwrap().is_empty());
+        let state = &file.list().unwrap()[1];
+        assert_eq!((state.waits, state.replayed), (false, Some(0)));
+    }
+
+    #[test]
+    fn a_torn_line_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = log_in(folder.path());
+        fs::write(folder.path().join("dead-letters.jsonl"), "half a sealed li").unwrap();
+        file.keep(1, 40071, "broken", b"{");
+        let letters = file.list().unwrap();
+        assert_eq!((letters.len(), letters[0].letter.reason.as_str()), (1, "broken"));
+    }
+
+    #[test]
+    fn the_log_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = log_in(folder.path());
+        let body = vec![b'x'; limits::DEAD_LETTER_BODY_BYTES_MAX];
+        for _ in 0..20 {
+            file.keep(1, 40071, "large", &body);
+        }
+        let size = |path: &Path| fs::metadata(path).unwrap().len();
+        let line = 3 * body.len() as u64;
+        assert!(size(&file.path) + size(&file.old_path()) < 2 * (limits::DEAD_LETTER_FILE_BYTES_MAX + line));
+        assert!((4..20).contains(&file.list().unwrap().len()));
     }
 }

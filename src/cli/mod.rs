@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod events;
+pub mod link;
 pub mod match_photos;
 pub mod models;
 #[cfg(feature = "sim")]
@@ -35,6 +36,8 @@ enum Command {
     Users(users::UsersArgs),
     /// Events of history 历史事件
     Events(events::EventsArgs),
+    /// The link to the platform: commands that could not be carried out 平台链路
+    Link(link::LinkArgs),
     /// Do two photos show one person? 两张照片是否同一人
     Match(match_photos::MatchArgs),
     /// What models there are; make them fast, check them 模型管理
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Link(arguments) => link::run(&arguments),
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -12,7 +12,7 @@ use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
 use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
-use crate::core::quality::{Check, QualityLevel, QualityLimits};
+use crate::core::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use crate::core::relay::ActionUrl;
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
@@ -44,16 +44,6 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LevelName {
-    High,
-    Middle,
-    Low,
-    Custom,
-    No,
-}
-
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
     pub login_url: Url,
@@ -74,12 +64,15 @@ pub struct RecognitionSettings {
     /// Features.
     pub gallery_capacity: usize,
     pub live_level: QualityLevel,
-    pub stranger_level: QualityLevel,
+    /// FIQA level `custom`, which strangers must pass.
+    pub custom_level: QualityLimits,
     /// 0–100.
     pub threshold: f32,
     pub score_range: ScoreRange,
     /// Unmatched faces of sufficient quality are enrolled as strangers.
     pub enrol_strangers: bool,
+    /// Strangers kept; the oldest go first.
+    pub strangers_max: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -337,19 +330,12 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
     let gallery_capacity = section.take_within("gallery_capacity", GALLERY_CAPACITY, 1, GALLERY_CAPACITY_MAX);
     let live_level = section.take("live_level", LevelName::Low);
     let mut custom = section.section("custom_level");
-    let limits = QualityLimits {
+    let custom_level = QualityLimits {
         face_size_min_px: custom.take_within("face_size_min_px", 80.0f32, 10.0, 2000.0),
         pose_sum_max_deg: custom.take_within("pose_sum_max_deg", 60.0f32, 1.0, 540.0),
         also: custom.take("checks", vec![Check::Partial, Check::Brightness, Check::Clarity]),
     };
     custom.finish();
-    let level = |name| match name {
-        LevelName::High => QualityLevel::High,
-        LevelName::Middle => QualityLevel::Middle,
-        LevelName::Low => QualityLevel::Low,
-        LevelName::Custom => QualityLevel::Custom(limits.clone()),
-        LevelName::No => QualityLevel::No,
-    };
     let score_range =
         section.take_checked("threshold_range", [0.0f32, 82.0, 100.0], |[lowest, best, highest]| {
             ScoreRange::new(lowest, best, highest).map_err(|error| error.to_string())
@@ -363,11 +349,12 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         face_min_px,
         idle_look_ms,
         gallery_capacity,
-        live_level: level(live_level),
-        stranger_level: QualityLevel::Custom(limits.clone()),
+        live_level: QualityLevel::named(live_level, &custom_level),
+        custom_level,
         threshold,
         score_range: score_range.unwrap_or_default(),
         enrol_strangers: section.take("enrol_strangers", false),
+        strangers_max: section.take_within("strangers_max", 2000usize, 1, limits::STRANGERS_MAX),
     };
     section.finish();
     read

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::face::{BBox, HeadPose};
 use super::person::PersonKind;
+use super::quality::{Check, Judgement, Measurements};
 
 /// What the platform may want to do about an event (protocol section 8, `want_action`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,27 @@ pub struct ShotQuality {
     pub fails: Vec<String>,
 }
 
-/// One event. A stranger has no identity.
+impl ShotQuality {
+    pub fn new(measured: &Measurements, judgement: &Judgement) -> Self {
+        let names = |checks: &[Check]| checks.iter().map(|check| check.name().to_owned()).collect();
+        Self {
+            bbox: measured.bbox,
+            face_size_px: measured.face_size_px,
+            brightness: measured.brightness,
+            clarity: measured.clarity,
+            head_pose: measured.head_pose,
+            partial: measured.partial,
+            mask: measured.mask,
+            occlusion: measured.occlusion,
+            score: judgement.score,
+            passed: judgement.passed,
+            success: names(&judgement.success),
+            fails: names(&judgement.fails),
+        }
+    }
+}
+
+/// One event. A stranger has no identity, or that of a stranger who was enrolled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// UUID v7; receivers drop duplicates by it.
@@ -81,8 +102,9 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
+    /// Strangers are history only, whether or not they have been seen before (protocol section 8).
     pub fn is_stranger(&self) -> bool {
-        self.identity.is_none()
+        self.identity.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger)
     }
 
     /// The pictures this event owns. The registry photo belongs to the person, not to the event.

@@ -39,6 +39,11 @@ impl BBox {
         inter / (self.area() + other.area() - inter)
     }
 
+    /// The box in a picture `factor` times as large.
+    pub fn scaled(&self, factor: f32) -> Self {
+        Self { x1: self.x1 * factor, y1: self.y1 * factor, x2: self.x2 * factor, y2: self.y2 * factor }
+    }
+
     /// The box moved by `(dx, dy)`.
     pub fn shifted(&self, dx: f32, dy: f32) -> Self {
         Self { x1: self.x1 + dx, y1: self.y1 + dy, x2: self.x2 + dx, y2: self.y2 + dy }

@@ -16,6 +16,12 @@ pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
 /// never idles for a round trip; a command may hold 50 000 ids, so not more.
 pub const COMMAND_PREFETCH: u16 = 2;
 
+/// Unacknowledged FIQA commands the broker may hand over: one for each core of the smallest box. Not more, so that
+/// boxes sharing a queue share the work.
+pub const FIQA_PREFETCH: u16 = 2;
+/// FIQA commands carried out at the same time.
+pub const FIQA_WIDTH: usize = FIQA_PREFETCH as usize;
+
 /// Mailbox of the MQ link: the prefetch window, timers, and answers of its own tasks.
 pub const MQ_LINK_MAILBOX: usize = 32;
 /// Mailbox of the registry: one command of the link, a few of the local API.
@@ -59,6 +65,17 @@ pub const PHOTO_DOWNLOAD_TIMEOUT_MS: u64 = 10_000;
 /// Time for a report that will be retried.
 pub const REPORT_TIMEOUT_MS: u64 = 15_000;
 
+/// How often a command that waits for a new login looks for it.
+pub const SESSION_LOOK_MS: u64 = 250;
+/// Rejections within this time after a login concern the token before it.
+pub const SESSION_SETTLE_MS: u64 = 2_000;
+/// New logins one call is worth: who rejects every token means something else by it.
+pub const SESSION_RENEWALS_MAX: u32 = 2;
+/// Tries to fetch the details of one chunk of users, and the wait between them: a platform that restarts behind
+/// its proxy answers 502 for some seconds.
+pub const USER_DETAILS_TRIES: u32 = 3;
+pub const USER_DETAILS_RETRY_MS: u64 = 1_500;
+
 /// First and longest wait between logins, and between broker connections.
 pub const LOGIN_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
 pub const BROKER_BACKOFF_MS: (u64, u64) = (500, 15_000);
@@ -71,8 +88,6 @@ pub const BROKER_CONNECT_TIMEOUT_MS: u64 = 15_000;
 pub const BROKER_CONFIRM_TIMEOUT_MS: u64 = 15_000;
 /// AMQP heartbeat: a half-open connection is found within twice this.
 pub const BROKER_HEARTBEAT_S: u16 = 10;
-/// Wait before a command whose reply could not be handed over goes back to the queue: no busy loop.
-pub const REQUEUE_DELAY_MS: u64 = 2_000;
 
 /// Events sent to one history receiver in one cycle (protocol section 8).
 pub const HISTORY_BATCH: usize = 100;
@@ -106,6 +121,9 @@ pub const REALTIME_TTL_MS: u64 = 5_000;
 pub const GALLERY_CAPACITY: usize = 300_000;
 /// What can be configured: 5 million × 900 bytes = 4.5 GB, all a box has.
 pub const GALLERY_CAPACITY_MAX: usize = 5_000_000;
+
+/// Strangers one box can be told to keep: as many faces as the original promises at all.
+pub const STRANGERS_MAX: usize = 50_000;
 
 /// Restarts of one actor within [`RESTART_WINDOW_MS`] before the process gives up and exits non-zero,
 /// so that systemd starts it afresh.
@@ -146,7 +164,12 @@ pub const LOCAL_LISTEN_RETRY_MS: u64 = 5_000;
 /// and the passages behind it must not wait for ever.
 pub const EVENT_STORE_TRIES: u32 = 3;
 
-/// Part of a dead letter that is kept: enough to see what the platform meant, too little for a whole photo.
-pub const DEAD_LETTER_BODY_BYTES_MAX: usize = 2048;
+/// Part of a dead letter that is kept: a list of 50 000 ids is about 2 MB, one photo of a phone 12 MB and not worth
+/// it; a longer message is kept in part and cannot be replayed.
+pub const DEAD_LETTER_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The dead-letter log is turned over at this size; one old file is kept.
-pub const DEAD_LETTER_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const DEAD_LETTER_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Dead letters in memory on their way to be carried out again: each may be [`DEAD_LETTER_BODY_BYTES_MAX`].
+pub const REPLAYS_AT_ONCE: usize = 4;
+/// How often the link looks for dead letters an operator wants carried out again.
+pub const REPLAY_LOOK_MS: u64 = 2_000;

@@ -37,8 +37,10 @@ impl LinkState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkInput {
     Start,
+    /// `broker_changed`: the document names another broker, queue or password than the one before.
     LoggedIn {
         attempt: u64,
+        broker_changed: bool,
     },
     LoginFailed {
         attempt: u64,
@@ -77,6 +79,11 @@ pub enum LinkEffect {
 pub struct Link {
     state: LinkState,
     attempt: u64,
+    /// The highest number given to an attempt.
+    last: u64,
+    /// A login beside a connection that is up: the token is renewed, and the connection stays while its
+    /// parameters do.
+    renewal: Option<u64>,
     login_backoff: Backoff,
     connect_backoff: Backoff,
     refusals: u32,
@@ -89,6 +96,8 @@ impl Link {
         Self {
             state: LinkState::Stopped,
             attempt: 0,
+            last: 0,
+            renewal: None,
             login_backoff,
             connect_backoff,
             refusals: 0,
@@ -114,13 +123,16 @@ impl Link {
             | (_, LinkInput::Start)
             | (LoggingIn | WaitingToLogIn, LinkInput::SessionRejected) => Vec::new(),
             (_, LinkInput::Stop) => {
-                self.state = Stopped;
-                self.attempt += 1;
+                self.enter(Stopped);
                 vec![LinkEffect::Disconnect]
             }
-            (_, LinkInput::SessionRejected) => {
-                let again = self.log_in();
-                vec![LinkEffect::Disconnect, again]
+            (Up, LinkInput::SessionRejected) => match self.renewal {
+                Some(_) => Vec::new(),
+                None => vec![self.renew()],
+            },
+            (_, LinkInput::SessionRejected) => vec![self.log_in()],
+            (Up, input) if self.renewal.is_some() && input.attempt() == self.renewal => {
+                self.renewed(input, jitter)
             }
             (_, input) if input.attempt() != Some(self.attempt) => Vec::new(),
             (LoggingIn, LinkInput::LoggedIn { .. }) => {
@@ -147,7 +159,9 @@ impl Link {
             (Up, LinkInput::Lost { .. }) => {
                 self.reconnects += 1;
                 let delay_ms = self.connect_backoff.next_ms(jitter);
-                vec![LinkEffect::Disconnect, self.wait(WaitingToConnect, delay_ms)]
+                // What is known of the broker belongs to a session that is no longer good.
+                let next = if self.renewal.is_some() { WaitingToLogIn } else { WaitingToConnect };
+                vec![LinkEffect::Disconnect, self.wait(next, delay_ms)]
             }
             (WaitingToConnect, LinkInput::RetryDue { .. }) => vec![self.connect()],
             _ => Vec::new(),
@@ -163,29 +177,60 @@ impl Link {
         self.wait(if log_in { LinkState::WaitingToLogIn } else { LinkState::WaitingToConnect }, delay_ms)
     }
 
+    /// What became of a login beside the connection.
+    fn renewed(&mut self, input: LinkInput, jitter: f64) -> Vec<LinkEffect> {
+        match input {
+            LinkInput::LoggedIn { broker_changed, .. } => {
+                self.login_backoff.reset();
+                self.renewal = None;
+                if broker_changed { vec![LinkEffect::Disconnect, self.connect()] } else { Vec::new() }
+            }
+            LinkInput::LoginFailed { .. } => {
+                let delay_ms = self.login_backoff.next_ms(jitter);
+                let attempt = self.number();
+                self.renewal = Some(attempt);
+                vec![LinkEffect::RetryAfter { attempt, delay_ms }]
+            }
+            LinkInput::RetryDue { .. } => vec![self.renew()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn enter(&mut self, state: LinkState) -> u64 {
+        self.state = state;
+        self.renewal = None;
+        self.attempt = self.number();
+        self.attempt
+    }
+
+    fn renew(&mut self) -> LinkEffect {
+        let attempt = self.number();
+        self.renewal = Some(attempt);
+        LinkEffect::LogIn { attempt }
+    }
+
     fn log_in(&mut self) -> LinkEffect {
-        self.state = LinkState::LoggingIn;
-        self.attempt += 1;
-        LinkEffect::LogIn { attempt: self.attempt }
+        LinkEffect::LogIn { attempt: self.enter(LinkState::LoggingIn) }
     }
 
     fn connect(&mut self) -> LinkEffect {
-        self.state = LinkState::Connecting;
-        self.attempt += 1;
-        LinkEffect::Connect { attempt: self.attempt }
+        LinkEffect::Connect { attempt: self.enter(LinkState::Connecting) }
     }
 
     fn wait(&mut self, state: LinkState, delay_ms: u64) -> LinkEffect {
-        self.state = state;
-        self.attempt += 1;
-        LinkEffect::RetryAfter { attempt: self.attempt, delay_ms }
+        LinkEffect::RetryAfter { attempt: self.enter(state), delay_ms }
     }
 }
 
 impl LinkInput {
     fn attempt(self) -> Option<u64> {
         match self {
-            Self::LoggedIn { attempt }
+            Self::LoggedIn { attempt, .. }
             | Self::LoginFailed { attempt }
             | Self::Connected { attempt }
             | Self::ConnectFailed { attempt, .. }
@@ -218,7 +263,8 @@ mod tests {
     fn up() -> (Link, u64) {
         let mut link = link();
         let login = attempt_of(&link.step(LinkInput::Start, 0.5));
-        let connect = attempt_of(&link.step(LinkInput::LoggedIn { attempt: login }, 0.5));
+        let connect =
+            attempt_of(&link.step(LinkInput::LoggedIn { attempt: login, broker_changed: true }, 0.5));
         assert!(link.step(LinkInput::Connected { attempt: connect }, 0.5).is_empty());
         assert_eq!(link.state(), LinkState::Up);
         (link, connect)
@@ -276,10 +322,38 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_session_logs_in_again_once() {
+    fn a_rejected_session_is_renewed_beside_the_connection() {
+        let (mut link, connection) = up();
+        let renewal = attempt_of(&link.step(LinkInput::SessionRejected, 0.5));
+        assert!(link.step(LinkInput::SessionRejected, 0.5).is_empty(), "one login at a time");
+        let effects = link.step(LinkInput::LoginFailed { attempt: renewal }, 0.5);
+        let effects = link.step(LinkInput::RetryDue { attempt: attempt_of(&effects) }, 0.5);
+        assert!(matches!(effects[..], [LinkEffect::LogIn { .. }]));
+        let attempt = attempt_of(&effects);
+        assert_eq!(link.state(), LinkState::Up);
+        assert!(link.step(LinkInput::LoggedIn { attempt, broker_changed: false }, 0.5).is_empty());
+        // The connection is still the same one.
+        let effects = link.step(LinkInput::Lost { attempt: connection }, 0.5);
+        assert_eq!((effects.len(), link.state()), (2, LinkState::WaitingToConnect));
+    }
+
+    #[test]
+    fn rotated_parameters_move_the_connection() {
         let (mut link, _) = up();
-        let effects = link.step(LinkInput::SessionRejected, 0.5);
-        assert!(matches!(effects[..], [LinkEffect::Disconnect, LinkEffect::LogIn { .. }]));
-        assert!(link.step(LinkInput::SessionRejected, 0.5).is_empty());
+        let attempt = attempt_of(&link.step(LinkInput::SessionRejected, 0.5));
+        let effects = link.step(LinkInput::LoggedIn { attempt, broker_changed: true }, 0.5);
+        assert!(matches!(effects[..], [LinkEffect::Disconnect, LinkEffect::Connect { .. }]));
+        assert_eq!(link.state(), LinkState::Connecting);
+    }
+
+    #[test]
+    fn a_connection_lost_during_a_renewal_logs_in_first() {
+        let (mut link, connection) = up();
+        let renewal = attempt_of(&link.step(LinkInput::SessionRejected, 0.5));
+        let effects = link.step(LinkInput::Lost { attempt: connection }, 0.5);
+        assert_eq!(link.state(), LinkState::WaitingToLogIn);
+        assert!(link.step(LinkInput::LoggedIn { attempt: renewal, broker_changed: false }, 0.5).is_empty());
+        let effects = link.step(LinkInput::RetryDue { attempt: attempt_of(&effects) }, 0.5);
+        assert!(matches!(effects[..], [LinkEffect::LogIn { .. }]));
     }
 }

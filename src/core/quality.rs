@@ -53,7 +53,42 @@ pub enum QualityLevel {
     No,
 }
 
+/// The levels by name, as the protocol and the configuration write them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LevelName {
+    #[default]
+    High,
+    Middle,
+    Low,
+    Custom,
+    No,
+}
+
+impl LevelName {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "high" => Some(Self::High),
+            "middle" => Some(Self::Middle),
+            "low" => Some(Self::Low),
+            "custom" => Some(Self::Custom),
+            "no" => Some(Self::No),
+            _ => None,
+        }
+    }
+}
+
 impl QualityLevel {
+    pub fn named(name: LevelName, custom: &QualityLimits) -> Self {
+        match name {
+            LevelName::High => Self::High,
+            LevelName::Middle => Self::Middle,
+            LevelName::Low => Self::Low,
+            LevelName::Custom => Self::Custom(custom.clone()),
+            LevelName::No => Self::No,
+        }
+    }
+
     /// The protocol's table; `None` for `no`, which everything passes.
     pub fn limits(&self) -> Option<QualityLimits> {
         use Check::{Brightness, Clarity, Mask, Occlusion, Partial};

@@ -19,9 +19,19 @@ pub enum BrokerError {
     Lost(String),
 }
 
+/// The two pairs of queues (protocol section 2), each with a consumer of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueuePair {
+    /// `queue` and `uploadQueue`.
+    Commands,
+    /// `fiqaDownQueue` and `fiqaUploadQueue`; several boxes may share them.
+    Fiqa,
+}
+
 /// One command message, still unacknowledged.
 #[derive(Debug, Clone)]
 pub struct Delivery {
+    pub from: QueuePair,
     pub tag: u64,
     pub body: Bytes,
     pub redelivered: bool,
@@ -31,6 +41,8 @@ pub struct Delivery {
 #[derive(Debug, Clone)]
 pub enum BrokerNotice {
     Delivery(Delivery),
+    /// The broker is short of memory or disk and takes no replies for now (`Some` says why), or takes them again.
+    Blocked(Option<String>),
     /// The last thing a connection says.
     Lost(String),
 }
@@ -50,12 +62,12 @@ pub trait BrokerConnector: Send + Sync {
 
 /// An established connection. Dropping the last handle closes it.
 pub trait BrokerConnection: Send + Sync {
-    /// Sends a reply to `uploadQueue`; returns when the broker has confirmed it.
-    fn reply(&self, body: Vec<u8>) -> BoxFuture<'_, Result<(), BrokerError>>;
+    /// Whether this pair has a queue for replies.
+    fn takes_replies(&self, to: QueuePair) -> bool;
+    /// Sends a reply; returns when the broker has confirmed it. Waits for as long as the broker is blocked.
+    fn reply(&self, to: QueuePair, body: Bytes) -> BoxFuture<'_, Result<(), BrokerError>>;
     /// Acknowledges one delivery.
-    fn ack(&self, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>>;
-    /// Gives one delivery back to the queue.
-    fn requeue(&self, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>>;
+    fn ack(&self, from: QueuePair, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>>;
     /// Closes in good order.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,7 +1,24 @@
-//! Messages that can never succeed, kept for an operator.
+//! Messages that can never succeed, kept for an operator, who may have them carried out again.
 
-/// Keeps one; failing to is logged by the implementation and never stops the link.
+use bytes::Bytes;
+
+use super::store::StoreError;
+
+/// A kept message an operator wants carried out again.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    pub id: String,
+    /// As it came.
+    pub body: Bytes,
+}
+
+/// Every method blocks on the disk: call it on a thread.
 pub trait DeadLetters: Send + Sync {
-    /// `body` is the message as it came; implementations keep a bounded part of it.
+    /// Keeps one; failing to is logged by the implementation and never stops the link. `body` is the message as it
+    /// came; implementations keep a bounded part of it.
     fn keep(&self, at_ms: u64, code: i64, reason: &str, body: &[u8]);
+    /// What is to be carried out again, oldest wish first; the same again until [`replayed`](Self::replayed).
+    fn replays(&self) -> Result<Vec<Replay>, StoreError>;
+    /// It was carried out, with this code in its reply.
+    fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError>;
 }

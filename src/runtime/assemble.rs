@@ -20,7 +20,9 @@ use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
+use crate::actors::mq_link::actor::{LinkBoard, LinkNews};
 use crate::actors::mq_link::parts::LinkParts;
+use crate::actors::mq_link::session::SessionKeeper;
 use crate::actors::registry::RegistryActor;
 use crate::actors::registry::enrol::RegistryParts;
 use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
@@ -45,6 +47,7 @@ use crate::core::event::EventRecord;
 use crate::core::gallery::Gallery;
 use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
+use crate::core::quality::QualityLevel;
 use crate::core::relay::{self, DoorCommand};
 use crate::core::tuning::Tuning;
 use crate::ports::clock::Clock;
@@ -80,7 +83,6 @@ pub struct House {
     reporter_parts: ReporterParts,
     vault: Arc<Vault>,
     device_list: watch::Sender<Vec<DeviceStatus>>,
-    session: SharedSession,
     /// Changes what can be retuned while the box runs.
     pub tuner: Tuner,
 }
@@ -153,7 +155,10 @@ impl House {
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
-                stranger_level: settings.recognition.stranger_level.clone(),
+                sessions: session_keeper(&settings, &session, &handles),
+                stranger_level: QualityLevel::Custom(settings.recognition.custom_level.clone()),
+                strangers_max: settings.recognition.strangers_max,
+                committing: Arc::default(),
             },
             worker_parts: WorkerParts {
                 models,
@@ -190,7 +195,6 @@ impl House {
             restart: Arc::default(),
             // Full from the first moment: a login may be quicker than the device manager.
             device_list: watch::channel(settings.devices.iter().map(DeviceStatus::unopened).collect()).0,
-            session,
             clock,
             tuner,
             handles,
@@ -206,9 +210,11 @@ impl House {
     }
 
     pub fn engine_part(&self) -> Box<dyn Part> {
-        let (parts, reporter) = (self.worker_parts.clone(), self.handles.reporter.clone());
+        let parts = self.worker_parts.clone();
+        let (reporter, registry) = (self.handles.reporter.clone(), self.handles.registry.clone());
         Box::new(ActorPart::new("face-engine", self.handles.engine.clone(), move || {
-            FaceEngineActor::start_workers(parts.clone(), reporter.clone()).map_err(|error| error.to_string())
+            FaceEngineActor::start_workers(parts.clone(), reporter.clone(), registry.clone())
+                .map_err(|error| error.to_string())
         }))
     }
 
@@ -221,20 +227,28 @@ impl House {
 
     /// `None` in standalone mode.
     pub fn link_part(&self) -> Option<Box<dyn Part>> {
-        self.settings.platform.as_ref()?;
+        let platform = self.settings.platform.as_ref()?;
         let parts = LinkParts {
             platform: Arc::clone(&self.registry_parts.platform),
+            sessions: self.registry_parts.sessions.clone(),
             dead_letters: Arc::new(DeadLetterFile::new(&self.settings.data_dir, Arc::clone(&self.vault))),
             clock: Arc::clone(&self.clock),
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
+            engine: self.handles.engine.clone(),
+            tuner: self.tuner.clone(),
+            custom_level: self.settings.recognition.custom_level.clone(),
             head: ReplyHead { dev_sno: self.settings.dev_sno.clone(), language: self.settings.language },
         };
         self.health.set_link(LinkState::Stopped);
-        let (health, session) = (Arc::clone(&self.health), Arc::clone(&self.session));
-        let board = Arc::new(move |state| health.set_link(state));
+        let health = Arc::clone(&self.health);
+        let board: LinkBoard = Arc::new(move |news| match news {
+            LinkNews::State(state) => health.set_link(state),
+            LinkNews::Blocked(reason) => health.set_link_blocked(reason),
+        });
+        let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone()));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
-            Ok(MqLinkActor::new(parts.clone(), Arc::new(AmqpConnector), Arc::clone(&session), board.clone()))
+            Ok(MqLinkActor::new(parts.clone(), broker.clone(), board.clone()))
         })))
     }
 
@@ -275,7 +289,7 @@ impl House {
                 level: self.settings.recognition.live_level.clone(),
             },
             tuner: self.tuner.clone(),
-            session: Arc::clone(&self.session),
+            session: Arc::clone(&self.reporter_parts.session),
             restart: Arc::clone(&self.restart),
             device_configs: self.settings.devices.clone(),
             language: self.settings.language,
@@ -305,6 +319,14 @@ pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
     Vault::open(key_places(settings))?;
     let store = RedbEventStore::open(&settings.data_dir)?;
     Ok(EventStores { store, pictures: PictureFiles::open(&settings.data_dir)? })
+}
+
+fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {
+    SessionKeeper {
+        session: Arc::clone(session),
+        link: handles.link.clone(),
+        dev_sno: settings.dev_sno.clone(),
+    }
 }
 
 /// Where this configuration's keys are.
@@ -384,7 +406,7 @@ pub fn camera_rules(
         live_level: recognition.live_level.clone(),
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,
-        candidates: 1,
+        stranger_level: QualityLevel::Custom(recognition.custom_level.clone()),
         tuning,
     }
 }

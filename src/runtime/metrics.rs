@@ -38,6 +38,11 @@ fn describe() {
     );
     describe_counter!("menshen_commands_total", "commands answered, by method and code");
     describe_counter!("menshen_dead_letters_total", "commands that can never succeed, set aside");
+    describe_counter!("menshen_replies_undeliverable_total", "replies no notify_path would take");
+    describe_counter!("menshen_enrolments_total", "people enrolled or refused");
+    describe_counter!("menshen_strangers_enrolled_total", "strangers enrolled to be known again");
+    describe_counter!("menshen_strangers_forgotten_total", "strangers forgotten for newer ones");
+    describe_counter!("menshen_strangers_failed_total", "strangers that could not be enrolled");
     describe_counter!("menshen_reports_total", "reports, by kind and result");
     describe_counter!("menshen_broker_reconnects_total", "times the broker connection was lost");
     describe_counter!("menshen_stream_reconnects_total", "times a device's stream was opened again");
@@ -47,8 +52,11 @@ fn describe() {
     describe_gauge!("menshen_events_set_aside", "events a history receiver refused for good, still kept");
     describe_counter!("menshen_events_set_aside_total", "events taken out of a receiver's line");
     describe_gauge!("menshen_link_up", "1 while commands are consumed");
+    describe_gauge!("menshen_link_blocked", "1 while the broker takes no replies");
+    describe_gauge!("menshen_command_progress_ratio", "how much of the newest add_users_plus is done, 0-1");
     describe_gauge!("menshen_device_online", "1 while frames come");
     describe_gauge!("menshen_registry_people", "people enrolled");
     describe_gauge!("menshen_registry_features", "face features searched");
+    describe_histogram!("menshen_command_seconds", Unit::Seconds, "time from a command's turn to its answer");
     describe_histogram!("menshen_inference_seconds", Unit::Seconds, "time of each stage, by stage");
 }

@@ -13,10 +13,16 @@ use super::process::Process;
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
+/// The control program itself, for the same reason.
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
 pub struct PrivateBroker {
     folder: PathBuf,
     ports: Ports,
     process: Option<Process>,
+    /// More lines of `rabbitmq.conf`, and more arguments of the Erlang machine.
+    more_config: String,
+    more_arguments: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +35,24 @@ struct Ports {
 impl PrivateBroker {
     /// Starts a broker with its data in `folder` and waits until it answers.
     pub fn start(folder: &Path) -> io::Result<Self> {
+        Self::start_with(folder, "", "")
+    }
+
+    /// As [`start`](Self::start), with more lines of `rabbitmq.conf` and more arguments of the Erlang machine, as in
+    /// `-rabbit consumer_timeout 5000`.
+    pub fn start_with(folder: &Path, more_config: &str, more_arguments: &str) -> io::Result<Self> {
         if !Path::new(SERVER).is_file() {
             return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
         }
         fs::create_dir_all(folder)?;
         let ports = Ports { amqp: free_port()?, distribution: free_port()?, epmd: free_port()? };
-        let mut broker = Self { folder: folder.canonicalize()?, ports, process: None };
+        let mut broker = Self {
+            folder: folder.canonicalize()?,
+            ports,
+            process: None,
+            more_config: more_config.to_owned(),
+            more_arguments: more_arguments.to_owned(),
+        };
         broker.restart()?;
         Ok(broker)
     }
@@ -69,34 +87,55 @@ impl PrivateBroker {
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill9();
         let file = |name: &str| self.folder.join(name);
-        fs::write(file("rabbitmq.conf"), format!("listeners.tcp.1 = 127.0.0.1:{}\n", self.ports.amqp))?;
+        let config = format!("listeners.tcp.1 = 127.0.0.1:{}\n{}", self.ports.amqp, self.more_config);
+        fs::write(file("rabbitmq.conf"), config)?;
         fs::write(file("enabled_plugins"), "[].\n")?;
         let log = fs::File::create(file("console.log"))?;
-        let mut command = Command::new(SERVER);
+        let mut command = self.command(SERVER);
+        command
+            .env("RABBITMQ_MNESIA_BASE", file("mnesia"))
+            .env("RABBITMQ_LOG_BASE", file("log"))
+            .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins"))
+            .env("RABBITMQ_PID_FILE", file("pid"))
+            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                format!(
+                    "-kernel inet_dist_use_interface {{127,0,0,1}} +S 2:2 +sbwt none {}",
+                    self.more_arguments
+                ),
+            )
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.process = Some(Process::spawn(&mut command)?);
+        self.wait_ready()
+    }
+
+    /// A RabbitMQ program that finds this node and no other.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", &self.folder)
             .env("LC_ALL", "C.UTF-8")
             .env("RABBITMQ_NODENAME", format!("menshen{}@localhost", self.ports.amqp))
-            .env("RABBITMQ_MNESIA_BASE", file("mnesia"))
-            .env("RABBITMQ_LOG_BASE", file("log"))
-            .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins"))
-            .env("RABBITMQ_PID_FILE", file("pid"))
-            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none",
-            )
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        self.process = Some(Process::spawn(&mut command)?);
-        self.wait_ready()
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `rabbitmqctl` on it and returns what it says.
+    pub fn control(&self, arguments: &[&str]) -> io::Result<String> {
+        let output = self.command(CONTROL).args(arguments).output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(io::Error::other(format!("rabbitmqctl {}: {told}", arguments.join(" "))))
     }
 
     fn wait_ready(&mut self) -> io::Result<()> {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
 use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, ModelSpec};
 use super::letterbox::Letterboxer;
-use super::photo::decode_photo;
+use super::photo::decode_scaled;
 use super::prepare::{self, PrepareError};
 use super::quality::measure;
 use super::refine::refine;
 use super::{embedder, yunet};
+use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
 use crate::core::quality::{Judgement, Measurements, QualityLevel, judge};
@@ -203,16 +204,34 @@ impl FaceAnalyzer {
         Ok(Some((face, aligned)))
     }
 
-    /// A registry photo: the largest face counts, and it must pass `level`.
-    pub fn analyze_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<AnalyzedFace, Refusal> {
-        let frame = decode_photo(bytes)?;
+    /// The largest face of a photo, measured in the photo's own pixels.
+    fn measured_face(
+        &mut self,
+        bytes: &[u8],
+        level: &QualityLevel,
+    ) -> Result<(Option<AlignedFace>, Measurements, Judgement), Refusal> {
+        let (frame, factor) = decode_scaled(bytes)?;
         let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
         let (face, aligned) = self
             .largest_face(&frame)
             .map_err(internal)?
             .ok_or_else(|| Refusal::new(StatusCode::NoFace, ""))?;
-        let measurements = measure(&frame, &face, aligned.as_deref());
+        let mut measurements = measure(&frame, &face, aligned.as_deref());
+        measurements.face_size_px *= factor;
+        measurements.bbox = measurements.bbox.scaled(factor);
         let judgement = judge(level, &measurements);
+        Ok((aligned, measurements, judgement))
+    }
+
+    /// How good the largest face of a photo is, whether or not it passes `level`.
+    pub fn judge_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<ShotQuality, Refusal> {
+        let (_, measurements, judgement) = self.measured_face(bytes, level)?;
+        Ok(ShotQuality::new(&measurements, &judgement))
+    }
+
+    /// A registry photo: the largest face counts, and it must pass `level`.
+    pub fn analyze_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<AnalyzedFace, Refusal> {
+        let (aligned, measurements, judgement) = self.measured_face(bytes, level)?;
         if !judgement.passed {
             return Err(quality_refusal(&measurements, &judgement, level));
         }

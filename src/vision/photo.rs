@@ -8,8 +8,13 @@ use crate::core::frame::Frame;
 use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
 
-/// Decodes a JPEG or PNG, turned upright as its EXIF orientation says.
+/// Decodes a JPEG or PNG, turned upright as its EXIF orientation says, and scaled down when it is large.
 pub fn decode_photo(bytes: &[u8]) -> Result<Frame, Refusal> {
+    decode_scaled(bytes).map(|(frame, _)| frame)
+}
+
+/// As [`decode_photo`], with the factor from the frame's pixels to the photo's own, 1 or more.
+pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), Refusal> {
     if bytes.len() > limits::PHOTO_BYTES_MAX {
         return Err(too_large(format!(
             "{} bytes, at most {} are taken",
@@ -43,7 +48,9 @@ pub fn decode_photo(bytes: &[u8]) -> Result<Frame, Refusal> {
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     let (width, height) = rgb.dimensions();
-    frame_of(width, height, rgb.into_raw())
+    let frame = frame_of(width, height, rgb.into_raw())?;
+    let factor = width as f32 / frame.width as f32;
+    Ok((frame, factor))
 }
 
 /// Side a photo is scaled down to: a face filling a photo this size is ten times what the models look at.

@@ -22,6 +22,8 @@ pub struct Health {
 struct Facts {
     /// `None` in standalone mode.
     link: Option<LinkState>,
+    /// Why the broker takes no replies for now.
+    link_blocked: Option<String>,
     devices: Vec<DeviceStatus>,
     /// Part → running.
     parts: BTreeMap<&'static str, bool>,
@@ -39,6 +41,9 @@ pub struct HealthReport {
     /// Link to the platform; `standalone` without one. Not being up does not make the box unready: it
     /// recognises and keeps events without it.
     pub link: &'static str,
+    /// Why the broker takes no replies for now: it is short of memory or disk. They wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_blocked: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
@@ -71,6 +76,11 @@ impl Health {
     pub fn set_link(&self, state: LinkState) {
         metrics::gauge!("menshen_link_up").set(f64::from(u8::from(state == LinkState::Up)));
         self.with(|facts| facts.link = Some(state));
+    }
+
+    pub fn set_link_blocked(&self, reason: Option<&str>) {
+        metrics::gauge!("menshen_link_blocked").set(f64::from(u8::from(reason.is_some())));
+        self.with(|facts| facts.link_blocked = reason.map(str::to_owned));
     }
 
     pub fn set_devices(&self, devices: &[DeviceStatus]) {
@@ -111,6 +121,7 @@ impl Health {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_s: self.started.elapsed().as_secs(),
                 link: facts.link.map_or("standalone", LinkState::name),
+                link_blocked: facts.link_blocked.clone(),
                 parts: facts.parts.clone(),
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::lenient;
+use crate::core::quality::LevelName;
 use crate::core::status::{Refusal, StatusCode};
 
 /// A command with what its reply needs.
@@ -46,6 +47,15 @@ pub enum Command {
     },
     WipeData {
         options: WipeOptions,
+    },
+    /// `picture` is base64.
+    Fiqa {
+        picture: String,
+        level: LevelName,
+    },
+    /// Raw, so that each field succeeds or fails alone.
+    ControlConfig {
+        fields: Map<String, Value>,
     },
 }
 
@@ -153,8 +163,44 @@ impl Command {
                     lenient::object(raw).map_err(|error| wrong(format!("wipe_options: {error}")))?;
                 Ok(Self::WipeData { options })
             }
+            "fiqa" => Self::parse_fiqa(fields),
+            "control_config" => match required(fields, "config_field")? {
+                Value::Object(fields) => Ok(Self::ControlConfig { fields }),
+                other => {
+                    Err(wrong(format!("config_field must be an object, got {}", lenient::kind_of(&other))))
+                }
+            },
             other => Err(Refusal::new(StatusCode::NotImplemented, shortened(other))),
         }
+    }
+
+    fn parse_fiqa(fields: &mut Map<String, Value>) -> Result<Self, Refusal> {
+        let Value::Object(mut info) = required(fields, "info")? else {
+            return Err(wrong("info must be an object"));
+        };
+        let picture = match required(&mut info, "image_base64_str")? {
+            Value::String(picture) => picture,
+            other => {
+                return Err(wrong(format!(
+                    "info.image_base64_str must be a string, got {}",
+                    lenient::kind_of(&other)
+                )));
+            }
+        };
+        let level = match info.remove("fiqa_level") {
+            None | Some(Value::Null) => LevelName::default(),
+            Some(Value::String(name)) => LevelName::parse(&name).ok_or_else(|| {
+                let name = shortened(&name);
+                wrong(format!("info.fiqa_level `{name}` is none of high, middle, low, custom, no"))
+            })?,
+            Some(other) => {
+                return Err(wrong(format!(
+                    "info.fiqa_level must be a string, got {}",
+                    lenient::kind_of(&other)
+                )));
+            }
+        };
+        Ok(Self::Fiqa { picture, level })
     }
 
     fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, Refusal> {
@@ -251,6 +297,14 @@ mod tests {
             "must be an object",
         );
         check(r#"{"method":"wipe_data","wipe_options":{"users":"yes"}}"#, Some(ParamError), "wipe_options");
+        check(r#"{"method":"fiqa"}"#, Some(ParamError), "`info` is missing");
+        check(r#"{"method":"fiqa","info":{}}"#, Some(ParamError), "`image_base64_str` is missing");
+        check(
+            r#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":"best"}}"#,
+            Some(ParamError),
+            "best",
+        );
+        check(r#"{"method":"control_config","config_field":[1]}"#, Some(ParamError), "must be an object");
     }
 
     #[test]
@@ -261,6 +315,10 @@ mod tests {
             Envelope::parse(br#"{"method":"delete_users","userid_list":[1,"1"],"messageId":7}"#).unwrap();
         assert_eq!(envelope.message_id, Some(Value::from(7)));
         assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids }) if ids == ["1"]));
+        let envelope =
+            Envelope::parse(br#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":null}}"#)
+                .unwrap();
+        assert!(matches!(envelope.command, Ok(Command::Fiqa { level: LevelName::High, .. })));
     }
 
     proptest::proptest! {

@@ -97,7 +97,7 @@ pub enum ReportKind<'a> {
 }
 
 /// Two decimals more than a percent: enough for the platform, short on the wire.
-fn rounded(value: f32) -> f64 {
+pub(super) fn rounded(value: f32) -> f64 {
     (f64::from(value) * 10_000.0).round() / 10_000.0
 }
 
@@ -111,18 +111,24 @@ impl From<HeadPose> for WireHeadPose {
     }
 }
 
+impl From<&ShotQuality> for FaceInfo {
+    fn from(quality: &ShotQuality) -> Self {
+        Self {
+            brightness: rounded(quality.brightness),
+            clarity: rounded(quality.clarity),
+            face_size: rounded(quality.face_size_px),
+            headpose: quality.head_pose.into(),
+            mask: quality.mask.map(rounded),
+            occlusion: quality.occlusion,
+            partial: quality.partial,
+        }
+    }
+}
+
 impl From<&ShotQuality> for BoxFiqaInfo {
     fn from(quality: &ShotQuality) -> Self {
         Self {
-            info: FaceInfo {
-                brightness: rounded(quality.brightness),
-                clarity: rounded(quality.clarity),
-                face_size: rounded(quality.face_size_px),
-                headpose: quality.head_pose.into(),
-                mask: quality.mask.map(rounded),
-                occlusion: quality.occlusion,
-                partial: quality.partial,
-            },
+            info: quality.into(),
             fiqa_result: quality.passed,
             success: quality.success.clone(),
             fails: quality.fails.clone(),

@@ -64,6 +64,9 @@ pub struct RabbitMq {
     pub fiqa_down_queue: Option<String>,
     #[serde(rename = "fiqaUploadQueue", default, deserialize_with = "lenient::text_opt")]
     pub fiqa_upload_queue: Option<String>,
+    /// Not of the published protocol: whether the broker is spoken to over TLS.
+    #[serde(default, alias = "tls", alias = "amqps", deserialize_with = "lenient::switch_opt")]
+    pub ssl: Option<bool>,
     #[serde(rename = "unNeedBindExchange", default, deserialize_with = "lenient::switch_opt")]
     pub un_need_bind_exchange: Option<bool>,
     /// Must be there unless `unNeedBindExchange` makes it meaningless.
@@ -93,6 +96,28 @@ impl RabbitMq {
 
     pub fn upload_queue(&self) -> Option<&str> {
         self.upload_queue.as_deref().filter(|name| !name.is_empty())
+    }
+
+    pub fn fiqa_down_queue(&self) -> Option<&str> {
+        self.fiqa_down_queue.as_deref().filter(|name| !name.is_empty())
+    }
+
+    pub fn fiqa_upload_queue(&self) -> Option<&str> {
+        self.fiqa_upload_queue.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// The broker's name without the scheme some platforms write before it.
+    pub fn host_name(&self) -> &str {
+        let host = self.host.trim();
+        let host = host.strip_prefix("amqps://").or_else(|| host.strip_prefix("amqp://")).unwrap_or(host);
+        host.trim_end_matches('/')
+    }
+
+    /// As `ssl` says; without it by the scheme before the host, else by the port TLS is registered for.
+    pub fn uses_tls(&self) -> bool {
+        let host = self.host.trim();
+        self.ssl
+            .unwrap_or(host.starts_with("amqps://") || (self.port == 5671 && !host.starts_with("amqp://")))
     }
 
     pub fn binds_exchange(&self) -> bool {
@@ -301,6 +326,27 @@ mod tests {
         assert_eq!(urls, ["http://h:9061/box/record", "https://o:1/x", "http://h:9061/record2"]);
         assert_eq!(session.photo_url("/a/b.jpg").unwrap().as_str(), "http://img/base/a/b.jpg");
         assert_eq!(session.platform_url("notify").unwrap().as_str(), "http://h:9061/notify");
+    }
+
+    #[test]
+    fn the_login_says_whether_the_broker_speaks_tls() {
+        let broker = |host: &str, port: u16, more: &str| {
+            let text =
+                format!(r#"{{"host":"{host}","port":{port},"login":"l","password":"p","queue":"q"{more}}}"#);
+            serde_json::from_str::<RabbitMq>(&text).unwrap()
+        };
+        for (host, port, more, expect) in [
+            ("h", 5672, "", false),
+            ("h", 5671, "", true),
+            ("amqps://h/", 5672, "", true),
+            ("amqp://h", 5671, "", false),
+            ("h", 5671, r#","ssl":false"#, false),
+            ("h", 9000, r#","ssl":"true""#, true),
+            ("h", 9000, r#","tls":1"#, true),
+        ] {
+            let broker = broker(host, port, more);
+            assert_eq!((broker.uses_tls(), broker.host_name()), (expect, "h"), "{host} {port} {more}");
+        }
     }
 
     #[test]

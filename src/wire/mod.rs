@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod event;
+pub mod fiqa;
 pub mod lenient;
 pub mod local;
 pub mod login;

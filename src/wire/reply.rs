@@ -1,7 +1,7 @@
 //! Replies of the box (protocol section 3).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::core::status::{Language, Refusal, StatusCode};
 
@@ -37,6 +37,15 @@ pub struct AddedUser {
     pub kind: i64,
     pub message: String,
     pub code: i64,
+}
+
+/// Result of `control_config`. `faild_field` is the wire's spelling.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ControlConfigResult {
+    /// The values in force now.
+    pub success_field: Map<String, Value>,
+    /// The values as they came.
+    pub faild_field: Map<String, Value>,
 }
 
 /// Result of `delete_users`.
@@ -99,7 +108,8 @@ impl ReplyHead {
             dev_sno: self.dev_sno.clone(),
             message_key: method.to_owned(),
             message_id,
-            result: Value::Object(serde_json::Map::new()),
+            // `fiqa` always has its list of faces, empty here (protocol section 5).
+            result: if method == "fiqa" { json!({ "data": [] }) } else { json!({}) },
         }
     }
 }

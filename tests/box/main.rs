@@ -8,18 +8,24 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod amqp;
 mod backlog;
 mod bad_input;
 mod cameras;
 mod check;
+mod control;
+mod dead_letters;
 mod devices_report;
 mod fields;
+mod fiqa;
 mod history;
 mod http;
 mod journey;
 mod kills;
+mod link;
 mod local_api;
 mod realtime;
 mod receiver;
 mod stage;
 mod standalone;
+mod tls;

@@ -138,8 +138,16 @@ pub struct Stage {
 impl Stage {
     /// A platform with its broker.
     pub fn with_platform(change: impl FnOnce(&mut PlatformConfig)) -> Self {
+        Self::with_broker(PrivateBroker::start, change)
+    }
+
+    /// As [`with_platform`](Self::with_platform), with a broker of its own kind.
+    pub fn with_broker(
+        start: impl FnOnce(&Path) -> std::io::Result<PrivateBroker>,
+        change: impl FnOnce(&mut PlatformConfig),
+    ) -> Self {
         let folder = TempDir::new().unwrap();
-        let broker = PrivateBroker::start(&folder.path().join("rabbitmq")).unwrap();
+        let broker = start(&folder.path().join("rabbitmq")).unwrap();
         let mut config = PlatformConfig {
             dev_sno: DEV_SNO.to_owned(),
             broker_port: broker.port(),
@@ -176,6 +184,21 @@ impl Stage {
             local_port,
             starts: 0,
         }
+    }
+
+    /// A second box of the same platform and broker, with its own data; nothing of it is shared but those two.
+    pub fn twin(&self) -> Twin {
+        let folder = TempDir::new().unwrap();
+        let port = free_port().unwrap();
+        let mine = self.folder.path().join("var").display().to_string();
+        let theirs = folder.path().join("var").display().to_string();
+        let listens = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+        let config = self
+            .config
+            .replace(&mine, &theirs)
+            .replace(&listens(self.port), &listens(port))
+            .replace(&listens(self.local_port), &listens(free_port().unwrap()));
+        Twin { folder, port, config, container: None }
     }
 
     /// Adds a device to the configuration; before the start.
@@ -299,6 +322,33 @@ impl Stage {
                 && devices.into_iter().flatten().any(|d| d["epIp"] == name && d["epStatus"] == state)
         };
         self.wait(&format!("{name} {state}"), told).number
+    }
+}
+
+/// See [`Stage::twin`].
+pub struct Twin {
+    folder: TempDir,
+    port: u16,
+    config: String,
+    container: Option<Process>,
+}
+
+impl Twin {
+    pub fn start(&mut self) {
+        let path = self.folder.path().join("menshen.toml");
+        std::fs::write(&path, &self.config).unwrap();
+        let mut command = menshen(&["run", "--config"]);
+        command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.container = Some(Process::spawn(&mut command).unwrap());
+        eventually("the twin's link is up", SOON, || (self.metric("menshen_link_up") == 1.0).then_some(()));
+    }
+
+    pub fn metric(&self, name: &str) -> f64 {
+        scrape::sum(&scrape::get(self.port, "/metrics"), name)
+    }
+
+    pub fn stop(&mut self) {
+        assert!(self.container.take().unwrap().stop(Duration::from_secs(15)).unwrap().success());
     }
 }
 

@@ -8,10 +8,12 @@ use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use super::forwarder::{self, PassageReport};
-use super::message::{AnalysePhoto, Drain, PhotoFace};
-use super::workers::{PhotoJob, WorkerParts, WorkerPool, lock};
+use super::message::{AnalysePhoto, Drain, JudgePhoto, PhotoFace};
+use super::workers::{PhotoJob, Question, WorkerParts, WorkerPool, lock};
 use crate::actors::handle::Handle;
+use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
+use crate::core::event::ShotQuality;
 use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
 use crate::vision::VisionError;
@@ -32,8 +34,12 @@ struct Running {
 
 impl FaceEngineActor {
     /// Loads the models and starts the threads.
-    pub fn start_workers(parts: WorkerParts, reporter: Handle<ReporterActor>) -> Result<Self, VisionError> {
-        let (passages, forwarder) = forwarder::start(reporter)
+    pub fn start_workers(
+        parts: WorkerParts,
+        reporter: Handle<ReporterActor>,
+        registry: Handle<RegistryActor>,
+    ) -> Result<Self, VisionError> {
+        let (passages, forwarder) = forwarder::start(reporter, registry)
             .map_err(|error| VisionError::Frame(format!("cannot start the passage thread: {error}")))?;
         let pool = WorkerPool::start(&parts, &passages)?;
         Ok(Self { parts, running: Some(Running { pool, passages, forwarder }) })
@@ -48,30 +54,47 @@ impl Actor for FaceEngineActor {
     }
 }
 
+/// Hands a photo to the workers as soon as there is a place, and waits for the answer.
+async fn ask<T>(
+    photos: Option<Sender<PhotoJob>>,
+    make: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> PhotoJob,
+) -> Result<T, Refusal> {
+    let gone = || Refusal::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
+    let photos = photos.ok_or_else(gone)?;
+    let (answer, answered) = oneshot::channel();
+    let mut job = make(answer);
+    loop {
+        match photos.try_send(job) {
+            Ok(()) => break,
+            Err(TrySendError::Disconnected(_)) => return Err(gone()),
+            Err(TrySendError::Full(back)) => {
+                job = back;
+                tokio::time::sleep(PHOTO_RETRY).await;
+            }
+        }
+    }
+    // The senders of this future keep the channel open; they must go before the answer is waited for.
+    drop(photos);
+    answered.await.map_err(|_| gone())?
+}
+
 impl Handler<AnalysePhoto> for FaceEngineActor {
     type Result = ResponseFuture<Result<PhotoFace, Refusal>>;
 
-    fn handle(&mut self, message: AnalysePhoto, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, AnalysePhoto { photo, level }: AnalysePhoto, _: &mut Self::Context) -> Self::Result {
         let photos = self.running.as_ref().map(|running| running.pool.photos.clone());
-        Box::pin(async move {
-            let gone = || Refusal::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
-            let photos = photos.ok_or_else(gone)?;
-            let (answer, answered) = oneshot::channel();
-            let mut job = PhotoJob { photo: message.photo, level: message.level, answer };
-            loop {
-                match photos.try_send(job) {
-                    Ok(()) => break,
-                    Err(TrySendError::Disconnected(_)) => return Err(gone()),
-                    Err(TrySendError::Full(back)) => {
-                        job = back;
-                        tokio::time::sleep(PHOTO_RETRY).await;
-                    }
-                }
-            }
-            // The senders of this future keep the channel open; they must go before the answer is waited for.
-            drop(photos);
-            answered.await.map_err(|_| gone())?
-        })
+        let job = |answer| PhotoJob { photo, level, question: Question::Enrol(answer) };
+        Box::pin(ask(photos, job))
+    }
+}
+
+impl Handler<JudgePhoto> for FaceEngineActor {
+    type Result = ResponseFuture<Result<ShotQuality, Refusal>>;
+
+    fn handle(&mut self, JudgePhoto { photo, level }: JudgePhoto, _: &mut Self::Context) -> Self::Result {
+        let photos = self.running.as_ref().map(|running| running.pool.judged_first.clone());
+        let job = |answer| PhotoJob { photo, level, question: Question::Judge(answer) };
+        Box::pin(ask(photos, job))
     }
 }
 
@@ -83,7 +106,7 @@ impl Handler<Drain> for FaceEngineActor {
         let intake = self.parts.intake.clone();
         let stop = move || {
             let Running { pool, passages, forwarder } = running;
-            drop((pool.stop, pool.photos));
+            drop((pool.stop, pool.photos, pool.judged_first));
             for thread in pool.threads {
                 // A worker's own panics are caught; if one got through, the others still end in good order.
                 let _ = thread.join();

@@ -6,13 +6,16 @@ use std::time::Instant;
 
 use super::forwarder::PassageReport;
 use crate::actors::gallery::SharedGallery;
+use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
 use crate::actors::tuning::SharedTuning;
 use crate::core::attention::{Attention, AttentionRules};
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::frame::Frame;
+use crate::core::gallery::Candidate;
 use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, PassageView, Passages, Shot};
+use crate::core::person::PersonKind;
 use crate::core::quality::{QualityLevel, judge};
 use crate::core::score::ScoreMap;
 use crate::ports::clock::Clock;
@@ -39,9 +42,12 @@ pub struct CameraRules {
     pub face_min_px: f32,
     /// Whether passages of people the registry does not know become events.
     pub report_strangers: bool,
-    /// Candidates kept per search, for the operator's question "who else?".
-    pub candidates: usize,
+    /// Level a stranger must pass to be enrolled.
+    pub stranger_level: QualityLevel,
 }
+
+/// Candidates looked at per search: somebody who was a stranger first may be enrolled both ways.
+const CANDIDATES: usize = 4;
 
 /// The event of a passage that has been told already.
 struct Told {
@@ -121,11 +127,10 @@ impl CameraSession {
                 self.rules.gallery.read().search(
                     &embedding.vector,
                     &self.device.permission_groups,
-                    self.rules.candidates,
+                    CANDIDATES,
                 )
-            })
-            .into_iter()
-            .next();
+            });
+            let best = best_known(best, self.rules.similarity_pass());
             let shot = Shot {
                 frame: frame.clone(),
                 taken_ms: now_ms,
@@ -173,7 +178,9 @@ impl CameraSession {
             PassageFact::Identified(view) => (view, PassageStage::Open),
             PassageFact::Ended(view) => (view, PassageStage::Closed),
         };
-        if view.identity.is_none() && !self.rules.report_strangers {
+        let enrols_strangers = self.rules.tuning.load().enrol_strangers;
+        let is_stranger = view.identity.as_ref().is_none_or(|who| who.person.kind == PersonKind::Stranger);
+        if is_stranger && !self.rules.report_strangers && !enrols_strangers {
             return None;
         }
         let told = self.told.remove(&view.key);
@@ -182,11 +189,35 @@ impl CameraSession {
         if stage == PassageStage::Open {
             let (event_id, shot_taken_ms) = (event_id.clone(), view.shot.taken_ms);
             self.told.insert(view.key, Told { event_id, shot_taken_ms });
+        }
+        if stage == PassageStage::Open && !is_stranger {
             metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
         }
         let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
         let event = self.event(event_id, &view);
-        Some(PassageReport { event, pictures, stage, decided_ms: self.rules.clock.monotonic_ms() })
+        let stranger = (enrols_strangers && view.identity.is_none())
+            .then(|| self.stranger(&view.shot, event.face_pic.as_deref(), &pictures))
+            .flatten();
+        let decided_ms = self.rules.clock.monotonic_ms();
+        Some(PassageReport { event, pictures, stage, decided_ms, stranger })
+    }
+
+    /// What it takes to know a stranger again, if the shot is good enough.
+    fn stranger(
+        &self,
+        shot: &Shot,
+        face_pic: Option<&str>,
+        pictures: &[EventPicture],
+    ) -> Option<EnrolStranger> {
+        let judgement = judge(&self.rules.stranger_level, &shot.observation.measurements);
+        let photo = pictures.iter().find(|picture| Some(picture.name.as_str()) == face_pic)?;
+        judgement.passed.then(|| EnrolStranger {
+            embedding: shot.embedding.clone(),
+            quality: judgement.score,
+            photo: photo.jpeg.clone(),
+            permission_ids: self.device.permission_groups.clone(),
+            similarity_pass: self.rules.similarity_pass(),
+        })
     }
 
     fn event(&self, event_id: String, view: &PassageView) -> EventRecord {
@@ -215,7 +246,7 @@ impl CameraSession {
             score: similarity.map_or(0.0, |similarity| self.rules.score_map().score(similarity) / 100.0),
             similarity,
             want_action: WantAction::Nothing,
-            quality: shot_quality(&view.shot),
+            quality: ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement),
             // Named always, written below: an event without its picture would look like a lost one.
             spot_pic: Some(spot_name(&event_id)),
             face_pic: Some(face_name(&event_id)),
@@ -250,22 +281,13 @@ fn pictures(event_id: &str, shot: &Shot) -> Vec<EventPicture> {
         .collect()
 }
 
-fn shot_quality(shot: &Shot) -> ShotQuality {
-    let Observation { measurements: m, judgement, .. } = &shot.observation;
-    ShotQuality {
-        bbox: m.bbox,
-        face_size_px: m.face_size_px,
-        brightness: m.brightness,
-        clarity: m.clarity,
-        head_pose: m.head_pose,
-        partial: m.partial,
-        mask: m.mask,
-        occlusion: m.occlusion,
-        score: judgement.score,
-        passed: judgement.passed,
-        success: judgement.success.iter().map(|check| check.name().to_owned()).collect(),
-        fails: judgement.fails.iter().map(|check| check.name().to_owned()).collect(),
-    }
+/// The best candidate; among those above the pass mark people go before strangers.
+fn best_known(candidates: Vec<Candidate>, similarity_pass: f32) -> Option<Candidate> {
+    let is_person = |candidate: &&Candidate| {
+        candidate.similarity >= similarity_pass && candidate.person.kind != PersonKind::Stranger
+    };
+    let person = candidates.iter().find(is_person).cloned();
+    person.or_else(|| candidates.into_iter().next())
 }
 
 /// Runs a stage and notes how long it took.

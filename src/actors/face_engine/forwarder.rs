@@ -8,38 +8,77 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::actors::handle::Handle;
+use crate::actors::registry::RegistryActor;
+use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::{EventPicture, PassageStage, RecordPassage};
-use crate::core::event::EventRecord;
+use crate::core::event::{EventIdentity, EventRecord, WantAction};
 use crate::core::limits;
+use crate::core::person::PersonKind;
+use crate::wire::event::STRANGER_NAME;
 
 /// One fact on its way.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PassageReport {
     pub event: EventRecord,
     pub pictures: Vec<EventPicture>,
     pub stage: PassageStage,
     /// When this became certain, on the monotonic clock.
     pub decided_ms: u64,
+    /// A stranger good enough to be known again, when that is wanted.
+    pub stranger: Option<EnrolStranger>,
 }
 
 /// Starts the thread. It ends when every sender is gone and the last report has been answered.
-pub fn start(reporter: Handle<ReporterActor>) -> std::io::Result<(Sender<PassageReport>, JoinHandle<()>)> {
+pub fn start(
+    reporter: Handle<ReporterActor>,
+    registry: Handle<RegistryActor>,
+) -> std::io::Result<(Sender<PassageReport>, JoinHandle<()>)> {
     let (sender, receiver) = bounded(limits::PASSAGE_FACTS_WAITING);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new()
         .name("passages".to_owned())
-        .spawn(move || runtime.block_on(forward(&receiver, &reporter)))?;
+        .spawn(move || runtime.block_on(forward(&receiver, &reporter, &registry)))?;
     Ok((sender, thread))
 }
 
-async fn forward(reports: &Receiver<PassageReport>, reporter: &Handle<ReporterActor>) {
+async fn forward(
+    reports: &Receiver<PassageReport>,
+    reporter: &Handle<ReporterActor>,
+    registry: &Handle<RegistryActor>,
+) {
     // Blocking here is fine: this runtime has nothing else to do.
-    while let Ok(PassageReport { event, pictures, stage, decided_ms }) = reports.recv() {
+    while let Ok(PassageReport { mut event, pictures, stage, stranger, decided_ms }) = reports.recv() {
+        if let Some(stranger) = stranger {
+            enrol(registry, stranger, &mut event).await;
+        }
         let record = || RecordPassage { event: event.clone(), pictures: pictures.clone(), stage, decided_ms };
         if let Err(error) = reporter.send_until_answered(record).await {
             metrics::counter!("menshen_events_lost_total").increment(1);
             tracing::error!(event_id = %event.event_id, %error, "EVENT LOST: it could not be stored");
         }
     }
+}
+
+/// Gives the event of a stranger who is enrolled the stranger's identity. What goes wrong costs that, not the event.
+async fn enrol(registry: &Handle<RegistryActor>, stranger: EnrolStranger, event: &mut EventRecord) {
+    let failed = |reason: String| {
+        metrics::counter!("menshen_strangers_failed_total").increment(1);
+        tracing::warn!(reason, "a stranger could not be enrolled");
+    };
+    let known = match registry.send(stranger).await {
+        Ok(Ok(Some(known))) => known,
+        Ok(Ok(None)) => return,
+        Ok(Err(refusal)) => return failed(refusal.to_string()),
+        Err(error) => return failed(error.to_string()),
+    };
+    if known.is_new {
+        event.want_action = WantAction::NewStranger;
+    }
+    event.identity = Some(EventIdentity {
+        id: known.id,
+        name: STRANGER_NAME.to_owned(),
+        kind: PersonKind::Stranger,
+        registry_photo: Some(known.photo).filter(|photo| !photo.is_empty()),
+    });
 }

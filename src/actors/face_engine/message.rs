@@ -3,6 +3,7 @@
 use actix::Message;
 use bytes::Bytes;
 
+use crate::core::event::ShotQuality;
 use crate::core::face::Embedding;
 use crate::core::quality::QualityLevel;
 use crate::core::status::Refusal;
@@ -19,6 +20,15 @@ pub struct PhotoFace {
 #[derive(Clone, Message)]
 #[rtype(result = "Result<PhotoFace, Refusal>")]
 pub struct AnalysePhoto {
+    /// JPEG or PNG as it came.
+    pub photo: Bytes,
+    pub level: QualityLevel,
+}
+
+/// Judges the largest face of a photo, whether or not it passes; goes before enrolment photos.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<ShotQuality, Refusal>")]
+pub struct JudgePhoto {
     /// JPEG or PNG as it came.
     pub photo: Bytes,
     pub level: QualityLevel,

@@ -14,7 +14,7 @@ use super::forwarder::PassageReport;
 use super::intake::{FrameIntake, Lane};
 use super::message::PhotoFace;
 use crate::actors::reporter::message::PassageStage;
-use crate::core::event::EventRecord;
+use crate::core::event::{EventRecord, ShotQuality};
 use crate::core::limits;
 use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
@@ -23,11 +23,19 @@ use crate::ports::inference::InferenceLoader;
 use crate::vision::analyzer::ModelSet;
 use crate::vision::{FaceAnalyzer, VisionError};
 
-/// One photo to look at, with the way back.
+/// One photo to look at.
 pub struct PhotoJob {
     pub photo: Bytes,
     pub level: QualityLevel,
-    pub answer: oneshot::Sender<Result<PhotoFace, Refusal>>,
+    pub question: Question,
+}
+
+/// What is asked of a photo, with the way back.
+pub enum Question {
+    /// Find, judge and embed.
+    Enrol(oneshot::Sender<Result<PhotoFace, Refusal>>),
+    /// Find and judge.
+    Judge(oneshot::Sender<Result<ShotQuality, Refusal>>),
 }
 
 /// What the workers are built from.
@@ -45,17 +53,22 @@ pub struct WorkerParts {
 /// Running workers. Dropping `stop` ends them.
 pub struct WorkerPool {
     pub photos: Sender<PhotoJob>,
+    /// As `photos`, but taken first: somebody waits in front of a screen for the answer.
+    pub judged_first: Sender<PhotoJob>,
     pub stop: Sender<()>,
     pub threads: Vec<JoinHandle<()>>,
 }
 
 /// Live frames come first, but a photo waits for at most this many of them.
 const FRAMES_PER_PHOTO: u32 = 4;
+/// Photos to be judged come before those to be enrolled, but these wait for at most this many of them.
+const JUDGED_PER_ENROLLED: u32 = 4;
 
 impl WorkerPool {
     /// Loads the models once per worker and starts the threads; fails when the models do.
     pub fn start(parts: &WorkerParts, passages: &Sender<PassageReport>) -> Result<Self, VisionError> {
         let (photos, photo_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
+        let (judged_first, judge_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
         let (stop, stopped) = bounded(0);
         let mut threads = Vec::new();
         for index in 0..parts.workers {
@@ -64,15 +77,16 @@ impl WorkerPool {
                 parts: parts.clone(),
                 passages: passages.clone(),
                 frames_in_a_row: 0,
+                judged_in_a_row: 0,
             };
-            let (photo_jobs, stopped) = (photo_jobs.clone(), stopped.clone());
+            let (photo_jobs, judge_jobs, stopped) = (photo_jobs.clone(), judge_jobs.clone(), stopped.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("vision-{index}"))
-                .spawn(move || worker.run(&photo_jobs, &stopped))
+                .spawn(move || worker.run(&photo_jobs, &judge_jobs, &stopped))
                 .map_err(|error| VisionError::Frame(format!("cannot start a vision thread: {error}")))?;
             threads.push(thread);
         }
-        Ok(Self { photos, stop, threads })
+        Ok(Self { photos, judged_first, stop, threads })
     }
 }
 
@@ -81,10 +95,11 @@ struct Worker {
     parts: WorkerParts,
     passages: Sender<PassageReport>,
     frames_in_a_row: u32,
+    judged_in_a_row: u32,
 }
 
 impl Worker {
-    fn run(mut self, photos: &Receiver<PhotoJob>, stopped: &Receiver<()>) {
+    fn run(mut self, photos: &Receiver<PhotoJob>, judged_first: &Receiver<PhotoJob>, stopped: &Receiver<()>) {
         let intake = Arc::clone(&self.parts.intake);
         let frames = intake.woken();
         let ticks = tick(Duration::from_millis(limits::PASSAGE_TICK_MS));
@@ -94,14 +109,18 @@ impl Worker {
                 && let Ok(lane) = frames.try_recv()
             {
                 self.look(&lane);
-            } else if let Ok(job) = photos.try_recv() {
-                self.judge_photo(job);
+            } else if let Some(job) = self.next_photo(photos, judged_first) {
+                self.answer(job);
             } else {
                 self.frames_in_a_row = 0;
                 select! {
                     recv(frames) -> lane => if let Ok(lane) = lane { self.look(&lane) },
                     recv(photos) -> job => match job {
-                        Ok(job) => self.judge_photo(job),
+                        Ok(job) => self.answer(job),
+                        Err(_) => return,
+                    },
+                    recv(judged_first) -> job => match job {
+                        Ok(job) => self.answer(job),
                         Err(_) => return,
                     },
                     recv(ticks) -> _ => {}
@@ -134,19 +153,48 @@ impl Worker {
         self.parts.intake.release(lane);
     }
 
-    fn judge_photo(&mut self, job: PhotoJob) {
+    fn next_photo(
+        &mut self,
+        photos: &Receiver<PhotoJob>,
+        judged_first: &Receiver<PhotoJob>,
+    ) -> Option<PhotoJob> {
+        if self.judged_in_a_row < JUDGED_PER_ENROLLED
+            && let Ok(job) = judged_first.try_recv()
+        {
+            self.judged_in_a_row += 1;
+            return Some(job);
+        }
+        self.judged_in_a_row = 0;
+        photos.try_recv().or_else(|_| judged_first.try_recv()).ok()
+    }
+
+    fn answer(&mut self, PhotoJob { photo, level, question }: PhotoJob) {
         self.frames_in_a_row = 0;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            timed("photo", || self.analyzer.analyze_photo(&job.photo, &job.level))
-        }));
-        let answer = if let Ok(result) = outcome {
-            result.map(|face| PhotoFace { embedding: face.embedding, quality: face.judgement.score })
-        } else {
+        // Whoever asked may have gone; the answer then has no use.
+        match question {
+            Question::Enrol(answer) => {
+                let face = self.guarded(|analyzer| {
+                    let face = timed("photo", || analyzer.analyze_photo(&photo, &level))?;
+                    Ok(PhotoFace { embedding: face.embedding, quality: face.judgement.score })
+                });
+                let _ = answer.send(face);
+            }
+            Question::Judge(answer) => {
+                let quality = self.guarded(|analyzer| timed("fiqa", || analyzer.judge_photo(&photo, &level)));
+                let _ = answer.send(quality);
+            }
+        }
+    }
+
+    /// A photo that makes the models panic is refused.
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut FaceAnalyzer) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        catch_unwind(AssertUnwindSafe(|| work(&mut self.analyzer))).unwrap_or_else(|_| {
             self.recover("photo");
             Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
-        };
-        // Whoever asked may have gone; the answer then has no use.
-        let _ = job.answer.send(answer);
+        })
     }
 
     /// Something panicked: its models may be in any state, so new ones are loaded.

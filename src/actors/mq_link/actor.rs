@@ -1,62 +1,64 @@
 //! The link actor: feeds the link's state machine and carries out its effects.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture};
 use futures_util::FutureExt as _;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
-use super::execute::carry_out;
-use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, SessionRejected};
-use super::parts::{Interrupted, LinkParts};
-use crate::actors::reporter::SharedSession;
+use super::execute::{Job, Source, carry_out};
+use super::lane::Lanes;
+use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
+use super::parts::LinkParts;
+use crate::actors::blocking::on_thread;
 use crate::actors::reporter::message::SessionChanged;
 use crate::core::backoff::Backoff;
 use crate::core::limits;
 use crate::core::link::{Link, LinkEffect, LinkInput, LinkState};
-use crate::ports::broker::{BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery};
+use crate::ports::broker::{
+    BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, QueuePair,
+};
 
 /// Time for closing a connection in good order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tells others, health among them, how the link stands.
-pub type LinkBoard = Arc<dyn Fn(LinkState) + Send + Sync>;
+/// What others, health among them, are told of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkNews<'a> {
+    State(LinkState),
+    /// The broker takes no replies, and why; `None` when it takes them again.
+    Blocked(Option<&'a str>),
+}
+
+pub type LinkBoard = Arc<dyn Fn(LinkNews<'_>) + Send + Sync>;
 
 pub struct MqLinkActor {
     parts: LinkParts,
     broker: Arc<dyn BrokerConnector>,
-    session: SharedSession,
     board: LinkBoard,
     link: Link,
+    /// When the last login succeeded.
+    logged_in: Option<Instant>,
     /// The established connection with the attempt it came from.
     connection: Option<(u64, Arc<dyn BrokerConnection>)>,
-    /// Commands that wait their turn; the broker's prefetch bounds them.
-    waiting: VecDeque<(u64, Delivery)>,
-    /// A command is being carried out. They go one after the other: add then delete must stay add then delete.
-    busy: bool,
-    idle: Arc<Notify>,
+    lanes: Lanes,
+    /// Commands being carried out, for whoever drains.
+    running: watch::Sender<usize>,
 }
 
 impl MqLinkActor {
-    pub fn new(
-        parts: LinkParts,
-        broker: Arc<dyn BrokerConnector>,
-        session: SharedSession,
-        board: LinkBoard,
-    ) -> Self {
+    pub fn new(parts: LinkParts, broker: Arc<dyn BrokerConnector>, board: LinkBoard) -> Self {
         let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
         Self {
             parts,
             broker,
-            session,
             board,
             link: Link::new(backoff(limits::LOGIN_BACKOFF_MS), backoff(limits::BROKER_BACKOFF_MS)),
+            logged_in: None,
             connection: None,
-            waiting: VecDeque::new(),
-            busy: false,
-            idle: Arc::new(Notify::new()),
+            lanes: Lanes::new(limits::FIQA_WIDTH),
+            running: watch::channel(0).0,
         }
     }
 
@@ -65,7 +67,7 @@ impl MqLinkActor {
         let effects = self.link.step(input, rand::random());
         let state = self.link.state();
         if state != before {
-            (self.board)(state);
+            (self.board)(LinkNews::State(state));
             tracing::info!(from = before.name(), to = state.name(), "link");
         }
         metrics::counter!("menshen_broker_reconnects_total").absolute(self.link.reconnects());
@@ -97,7 +99,7 @@ impl MqLinkActor {
 
     fn connect(&self, attempt: u64, ctx: &Context<Self>) {
         let (broker, me) = (Arc::clone(&self.broker), ctx.address());
-        let Some(session) = self.session.load_full() else { return };
+        let Some(session) = self.parts.sessions.current() else { return };
         let receiver = me.clone();
         let notices = Arc::new(move |notice| {
             let receiver = receiver.clone();
@@ -114,7 +116,8 @@ impl MqLinkActor {
     }
 
     fn disconnect(&mut self) {
-        self.waiting.clear();
+        self.lanes.clear();
+        (self.board)(LinkNews::Blocked(None));
         if let Some((_, connection)) = self.connection.take() {
             actix_rt::spawn(async move {
                 if tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await.is_err() {
@@ -124,27 +127,38 @@ impl MqLinkActor {
         }
     }
 
-    fn next_command(&mut self, ctx: &Context<Self>) {
-        if self.busy {
+    /// Begins whatever has room in its lane.
+    fn next_commands(&mut self, ctx: &Context<Self>) {
+        let Some((attempt, connection)) = self.connection.clone() else { return };
+        for pair in [QueuePair::Commands, QueuePair::Fiqa] {
+            while let Some((job, unsent)) = self.lanes.next(pair, attempt) {
+                let (parts, me, connection) = (self.parts.clone(), ctx.address(), Arc::clone(&connection));
+                actix_rt::spawn(async move {
+                    let replay = job.replay_id();
+                    let work = carry_out(&parts, &connection, job, unsent);
+                    // A panic on the way must not leave the lane busy for ever.
+                    let carried_out = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+                    let unsent = carried_out.ok().and_then(Result::err);
+                    let _ = me.send(CommandDone { attempt, pair, replay, unsent }).await;
+                });
+            }
+        }
+        self.running.send_replace(self.lanes.running());
+    }
+
+    /// Looks for dead letters an operator wants carried out again.
+    fn look_for_replays(&self, ctx: &Context<Self>) {
+        if self.link.state() != LinkState::Up {
             return;
         }
-        let Some((attempt, connection)) = self.connection.clone() else { return };
-        let Some(session) = self.session.load_full() else { return };
-        self.waiting.retain(|(from, _)| *from == attempt);
-        let Some((_, delivery)) = self.waiting.pop_front() else { return };
-        self.busy = true;
-        let (parts, me) = (self.parts.clone(), ctx.address());
+        let (letters, me) = (Arc::clone(&self.parts.dead_letters), ctx.address());
         actix_rt::spawn(async move {
-            let work = carry_out(&parts, &session, &connection, delivery);
-            // A panic in a command's work must not leave the link busy for ever.
-            match std::panic::AssertUnwindSafe(work).catch_unwind().await {
-                Ok(Err(Interrupted::SessionRejected)) => {
-                    let _ = me.send(SessionRejected).await;
-                }
-                Ok(_) => {}
-                Err(_) => tracing::error!("a command's work panicked; it will be delivered again"),
+            // An error is in the log already.
+            if let Ok(replays) = on_thread(move || letters.replays()).await
+                && !replays.is_empty()
+            {
+                let _ = me.send(ReplaysFound(replays)).await;
             }
-            let _ = me.send(CommandDone).await;
         });
     }
 }
@@ -154,6 +168,9 @@ impl Actor for MqLinkActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::MQ_LINK_MAILBOX);
+        ctx.run_interval(Duration::from_millis(limits::REPLAY_LOOK_MS), |actor, ctx| {
+            actor.look_for_replays(ctx);
+        });
         self.step(LinkInput::Start, ctx);
     }
 }
@@ -164,14 +181,16 @@ impl Handler<LoginDone> for MqLinkActor {
     fn handle(&mut self, LoginDone { attempt, result }: LoginDone, ctx: &mut Self::Context) {
         match result {
             Ok(session) => {
-                tracing::info!(broker = %format!("{}:{}", session.rabbitmq.host, session.rabbitmq.port), "logged in");
+                tracing::info!(broker = %format!("{}:{}", session.rabbitmq.host_name(), session.rabbitmq.port), "logged in");
                 metrics::counter!("menshen_logins_total", "result" => "ok").increment(1);
-                self.session.store(Some(Arc::new(session)));
+                let before = self.parts.sessions.session.swap(Some(Arc::new(session.clone())));
+                let broker_changed = before.is_none_or(|before| before.rabbitmq != session.rabbitmq);
+                self.logged_in = Some(Instant::now());
                 if let Err(error) = self.parts.reporter.try_send(SessionChanged) {
                     // A reporter that starts later reads the session by itself.
                     tracing::debug!(%error, "the reporter did not hear of the new session");
                 }
-                self.step(LinkInput::LoggedIn { attempt }, ctx);
+                self.step(LinkInput::LoggedIn { attempt, broker_changed }, ctx);
             }
             Err(error) => {
                 tracing::warn!(%error, "login failed");
@@ -191,7 +210,8 @@ impl Handler<ConnectDone> for MqLinkActor {
                 self.step(LinkInput::Connected { attempt }, ctx);
                 if self.link.state() == LinkState::Up && self.connection.is_none() {
                     self.connection = Some((attempt, connection));
-                    self.next_command(ctx);
+                    self.next_commands(ctx);
+                    self.look_for_replays(ctx);
                 }
             }
             Err(error) => {
@@ -208,9 +228,17 @@ impl Handler<FromBroker> for MqLinkActor {
 
     fn handle(&mut self, FromBroker { attempt, notice }: FromBroker, ctx: &mut Self::Context) {
         match notice {
-            BrokerNotice::Delivery(delivery) => {
-                self.waiting.push_back((attempt, delivery));
-                self.next_command(ctx);
+            BrokerNotice::Delivery(Delivery { from, tag, body, redelivered }) => {
+                let source = Source::Broker { from, tag, redelivered };
+                self.lanes.push(attempt, Job { body, source });
+                self.next_commands(ctx);
+            }
+            BrokerNotice::Blocked(reason) => {
+                let is_current = self.connection.as_ref().is_some_and(|(mine, _)| *mine == attempt);
+                if is_current {
+                    tracing::warn!(is_blocked = reason.is_some(), reason, "the broker and replies");
+                    (self.board)(LinkNews::Blocked(reason.as_deref()));
+                }
             }
             BrokerNotice::Lost(reason) => {
                 tracing::warn!(reason, "the broker connection is lost");
@@ -225,13 +253,30 @@ impl Handler<FromBroker> for MqLinkActor {
     }
 }
 
+impl Handler<ReplaysFound> for MqLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, ReplaysFound(replays): ReplaysFound, ctx: &mut Self::Context) {
+        let Some((attempt, _)) = self.connection else { return };
+        for replay in replays {
+            self.lanes.push(attempt, Job { body: replay.body, source: Source::Replay { id: replay.id } });
+        }
+        self.next_commands(ctx);
+    }
+}
+
 impl Handler<CommandDone> for MqLinkActor {
     type Result = ();
 
-    fn handle(&mut self, _: CommandDone, ctx: &mut Self::Context) {
-        self.busy = false;
-        self.idle.notify_waiters();
-        self.next_command(ctx);
+    fn handle(&mut self, done: CommandDone, ctx: &mut Self::Context) {
+        let is_unsent = done.unsent.is_some();
+        self.lanes.done(done.pair, done.replay.as_deref(), done.unsent);
+        self.running.send_replace(self.lanes.running());
+        if is_unsent {
+            // A new connection brings everything that is not acknowledged, in its old order.
+            self.step(LinkInput::Lost { attempt: done.attempt }, ctx);
+        }
+        self.next_commands(ctx);
     }
 }
 
@@ -239,7 +284,12 @@ impl Handler<SessionRejected> for MqLinkActor {
     type Result = ();
 
     fn handle(&mut self, _: SessionRejected, ctx: &mut Self::Context) {
-        self.step(LinkInput::SessionRejected, ctx);
+        // Calls that were under way with the old token come back rejected after the login; a platform that takes
+        // only the newest token would otherwise be logged into for ever.
+        let settle = Duration::from_millis(limits::SESSION_SETTLE_MS);
+        if self.logged_in.is_none_or(|at| at.elapsed() >= settle) {
+            self.step(LinkInput::SessionRejected, ctx);
+        }
     }
 }
 
@@ -248,14 +298,13 @@ impl Handler<Drain> for MqLinkActor {
 
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         // Nothing new is begun; what is being carried out keeps its connection until it is answered.
-        self.waiting.clear();
+        self.lanes.clear();
         let connection = self.connection.take();
-        let (busy, idle) = (self.busy, Arc::clone(&self.idle));
+        let mut running = self.running.subscribe();
         self.step(LinkInput::Stop, ctx);
         Box::pin(async move {
-            if busy {
-                idle.notified().await;
-            }
+            // The sender lives as long as this actor, which outlives its drain.
+            let _ = running.wait_for(|running| *running == 0).await;
             if let Some((_, connection)) = connection {
                 // Whoever drains has a deadline of its own.
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;

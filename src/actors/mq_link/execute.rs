@@ -1,81 +1,173 @@
 //! Carrying one command out: parse, do, answer, and only then let go of the delivery.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::parts::{Interrupted, LinkParts};
+use super::control::control_config;
+use super::fiqa::judge_photo;
+use super::parts::LinkParts;
 use super::users::{add_users, add_users_by_id};
+use crate::actors::blocking::on_thread;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
+use crate::core::backoff::Backoff;
 use crate::core::limits;
 use crate::core::person::PermissionGroup;
 use crate::core::status::{Refusal, StatusCode};
-use crate::ports::broker::{BrokerConnection, Delivery};
+use crate::ports::broker::{BrokerConnection, BrokerError, QueuePair};
 use crate::ports::platform::PostPurpose;
 use crate::wire::command::{Command, Envelope, WipeOptions, WirePermission};
 use crate::wire::login::Session;
 use crate::wire::reply::{DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission};
 
-/// Carries a delivery out and acknowledges it. `Err` says what made it go back.
-pub async fn carry_out(
-    parts: &LinkParts,
-    session: &Session,
-    connection: &Arc<dyn BrokerConnection>,
-    delivery: Delivery,
-) -> Result<(), Interrupted> {
-    let outcome = answer(parts, session, connection, &delivery).await;
-    let handed = if let Ok(()) = outcome {
-        connection.ack(delivery.tag).await
-    } else {
-        tokio::time::sleep(Duration::from_millis(limits::REQUEUE_DELAY_MS)).await;
-        connection.requeue(delivery.tag).await
-    };
-    if let Err(error) = handed {
-        // The broker delivers it again on the next connection; commands are idempotent.
-        tracing::info!(%error, "a command will be delivered again");
-    }
-    outcome
+/// A message to be carried out.
+pub struct Job {
+    pub body: Bytes,
+    pub source: Source,
 }
 
-async fn answer(
+/// Where a message came from, and what it takes to be rid of it.
+pub enum Source {
+    Broker {
+        from: QueuePair,
+        tag: u64,
+        redelivered: bool,
+    },
+    /// A dead letter an operator wants carried out again.
+    Replay {
+        id: String,
+    },
+}
+
+impl Job {
+    /// The lane it is carried out in, and the queues its reply goes to.
+    pub fn pair(&self) -> QueuePair {
+        match self.source {
+            Source::Broker { from, .. } => from,
+            Source::Replay { .. } => QueuePair::Commands,
+        }
+    }
+
+    pub fn replay_id(&self) -> Option<String> {
+        match &self.source {
+            Source::Replay { id } => Some(id.clone()),
+            Source::Broker { .. } => None,
+        }
+    }
+
+    /// Whether it may have been carried out before.
+    fn is_again(&self) -> bool {
+        matches!(self.source, Source::Replay { .. } | Source::Broker { redelivered: true, .. })
+    }
+}
+
+/// A command that was carried out, with its answer.
+struct Answered {
+    reply: Bytes,
+    code: i64,
+    notify_path: Option<String>,
+}
+
+/// A command that was carried out, and whose answer the broker did not take.
+pub struct Unsent {
+    digest: [u8; 32],
+    answered: Answered,
+}
+
+/// Carries a job out, hands its answer over and acknowledges it. `unsent` is the answer of a command whose
+/// connection broke; if this is that command once more, it is not done again. `Err`: the broker did not take the
+/// answer, and the connection is of no more use.
+pub async fn carry_out(
     parts: &LinkParts,
-    session: &Session,
     connection: &Arc<dyn BrokerConnection>,
-    delivery: &Delivery,
-) -> Result<(), Interrupted> {
-    let (reply, notify_path) = match Envelope::parse(&delivery.body) {
+    job: Job,
+    unsent: Option<Unsent>,
+) -> Result<(), Unsent> {
+    let digest: [u8; 32] = Sha256::digest(&job.body).into();
+    let answered = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
+        Some(unsent) => {
+            tracing::info!("a command was carried out before its connection broke: only its answer is sent");
+            unsent.answered
+        }
+        None => answer(parts, &job).await,
+    };
+    if let Err(error) = hand_over(parts, connection, job.pair(), &answered).await {
+        tracing::warn!(%error, "a reply could not be handed over, the command will be delivered again");
+        return Err(Unsent { digest, answered });
+    }
+    match job.source {
+        Source::Broker { from, tag, .. } => {
+            if let Err(error) = connection.ack(from, tag).await {
+                // The broker delivers it again on the next connection; commands are idempotent.
+                tracing::info!(%error, "a command will be delivered again");
+            }
+        }
+        Source::Replay { id } => {
+            let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
+            tracing::info!(id, code = answered.code, "a dead letter was carried out again");
+            // An error is in the log; the letter is then carried out once more.
+            let _ = on_thread(move || letters.replayed(&id, at_ms, answered.code)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn answer(parts: &LinkParts, job: &Job) -> Answered {
+    let began = Instant::now();
+    let (reply, notify_path) = match Envelope::parse(&job.body) {
         Err(unreadable) => {
-            keep_dead_letter(parts, &unreadable.refusal, delivery);
+            keep_dead_letter(parts, &unreadable.refusal, job).await;
             (parts.head.refused("", None, &unreadable.refusal), None)
         }
         Ok(envelope) => {
             let (method, id) = (envelope.method, envelope.message_id);
-            tracing::info!(
-                method,
-                redelivered = delivery.redelivered,
-                bytes = delivery.body.len(),
-                "command"
-            );
-            let result = match envelope.command {
-                Ok(command) => execute(parts, session, command).await?,
-                Err(refusal) => {
-                    keep_dead_letter(parts, &refusal, delivery);
-                    Err(refusal)
-                }
-            };
-            let reply = match result {
-                Ok(result) => parts.head.success(&method, id, result),
+            tracing::info!(method, again = job.is_again(), bytes = job.body.len(), "command");
+            let reply = match attempt(parts, envelope.command, job).await {
+                Ok(done) => Reply {
+                    message: done.message.unwrap_or_else(|| success_text(parts)),
+                    ..parts.head.success(&method, id, done.result)
+                },
                 Err(refusal) => parts.head.refused(&method, id, &refusal),
             };
             (reply, envelope.extend_params.notify_path)
         }
     };
-    metrics::counter!("menshen_commands_total", "method" => known_method(&reply.message_key), "code" => reply.code.to_string())
+    let method = known_method(&reply.message_key);
+    metrics::counter!("menshen_commands_total", "method" => method, "code" => reply.code.to_string())
         .increment(1);
-    hand_over(parts, session, connection, &reply, notify_path.as_deref()).await
+    metrics::histogram!("menshen_command_seconds", "method" => method).record(began.elapsed().as_secs_f64());
+    Answered { code: reply.code, reply: serde_json::to_vec(&reply).unwrap_or_default().into(), notify_path }
+}
+
+/// What can never succeed is kept; work that panics is taken for that, so that it does not come again for ever.
+async fn attempt(parts: &LinkParts, command: Result<Command, Refusal>, job: &Job) -> Result<Done, Refusal> {
+    let hopeless = match command.and_then(|command| fits_lane(command, job.pair())) {
+        Ok(command) => match AssertUnwindSafe(execute(parts, command)).catch_unwind().await {
+            Ok(result) => return result,
+            Err(_) => Refusal::new(StatusCode::ServerProcessFailed, "internal error, see the box's log"),
+        },
+        Err(refusal) => refusal,
+    };
+    keep_dead_letter(parts, &hopeless, job).await;
+    Err(hopeless)
+}
+
+/// The FIQA queues may be shared by boxes and have a lane beside the commands: nothing that changes the registry
+/// may come this way, where its order would be lost.
+fn fits_lane(command: Command, pair: QueuePair) -> Result<Command, Refusal> {
+    match (pair, &command) {
+        (QueuePair::Commands, _) | (QueuePair::Fiqa, Command::Fiqa { .. }) => Ok(command),
+        (QueuePair::Fiqa, _) => {
+            Err(Refusal::new(StatusCode::NotImplemented, "the fiqaDownQueue takes `fiqa` only"))
+        }
+    }
 }
 
 /// Foreign method names must not make metric labels without end.
@@ -86,27 +178,49 @@ fn known_method(method: &str) -> &'static str {
         .unwrap_or("other")
 }
 
-fn keep_dead_letter(parts: &LinkParts, refusal: &Refusal, delivery: &Delivery) {
+async fn keep_dead_letter(parts: &LinkParts, refusal: &Refusal, job: &Job) {
+    if let Source::Replay { id } = &job.source {
+        tracing::warn!(id, reason = %refusal.detail, "a dead letter still cannot be carried out");
+        return;
+    }
     metrics::counter!("menshen_dead_letters_total").increment(1);
     tracing::warn!(code = refusal.code.code(), reason = %refusal.detail, "a command that can never succeed was set aside");
-    parts.dead_letters.keep(parts.clock.wall_ms(), refusal.code.code(), &refusal.detail, &delivery.body);
+    let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
+    let (refusal, body) = (refusal.clone(), job.body.clone());
+    let _ = on_thread(move || {
+        letters.keep(at_ms, refusal.code.code(), &refusal.detail, &body);
+        Ok(())
+    })
+    .await;
 }
 
-async fn execute(
-    parts: &LinkParts,
-    session: &Session,
-    command: Command,
-) -> Result<Result<Value, Refusal>, Interrupted> {
+/// What a command that was carried out has to say.
+pub struct Done {
+    pub result: Value,
+    /// In place of the plain text of success.
+    pub message: Option<String>,
+}
+
+impl From<Value> for Done {
+    fn from(result: Value) -> Self {
+        Self { result, message: None }
+    }
+}
+
+async fn execute(parts: &LinkParts, command: Command) -> Result<Done, Refusal> {
     Ok(match command {
-        Command::AddUsers { users } => Ok(to_value(&add_users(parts, session, users).await)),
-        Command::AddUsersById { ids, path } => match session.platform_url(&path) {
-            Ok(url) => Ok(to_value(&add_users_by_id(parts, session, ids, &url).await?)),
-            Err(reason) => Err(Refusal::new(StatusCode::ParamError, format!("extend_params.path: {reason}"))),
-        },
-        Command::DeleteUsers { ids } => Ok(to_value(&delete_users(parts, ids).await)),
-        Command::SyncPermissions { groups } => sync_permissions(parts, groups).await,
-        Command::WipeData { options } => wipe_data(parts, options).await,
+        Command::AddUsers { users } => to_value(&add_users(parts, users).await?).into(),
+        Command::AddUsersById { ids, path } => to_value(&add_users_by_id(parts, ids, &path).await?).into(),
+        Command::DeleteUsers { ids } => to_value(&delete_users(parts, ids).await).into(),
+        Command::SyncPermissions { groups } => sync_permissions(parts, groups).await?.into(),
+        Command::WipeData { options } => wipe_data(parts, options).await?.into(),
+        Command::Fiqa { picture, level } => judge_photo(parts, &picture, level).await?.into(),
+        Command::ControlConfig { fields } => control_config(parts, fields).await?,
     })
+}
+
+fn success_text(parts: &LinkParts) -> String {
+    StatusCode::Success.text(parts.head.language).to_owned()
 }
 
 fn to_value(result: &impl Serialize) -> Value {
@@ -170,40 +284,49 @@ async fn wipe_data(parts: &LinkParts, options: WipeOptions) -> Result<Value, Ref
 
 async fn hand_over(
     parts: &LinkParts,
-    session: &Session,
     connection: &Arc<dyn BrokerConnection>,
-    reply: &Reply,
-    notify_path: Option<&str>,
-) -> Result<(), Interrupted> {
-    let body = serde_json::to_vec(reply).unwrap_or_default();
-    if session.rabbitmq.upload_queue().is_some() {
-        return connection.reply(body).await.map_err(|error| {
-            tracing::warn!(%error, "a reply could not be handed over, the command is carried out again");
-            Interrupted::ReplyNotDelivered
-        });
+    pair: QueuePair,
+    answered: &Answered,
+) -> Result<(), BrokerError> {
+    if connection.takes_replies(pair) {
+        return connection.reply(pair, answered.reply.clone()).await;
     }
-    let Some(path) = notify_path.filter(|path| !path.trim().is_empty()) else { return Ok(()) };
+    if let Some(path) = answered.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
+        notify(parts, path, &answered.reply).await;
+    }
+    Ok(())
+}
+
+/// Posts a reply until it is taken or can never be. The lane waits meanwhile: a command that went back to the queue
+/// would be carried out again behind the ones that followed it.
+async fn notify(parts: &LinkParts, path: &str, reply: &Bytes) {
+    let (first_ms, cap_ms) = limits::REPORT_BACKOFF_MS;
+    let mut backoff = Backoff::new(first_ms, cap_ms);
     let lost = |reason: String| {
         metrics::counter!("menshen_replies_undeliverable_total").increment(1);
         tracing::error!(reason, "REPLY LOST: notify_path can never take it");
     };
+    let Some(session) = parts.sessions.current() else { return lost("not logged in".to_owned()) };
     let url = match session.platform_url(path) {
         Ok(url) => url,
-        Err(reason) => {
-            lost(reason);
-            return Ok(());
-        }
+        Err(reason) => return lost(reason),
     };
-    match parts.platform.post(Some(session), &url, body, PostPurpose::Report).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.is_session_rejected() => Err(Interrupted::SessionRejected),
-        Err(error) if error.is_permanent() => {
-            lost(error.to_string());
-            Ok(())
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a reply could not be handed over, the command is carried out again");
-            Err(Interrupted::ReplyNotDelivered)
+    loop {
+        let post = |session: Arc<Session>| {
+            let url = &url;
+            async move {
+                let body = reply.to_vec();
+                parts.platform.post(Some(&session), url, body, PostPurpose::Report).await
+            }
+        };
+        match parts.sessions.call(post).await {
+            Ok(()) => return,
+            Err(error) if error.is_permanent() => return lost(error.to_string()),
+            Err(error) => {
+                let delay_ms = backoff.next_ms(rand::random());
+                tracing::warn!(%error, delay_ms, "a reply could not be handed over, it will be tried again");
+                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            }
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice};
+use super::execute::Unsent;
+use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice, QueuePair};
+use crate::ports::dead_letters::Replay;
 use crate::ports::platform::PlatformError;
 use crate::wire::login::Session;
 
@@ -13,7 +15,7 @@ use crate::wire::login::Session;
 #[rtype(result = "()")]
 pub struct SessionRejected;
 
-/// Finish the command that is being carried out, then disconnect; answers when done.
+/// Finish the commands that are being carried out, then disconnect; answers when done.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
@@ -42,7 +44,19 @@ pub(super) struct FromBroker {
     pub notice: BrokerNotice,
 }
 
-/// A command has been carried out and answered, or given back. To itself.
+/// Dead letters an operator wants carried out again. To itself.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct CommandDone;
+pub(super) struct ReplaysFound(pub Vec<Replay>);
+
+/// A command has left its lane. To itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CommandDone {
+    pub attempt: u64,
+    pub pair: QueuePair,
+    /// Id of the dead letter it was.
+    pub replay: Option<String>,
+    /// Its answer, when the broker did not take it.
+    pub unsent: Option<Unsent>,
+}

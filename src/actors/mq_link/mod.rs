@@ -1,9 +1,13 @@
-//! The link to the platform: login, broker connection, commands in, replies out.
+//! The link to the management platform: login, broker, commands.
 
 pub mod actor;
+pub mod control;
 pub mod execute;
+pub mod fiqa;
+pub mod lane;
 pub mod message;
 pub mod parts;
+pub mod session;
 pub mod users;
 
 pub use actor::MqLinkActor;

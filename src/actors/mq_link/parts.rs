@@ -1,10 +1,14 @@
-//! What carrying out a command needs, and how it can be interrupted.
+//! What carrying out a command needs.
 
 use std::sync::Arc;
 
+use super::session::SessionKeeper;
+use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
+use crate::actors::tuning::Tuner;
+use crate::core::quality::QualityLimits;
 use crate::ports::clock::Clock;
 use crate::ports::dead_letters::DeadLetters;
 use crate::ports::platform::PlatformApi;
@@ -14,18 +18,14 @@ use crate::wire::reply::ReplyHead;
 #[derive(Clone)]
 pub struct LinkParts {
     pub platform: Arc<dyn PlatformApi>,
+    pub sessions: SessionKeeper,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub clock: Arc<dyn Clock>,
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,
+    pub engine: Handle<FaceEngineActor>,
+    pub tuner: Tuner,
+    /// FIQA level `custom`.
+    pub custom_level: QualityLimits,
     pub head: ReplyHead,
-}
-
-/// Why a command was not carried out to its end; it goes back to the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupted {
-    /// The platform no longer takes the token: a new login comes first.
-    SessionRejected,
-    /// The reply could not be handed over.
-    ReplyNotDelivered,
 }

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
-use super::parts::{Interrupted, LinkParts};
+use super::parts::LinkParts;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
 use crate::core::limits;
 use crate::core::person::PersonKind;
 use crate::core::status::{Language, Refusal, StatusCode};
+use crate::ports::platform::PlatformError;
 use crate::wire::lenient;
 use crate::wire::login::Session;
 use crate::wire::picture::{self, PictureTextError};
@@ -26,60 +29,109 @@ struct Unusable {
 }
 
 /// Enrols users whose details came in the message.
-pub async fn add_users(parts: &LinkParts, session: &Session, users: Vec<Value>) -> AddUsersResult {
+pub async fn add_users(parts: &LinkParts, users: Vec<Value>) -> Result<AddUsersResult, Refusal> {
     let mut result = AddUsersResult::default();
-    let mut requests = Vec::new();
+    let session = parts.sessions.current().ok_or_else(no_session)?;
+    let (total, mut requests) = (users.len(), Vec::new());
     for user in users {
-        match to_request(user, session, &parts.head.dev_sno) {
+        match to_request(user, &session) {
             Ok(request) => requests.push(request),
             Err(unusable) => result.failed_users.push(failed(unusable, parts.head.language)),
         }
         if requests.len() == limits::ENROL_COMMIT_CHUNK {
             enrol(parts, std::mem::take(&mut requests), &mut result).await;
+            tell_progress(&result, total);
         }
     }
     enrol(parts, requests, &mut result).await;
-    result
+    tell_progress(&result, total);
+    Ok(result)
 }
 
-/// Fetches details in chunks and enrols each chunk, so that 50 000 ids need no more memory than 100.
+/// Commands come over a broker that a login named, so this does not happen.
+fn no_session() -> Refusal {
+    Refusal::new(StatusCode::ServerProcessFailed, "not logged in")
+}
+
+/// Fetches details in chunks, the next while one is being enrolled, so that 50 000 ids need no more memory than
+/// two chunks, and the vision workers never wait for the platform.
 pub async fn add_users_by_id(
     parts: &LinkParts,
-    session: &Session,
     ids: Vec<String>,
-    url: &Url,
-) -> Result<AddUsersResult, Interrupted> {
+    path: &str,
+) -> Result<AddUsersResult, Refusal> {
     let mut result = AddUsersResult::default();
-    let total = ids.len();
-    for chunk in ids.chunks(limits::USER_DETAILS_CHUNK) {
-        match parts.platform.user_details(session, url, chunk).await {
-            Ok(users) => add_chunk(parts, session, chunk, users, &mut result).await,
-            Err(error) if error.is_session_rejected() => return Err(Interrupted::SessionRejected),
-            Err(error) => {
-                tracing::warn!(%error, users = chunk.len(), "details of users could not be fetched");
-                let refusal = error.to_refusal();
-                for id in chunk {
-                    let unusable = nameless(id, refusal.clone());
-                    result.failed_users.push(failed(unusable, parts.head.language));
-                }
-            }
+    let session = parts.sessions.current().ok_or_else(no_session)?;
+    let url = session
+        .platform_url(path)
+        .map_err(|reason| Refusal::new(StatusCode::ParamError, format!("extend_params.path: {reason}")))?;
+    let mut chunks = ids.chunks(limits::USER_DETAILS_CHUNK);
+    let fetch = |chunk: Option<&[String]>| {
+        let (url, chunk) = (&url, chunk.map(<[String]>::to_vec));
+        async move {
+            let chunk = chunk?;
+            let answer = details(parts, url, &chunk).await;
+            Some((chunk, answer))
         }
-        if total > limits::USER_DETAILS_CHUNK {
-            let done = result.success_users.len() + result.failed_users.len();
-            metrics::gauge!("menshen_command_progress_ratio").set(done as f64 / total as f64);
-            tracing::info!(done, total, failed = result.failed_users.len(), "adding users");
-        }
+    };
+    let mut current = fetch(chunks.next()).await;
+    while let Some((chunk, answer)) = current {
+        let enrolled = add_chunk(parts, &chunk, answer, &mut result);
+        let ((), next) = futures_util::future::join(enrolled, fetch(chunks.next())).await;
+        tell_progress(&result, ids.len());
+        current = next;
     }
     Ok(result)
 }
 
+/// Details of a chunk, with the session they belong to. What may pass is tried again.
+async fn details(
+    parts: &LinkParts,
+    url: &Url,
+    ids: &[String],
+) -> Result<(Vec<Value>, Arc<Session>), PlatformError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let ask = |session: Arc<Session>| async move {
+            let users = parts.platform.user_details(&session, url, ids).await?;
+            Ok((users, session))
+        };
+        match parts.sessions.call(ask).await {
+            Err(error) if !error.is_permanent() && tries < limits::USER_DETAILS_TRIES => {
+                tracing::warn!(%error, tries, "details of users could not be fetched, trying again");
+                tokio::time::sleep(Duration::from_millis(limits::USER_DETAILS_RETRY_MS)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// One line a chunk in the log, and a gauge, for a command that takes minutes.
+fn tell_progress(result: &AddUsersResult, total: usize) {
+    let done = result.success_users.len() + result.failed_users.len();
+    metrics::gauge!("menshen_command_progress_ratio").set(done as f64 / total.max(1) as f64);
+    if total > limits::USER_DETAILS_CHUNK {
+        tracing::info!(done, total, failed = result.failed_users.len(), "adding users");
+    }
+}
+
 async fn add_chunk(
     parts: &LinkParts,
-    session: &Session,
     chunk: &[String],
-    users: Vec<Value>,
+    answer: Result<(Vec<Value>, Arc<Session>), PlatformError>,
     result: &mut AddUsersResult,
 ) {
+    let (users, session) = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::warn!(%error, users = chunk.len(), "details of users could not be fetched");
+            let refusal = error.to_refusal();
+            let nobody = chunk.iter().map(|id| nameless(id, refusal.clone()));
+            result.failed_users.extend(nobody.map(|unusable| failed(unusable, parts.head.language)));
+            return;
+        }
+    };
     let mut by_id: HashMap<String, Value> = HashMap::new();
     for user in users {
         if let Some(id) = id_of(&user) {
@@ -89,7 +141,7 @@ async fn add_chunk(
     let mut requests = Vec::new();
     for id in chunk {
         let made = match by_id.remove(id) {
-            Some(user) => to_request(user, session, &parts.head.dev_sno),
+            Some(user) => to_request(user, &session),
             None => Err(nameless(
                 id,
                 Refusal::new(StatusCode::RemoteDataFailed, "the platform gave no details for this id"),
@@ -147,7 +199,7 @@ fn id_of(user: &Value) -> Option<String> {
     }
 }
 
-fn to_request(user: Value, session: &Session, dev_sno: &str) -> Result<EnrolRequest, Unusable> {
+fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> {
     let id = id_of(&user).unwrap_or_default();
     let wrong = |detail: String| Refusal::new(StatusCode::ParamError, detail);
     let user: WireUser =
@@ -160,7 +212,7 @@ fn to_request(user: Value, session: &Session, dev_sno: &str) -> Result<EnrolRequ
             kind: user.kind().map_err(wrong)?,
             register_type: user.register_type().map_err(wrong)?,
             permission_ids: user.permission_ids().map_err(wrong)?,
-            photo: photo_of(&user, session, dev_sno)?,
+            photo: photo_of(&user, session)?,
             info: user.info.clone(),
         })
     };
@@ -172,20 +224,11 @@ fn to_request(user: Value, session: &Session, dev_sno: &str) -> Result<EnrolRequ
     })
 }
 
-fn photo_of(user: &WireUser, session: &Session, dev_sno: &str) -> Result<Photo, Refusal> {
+fn photo_of(user: &WireUser, session: &Session) -> Result<Photo, Refusal> {
     let wrong = |detail: String| Refusal::new(StatusCode::ParamError, detail);
     match user.photo() {
         None => Err(wrong("one of reg_photo, reg_url, relative_pic_url must be there".to_owned())),
-        Some(PhotoSource::Base64(text)) => {
-            let bytes = picture::decode(&text, limits::PHOTO_BYTES_MAX).map_err(|error| {
-                let code = match error {
-                    PictureTextError::TooLarge { .. } => StatusCode::ImageTooLarge,
-                    _ => StatusCode::ImageError,
-                };
-                Refusal::new(code, error.to_string())
-            })?;
-            Ok(Photo::Bytes(bytes.into()))
-        }
+        Some(PhotoSource::Base64(text)) => Ok(Photo::Bytes(photo_bytes(&text)?)),
         Some(PhotoSource::Url(text)) => {
             let url = Url::parse(text.trim()).map_err(|error| wrong(format!("reg_url: {error}")))?;
             if !matches!(url.scheme(), "http" | "https") {
@@ -194,13 +237,22 @@ fn photo_of(user: &WireUser, session: &Session, dev_sno: &str) -> Result<Photo, 
             Ok(Photo::Url(url))
         }
         Some(PhotoSource::RelativeUrl(path)) => {
-            let mut url =
+            let url =
                 session.photo_url(&path).map_err(|error| wrong(format!("relative_pic_url: {error}")))?;
             // The token belongs to the platform; another photo server must not get it.
-            if url.origin() == session.origin.origin() {
-                url.query_pairs_mut().append_pair("token", &session.token).append_pair("dev_sno", dev_sno);
-            }
-            Ok(Photo::Url(url))
+            let is_platforms = url.origin() == session.origin.origin();
+            Ok(if is_platforms { Photo::OfPlatform(url) } else { Photo::Url(url) })
         }
     }
+}
+
+/// A picture that came as text.
+pub fn photo_bytes(text: &str) -> Result<Bytes, Refusal> {
+    picture::decode(text, limits::PHOTO_BYTES_MAX).map(Bytes::from).map_err(|error| {
+        let code = match error {
+            PictureTextError::TooLarge { .. } => StatusCode::ImageTooLarge,
+            _ => StatusCode::ImageError,
+        };
+        Refusal::new(code, error.to_string())
+    })
 }

@@ -8,9 +8,10 @@ use tokio::sync::Mutex;
 
 use super::enrol::{RegistryParts, enrol_people, remove_photos};
 use super::message::{
-    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, FindPeople, GetPerson, ListPeople,
-    ListPermissions, PeoplePage, StoredPerson, SyncPermissions, WipePeople,
+    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople, GetPerson,
+    KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, WipePeople,
 };
+use super::strangers;
 use crate::actors::blocking::on_thread;
 use crate::core::limits;
 use crate::core::person::{PermissionGroup, Person};
@@ -51,6 +52,19 @@ impl Handler<EnrolPeople> for RegistryActor {
     }
 }
 
+impl Handler<EnrolStranger> for RegistryActor {
+    type Result = ResponseFuture<Result<Option<KnownStranger>, Refusal>>;
+
+    fn handle(&mut self, message: EnrolStranger, _: &mut Self::Context) -> Self::Result {
+        let parts = self.parts.clone();
+        Box::pin(on_thread(move || {
+            let known = strangers::enrol_blocking(&parts, &message);
+            report_size(&parts);
+            known
+        }))
+    }
+}
+
 impl Handler<DeletePeople> for RegistryActor {
     type Result = ResponseFuture<Vec<DeleteOutcome>>;
 
@@ -60,6 +74,7 @@ impl Handler<DeletePeople> for RegistryActor {
             let _turn = turn.lock().await;
             let ids = message.ids.clone();
             let deleted = on_thread(move || {
+                let _committing = parts.committing();
                 let gone = parts.store.delete(&ids)?;
                 let mut gallery = parts.gallery.write();
                 for person in &gone {
@@ -104,6 +119,7 @@ impl Handler<WipePeople> for RegistryActor {
         Box::pin(async move {
             let _turn = turn.lock().await;
             on_thread(move || {
+                let _committing = parts.committing();
                 let count = parts.store.wipe_people()?;
                 parts.gallery.write().clear();
                 parts.pictures.sweep(Shelf::Registry, &|_| false)?;

@@ -1,6 +1,7 @@
 //! Enrolment: photo → feature → durable record → searchable, many people at a time, each alone.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -12,6 +13,7 @@ use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
 use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
+use crate::actors::mq_link::session::SessionKeeper;
 use crate::core::gallery::GalleryError;
 use crate::core::limits;
 use crate::core::person::{Feature, Person, RegisterType};
@@ -20,6 +22,7 @@ use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, Shelf};
+use crate::wire::login::Session;
 
 /// What enrolment works with. Cloning shares everything.
 #[derive(Clone)]
@@ -30,8 +33,19 @@ pub struct RegistryParts {
     pub platform: Arc<dyn PlatformApi>,
     pub engine: Handle<FaceEngineActor>,
     pub clock: Arc<dyn Clock>,
+    pub sessions: SessionKeeper,
     /// Level a stranger's photo must pass (`register_type` 2).
     pub stranger_level: QualityLevel,
+    /// Strangers the box enrols by itself; the oldest go first.
+    pub strangers_max: usize,
+    /// Held while files, rows and gallery change together.
+    pub committing: Arc<Mutex<()>>,
+}
+
+impl RegistryParts {
+    pub fn committing(&self) -> MutexGuard<'_, ()> {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A person ready to be committed.
@@ -42,45 +56,62 @@ struct Prepared {
     photo: Option<Bytes>,
 }
 
-/// Enrols everyone; the answers are in the order of the requests.
+/// Chunks whose photos may be prepared while the one before is being committed.
+const CHUNKS_AT_ONCE: usize = 2;
+
+/// Enrols everyone; the answers are in the order of the requests. While one chunk is being committed the next is
+/// prepared, so that the vision workers never wait for the disk.
 pub async fn enrol_people(parts: &RegistryParts, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
-    let mut outcomes = Vec::with_capacity(requests.len());
-    for chunk in requests.chunks(limits::ENROL_COMMIT_CHUNK) {
-        // Cloned futures borrow the requests; `buffered` keeps their order.
-        let prepared: Vec<_> =
-            futures_util::stream::iter(chunk.iter().map(|request| prepare(parts, request)))
-                .buffered(limits::ENROL_CONCURRENCY)
-                .collect()
-                .await;
-        let results = commit(parts, prepared).await;
-        for (request, result) in chunk.iter().zip(results) {
-            metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
-                .increment(1);
-            if let Err(refusal) = &result {
-                tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment refused");
-            }
-            outcomes.push(EnrolOutcome {
-                id: request.id.clone(),
-                name: request.name.clone(),
-                kind: request.kind,
-                result,
-            });
-        }
-        if requests.len() > limits::ENROL_COMMIT_CHUNK {
-            tracing::info!(done = outcomes.len(), of = requests.len(), "enrolling");
-        }
+    let mut ids = HashSet::new();
+    let all_differ = requests.iter().all(|request| ids.insert(request.id.as_str()));
+    // Somebody twice: the second time must find what the first left behind.
+    let (photos, chunk, chunks) = if all_differ {
+        (limits::ENROL_CONCURRENCY, limits::ENROL_COMMIT_CHUNK, CHUNKS_AT_ONCE)
+    } else {
+        (1, 1, 1)
+    };
+    // `buffered` keeps the order of the requests.
+    futures_util::stream::iter(requests.iter().map(|request| prepare(parts, request)))
+        .buffered(photos)
+        .chunks(chunk)
+        .map(|prepared| commit(parts, prepared))
+        .buffered(chunks)
+        .flat_map(futures_util::stream::iter)
+        .zip(futures_util::stream::iter(requests))
+        .map(|(result, request)| outcome(request, result))
+        .collect()
+        .await
+}
+
+fn outcome(request: &EnrolRequest, result: Result<EnrolSuccess, Refusal>) -> EnrolOutcome {
+    metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
+        .increment(1);
+    if let Err(refusal) = &result {
+        tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment refused");
     }
-    outcomes
+    EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
+}
+
+async fn download(parts: &RegistryParts, photo: &Photo) -> Result<Bytes, Refusal> {
+    let downloaded = match photo {
+        Photo::Bytes(bytes) => return Ok(bytes.clone()),
+        Photo::Url(url) => parts.platform.photo(url).await,
+        Photo::OfPlatform(url) => {
+            let get = |session: Arc<Session>| async move {
+                let url = parts.sessions.signed(url, &session);
+                parts.platform.photo(&url).await
+            };
+            parts.sessions.call(get).await
+        }
+    };
+    downloaded.map_err(|error| error.to_refusal())
 }
 
 async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepared, Refusal> {
     if request.id.trim().is_empty() {
         return Err(Refusal::new(StatusCode::ParamError, "identity_id is empty"));
     }
-    let photo = match &request.photo {
-        Photo::Bytes(bytes) => bytes.clone(),
-        Photo::Url(url) => parts.platform.photo(url).await.map_err(|error| error.to_refusal())?,
-    };
+    let photo = download(parts, &request.photo).await?;
     let photo_sha256 = hex::encode(Sha256::digest(&photo));
     let existing = {
         let (store, id) = (Arc::clone(&parts.store), request.id.clone());
@@ -143,6 +174,7 @@ fn commit_blocking(
     parts: &RegistryParts,
     prepared: Vec<Result<Prepared, Refusal>>,
 ) -> Vec<Result<EnrolSuccess, Refusal>> {
+    let _committing = parts.committing();
     let mut people = Vec::new();
     let mut results = Vec::with_capacity(prepared.len());
     let mut new_features = 0;
@@ -214,7 +246,7 @@ fn full(capacity: usize) -> Refusal {
 
 /// One file a person and photo: two people with the same picture never share a file, so that deleting one
 /// cannot take the other's.
-fn photo_name(id: &str, photo_sha256: &str) -> String {
+pub fn photo_name(id: &str, photo_sha256: &str) -> String {
     let id_hash = hex::encode(Sha256::digest(id.as_bytes()));
     format!("{}-{}.img", &id_hash[..24], &photo_sha256[..24])
 }

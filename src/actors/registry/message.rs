@@ -6,6 +6,7 @@ use actix::Message;
 use bytes::Bytes;
 use url::Url;
 
+use crate::core::face::Embedding;
 use crate::core::person::{PermissionGroup, Person, PersonKind, RegisterType};
 use crate::core::status::Refusal;
 
@@ -14,6 +15,8 @@ use crate::core::status::Refusal;
 pub enum Photo {
     Bytes(Bytes),
     Url(Url),
+    /// On the platform itself, which wants its token.
+    OfPlatform(Url),
 }
 
 /// One person to be enrolled or updated.
@@ -51,6 +54,30 @@ pub enum EnrolSuccess {
 #[rtype(result = "Vec<EnrolOutcome>")]
 pub struct EnrolPeople {
     pub requests: Arc<Vec<EnrolRequest>>,
+}
+
+/// Enrols the stranger of a passage that has ended. `None`: somebody known, only not at that camera.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Option<KnownStranger>, Refusal>")]
+pub struct EnrolStranger {
+    pub embedding: Embedding,
+    /// FIQA score of the shot, 0–1.
+    pub quality: f32,
+    /// The face crop, JPEG.
+    pub photo: Bytes,
+    /// Groups of the camera: there the stranger is to be known again.
+    pub permission_ids: Vec<String>,
+    /// Raw similarity from which it is somebody already enrolled.
+    pub similarity_pass: f32,
+}
+
+/// A stranger of the registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownStranger {
+    pub id: String,
+    /// Registry photo, in the picture store.
+    pub photo: String,
+    pub is_new: bool,
 }
 
 /// What became of one deletion.

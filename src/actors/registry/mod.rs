@@ -3,5 +3,6 @@
 pub mod actor;
 pub mod enrol;
 pub mod message;
+pub mod strangers;
 
 pub use actor::RegistryActor;

@@ -39,7 +39,8 @@ fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), Store
         metrics::counter!("menshen_events_total", "kind" => kind).increment(1);
     }
     // A recognised person is told at once, a stranger at the passage's end: one line each.
-    if event.is_stranger() || message.stage == PassageStage::Open {
+    let told_at = if event.is_stranger() { PassageStage::Closed } else { PassageStage::Open };
+    if message.stage == told_at {
         tracing::info!(
             event = %event.event_id,
             device = %event.device.ep_id,

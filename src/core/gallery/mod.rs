@@ -91,6 +91,16 @@ impl Gallery {
         self.capacity
     }
 
+    /// Everyone's id, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
+    /// Every permission group somebody is in.
+    pub fn groups(&self) -> Vec<String> {
+        self.group_sets.iter().flatten().cloned().collect()
+    }
+
     pub fn model(&self) -> &str {
         &self.model
     }

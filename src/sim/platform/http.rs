@@ -108,7 +108,7 @@ async fn login(state: Data<State>, query: Query<Credentials>) -> HttpResponse {
     let response = match play(&state, "login").await {
         Some(response) => response,
         None if query.dev_sno.as_deref() != Some(&state.config.dev_sno) => error(400, "unknown dev_sno"),
-        None => HttpResponse::Ok().json(document(&state)),
+        None => HttpResponse::Ok().json(state.patched(document(&state))),
     };
     state.ledger.add("login", "/api/gateway/login", response.status().as_u16(), asked);
     response
@@ -127,6 +127,10 @@ fn document(state: &State) -> Value {
     });
     if config.upload_queue {
         rabbitmq["uploadQueue"] = Value::from(super::mq::REPLIES);
+    }
+    if config.fiqa {
+        rabbitmq["fiqaDownQueue"] = Value::from(super::mq::FIQA_COMMANDS);
+        rabbitmq["fiqaUploadQueue"] = Value::from(super::mq::FIQA_REPLIES);
     }
     json!({
         "token": state.behaviour.token(),

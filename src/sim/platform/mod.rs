@@ -9,13 +9,13 @@ pub mod people;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use behaviour::Behaviour;
 use ledger::{Entry, Ledger};
@@ -31,6 +31,8 @@ pub struct PlatformConfig {
     pub broker_port: u16,
     /// Whether the login document names an `uploadQueue`; without one replies go to `notify_path`.
     pub upload_queue: bool,
+    /// Whether the login document names FIQA queues.
+    pub fiqa: bool,
     /// Number of history receivers in `recordAddr`.
     pub receivers: usize,
     /// `recordAddr` as given, in place of the platform's own receivers.
@@ -50,6 +52,7 @@ impl Default for PlatformConfig {
             dev_sno: "UMOTRU000120190909103019".to_owned(),
             broker_port: 5672,
             upload_queue: true,
+            fiqa: false,
             receivers: 1,
             record_addr: None,
             record_period_s: 1,
@@ -66,6 +69,8 @@ pub struct State {
     pub ledger: Ledger,
     pub behaviour: Behaviour,
     pub people: People,
+    /// Laid over the login document, key by key.
+    login_patch: Mutex<Value>,
 }
 
 /// A running platform; dropping it stops it.
@@ -82,8 +87,13 @@ impl SimPlatform {
     /// Starts the HTTP side on a thread of its own and the MQ side beside it.
     pub fn start(config: PlatformConfig) -> Result<Self, String> {
         let ledger = Ledger::new(config.ledger_file.as_deref()).map_err(|error| error.to_string())?;
-        let state =
-            Arc::new(State { config, ledger, behaviour: Behaviour::default(), people: People::default() });
+        let state = Arc::new(State {
+            config,
+            ledger,
+            behaviour: Behaviour::default(),
+            people: People::default(),
+            login_patch: Mutex::default(),
+        });
         let (address, server, thread) = http::start(Arc::clone(&state))?;
         let mq = match state.config.broker_port {
             0 => None,
@@ -124,14 +134,66 @@ impl SimPlatform {
 
     /// Publishes a command with a fresh `messageId` and waits for its reply.
     pub fn command(&self, mut command: Value, limit: Duration) -> Result<Value, String> {
-        let id = uuid::Uuid::now_v7().to_string();
-        command["messageId"] = Value::from(id.clone());
+        let id = fresh_id(&mut command);
         self.publish(&command)?;
+        self.reply(&id, limit)
+    }
+
+    fn reply(&self, id: &str, limit: Duration) -> Result<Value, String> {
         self.state
             .ledger
-            .wait(limit, |entry| entry.is_reply() && entry.body["messageId"] == id.as_str())
+            .wait(limit, |entry| entry.is_reply() && entry.body["messageId"] == id)
             .map(|entry: Entry| entry.body)
             .ok_or_else(|| format!("no reply within {limit:?}"))
+    }
+
+    /// Has a picture judged over the FIQA queues, by whichever box takes it.
+    pub fn fiqa(&self, photo_base64: &str, level: &str, limit: Duration) -> Result<Value, String> {
+        let info = json!({ "image_base64_str": photo_base64, "fiqa_level": level });
+        self.fiqa_command(json!({ "method": "fiqa", "info": info }), limit)
+    }
+
+    /// Sends any command over the FIQA queue and waits for its reply.
+    pub fn fiqa_command(&self, mut command: Value, limit: Duration) -> Result<Value, String> {
+        let id = fresh_id(&mut command);
+        self.publish_fiqa_all(&[command])?;
+        self.reply(&id, limit)
+    }
+
+    /// Publishes commands to the FIQA queue, one right after the other.
+    pub fn publish_fiqa_all(&self, commands: &[Value]) -> Result<(), String> {
+        let bodies = commands.iter().map(|command| command.to_string().into_bytes()).collect();
+        mq::publish_fiqa(&self.state, bodies)
+    }
+
+    /// From now on the login document has these values laid over it; objects are merged, null removes.
+    pub fn patch_login(&self, patch: Value) {
+        *self.state.login_patch.lock().unwrap_or_else(PoisonError::into_inner) = patch;
+    }
+}
+
+fn fresh_id(command: &mut Value) -> String {
+    let id = uuid::Uuid::now_v7().to_string();
+    command["messageId"] = Value::from(id.clone());
+    id
+}
+
+/// As in RFC 7396.
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else { return };
+    for (key, change) in changes {
+        match change {
+            Value::Null => drop(into.as_object_mut().map(|fields| fields.remove(key))),
+            Value::Object(_) if into[key].is_object() => merge(&mut into[key], change),
+            _ => into[key] = change.clone(),
+        }
+    }
+}
+
+impl State {
+    fn patched(&self, mut document: Value) -> Value {
+        merge(&mut document, &self.login_patch.lock().unwrap_or_else(PoisonError::into_inner));
+        document
     }
 }
 

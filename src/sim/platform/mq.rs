@@ -21,6 +21,9 @@ pub const EXCHANGE: &str = "menshen.sim";
 pub const ROUTING_KEY: &str = "box.commands";
 pub const COMMANDS: &str = "box.down";
 pub const REPLIES: &str = "box.up";
+/// Shared by all boxes of the platform.
+pub const FIQA_COMMANDS: &str = "fiqa.down";
+pub const FIQA_REPLIES: &str = "fiqa.up";
 
 /// A broker that is being restarted comes back within this.
 const PUBLISH_WITHIN: Duration = Duration::from_mins(1);
@@ -88,6 +91,11 @@ async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
     channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, exchange, FieldTable::default()).await?;
     channel.queue_declare(COMMANDS.into(), durable, FieldTable::default()).await?;
     channel.queue_declare(REPLIES.into(), durable, FieldTable::default()).await?;
+    if state.config.fiqa {
+        for queue in [FIQA_COMMANDS, FIQA_REPLIES] {
+            channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
+        }
+    }
     let bind = QueueBindOptions::default();
     channel
         .queue_bind(COMMANDS.into(), EXCHANGE.into(), ROUTING_KEY.into(), bind, FieldTable::default())
@@ -97,20 +105,37 @@ async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
 
 /// One try, on a connection of its own.
 pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<(), String> {
+    publish_to(state, EXCHANGE, ROUTING_KEY, vec![body]).await
+}
+
+/// Publishes to the FIQA queue and waits for the confirms; for callers outside any runtime.
+pub fn publish_fiqa(state: &State, bodies: Vec<Vec<u8>>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(publish_to(state, "", FIQA_COMMANDS, bodies))
+}
+
+async fn publish_to(
+    state: &State,
+    exchange: &str,
+    routing_key: &str,
+    bodies: Vec<Vec<u8>>,
+) -> Result<(), String> {
     let attempt = async {
         let (connection, channel) = connect(state).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let properties = BasicProperties::default().with_delivery_mode(2);
-        channel
-            .basic_publish(
-                EXCHANGE.into(),
-                ROUTING_KEY.into(),
-                BasicPublishOptions::default(),
-                &body,
-                properties,
-            )
-            .await?
-            .await?;
+        let options = BasicPublishOptions::default();
+        let mut confirms = Vec::new();
+        for body in &bodies {
+            let to = (exchange.into(), routing_key.into());
+            confirms.push(channel.basic_publish(to.0, to.1, options, body, properties.clone()).await?);
+        }
+        for confirm in confirms {
+            confirm.await?;
+        }
         connection.close(200, "done".into()).await
     };
     match tokio::time::timeout(Duration::from_secs(10), attempt).await {
@@ -134,26 +159,28 @@ async fn publish_until_confirmed(state: &State, body: Vec<u8>) -> Result<(), Str
 async fn collect_replies(state: &State) {
     loop {
         if let Ok((connection, channel)) = connect(state).await {
-            let consumer = channel
-                .basic_consume(
-                    REPLIES.into(),
-                    "sim".into(),
-                    BasicConsumeOptions::default(),
-                    FieldTable::default(),
-                )
-                .await;
-            if let Ok(mut consumer) = consumer {
-                while let Some(Ok(delivery)) = consumer.next().await {
-                    let body =
-                        serde_json::from_slice(&delivery.data).unwrap_or_else(|_| Value::from("not JSON"));
-                    state.ledger.add("reply", REPLIES, 0, body);
-                    if delivery.ack(BasicAckOptions::default()).await.is_err() {
-                        break;
-                    }
-                }
+            let queues = if state.config.fiqa { &[REPLIES, FIQA_REPLIES][..] } else { &[REPLIES] };
+            let mut collecting = Vec::new();
+            for queue in queues {
+                collecting.push(collect_from(state, &channel, queue));
             }
+            // Both end with the connection.
+            futures_util::future::join_all(collecting).await;
             drop(connection);
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn collect_from(state: &State, channel: &Channel, queue: &'static str) {
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(queue.into(), queue.into(), options, FieldTable::default()).await;
+    let Ok(mut consumer) = consumer else { return };
+    while let Some(Ok(delivery)) = consumer.next().await {
+        let body = serde_json::from_slice(&delivery.data).unwrap_or_else(|_| Value::from("not JSON"));
+        state.ledger.add("reply", queue, 0, body);
+        if delivery.ack(BasicAckOptions::default()).await.is_err() {
+            break;
+        }
     }
 }

@@ -1,0 +1,18 @@
+//! `fiqa`: how good a picture of a face is, judged by the vision workers before the photos of an enrolment.
+
+use serde_json::{Value, json};
+
+use super::parts::LinkParts;
+use super::users::photo_bytes;
+use crate::actors::face_engine::message::JudgePhoto;
+use crate::core::quality::{LevelName, QualityLevel};
+use crate::core::status::Refusal;
+use crate::wire::fiqa::FaceResult;
+
+pub async fn judge_photo(parts: &LinkParts, picture: &str, level: LevelName) -> Result<Value, Refusal> {
+    let photo = photo_bytes(picture)?;
+    let level = QualityLevel::named(level, &parts.custom_level);
+    let judge = || JudgePhoto { photo: photo.clone(), level: level.clone() };
+    let face = parts.engine.send_until_answered(judge).await?;
+    Ok(json!({ "data": [FaceResult::from(&face)] }))
+}

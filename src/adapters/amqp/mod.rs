@@ -1,0 +1,319 @@
+//! RabbitMQ, with lapin.
+//!
+//! Commands are consumed over one connection and replies published over others: a broker short of memory or disk
+//! stops reading from those that publish, and acknowledgements must not wait behind them. Recovery is the link state
+//! machine's work: a link that breaks says so and is then thrown away whole.
+
+mod topology;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::message::Delivery as LapinDelivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::FieldTable;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ConnectionStatus, Consumer,
+    Event,
+};
+
+use self::topology::{prepare_other, prepare_queue};
+use crate::core::limits;
+use crate::ports::broker::{
+    BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, NoticeSink, QueuePair,
+};
+use crate::wire::login::RabbitMq;
+
+/// Persistent delivery mode of AMQP 0-9-1.
+const PERSISTENT: u8 = 2;
+
+/// Connects to whatever broker the login document names.
+#[derive(Debug, Clone, Default)]
+pub struct AmqpConnector {
+    /// More certificate authorities for TLS, PEM; read at every connection, so that a new one needs no restart.
+    ca_file: Option<PathBuf>,
+}
+
+impl AmqpConnector {
+    pub fn new(ca_file: Option<PathBuf>) -> Self {
+        Self { ca_file }
+    }
+}
+
+impl BrokerConnector for AmqpConnector {
+    fn connect(
+        &self,
+        parameters: RabbitMq,
+        notices: NoticeSink,
+    ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
+        async move {
+            let limit = Duration::from_millis(limits::BROKER_CONNECT_TIMEOUT_MS);
+            match tokio::time::timeout(limit, self.establish(&parameters, notices)).await {
+                Ok(Ok(link)) => Ok(Arc::new(link) as Arc<dyn BrokerConnection>),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(BrokerError::Unreachable(format!(
+                    "{}:{} did not complete the handshake within {} s",
+                    parameters.host_name(),
+                    parameters.port,
+                    limit.as_secs()
+                ))),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// An established link; the connections live as long as it does.
+struct AmqpLink {
+    commands: Channel,
+    fiqa: Option<Channel>,
+    replies: Option<Publisher>,
+    fiqa_replies: Option<Publisher>,
+    connections: Vec<Connection>,
+}
+
+/// A channel that publishes into one queue and waits for confirms.
+struct Publisher {
+    channel: Channel,
+    queue: String,
+    status: ConnectionStatus,
+}
+
+impl AmqpConnector {
+    async fn establish(&self, parameters: &RabbitMq, notices: NoticeSink) -> Result<AmqpLink, BrokerError> {
+        let connection = self.open(parameters, parameters.vhost()).await?;
+        prepare_queue(&connection, parameters).await?;
+        let mut publishing: Vec<(String, Connection)> = Vec::new();
+        let mut publishers = [None, None];
+        let wanted = [
+            (parameters.upload_queue(), parameters.upload_vhost()),
+            (
+                parameters.fiqa_upload_queue().filter(|_| parameters.fiqa_down_queue().is_some()),
+                parameters.vhost(),
+            ),
+        ];
+        for (publisher, (queue, vhost)) in publishers.iter_mut().zip(wanted) {
+            let Some(queue) = queue else { continue };
+            if publishing.iter().all(|(open, _)| open != vhost) {
+                publishing.push((vhost.to_owned(), self.open(parameters, vhost).await?));
+            }
+            let Some((_, connection)) = publishing.iter().find(|(open, _)| open == vhost) else { continue };
+            prepare_other(connection, parameters, queue).await?;
+            *publisher = Some(Publisher::new(connection, queue).await?);
+        }
+        let [replies, fiqa_replies] = publishers;
+        for (_, connection) in &publishing {
+            tokio::spawn(watch(connection.events_listener().boxed(), Arc::clone(&notices)));
+        }
+        // Last, so that a command that comes finds its way back open.
+        let fiqa = match parameters.fiqa_down_queue() {
+            None => None,
+            Some(queue) => {
+                prepare_other(&connection, parameters, queue).await?;
+                Some(consume(&connection, QueuePair::Fiqa, queue, &notices).await?)
+            }
+        };
+        let commands = consume(&connection, QueuePair::Commands, &parameters.queue, &notices).await?;
+        let connections =
+            std::iter::once(connection).chain(publishing.into_iter().map(|(_, open)| open)).collect();
+        Ok(AmqpLink { commands, fiqa, replies, fiqa_replies, connections })
+    }
+
+    async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Connection, BrokerError> {
+        let scheme = if parameters.uses_tls() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
+        let uri = AMQPUri {
+            scheme,
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: parameters.login.clone(),
+                    password: parameters.password.clone(),
+                },
+                host: parameters.host_name().to_owned(),
+                port: parameters.port,
+            },
+            vhost: vhost.to_owned(),
+            query: AMQPQueryString {
+                heartbeat: Some(limits::BROKER_HEARTBEAT_S),
+                ..AMQPQueryString::default()
+            },
+        };
+        let properties = ConnectionProperties::default().with_connection_name("menshen".into());
+        let mut tls = OwnedTLSConfig::default();
+        if let Some(path) = self.ca_file.as_ref().filter(|_| parameters.uses_tls()) {
+            let pem = tokio::fs::read_to_string(path).await.map_err(|error| {
+                BrokerError::Unreachable(format!("cannot read platform.ca_file {}: {error}", path.display()))
+            })?;
+            tls.cert_chain = Some(pem);
+        }
+        let runtime = lapin::runtime::default_runtime().map_err(classify)?;
+        Connection::connect_uri_with_config(uri, properties, tls, runtime).await.map_err(classify)
+    }
+}
+
+async fn consume(
+    connection: &Connection,
+    from: QueuePair,
+    queue: &str,
+    notices: &NoticeSink,
+) -> Result<Channel, BrokerError> {
+    let (prefetch, tag) = match from {
+        QueuePair::Commands => (limits::COMMAND_PREFETCH, "menshen"),
+        QueuePair::Fiqa => (limits::FIQA_PREFETCH, "menshen-fiqa"),
+    };
+    let channel = connection.create_channel().await.map_err(classify)?;
+    channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(classify)?;
+    let consumer = channel
+        .basic_consume(queue.into(), tag.into(), BasicConsumeOptions::default(), FieldTable::default())
+        .await
+        .map_err(classify)?;
+    tokio::spawn(forward(from, consumer, Arc::clone(notices)));
+    Ok(channel)
+}
+
+/// Hands deliveries on until the connection breaks, and says so.
+async fn forward(from: QueuePair, mut consumer: Consumer, notices: NoticeSink) {
+    let reason = loop {
+        match consumer.next().await {
+            Some(Ok(LapinDelivery { delivery_tag, redelivered, data, .. })) => {
+                let delivery = Delivery { from, tag: delivery_tag, body: data.into(), redelivered };
+                notices(BrokerNotice::Delivery(delivery)).await;
+            }
+            Some(Err(error)) => break error.to_string(),
+            None => break "the broker ended the consumer".to_owned(),
+        }
+    };
+    notices(BrokerNotice::Lost(reason)).await;
+}
+
+/// Tells what happens to a connection that only publishes, until it breaks.
+async fn watch(mut events: futures_util::stream::BoxStream<'static, Event>, notices: NoticeSink) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::ConnectionBlocked(reason) => notices(BrokerNotice::Blocked(Some(reason))).await,
+            Event::ConnectionUnblocked => notices(BrokerNotice::Blocked(None)).await,
+            Event::Error(error) => return notices(BrokerNotice::Lost(error.to_string())).await,
+            _ => {}
+        }
+    }
+}
+
+fn amqp_code(error: &lapin::Error) -> Option<u16> {
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(error) => Some(error.get_id()),
+        _ => None,
+    }
+}
+
+/// An AMQP reply code means that the broker was there and said no (403 access refused, 404 not found,
+/// 530 not allowed); anything else that it could not be talked to. 320 is a broker shutting down.
+fn classify(error: lapin::Error) -> BrokerError {
+    match amqp_code(&error) {
+        Some(320) | None => BrokerError::Unreachable(error.to_string()),
+        Some(_) => BrokerError::Refused(error.to_string()),
+    }
+}
+
+fn lost(error: lapin::Error) -> BrokerError {
+    BrokerError::Lost(error.to_string())
+}
+
+impl Publisher {
+    async fn new(connection: &Connection, queue: &str) -> Result<Self, BrokerError> {
+        let channel = connection.create_channel().await.map_err(classify)?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(classify)?;
+        Ok(Self { channel, queue: queue.to_owned(), status: connection.status().clone() })
+    }
+
+    async fn publish(&self, body: &[u8]) -> Result<(), BrokerError> {
+        let properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_content_type("application/json".into());
+        let publish = async {
+            self.channel
+                .basic_publish(
+                    "".into(),
+                    self.queue.as_str().into(),
+                    // Mandatory: a queue that was deleted meanwhile must not swallow the reply.
+                    BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
+                    body,
+                    properties,
+                )
+                .await
+                .map_err(lost)?
+                .await
+                .map_err(lost)
+        };
+        tokio::pin!(publish);
+        let limit = Duration::from_millis(limits::BROKER_CONFIRM_TIMEOUT_MS);
+        let confirmation = loop {
+            match tokio::time::timeout(limit, &mut publish).await {
+                Ok(confirmation) => break confirmation?,
+                // A blocked broker confirms later; one that is gone is found by the heartbeat.
+                Err(_) if self.status.blocked() => {}
+                Err(_) => return Err(BrokerError::Lost("no publisher confirm in time".to_owned())),
+            }
+        };
+        match confirmation {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(BrokerError::Refused(format!("queue {} is gone", self.queue))),
+            Confirmation::Nack(_) | Confirmation::NotRequested => {
+                Err(BrokerError::Refused("the broker did not take the reply".to_owned()))
+            }
+        }
+    }
+}
+
+impl AmqpLink {
+    fn publisher(&self, to: QueuePair) -> Option<&Publisher> {
+        match to {
+            QueuePair::Commands => self.replies.as_ref(),
+            QueuePair::Fiqa => self.fiqa_replies.as_ref(),
+        }
+    }
+}
+
+impl BrokerConnection for AmqpLink {
+    fn takes_replies(&self, to: QueuePair) -> bool {
+        self.publisher(to).is_some()
+    }
+
+    fn reply(&self, to: QueuePair, body: Bytes) -> BoxFuture<'_, Result<(), BrokerError>> {
+        async move {
+            match self.publisher(to) {
+                Some(publisher) => publisher.publish(&body).await,
+                None => Err(BrokerError::Refused("the login named no queue for replies".to_owned())),
+            }
+        }
+        .boxed()
+    }
+
+    fn ack(&self, from: QueuePair, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>> {
+        async move {
+            let channel = match (from, &self.fiqa) {
+                (QueuePair::Fiqa, Some(fiqa)) => fiqa,
+                _ => &self.commands,
+            };
+            channel.basic_ack(tag, BasicAckOptions::default()).await.map_err(lost)
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            for connection in &self.connections {
+                if let Err(error) = connection.close(200, "bye".into()).await {
+                    tracing::debug!(%error, "closing the broker connection");
+                }
+            }
+        }
+        .boxed()
+    }
+}

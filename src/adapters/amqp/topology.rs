@@ -1,0 +1,175 @@
+//! What is declared on the broker, and how foreign declarations are lived with.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
+use lapin::{Channel, Connection, ExchangeKind};
+use serde_json::{Map, Value};
+
+use super::classify;
+use crate::ports::broker::BrokerError;
+use crate::wire::login::{Exchange, RabbitMq};
+
+/// Declares the exchange and the queue and binds them, each step on a channel of its own, since a refused
+/// declaration closes its channel.
+pub async fn prepare_queue(connection: &Connection, parameters: &RabbitMq) -> Result<(), BrokerError> {
+    let Some(exchange) = parameters.exchange.as_ref().filter(|_| parameters.binds_exchange()) else {
+        return passive_queue(connection, &parameters.queue).await;
+    };
+    declare_queue(connection, &parameters.queue).await?;
+    if exchange.name.is_empty() {
+        // The default exchange: it is there, and every queue is bound to it by name.
+        return Ok(());
+    }
+    declare_exchange(connection, exchange).await?;
+    let routing_key = exchange.routing_key.as_deref().unwrap_or(&parameters.queue);
+    let channel = connection.create_channel().await.map_err(classify)?;
+    channel
+        .queue_bind(
+            parameters.queue.as_str().into(),
+            exchange.name.as_str().into(),
+            routing_key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(classify)?;
+    close_quietly(channel).await;
+    Ok(())
+}
+
+async fn declare_exchange(connection: &Connection, exchange: &Exchange) -> Result<(), BrokerError> {
+    let kind = match exchange.kind.to_ascii_lowercase().as_str() {
+        "direct" => ExchangeKind::Direct,
+        "topic" => ExchangeKind::Topic,
+        "fanout" => ExchangeKind::Fanout,
+        "headers" => ExchangeKind::Headers,
+        other => ExchangeKind::Custom(other.to_owned()),
+    };
+    let declare = |passive| {
+        let options = ExchangeDeclareOptions {
+            passive,
+            durable: exchange.durable.unwrap_or(false),
+            auto_delete: exchange.auto_delete.unwrap_or(false),
+            ..ExchangeDeclareOptions::default()
+        };
+        (kind.clone(), options, arguments(exchange))
+    };
+    for passive in [exchange.passive.unwrap_or(false), true] {
+        let (kind, options, arguments) = declare(passive);
+        let channel = connection.create_channel().await.map_err(classify)?;
+        match channel.exchange_declare(exchange.name.as_str().into(), kind, options, arguments).await {
+            Ok(()) => {
+                close_quietly(channel).await;
+                return Ok(());
+            }
+            Err(error) if !passive && may_be_there(&error) => {
+                tracing::warn!(exchange = %exchange.name, %error, "the exchange cannot be declared, using the one that is there");
+            }
+            Err(error) => return Err(classify(error)),
+        }
+    }
+    Ok(())
+}
+
+/// A queue besides the command queue. Where the platform asks for nothing to be declared, it must be there.
+pub async fn prepare_other(
+    connection: &Connection,
+    parameters: &RabbitMq,
+    queue: &str,
+) -> Result<(), BrokerError> {
+    if parameters.binds_exchange() {
+        declare_queue(connection, queue).await
+    } else {
+        passive_queue(connection, queue).await
+    }
+}
+
+/// Declares a durable queue, or takes the one that is there, whatever its arguments.
+async fn declare_queue(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(classify)?;
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
+        Ok(_) => {
+            close_quietly(channel).await;
+            Ok(())
+        }
+        Err(error) if may_be_there(&error) => {
+            tracing::warn!(queue, %error, "the queue cannot be declared, using the one that is there");
+            passive_queue(connection, queue).await
+        }
+        Err(error) => Err(classify(error)),
+    }
+}
+
+async fn passive_queue(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(classify)?;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), options, FieldTable::default()).await.map_err(classify)?;
+    close_quietly(channel).await;
+    Ok(())
+}
+
+async fn close_quietly(channel: Channel) {
+    // A channel that is no longer needed; if closing it fails the connection is gone, which the consumer tells.
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "closing a helper channel");
+    }
+}
+
+fn arguments(exchange: &Exchange) -> FieldTable {
+    exchange.arguments.as_ref().map(table).unwrap_or_default()
+}
+
+fn table(fields: &Map<String, Value>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in fields {
+        table.insert(key.as_str().into(), amqp_value(value));
+    }
+    table
+}
+
+fn amqp_value(value: &Value) -> AMQPValue {
+    match value {
+        Value::Null => AMQPValue::Void,
+        Value::Bool(on) => AMQPValue::Boolean(*on),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => AMQPValue::LongLongInt(integer),
+            None => AMQPValue::Double(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => AMQPValue::LongString(LongString::from(text.as_str())),
+        Value::Array(values) => {
+            AMQPValue::FieldArray(FieldArray::from(values.iter().map(amqp_value).collect::<Vec<_>>()))
+        }
+        Value::Object(fields) => AMQPValue::FieldTable(table(fields)),
+    }
+}
+
+/// It was declared before with other arguments (406), or this user may only use what is there (403), or it is
+/// somebody's own (405): then it is used as it is, if it is there.
+fn may_be_there(error: &lapin::Error) -> bool {
+    matches!(super::amqp_code(error), Some(403 | 405 | 406))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_keep_their_types() {
+        let Value::Object(fields) =
+            json!({ "n": 60_000, "s": "x", "b": true, "f": 0.5, "l": [1, "a"], "t": { "k": null } })
+        else {
+            panic!("an object")
+        };
+        let table = table(&fields);
+        let value = |key: &str| table.inner().get(key).cloned().unwrap();
+        assert_eq!(value("n"), AMQPValue::LongLongInt(60_000));
+        assert_eq!(value("b"), AMQPValue::Boolean(true));
+        assert_eq!(value("f"), AMQPValue::Double(0.5));
+        assert_eq!(value("s"), AMQPValue::LongString(LongString::from("x")));
+        assert!(matches!(value("l"), AMQPValue::FieldArray(list) if list.as_slice().len() == 2));
+        assert!(matches!(value("t"), AMQPValue::FieldTable(inner) if inner.inner()["k"] == AMQPValue::Void));
+    }
+}

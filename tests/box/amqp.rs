@@ -1,0 +1,71 @@
+//! A hand at the broker for tests: declares, publishes and gets beside platform and box.
+
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::Value;
+
+/// A channel of user guest on one virtual host; work on it is waited for.
+pub struct Hand {
+    runtime: tokio::runtime::Runtime,
+    channel: Channel,
+    connection: Connection,
+}
+
+impl Hand {
+    pub fn new(port: u16, vhost: &str) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let vhost = vhost.replace('/', "%2f");
+        let uri = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}");
+        let (channel, connection) = runtime.block_on(async {
+            let connection = Connection::connect(&uri, ConnectionProperties::default()).await.unwrap();
+            (connection.create_channel().await.unwrap(), connection)
+        });
+        Self { runtime, channel, connection }
+    }
+
+    pub fn exchange(&self, name: &str, kind: ExchangeKind) {
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let declared = self.channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+        self.runtime.block_on(declared).unwrap();
+    }
+
+    /// A queue with an argument the box does not know of.
+    pub fn queue(&self, name: &str) {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(10_000));
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.runtime.block_on(self.channel.queue_declare(name.into(), options, arguments)).unwrap();
+    }
+
+    /// On a channel of its own: publishing to an exchange that is not there yet closes it.
+    pub fn publish(&self, exchange: &str, key: &str, command: &Value) {
+        let body = command.to_string().into_bytes();
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        self.runtime.block_on(async {
+            let options = BasicPublishOptions::default();
+            let channel = self.connection.create_channel().await.unwrap();
+            let published = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
+            published.await.unwrap();
+            // An error says that there is no such exchange.
+            let _ = channel.close(200, "done".into()).await;
+        });
+    }
+
+    /// The next message of a queue; `None` when none comes in time.
+    pub fn get(&self, queue: &str, limit: Duration) -> Option<Value> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            let options = BasicGetOptions { no_ack: true };
+            let got = self.runtime.block_on(self.channel.basic_get(queue.into(), options)).unwrap();
+            if let Some(message) = got {
+                return Some(serde_json::from_slice(&message.delivery.data).unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        None
+    }
+}
