@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{camera, demo, outage, platform};
+use super::{camera, demo, outage, platform, storm};
 
 #[derive(Args)]
 pub struct SimArgs {
@@ -20,6 +20,8 @@ enum SimCommand {
     Platform(platform::PlatformArgs),
     /// Everything together: broker, platform, cameras and a box
     Demo(demo::DemoArgs),
+    /// Thousands of people in one message, two cameras and photo checks: how fast, and what waits
+    Storm(storm::StormArgs),
     /// A box that drains the events of a three-day outage while people go on walking by
     Outage(outage::OutageArgs),
 }
@@ -30,6 +32,7 @@ pub fn run(arguments: SimArgs, fill: outage::Fill) -> Result<ExitCode, Vec<Strin
         SimCommand::Camera(arguments) => camera::run(&arguments),
         SimCommand::Platform(arguments) => platform::run(&arguments),
         SimCommand::Demo(arguments) => demo::run(&arguments),
+        SimCommand::Storm(arguments) => storm::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments, fill),
     }
 }

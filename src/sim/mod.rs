@@ -10,3 +10,4 @@ pub mod outage;
 pub mod platform;
 pub mod process;
 pub mod scrape;
+pub mod storm;
