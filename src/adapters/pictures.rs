@@ -72,6 +72,12 @@ impl PictureStore for PictureFiles {
         }
     }
 
+    fn count(&self, shelf: Shelf) -> Result<u64, StoreError> {
+        let folder = self.folder(shelf);
+        let entries = fs::read_dir(&folder).map_err(|error| told("count", &folder, &error))?;
+        Ok(entries.count() as u64)
+    }
+
     fn sweep(&self, shelf: Shelf, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
         let folder = self.folder(shelf);
         let failed = |error: io::Error| told("sweep", &folder, &error);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::ConfigArgs;
+use super::{ConfigArgs, event_list};
 use crate::adapters::store::RedbEventStore;
 use crate::core::history::shown;
 use crate::core::limits;
@@ -20,6 +20,11 @@ pub struct EventsArgs {
 
 #[derive(Subcommand)]
 enum EventsCommand {
+    /// List what is stored, oldest first, as JSON lines without names and pictures 事件列表
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Events a history receiver refused for good 被拒收的事件
     #[command(subcommand)]
     SetAside(SetAsideCommand),
@@ -46,10 +51,10 @@ enum SetAsideCommand {
 }
 
 pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
-    let EventsCommand::SetAside(command) = &arguments.command;
-    match command {
-        SetAsideCommand::List { config } => list(&open(config)?),
-        SetAsideCommand::Retry { receiver, sequence, config } => {
+    match &arguments.command {
+        EventsCommand::List { config } => event_list::list(&open(config)?),
+        EventsCommand::SetAside(SetAsideCommand::List { config }) => list(&open(config)?),
+        EventsCommand::SetAside(SetAsideCommand::Retry { receiver, sequence, config }) => {
             retry(&open(config)?, receiver.as_deref(), *sequence)
         }
     }

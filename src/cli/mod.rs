@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod data;
+pub mod event_list;
 pub mod events;
 pub mod match_photos;
 pub mod models;
@@ -35,6 +37,8 @@ enum Command {
     Users(users::UsersArgs),
     /// Events of history 历史事件
     Events(events::EventsArgs),
+    /// What is on the disk 数据检查
+    Data(data::DataArgs),
     /// Do two photos show one person? 两张照片是否同一人
     Match(match_photos::MatchArgs),
     /// What models there are; make them fast, check them 模型管理
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments),
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

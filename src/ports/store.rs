@@ -125,6 +125,8 @@ pub trait PictureStore: Send + Sync {
     fn get(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Deleting what is not there is fine.
     fn remove(&self, shelf: Shelf, name: &str) -> Result<(), StoreError>;
+    /// How many files are on the shelf, whoever they belong to.
+    fn count(&self, shelf: Shelf) -> Result<u64, StoreError>;
     /// Deletes every file `keep` does not want, temporary files included; returns how many.
     fn sweep(&self, shelf: Shelf, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
 }

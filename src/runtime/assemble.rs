@@ -307,6 +307,13 @@ pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
     Ok(EventStores { store, pictures: PictureFiles::open(&settings.data_dir)? })
 }
 
+/// Opens what keeps people, for tools.
+pub fn open_registry(settings: &Settings) -> Result<RedbRegistryStore, StoreError> {
+    // Keys before anything they seal.
+    Vault::open(key_places(settings))?;
+    RedbRegistryStore::open(&settings.data_dir)
+}
+
 /// Where this configuration's keys are.
 pub fn key_places(settings: &Settings) -> KeyPlaces {
     KeyPlaces {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{camera, demo, outage, platform};
+use super::{camera, demo, faults, outage, platform};
 
 #[derive(Args)]
 pub struct SimArgs {
@@ -22,6 +22,10 @@ enum SimCommand {
     Demo(demo::DemoArgs),
     /// A box that drains the events of a three-day outage while people go on walking by
     Outage(outage::OutageArgs),
+    /// Random faults from a seed against a whole box, and a comparison of the ledgers at both ends
+    Faults(faults::FaultsArgs),
+    /// kill -9 of the box at random moments during a stream of commands
+    Kills(faults::kills::KillsArgs),
 }
 
 /// `fill` is the product's part of an outage.
@@ -31,5 +35,7 @@ pub fn run(arguments: SimArgs, fill: outage::Fill) -> Result<ExitCode, Vec<Strin
         SimCommand::Platform(arguments) => platform::run(&arguments),
         SimCommand::Demo(arguments) => demo::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments, fill),
+        SimCommand::Faults(arguments) => faults::run(&arguments),
+        SimCommand::Kills(arguments) => faults::kills::run(&arguments),
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::cameras::TrueWalk;
 use super::show::{Screen, plain};
 use crate::sim::platform::ledger::Entry;
 use crate::sim::scrape;
+use crate::sim::watched::TrueWalk;
 
 /// A passage ends 2.5 s after the walker left, and history follows within a second or two.
 const REPORTED_WITHIN_MS: u64 = 8_000;

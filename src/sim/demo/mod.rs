@@ -1,6 +1,5 @@
 //! The whole of Menshen's main job on real input, shown as it happens: broker, platform, cameras and a box.
 
-mod cameras;
 mod judge;
 mod news;
 mod show;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::DemoArgs;
-use super::cameras::{Camera, Truth};
 use super::judge::{Found, judge};
 use super::news::News;
 use super::show::{Screen, Tone, plain};
@@ -18,6 +17,7 @@ use crate::sim::broker::{PrivateBroker, free_port};
 use crate::sim::platform::{PlatformConfig, SimPlatform};
 use crate::sim::process::Process;
 use crate::sim::scrape;
+use crate::sim::watched::{Camera, Truth};
 
 const DEV_SNO: &str = "MENSHENDEMO20260101";
 const LOGIN_WITHIN: Duration = Duration::from_secs(30);
@@ -40,6 +40,23 @@ pub struct Stage {
     shown: u64,
     news: News,
     enrol_reply: Option<Value>,
+}
+
+fn camera(
+    name: &str,
+    pictures: &Path,
+    walks: &[&str],
+    truth: &Truth,
+    screen: &Arc<Screen>,
+) -> Result<Camera, String> {
+    let (screen, camera) = (Arc::clone(screen), name.to_owned());
+    let on_walk = move |who: &str| {
+        screen.say(
+            Tone::Quiet,
+            &format!("{camera}: {who} {}", screen.pick("走入画面", "walks into the picture")),
+        );
+    };
+    Camera::start(name, pictures, walks, &[], truth, on_walk)
 }
 
 impl Stage {
@@ -75,8 +92,8 @@ impl Stage {
         screen.say(Tone::Step, screen.pick("两台摄像机编码画面 …", "two cameras encode their pictures …"));
         let truth = Truth::default();
         let mut cameras = vec![
-            Camera::start("lobby", &pictures, &["obama-2.jpg", "astronaut.png"], &truth, screen)?,
-            Camera::start("gate", &pictures, &["biden-1.jpg@mirror", "obama-3.jpg"], &truth, screen)?,
+            camera("lobby", &pictures, &["obama-2.jpg", "astronaut.png"], &truth, screen)?,
+            camera("gate", &pictures, &["biden-1.jpg@mirror", "obama-3.jpg"], &truth, screen)?,
         ];
         for camera in &mut cameras {
             camera.wait_ready()?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 pub enum Fault {
     /// Answers with this status and the protocol's error body.
     Status(u16),
-    /// 200 with a login page.
+    /// 200 with a login page: a gateway in front answered, the platform never saw the call.
     Html,
-    /// 200 with bytes that are no JSON.
+    /// 200 with bytes that are no JSON; the platform has taken the call all the same.
     Garbage,
     /// Answers rightly, but late.
     Slow(Duration),
@@ -28,6 +28,11 @@ impl Behaviour {
     /// The next `calls` calls of `kind` (as in the ledger) go wrong this way.
     pub fn fail(&self, kind: &'static str, fault: Fault, calls: u32) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, (fault, calls));
+    }
+
+    /// Calls of `kind` go right again.
+    pub fn heal_kind(&self, kind: &str) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
     }
 
     pub fn heal(&self) {

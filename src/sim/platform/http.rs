@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path, PayloadConfig, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::behaviour::Fault;
+use super::ledger::LOGIN_PAGE;
 use crate::wire::user::{UserListAnswer, UserListData, UserListRequest};
 
 /// Reports carry two pictures; nothing the box sends is larger.
@@ -22,7 +24,10 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 const HANG: Duration = Duration::from_mins(2);
 
 /// Serves on a thread of its own; returns where.
-pub fn start(state: Arc<State>) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {
+pub fn start(
+    state: Arc<State>,
+    listen: SocketAddr,
+) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("sim-platform".to_owned())
@@ -38,7 +43,7 @@ pub fn start(state: Arc<State>) -> Result<(SocketAddr, ServerHandle, JoinHandle<
                 .workers(1)
                 .disable_signals()
                 .shutdown_timeout(0)
-                .bind(state.config.listen);
+                .bind(listen);
                 match server {
                     Ok(server) => {
                         let address = server.addrs().first().copied();
@@ -49,8 +54,7 @@ pub fn start(state: Arc<State>) -> Result<(SocketAddr, ServerHandle, JoinHandle<
                         let _ = server.await;
                     }
                     Err(error) => {
-                        let _ =
-                            sender.send(Err(format!("cannot listen on {}: {error}", state.config.listen)));
+                        let _ = sender.send(Err(format!("cannot listen on {listen}: {error}")));
                     }
                 }
             });
@@ -79,6 +83,15 @@ fn error(status: u16, message: &str) -> HttpResponse {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = json!({ "error": { "code": i64::from(status) * 100 + 71, "message": message, "status": code.canonical_reason() } });
     HttpResponse::build(code).json(body)
+}
+
+/// What the ledger notes for an answer.
+fn noted(response: &HttpResponse) -> u16 {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match content_type {
+        Some(kind) if kind.starts_with("text/html") => LOGIN_PAGE,
+        _ => response.status().as_u16(),
+    }
 }
 
 /// Plays a fault; `None` when the call goes on as it should.
@@ -110,7 +123,7 @@ async fn login(state: Data<State>, query: Query<Credentials>) -> HttpResponse {
         None if query.dev_sno.as_deref() != Some(&state.config.dev_sno) => error(400, "unknown dev_sno"),
         None => HttpResponse::Ok().json(document(&state)),
     };
-    state.ledger.add("login", "/api/gateway/login", response.status().as_u16(), asked);
+    state.ledger.add("login", "/api/gateway/login", noted(&response), asked);
     response
 }
 
@@ -118,7 +131,7 @@ fn document(state: &State) -> Value {
     let config = &state.config;
     let records: Vec<_> = (0..config.receivers).map(|index| format!("/box/record/{index}")).collect();
     let mut rabbitmq = json!({
-        "host": "127.0.0.1", "port": config.broker_port, "login": "guest", "password": "guest",
+        "host": "127.0.0.1", "port": config.told_broker_port.unwrap_or(config.broker_port), "login": "guest", "password": "guest",
         "queue": super::mq::COMMANDS, "vHost": "/", "uploadVHost": "/", "unNeedBindExchange": false,
         "exchange": {
             "name": super::mq::EXCHANGE, "type": "direct", "passive": false, "durable": true,
@@ -162,7 +175,7 @@ async fn take(
         None => HttpResponse::Ok().json(json!({ "status": 0, "message": "ok", "data": null })),
     };
     let body = serde_json::from_slice(body).unwrap_or_else(|_| Value::from("not JSON"));
-    state.ledger.add(kind, request.path(), response.status().as_u16(), body);
+    state.ledger.add(kind, request.path(), noted(&response), body);
     response
 }
 
@@ -218,12 +231,14 @@ async fn users(state: Data<State>, query: Query<Credentials>, body: Bytes) -> Ht
         (None, Err(_)) => error(400, "no userid_list"),
     };
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    state.ledger.add("users", "/box/users", response.status().as_u16(), body);
+    state.ledger.add("users", "/box/users", noted(&response), body);
     response
 }
 
 async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
+    let played = play(&state, "photo").await;
     let response = match file.as_str() {
+        _ if played.is_some() => played.unwrap_or_else(|| error(500, "told to fail")),
         "hang" => {
             actix_rt::time::sleep(HANG).await;
             HttpResponse::Ok().finish()
@@ -234,7 +249,7 @@ async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
             None => error(404, "no such photo"),
         },
     };
-    state.ledger.add("photo", &format!("/img/{file}"), response.status().as_u16(), Value::Null);
+    state.ledger.add("photo", &format!("/img/{file}"), noted(&response), Value::Null);
     response
 }
 

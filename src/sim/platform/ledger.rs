@@ -9,6 +9,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Noted as the status when a login page was sent with 200: what stands in front of the platform answered, the
+/// platform itself never saw the call.
+pub const LOGIN_PAGE: u16 = 299;
+
 /// One thing received. `kind`: `login`, `users`, `photo`, `realtime`, `history`, `device-list`, `status`,
 /// `reply` (over MQ), `notify` (reply over HTTP).
 #[derive(Debug, Clone, Serialize)]

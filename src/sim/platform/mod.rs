@@ -9,7 +9,7 @@ pub mod people;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct PlatformConfig {
     pub dev_sno: String,
     /// 0: there is no broker, only the HTTP side.
     pub broker_port: u16,
+    /// Port the login document names, when something stands between the box and the broker.
+    pub told_broker_port: Option<u16>,
     /// Whether the login document names an `uploadQueue`; without one replies go to `notify_path`.
     pub upload_queue: bool,
     /// Number of history receivers in `recordAddr`.
@@ -49,6 +51,7 @@ impl Default for PlatformConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             dev_sno: "UMOTRU000120190909103019".to_owned(),
             broker_port: 5672,
+            told_broker_port: None,
             upload_queue: true,
             receivers: 1,
             record_addr: None,
@@ -68,15 +71,20 @@ pub struct State {
     pub people: People,
 }
 
-/// A running platform; dropping it stops it.
+/// A running platform; dropping it stops it. It can go down and come back: what it knows and has received
+/// stays, as in a database of its own.
 pub struct SimPlatform {
     state: Arc<State>,
     address: SocketAddr,
-    /// Absent without a broker.
-    mq: Option<mq::MqSide>,
-    server: ServerHandle,
-    thread: Option<JoinHandle<()>>,
+    /// Absent without a broker, and while it is down.
+    mq: Mutex<Option<mq::MqSide>>,
+    /// Absent while it is down.
+    server: Mutex<Option<(ServerHandle, JoinHandle<()>)>>,
 }
+
+/// A port that was left a moment ago may still be in use.
+const LISTEN_TRIES: u32 = 50;
+const LISTEN_RETRY: Duration = Duration::from_millis(100);
 
 impl SimPlatform {
     /// Starts the HTTP side on a thread of its own and the MQ side beside it.
@@ -84,12 +92,52 @@ impl SimPlatform {
         let ledger = Ledger::new(config.ledger_file.as_deref()).map_err(|error| error.to_string())?;
         let state =
             Arc::new(State { config, ledger, behaviour: Behaviour::default(), people: People::default() });
-        let (address, server, thread) = http::start(Arc::clone(&state))?;
-        let mq = match state.config.broker_port {
-            0 => None,
-            _ => Some(mq::MqSide::start(Arc::clone(&state))?),
+        let (address, server, thread) = http::start(Arc::clone(&state), state.config.listen)?;
+        let platform =
+            Self { state, address, mq: Mutex::default(), server: Mutex::new(Some((server, thread))) };
+        platform.start_mq()?;
+        Ok(platform)
+    }
+
+    fn start_mq(&self) -> Result<(), String> {
+        if self.state.config.broker_port != 0 {
+            let side = mq::MqSide::start(Arc::clone(&self.state))?;
+            *self.mq.lock().unwrap_or_else(PoisonError::into_inner) = Some(side);
+        }
+        Ok(())
+    }
+
+    /// Breaks off whatever is going on and listens no more.
+    pub fn go_down(&self) {
+        let mq = self.mq.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut mq) = mq {
+            mq.stop();
+        }
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((server, thread)) = server {
+            // Ends the server's system; the thread then ends by itself.
+            drop(server.stop(false));
+            let _ = thread.join();
+        }
+    }
+
+    /// Listens at the same address again.
+    pub fn come_back(&self) -> Result<(), String> {
+        let mut tries = 0;
+        let (server, thread) = loop {
+            match http::start(Arc::clone(&self.state), self.address) {
+                Ok((_, server, thread)) => break (server, thread),
+                Err(error) if tries == LISTEN_TRIES => return Err(error),
+                Err(_) => std::thread::sleep(LISTEN_RETRY),
+            }
+            tries += 1;
         };
-        Ok(Self { state, address, mq, server, thread: Some(thread) })
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some((server, thread));
+        self.start_mq()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -119,7 +167,9 @@ impl SimPlatform {
 
     /// Publishes any bytes.
     pub fn publish_raw(&self, body: Vec<u8>) -> Result<(), String> {
-        self.mq.as_ref().ok_or("this platform has no broker")?.publish(body)
+        // The lock is not held while the broker is waited for: the platform may go down meanwhile.
+        let jobs = self.mq.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(mq::MqSide::jobs);
+        jobs.ok_or("this platform is down or has no broker")?.publish(body)
     }
 
     /// Publishes a command with a fresh `messageId` and waits for its reply.
@@ -137,14 +187,7 @@ impl SimPlatform {
 
 impl Drop for SimPlatform {
     fn drop(&mut self) {
-        if let Some(mq) = &mut self.mq {
-            mq.stop();
-        }
-        // Ends the server's system; the thread then ends by itself.
-        drop(self.server.stop(false));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.go_down();
     }
 }
 

@@ -35,6 +35,18 @@ pub struct MqSide {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A way to publish that does not hold the side itself.
+pub struct Jobs(tokio::sync::mpsc::UnboundedSender<Job>);
+
+impl Jobs {
+    /// Returns when the broker has confirmed; an error leaves open whether it has the message.
+    pub fn publish(&self, body: Vec<u8>) -> Result<(), String> {
+        let (answer, answered) = mpsc::channel();
+        self.0.send((body, answer)).map_err(|_| "the platform is stopped".to_owned())?;
+        answered.recv().map_err(|_| "the platform is stopped".to_owned())?
+    }
+}
+
 impl MqSide {
     pub fn start(state: Arc<State>) -> Result<Self, String> {
         let (jobs, mut waiting) = tokio::sync::mpsc::unbounded_channel::<Job>();
@@ -63,10 +75,8 @@ impl MqSide {
         Ok(Self { jobs, stop: Some(stop), thread: Some(thread) })
     }
 
-    pub fn publish(&self, body: Vec<u8>) -> Result<(), String> {
-        let (answer, answered) = mpsc::channel();
-        self.jobs.send((body, answer)).map_err(|_| "the platform is stopped".to_owned())?;
-        answered.recv().map_err(|_| "the platform is stopped".to_owned())?
+    pub fn jobs(&self) -> Jobs {
+        Jobs(self.jobs.clone())
     }
 
     pub fn stop(&mut self) {

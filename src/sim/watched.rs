@@ -1,4 +1,4 @@
-//! The demo's cameras: child processes that tell who walks when.
+//! Simulated cameras as child processes that tell who walks when.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::show::{Screen, Tone};
-use crate::sim::broker::free_port;
-use crate::sim::process::Process;
+use super::broker::free_port;
+use super::process::Process;
 
 /// Ground truth: somebody walked by.
 #[derive(Debug, Clone)]
@@ -36,12 +35,14 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 
 impl Camera {
     /// Starts a camera that encodes its film; see [`wait_ready`](Self::wait_ready) and [`go`](Self::go).
+    /// `more` are further options of `menshen sim camera`; `on_walk` is told who sets out.
     pub fn start(
         name: &str,
         pictures: &Path,
         walks: &[&str],
+        more: &[&str],
         truth: &Truth,
-        screen: &Arc<Screen>,
+        on_walk: impl Fn(&str) + Send + 'static,
     ) -> Result<Self, String> {
         let port = free_port().map_err(|error| error.to_string())?;
         let url = format!("rtsp://127.0.0.1:{port}/{name}");
@@ -51,18 +52,21 @@ impl Camera {
         for walk in walks {
             command.arg("--walk").arg(pictures.join(walk));
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process::spawn(&mut command).map_err(|error| format!("camera {name}: {error}"))?;
         let output = process.stdout().ok_or("a camera without output")?;
         let ready = Arc::new(AtomicBool::new(false));
-        let (truth, screen, camera) = (Arc::clone(truth), Arc::clone(screen), name.to_owned());
+        let (truth, camera) = (Arc::clone(truth), name.to_owned());
         let is_ready = Arc::clone(&ready);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let Ok(fact) = serde_json::from_str::<Value>(&line) else { continue };
                 match fact["event"].as_str() {
                     Some("ready") => is_ready.store(true, Ordering::Release),
-                    Some("walk-begins") => begin(&truth, &camera, &fact, &screen),
+                    Some("walk-begins") => {
+                        on_walk(fact["name"].as_str().unwrap_or_default());
+                        begin(&truth, &camera, &fact);
+                    }
                     Some("walk-ended") => end(&truth, &camera, &fact),
                     _ => {}
                 }
@@ -93,13 +97,10 @@ impl Camera {
     }
 }
 
-fn begin(truth: &Truth, camera: &str, fact: &Value, screen: &Screen) {
-    let who = fact["name"].as_str().unwrap_or_default().to_owned();
-    screen
-        .say(Tone::Quiet, &format!("{camera}: {who} {}", screen.pick("走入画面", "walks into the picture")));
+fn begin(truth: &Truth, camera: &str, fact: &Value) {
     let walk = TrueWalk {
         camera: camera.to_owned(),
-        who,
+        who: fact["name"].as_str().unwrap_or_default().to_owned(),
         from_ms: fact["at_ms"].as_u64().unwrap_or_default(),
         to_ms: None,
     };

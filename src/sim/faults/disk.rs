@@ -1,0 +1,60 @@
+//! A small disk of the box's own, which can be filled to the last byte. Needs root: it is a tmpfs.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Room for the events and photos of one run.
+const SIZE: &str = "256m";
+
+pub struct SmallDisk {
+    folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts it at `folder`.
+    pub fn mount(folder: &Path) -> Result<Self, String> {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={SIZE},mode=0700"), "menshen-faults"])
+            .arg(folder)
+            .output()
+            .map_err(|error| format!("mount: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.join("ballast")
+    }
+
+    /// Takes every free byte; returns how many there were.
+    pub fn fill(&self) -> Result<u64, String> {
+        let told = |error: std::io::Error| format!("{}: {error}", self.ballast().display());
+        let mut file = File::create(self.ballast()).map_err(told)?;
+        let mut taken = 0;
+        for block in [1 << 20, 4096] {
+            let zeros = vec![0u8; block];
+            // A full disk takes a part, and then nothing.
+            while let Ok(count @ 1..) = file.write(&zeros) {
+                taken += count as u64;
+            }
+        }
+        Ok(taken)
+    }
+
+    pub fn release(&self) {
+        // Not there: it was never filled.
+        let _ = fs::remove_file(self.ballast());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: whoever still has a file open there goes soon.
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+    }
+}
