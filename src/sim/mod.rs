@@ -7,6 +7,7 @@ pub mod camera;
 pub mod cli;
 pub mod demo;
 pub mod faults;
+pub mod interrupt;
 pub mod outage;
 pub mod platform;
 pub mod process;

@@ -8,7 +8,7 @@ mod stage;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -40,8 +40,7 @@ pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Vec<String>> {
         return Err(vec![format!("--seconds must be at least {SECONDS_MIN}: the walkers need their time")]);
     }
     let screen = Arc::new(Screen::new(arguments.lang));
-    let interrupted = Arc::new(AtomicBool::new(false));
-    watch_interrupt(Arc::clone(&interrupted));
+    let interrupted = crate::sim::interrupt::watch();
     let started = Instant::now();
     let mut stage = Stage::set_up(arguments, &screen).map_err(|error| vec![error])?;
     let over = || {
@@ -51,20 +50,4 @@ pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Vec<String>> {
     let outcome = stage.play(&over);
     let passed = stage.finish(arguments.seconds.is_some(), outcome);
     if passed { Ok(ExitCode::SUCCESS) } else { Err(vec!["not everything expected happened".to_owned()]) }
-}
-
-/// Ctrl-C and SIGTERM end the demo in good order; the children are in groups of their own and are stopped by it.
-fn watch_interrupt(interrupted: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            if let (Ok(mut int), Ok(mut term)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            {
-                tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-                interrupted.store(true, Ordering::Release);
-            }
-        });
-    });
 }

@@ -1,5 +1,7 @@
 //! One run: load, faults, quiet, comparison.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,7 +24,13 @@ const DELIVERED_WITHIN: Duration = Duration::from_mins(3);
 /// A passage ends 2.5 s after its last frame.
 const PASSAGES_END: Duration = Duration::from_secs(6);
 
-pub fn run(seed: u64, count: usize, arguments: &FaultsArgs, teller: &mut Teller) -> Result<Value, String> {
+pub fn run(
+    seed: u64,
+    count: usize,
+    arguments: &FaultsArgs,
+    interrupted: &Arc<AtomicBool>,
+    teller: &mut Teller,
+) -> Result<Value, String> {
     let kinds = if arguments.kinds.is_empty() { Kind::ALL.to_vec() } else { arguments.kinds.clone() };
     let upload_queue = seed % 2 == 1;
     let folder = folder("faults", seed);
@@ -37,6 +45,7 @@ pub fn run(seed: u64, count: usize, arguments: &FaultsArgs, teller: &mut Teller)
         upload_queue,
         small_disk: kinds.contains(&Kind::DiskFull),
         own_clock: kinds.contains(&Kind::ClockStep),
+        interrupted: Arc::clone(interrupted),
     };
     let mut stage = Stage::set_up(folder.clone(), &wishes)?;
     let cannot: Vec<Kind> = stage.cannot.iter().map(|(kind, _)| *kind).collect();
@@ -203,13 +212,6 @@ impl Campaign {
 
     fn entries(&self) -> Vec<Entry> {
         self.stage.platform.ledger().since(0, |_| true)
-    }
-}
-
-impl Drop for Campaign {
-    fn drop(&mut self) {
-        // After an error: the thread must not go on publishing.
-        let _ = self.load.stop();
     }
 }
 

@@ -49,6 +49,7 @@ pub fn run(arguments: &KillsArgs) -> Result<ExitCode, Vec<String>> {
         upload_queue: true,
         small_disk: false,
         own_clock: false,
+        interrupted: crate::sim::interrupt::watch(),
     };
     let verdict = Stage::set_up(folder.clone(), &wishes)
         .and_then(|stage| Series::open(stage, arguments)?.play(arguments, &teller))

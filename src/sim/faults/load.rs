@@ -279,6 +279,13 @@ impl Answers {
     }
 }
 
+impl Drop for Load {
+    fn drop(&mut self) {
+        // After an error nobody waits for the command it is at.
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
 impl Load {
     pub fn start(mut maker: Maker, platform: Arc<SimPlatform>, published: Published) -> Self {
         let stop = Arc::new(AtomicBool::new(false));

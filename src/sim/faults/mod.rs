@@ -90,12 +90,14 @@ fn folder(what: &str, seed: u64) -> PathBuf {
 
 pub fn run(arguments: &FaultsArgs) -> Result<ExitCode, Vec<String>> {
     let mut teller = Teller::new(arguments.record.as_deref()).map_err(|error| vec![error])?;
+    let interrupted = crate::sim::interrupt::watch();
     let mut total = Total::default();
     for index in 0..arguments.seeds {
         let seed = arguments.seed + index;
         let share = arguments.faults / arguments.seeds as usize
             + usize::from((index as usize) < arguments.faults % arguments.seeds as usize);
-        let verdict = campaign::run(seed, share, arguments, &mut teller).map_err(|error| vec![error])?;
+        let verdict =
+            campaign::run(seed, share, arguments, &interrupted, &mut teller).map_err(|error| vec![error])?;
         total.add(&verdict);
         teller.verdict(&verdict);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Wishes {
     pub upload_queue: bool,
     pub small_disk: bool,
     pub own_clock: bool,
+    /// Turns true when somebody wants the campaign to end.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 pub struct Stage {
@@ -54,6 +57,7 @@ pub struct Stage {
     pub faults: Vec<(Kind, u64, u64)>,
     /// Why kinds cannot be injected here.
     pub cannot: Vec<(Kind, String)>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -117,6 +121,7 @@ impl Stage {
             truth,
             faults: Vec::new(),
             cannot,
+            interrupted: Arc::clone(&wishes.interrupted),
         })
     }
 
@@ -125,6 +130,9 @@ impl Stage {
         let until = Instant::now() + time;
         loop {
             self.keeper.tend()?;
+            if self.interrupted.load(Ordering::Acquire) {
+                return Err("interrupted".to_owned());
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
