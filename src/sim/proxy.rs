@@ -165,8 +165,8 @@ impl Shared {
                     if mode == Mode::CutOnce {
                         self.mode.store(Mode::Pass as u8, Ordering::Release);
                     }
-                    let _ = to.write_all(&buffer[..count / 2]);
                     self.cuts.fetch_add(1, Ordering::AcqRel);
+                    let _ = to.write_all(&buffer[..count / 2]);
                     pair.break_off();
                     return;
                 }

@@ -211,8 +211,8 @@ fn order(
 mod tests {
     use serde_json::json;
 
-    use super::super::watch::Look;
     use super::*;
+    use crate::sim::faults::watch::Look;
 
     const T: u64 = 1_795_000_000_000;
 
