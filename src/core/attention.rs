@@ -1,16 +1,19 @@
-//! When to look at a camera's frames: nothing moves, almost no work; somebody may be there, every frame.
+//! When to look at a camera's frames: nothing moves, almost no work; somebody is there whom it is not yet sure of,
+//! every frame; in between (something moves, or everybody there is known), some frames a second.
 //!
-//! Nobody is missed: while a passage is open, and for a while after anything moved, every frame is looked at. A scene
-//! in which nothing moves is still looked at every [`AttentionRules::idle_look_ms`], so whoever came in without
-//! changing the picture (a face as dark as the wall behind it) is found that much later at most. What has changed is
-//! told against the last frame that was looked at, not the one before: slow changes add up.
+//! Nobody is missed: a scene in which nothing moves is still looked at every [`AttentionRules::idle_look_ms`], so
+//! whoever came in without changing the picture (a face as dark as the wall behind it) is found that much later at
+//! most, and whoever moves [`AttentionRules::awake_look_ms`] later at most. What has changed is told against the last
+//! frame that was looked at, not the one before: slow changes add up.
 
 /// Tuning of attention; the defaults and their reasons are in `config/menshen.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionRules {
     /// An unmoving scene is looked at this often; 0: every frame is looked at.
     pub idle_look_ms: u64,
-    /// Every frame is looked at for this long after something moved or somebody was there.
+    /// A scene in which something moves, or in which everybody is known, is looked at this often.
+    pub awake_look_ms: u64,
+    /// A scene counts as moving for this long after something moved or somebody was there.
     pub awake_ms: u64,
     /// A cell has changed when its mean brightness (0–255) differs by more than this: above what compression and
     /// sensor noise leave of a mean over a cell, below any face before any wall that one could recognise it by.
@@ -19,7 +22,7 @@ pub struct AttentionRules {
 
 impl Default for AttentionRules {
     fn default() -> Self {
-        Self { idle_look_ms: 500, awake_ms: 1000, change_min: 4 }
+        Self { idle_look_ms: 500, awake_look_ms: 100, awake_ms: 1000, change_min: 4 }
     }
 }
 
@@ -27,6 +30,16 @@ impl Default for AttentionRules {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Glance {
     pub cells: Vec<u8>,
+}
+
+/// Who is, or was just, before a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Nobody,
+    /// Only people it is sure of.
+    Known,
+    /// Also somebody it is not sure of.
+    Unknown,
 }
 
 /// The attention paid to one camera.
@@ -48,14 +61,18 @@ impl Attention {
         self.rules.idle_look_ms > 0
     }
 
-    /// Whether a frame is to be looked at; `occupied` while anybody is or was just there.
-    pub fn wants_look(&mut self, now_ms: u64, glance: Glance, occupied: bool) -> bool {
+    /// Whether a frame is to be looked at.
+    pub fn wants_look(&mut self, now_ms: u64, glance: Glance, presence: Presence) -> bool {
         let moved = self.looked_at.as_ref().is_none_or(|before| self.has_changed(before, &glance));
-        if moved || occupied {
+        if moved || presence != Presence::Nobody {
             self.awake_until_ms = now_ms + self.rules.awake_ms;
         }
-        let due = now_ms.saturating_sub(self.last_look_ms) >= self.rules.idle_look_ms;
-        let wanted = due || now_ms <= self.awake_until_ms;
+        let interval_ms = match presence {
+            Presence::Unknown => 0,
+            _ if now_ms <= self.awake_until_ms => self.rules.awake_look_ms,
+            _ => self.rules.idle_look_ms,
+        };
+        let wanted = self.looked_at.is_none() || now_ms.saturating_sub(self.last_look_ms) >= interval_ms;
         if wanted {
             self.last_look_ms = now_ms;
             self.looked_at = Some(glance);
@@ -71,16 +88,17 @@ impl Attention {
 
 #[cfg(test)]
 mod tests {
+    use super::Presence::{Known, Nobody, Unknown};
     use super::*;
 
     fn scene(change: u8) -> Glance {
         Glance { cells: vec![100, 100, 100 + change, 100] }
     }
 
-    fn looks(attention: &mut Attention, frames: impl IntoIterator<Item = (u64, u8, bool)>) -> Vec<u64> {
+    fn looks(attention: &mut Attention, frames: impl IntoIterator<Item = (u64, u8, Presence)>) -> Vec<u64> {
         frames
             .into_iter()
-            .filter(|(now_ms, change, occupied)| attention.wants_look(*now_ms, scene(*change), *occupied))
+            .filter(|(now_ms, change, presence)| attention.wants_look(*now_ms, scene(*change), *presence))
             .map(|(now_ms, ..)| now_ms)
             .collect()
     }
@@ -88,47 +106,51 @@ mod tests {
     #[test]
     fn an_unmoving_scene_is_looked_at_now_and_then() {
         let mut attention = Attention::new(AttentionRules::default());
-        let looked = looks(&mut attention, (0..100u64).map(|i| (i * 100, u8::from(i % 2 == 0) * 3, false)));
-        let idle: Vec<_> = looked.iter().filter(|at| **at > 1000).collect();
-        assert_eq!(
-            idle,
-            [
-                &1500, &2000, &2500, &3000, &3500, &4000, &4500, &5000, &5500, &6000, &6500, &7000, &7500,
-                &8000, &8500, &9000, &9500
-            ]
-        );
+        // Noise of three levels is no movement.
+        let looked = looks(&mut attention, (0..60u64).map(|i| (i * 100, u8::from(i % 2 == 0) * 3, Nobody)));
+        let idle: Vec<_> = looked.into_iter().filter(|at| *at > 1500).collect();
+        assert_eq!(idle, [2000, 2500, 3000, 3500, 4000, 4500, 5000, 5500]);
     }
 
     #[test]
     fn whatever_moves_is_looked_at_in_the_very_frame_it_moves_in_and_for_a_while() {
         let mut attention = Attention::new(AttentionRules::default());
-        looks(&mut attention, (0..50u64).map(|i| (i * 100, 0, false)));
-        let looked = looks(&mut attention, (50..70u64).map(|i| (i * 100 + 50, 5, false)));
-        assert_eq!(looked[..11], [5050, 5150, 5250, 5350, 5450, 5550, 5650, 5750, 5850, 5950, 6050]);
+        looks(&mut attention, (0..50u64).map(|i| (i * 100, 0, Nobody)));
+        // Thirty frames a second, of which ten are looked at while it moves.
+        let looked = looks(&mut attention, (0..60u64).map(|i| (5050 + i * 33, 5, Nobody)));
+        assert_eq!(looked[..8], [5050, 5182, 5314, 5446, 5578, 5710, 5842, 5974]);
     }
 
     #[test]
-    fn somebody_who_stands_still_is_looked_at_in_every_frame() {
+    fn somebody_it_is_not_sure_of_is_looked_at_in_every_frame() {
         let mut attention = Attention::new(AttentionRules::default());
-        let looked = looks(&mut attention, (0..200u64).map(|i| (i * 66, 0, i > 20)));
+        let who = |i: u64| if i > 20 { Unknown } else { Nobody };
+        let looked = looks(&mut attention, (0..200u64).map(|i| (i * 66, 0, who(i))));
         assert!((21..200u64).all(|i| looked.contains(&(i * 66))));
+    }
+
+    #[test]
+    fn somebody_known_is_looked_at_less_often_however_still_they_stand() {
+        let mut attention = Attention::new(AttentionRules::default());
+        let looked = looks(&mut attention, (0..100u64).map(|i| (i * 66, 0, Known)));
+        assert!(looked.windows(2).all(|pair| pair[1] - pair[0] == 132), "{looked:?}");
     }
 
     #[test]
     fn slow_changes_add_up() {
         let rules = AttentionRules { idle_look_ms: 60_000, ..AttentionRules::default() };
         let mut attention = Attention::new(rules);
-        looks(&mut attention, (0..20u64).map(|i| (i * 100, 0, false)));
+        looks(&mut attention, (0..20u64).map(|i| (i * 100, 0, Nobody)));
         // One level every second.
-        let looked = looks(&mut attention, (20..120u64).map(|i| (i * 100, (i / 10 - 1) as u8, false)));
+        let looked = looks(&mut attention, (20..120u64).map(|i| (i * 100, (i / 10 - 1) as u8, Nobody)));
         assert_eq!(looked.first(), Some(&6000), "five levels above what was last looked at");
     }
 
     #[test]
     fn another_picture_size_is_a_change() {
         let mut attention = Attention::new(AttentionRules::default());
-        looks(&mut attention, (0..30u64).map(|i| (i * 100, 0, false)));
-        assert!(attention.wants_look(3050, Glance { cells: vec![100; 9] }, false));
+        looks(&mut attention, (0..30u64).map(|i| (i * 100, 0, Nobody)));
+        assert!(attention.wants_look(3050, Glance { cells: vec![100; 9] }, Nobody));
     }
 
     proptest::proptest! {
@@ -139,7 +161,7 @@ mod tests {
             let (mut now_ms, mut last_ms) = (0, 0);
             for (step_ms, change) in steps {
                 now_ms += step_ms;
-                if attention.wants_look(now_ms, scene(change), false) {
+                if attention.wants_look(now_ms, scene(change), Nobody) {
                     last_ms = now_ms;
                 }
                 proptest::prop_assert!(now_ms - last_ms < 500);

@@ -1,6 +1,6 @@
 //! Measuring one face for the quality checks.
 
-use super::align::ALIGNED_SIDE;
+use super::align::{ALIGNED_SIDE, REFERENCE, Similarity};
 use super::pose::head_pose;
 use crate::core::face::{Detection, HeadPose};
 use crate::core::frame::Frame;
@@ -19,7 +19,8 @@ pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measu
         || face.bbox.y1 < -slack
         || face.bbox.x2 > w + slack
         || face.bbox.y2 > h + slack
-        || face.landmarks.iter().any(|p| p[0] < 0.0 || p[1] < 0.0 || p[0] >= w || p[1] >= h);
+        || face.landmarks.iter().any(|p| p[0] < 0.0 || p[1] < 0.0 || p[0] >= w || p[1] >= h)
+        || share_outside(face, w, h) > OUTSIDE_MAX;
     Measurements {
         bbox: face.bbox,
         detector_score: face.score,
@@ -36,6 +37,27 @@ pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measu
         mask: None,
         occlusion: None,
     }
+}
+
+/// Of the inner face (eyebrows to chin, cheek to cheek in the aligned crop), this share may lie outside the picture. A
+/// detector's box ends at the edge of the picture together with the face, so the box alone does not tell.
+const OUTSIDE_MAX: f32 = 0.1;
+
+/// How much of where the inner face must be, going by the landmarks, lies outside the picture.
+fn share_outside(face: &Detection, width: f32, height: f32) -> f32 {
+    const STEPS: u8 = 10;
+    let Some(back) = Similarity::fit(&face.landmarks, &REFERENCE).and_then(|fit| fit.inverse()) else {
+        return 0.0;
+    };
+    let at = |from: f32, to: f32, step: u8| from + (to - from) * f32::from(step) / f32::from(STEPS - 1);
+    let mut outside = 0u8;
+    for row in 0..STEPS {
+        for column in 0..STEPS {
+            let [x, y] = back.apply(at(18.0, 94.0, column), at(24.0, 106.0, row));
+            outside += u8::from(x < 0.0 || y < 0.0 || x >= width || y >= height);
+        }
+    }
+    f32::from(outside) / f32::from(STEPS * STEPS)
 }
 
 /// ITU-R BT.601 luma.

@@ -9,7 +9,7 @@ use crate::actors::gallery::SharedGallery;
 use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
 use crate::actors::tuning::SharedTuning;
-use crate::core::attention::{Attention, AttentionRules};
+use crate::core::attention::{Attention, AttentionRules, Presence};
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::frame::Frame;
@@ -143,13 +143,18 @@ impl CameraSession {
         Ok(self.collect())
     }
 
-    /// Nothing moves and nobody is there: a glance is enough for most frames.
+    /// Nothing moves and nobody is there, or everybody is known: a glance is enough for most frames.
     fn wants_look(&mut self, frame: &Frame, now_ms: u64) -> bool {
         if !self.attention.is_selective() {
             return true;
         }
         let glance = timed("glance", || glance(frame));
-        let wanted = self.attention.wants_look(now_ms, glance, !self.passages.is_empty());
+        let presence = match (self.passages.is_empty(), self.passages.is_settled()) {
+            (true, _) => Presence::Nobody,
+            (_, true) => Presence::Known,
+            _ => Presence::Unknown,
+        };
+        let wanted = self.attention.wants_look(now_ms, glance, presence);
         if !wanted {
             metrics::counter!("menshen_frames_idle_total", "device" => self.device.ep_id.clone())
                 .increment(1);

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
+use super::embeddings::list_images;
 use crate::actors::face_engine::camera::CameraSession;
 use crate::actors::gallery::SharedGallery;
 use crate::actors::tuning::SharedTuning;
@@ -21,6 +22,7 @@ use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Gallery;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use crate::core::quality::QualityLevel;
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::ports::clock::Clock;
 use crate::runtime::assemble::{base_tuning, camera_rules, ready_models};
@@ -40,9 +42,18 @@ impl Clock for ClipClock {
     }
 }
 
-pub fn frames(clip: Option<&Path>, people: usize, fps: u32, settings: &Settings) -> Result<(), String> {
+/// What `menshen bench frames` was asked for.
+pub struct Asked<'a> {
+    pub clip: Option<&'a Path>,
+    pub people: usize,
+    /// Photos of people who are enrolled besides the made-up ones.
+    pub known: Option<&'a Path>,
+    pub fps: u32,
+}
+
+pub fn frames(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
     let scratch = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
-    let clip = if let Some(clip) = clip {
+    let clip = if let Some(clip) = asked.clip {
         clip.to_path_buf()
     } else {
         make_clip(&scratch)?;
@@ -50,19 +61,14 @@ pub fn frames(clip: Option<&Path>, people: usize, fps: u32, settings: &Settings)
     };
     let opener = GstOpener::new(&settings.pipelines_dir)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let result = measure(&opener, &clip, people, fps, settings);
+    let result = measure(&opener, &clip, asked, settings);
     // Not there when the clip was given.
     let _ = std::fs::remove_file(&scratch);
     result
 }
 
-fn measure(
-    opener: &GstOpener,
-    clip: &Path,
-    people: usize,
-    fps: u32,
-    settings: &Settings,
-) -> Result<(), String> {
+fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
+    let (people, fps) = (asked.people, asked.fps);
     // First decoding alone, so that what recognition adds can be told from it.
     let decoding = play(opener, clip, |_| Ok(()))?;
     print(&json!({ "bench": "decode" }), &decoding, fps);
@@ -70,7 +76,8 @@ fn measure(
     let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
     let spec = models.embedder_spec();
-    let gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
+    let mut gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
+    let known = asked.known.map_or(Ok(0), |folder| enrol(folder, &mut analyzer, &mut gallery))?;
     let clock = Arc::new(ClipClock::default());
     let rules = camera_rules(
         settings,
@@ -88,13 +95,35 @@ fn measure(
         Ok(())
     })?;
     events += session.finish().len();
-    print(&json!({ "bench": "frames", "people": people, "event_messages": events }), &whole, fps);
+    print(
+        &json!({ "bench": "frames", "people": people, "known": known, "event_messages": events }),
+        &whole,
+        fps,
+    );
     Ok(())
+}
+
+/// Enrols every photo of a folder as a person of its own; how many.
+fn enrol(folder: &Path, analyzer: &mut FaceAnalyzer, gallery: &mut Gallery) -> Result<usize, String> {
+    let names = list_images(folder)?;
+    for (index, name) in names.iter().enumerate() {
+        let wrong = |reason: String| format!("{name}: {reason}");
+        let bytes = std::fs::read(folder.join(name)).map_err(|error| wrong(error.to_string()))?;
+        let face = analyzer
+            .analyze_photo(&bytes, &QualityLevel::No)
+            .map_err(|refusal| wrong(refusal.to_string()))?;
+        let id = gallery.people() + index;
+        gallery.put(&made_up_person(id, face.embedding)).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(names.len())
 }
 
 fn look(session: &mut CameraSession, analyzer: &mut FaceAnalyzer, frame: &Frame) -> Result<usize, String> {
     session.look(analyzer, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
 }
+
+/// People enrolled from photos in a bench.
+const KNOWN_MAX: usize = 1000;
 
 /// Any time but 0, which would look like the time of something that never was.
 const START_MS: u64 = 1_000_000;
@@ -206,15 +235,20 @@ fn device() -> DeviceConfig {
 /// Random unit vectors: nobody in the clip is among them, so every look searches everyone.
 pub fn made_up_gallery(model: &str, dimension: usize, people: usize) -> Result<Gallery, String> {
     let mut random = StdRng::seed_from_u64(1);
-    let mut gallery = Gallery::new(model, dimension, people);
+    // Room for those who are known besides.
+    let mut gallery = Gallery::new(model, dimension, people + KNOWN_MAX);
     for index in 0..people {
-        let raw: Vec<f32> = (0..dimension).map(|_| random.random_range(-1.0..1.0)).collect();
-        let norm = raw.iter().map(|x| x * x).sum::<f32>().sqrt();
-        let vector = raw.into_iter().map(|x| x / norm).collect();
-        let embedding = Embedding { model: model.to_owned(), vector, norm };
+        let vector = unit_vector(&mut random, dimension);
+        let embedding = Embedding { model: model.to_owned(), vector, norm: 1.0 };
         gallery.put(&made_up_person(index, embedding)).map_err(|error| error.to_string())?;
     }
     Ok(gallery)
+}
+
+pub fn unit_vector(random: &mut StdRng, dimension: usize) -> Vec<f32> {
+    let raw: Vec<f32> = (0..dimension).map(|_| random.random_range(-1.0..1.0)).collect();
+    let norm = raw.iter().map(|x| x * x).sum::<f32>().sqrt();
+    raw.into_iter().map(|x| x / norm).collect()
 }
 
 pub fn made_up_person(index: usize, embedding: Embedding) -> Person {

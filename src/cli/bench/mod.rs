@@ -3,6 +3,7 @@
 pub mod embeddings;
 mod frames;
 mod recognition;
+mod search;
 mod statistics;
 
 use std::path::PathBuf;
@@ -30,11 +31,22 @@ enum BenchCommand {
         /// People in the gallery, made up 底库人数
         #[arg(long, default_value_t = 50_000)]
         people: usize,
+        /// Folder of photos of people who are enrolled as well 另外入库的照片目录
+        #[arg(long)]
+        known: Option<PathBuf>,
         /// Pictures a second the clip is taken to have 视频帧率
         #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=240))]
         fps: u32,
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// Search among made-up people, against the plain scan 底库检索测速
+    Search {
+        /// People in the gallery 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        #[arg(long, default_value_t = 1000)]
+        probes: usize,
     },
     /// Are two photos of one person? Verification accuracy on pairs of photos 人脸验证（1:1）准确率
     Accuracy {
@@ -60,9 +72,12 @@ enum BenchCommand {
 pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
     let one = |error: String| vec![error];
     match &arguments.command {
-        BenchCommand::Frames { clip, people, fps, config } => {
-            frames::frames(clip.as_deref(), *people, *fps, &config.settings()?).map_err(one)?;
+        BenchCommand::Frames { clip, people, known, fps, config } => {
+            let asked =
+                frames::Asked { clip: clip.as_deref(), people: *people, known: known.as_deref(), fps: *fps };
+            frames::frames(&asked, &config.settings()?).map_err(one)?;
         }
+        BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
         BenchCommand::Accuracy { pairs, images, config } => {
             recognition::accuracy(pairs, images, &config.settings()?).map_err(one)?;
         }

@@ -12,6 +12,11 @@ use std::collections::HashMap;
 use self::rows::{Hit, RowOwner, Rows};
 use super::person::{Person, PersonKind};
 
+/// Which instructions the search uses on this processor.
+pub fn kernel_name() -> &'static str {
+    kernel::fastest().1
+}
+
 /// What a match needs to know of a person, without going to the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GalleryPerson {

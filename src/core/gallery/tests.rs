@@ -146,7 +146,7 @@ fn the_fast_search_answers_as_the_plain_one_on_ten_thousand_probes() {
     let mut random = Random(42);
     let mut gallery = Gallery::new("m@1", DIMENSION, 10_000);
     let mut vectors = Vec::new();
-    for id in 0..2000 {
+    for id in 0..1000 {
         let photos: Vec<_> = (0..=id % 2).map(|_| random.unit(DIMENSION)).collect();
         vectors.extend(photos.clone());
         gallery.put(&of_vectors(id, if id % 3 == 0 { "1" } else { "0" }, photos)).unwrap();

@@ -365,6 +365,11 @@ impl Passages {
         self.collect(end_ms + self.rules.gap_ms + 1)
     }
 
+    /// Whether everybody who is or was just there is known: nothing is left to find out.
+    pub fn is_settled(&self) -> bool {
+        self.current.iter().all(|passage| passage.identity.is_some())
+    }
+
     /// Whether nobody is or was just there: the camera needs no look until something moves.
     pub fn is_empty(&self) -> bool {
         self.current.is_empty()

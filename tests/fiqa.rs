@@ -1,0 +1,120 @@
+//! The quality checks on one portrait, degraded in known ways: each check fails where it should, and no other does.
+//! Needs `scripts/setup` to have run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{ImageFormat, Rgb, RgbImage, imageops};
+use menshen::adapters::onnx::OrtLoader;
+use menshen::core::face::BBox;
+use menshen::core::quality::{Check, QualityLevel, QualityLimits};
+use menshen::core::status::StatusCode;
+use menshen::vision::FaceAnalyzer;
+use menshen::vision::analyzer::ModelSet;
+use menshen::vision::catalogue::Catalogue;
+
+fn analyzer() -> FaceAnalyzer {
+    let catalogue = Catalogue::read(Path::new("models")).unwrap();
+    let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
+    models.verify().expect("models are fetched by scripts/setup");
+    let loader = OrtLoader::new(Path::new("")).unwrap();
+    assert!(models.use_prepared(&loader).is_empty());
+    models.load(&loader).unwrap()
+}
+
+fn portrait() -> RgbImage {
+    let file = Path::new(".setup/pictures/obama-1.jpg");
+    image::open(file).expect("demo pictures are fetched by scripts/setup").into_rgb8()
+}
+
+fn png(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn lit(picture: &RgbImage, factor: f32) -> RgbImage {
+    let mut out = picture.clone();
+    for value in out.iter_mut() {
+        *value = (f32::from(*value) * factor).min(255.0) as u8;
+    }
+    out
+}
+
+fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let (w, h) = (picture.width() as f32 / 2.0, picture.height() as f32 / 2.0);
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let (dx, dy) = (x as f32 - w, y as f32 - h);
+        let (sx, sy) = (cos * dx + sin * dy + w, cos * dy - sin * dx + h);
+        let inside = sx >= 0.0 && sy >= 0.0 && sx < 2.0 * w - 1.0 && sy < 2.0 * h - 1.0;
+        if inside { *picture.get_pixel(sx as u32, sy as u32) } else { Rgb([128; 3]) }
+    })
+}
+
+fn custom(pose_sum_max_deg: f32, also: &[Check]) -> QualityLevel {
+    QualityLevel::Custom(QualityLimits { face_size_min_px: 60.0, pose_sum_max_deg, also: also.to_vec() })
+}
+
+/// The names of the failed checks; empty when the photo is taken.
+fn failed(analyzer: &mut FaceAnalyzer, picture: &RgbImage, level: &QualityLevel) -> Vec<&'static str> {
+    let Err(refusal) = analyzer.analyze_photo(&png(picture), level) else { return Vec::new() };
+    let all = ["face_size", "headpose", "occlusion", "clarity", "mask", "partial", "brightness"];
+    let found: Vec<_> = all.into_iter().filter(|name| refusal.detail.contains(name)).collect();
+    if refusal.code == StatusCode::NoFace {
+        return vec!["no face"];
+    }
+    assert!(!found.is_empty(), "refused for another reason: {refusal}");
+    found
+}
+
+fn face_box(analyzer: &mut FaceAnalyzer, picture: &RgbImage) -> BBox {
+    analyzer.analyze_photo(&png(picture), &QualityLevel::No).unwrap().measurements.bbox
+}
+
+#[test]
+fn each_check_fails_where_it_should_and_nowhere_else() {
+    let mut analyzer = analyzer();
+    let good = portrait();
+    let bbox = face_box(&mut analyzer, &good);
+    let side = bbox.width().min(bbox.height());
+    let blurred = imageops::blur(&good, 4.0 * side / 80.0);
+    let resized = |face_px: f32| {
+        let to = |length: u32| (length as f32 * face_px / side) as u32;
+        imageops::resize(&good, to(good.width()), to(good.height()), imageops::FilterType::Triangle)
+    };
+    let cut_at = (bbox.x1 + 0.2 * bbox.width()) as u32;
+    let half_out = imageops::crop_imm(&good, cut_at, 0, good.width() - cut_at, good.height()).to_image();
+    let edge_at = (bbox.x1 - 0.02 * bbox.width()) as u32;
+    let edge = imageops::crop_imm(&good, edge_at, 0, good.width() - edge_at, good.height()).to_image();
+    let light = custom(120.0, &[Check::Brightness]);
+    let upright = custom(25.0, &[]);
+
+    let table: [(&str, &RgbImage, &QualityLevel, &[&str]); 15] = [
+        ("as it is, high", &good, &QualityLevel::High, &[]),
+        ("as it is, upright", &good, &upright, &[]),
+        ("blurred, high", &blurred, &QualityLevel::High, &["clarity"]),
+        ("blurred, middle does not ask", &blurred, &QualityLevel::Middle, &[]),
+        ("dark", &lit(&good, 0.2), &light, &["brightness"]),
+        ("half as bright is bright enough", &lit(&good, 0.5), &light, &[]),
+        ("burnt out", &lit(&good, 3.0), &light, &["brightness"]),
+        ("face of 50 px, low", &resized(50.0), &QualityLevel::Low, &["face_size"]),
+        ("face of 70 px, low", &resized(70.0), &QualityLevel::Low, &[]),
+        ("face of 70 px, middle", &resized(70.0), &QualityLevel::Middle, &["face_size"]),
+        ("turned by 35 degrees, upright", &rotated(&good, 35.0), &upright, &["headpose"]),
+        ("turned by 35 degrees, middle", &rotated(&good, 35.0), &QualityLevel::Middle, &[]),
+        ("at the edge, but whole", &edge, &QualityLevel::Middle, &[]),
+        ("turned the other way, upright", &rotated(&good, -35.0), &upright, &["headpose"]),
+        ("partly out of the picture", &half_out, &QualityLevel::Middle, &["partial"]),
+    ];
+    let mut wrong = Vec::new();
+    for (what, picture, level, expected) in table {
+        let found = failed(&mut analyzer, picture, level);
+        if found != expected {
+            wrong.push(format!("{what}: {found:?}, expected {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
