@@ -246,8 +246,9 @@ impl CameraSession {
             },
             identity,
             timestamp_ms: view.shot.frame.captured_at_ms,
-            in_timestamp_ms: to_wall(view.first_seen_ms),
-            out_timestamp_ms: to_wall(view.last_seen_ms),
+            // A frame is looked at a little after it was taken: the shot must not lie outside its passage.
+            in_timestamp_ms: to_wall(view.first_seen_ms).min(view.shot.frame.captured_at_ms),
+            out_timestamp_ms: to_wall(view.last_seen_ms).max(view.shot.frame.captured_at_ms),
             score: similarity.map_or(0.0, |similarity| self.rules.score_map().score(similarity) / 100.0),
             similarity,
             want_action: WantAction::Nothing,
