@@ -11,7 +11,8 @@ use serde_json::Value;
 pub struct Hand {
     runtime: tokio::runtime::Runtime,
     channel: Channel,
-    connection: Connection,
+    uri: String,
+    _connection: Connection,
 }
 
 impl Hand {
@@ -24,7 +25,7 @@ impl Hand {
             let connection = Connection::connect(&uri, ConnectionProperties::default()).await.unwrap();
             (connection.create_channel().await.unwrap(), connection)
         });
-        Self { runtime, channel, connection }
+        Self { runtime, channel, uri, _connection: connection }
     }
 
     pub fn exchange(&self, name: &str, kind: ExchangeKind) {
@@ -41,17 +42,19 @@ impl Hand {
         self.runtime.block_on(self.channel.queue_declare(name.into(), options, arguments)).unwrap();
     }
 
-    /// On a channel of its own: publishing to an exchange that is not there yet closes it.
+    /// On a connection of its own: publishing to an exchange that is not there yet is an error on it.
     pub fn publish(&self, exchange: &str, key: &str, command: &Value) {
         let body = command.to_string().into_bytes();
         let properties = BasicProperties::default().with_delivery_mode(2);
         self.runtime.block_on(async {
             let options = BasicPublishOptions::default();
-            let channel = self.connection.create_channel().await.unwrap();
+            let connection = Connection::connect(&self.uri, ConnectionProperties::default()).await.unwrap();
+            let channel = connection.create_channel().await.unwrap();
             let published = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
             published.await.unwrap();
             // An error says that there is no such exchange.
             let _ = channel.close(200, "done".into()).await;
+            let _ = connection.close(200, "done".into()).await;
         });
     }
 

@@ -94,7 +94,8 @@ fn assert_box_fiqa(fiqa: &Value) {
     let info = &fiqa["info"];
     assert_keys(info, &["brightness", "clarity", "face_size", "headpose", "partial"]);
     assert_between(&info["face_size"], 60.0, 400.0);
-    assert_eq!(info["partial"], false);
+    // Who is recognised while still coming into the picture is partly outside.
+    assert!(info["partial"].is_boolean(), "{info}");
     assert_keys(&info["headpose"], &["pitch_angle", "roll_angle", "yaw_angle"]);
     for angle in ["pitch_angle", "roll_angle", "yaw_angle"] {
         assert_between(&info["headpose"][angle], -90.0, 90.0);
