@@ -11,6 +11,8 @@ use super::process::Process;
 
 /// The server itself; the wrapper in the path changes user, which a private broker must not.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+const PORT_TRIES: u32 = 100;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The control program itself, for the same reason.
@@ -186,12 +188,16 @@ fn answers(port: u16) -> bool {
         && first == [1]
 }
 
-/// A free port that RabbitMQ's own derived ports (AMQP + 20000, 35672–35682) do not touch.
+/// A free port below the range outgoing connections take theirs from (32768 and up), which would snatch it before it
+/// is listened on; RabbitMQ's derived ports (AMQP + 20000) do not reach that far down either.
 pub fn free_port() -> io::Result<u16> {
-    loop {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        if (10_000..=65_000).contains(&port) && !(35_600..35_700).contains(&port) {
-            return Ok(port);
+    let mut failure = io::Error::other("no port was tried");
+    for _ in 0..PORT_TRIES {
+        let port = rand::random_range(PORTS);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => failure = error,
         }
     }
+    Err(failure)
 }

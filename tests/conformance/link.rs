@@ -61,9 +61,9 @@ pub const ROWS: &[Row] = &[
     seen("2", "recordAddr: every URL gets history", |e| {
         assert!(!e.accepted_by("/box/record/0").is_empty() && !e.accepted_by("/box/record/1").is_empty());
     }),
-    seen("2", "recordUploadPeriod: 5 by default, at least 1", |_| {
+    seen("2", "recordUploadPeriod: 5 by default and where it is less than 1", |_| {
         assert_eq!(session("").record_upload_period_s, 5);
-        assert_eq!(session(r#""recordUploadPeriod":0,"#).record_upload_period_s, 1);
+        assert_eq!(session(r#""recordUploadPeriod":0,"#).record_upload_period_s, 5);
         assert_eq!(session(r#""recordUploadPeriod":"30","#).record_upload_period_s, 30);
     }),
     seen("2", "recordUploadReg, SpotPic, RecognizeFace: 1 by default", |_| {
