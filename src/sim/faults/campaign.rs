@@ -58,6 +58,10 @@ pub fn run(
     campaign.play(&plan(seed, count, &kinds), teller)?;
     campaign.quieten(teller)?;
     let verdict = campaign.compare(seed, teller)?;
+    if verdict["passed"] != true {
+        // The small disk goes with the stage.
+        let _ = super::kills::copy_folder(&folder.join("var"), &folder.join("data-at-the-end"));
+    }
     drop(campaign);
     if verdict["passed"] == true {
         // Left behind it would only fill the disk.

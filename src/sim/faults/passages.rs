@@ -14,6 +14,9 @@ const DAY_MS: i64 = 86_400_000;
 /// started afresh, and the passage has had its gap to end in.
 const WHOLE_BEFORE_MS: u64 = 1_500;
 const WHOLE_AFTER_MS: u64 = 4_500;
+/// Of the thirty frames of a walk the box must have looked at so many for the walk to count: with the processor taken
+/// away from it, it sees nobody.
+const FRAMES_MIN: u64 = 12;
 /// Pictures reach the box this much later than the camera says, at most.
 const LATE_MS: i64 = 1_500;
 /// Two passages of a camera that a crash ended together may change places within this.
@@ -155,6 +158,9 @@ impl Evidence<'_> {
             if !self.looks.whole_during(from_ms - WHOLE_BEFORE_MS, to_ms + WHOLE_AFTER_MS) {
                 continue;
             }
+            if self.looks.frames_during(&walk.camera, from_ms, to_ms) < FRAMES_MIN {
+                continue;
+            }
             let (from, to) = (from_ms as i64, to_ms as i64 + LATE_MS);
             if overlaps(self.disk_full, from - 10_000, to + 10_000) {
                 continue;
@@ -240,7 +246,8 @@ mod tests {
     fn judge(entries: &[Entry], stored: &[Value], walks: &[TrueWalk], breaks: &[u64]) -> Findings {
         let looks = Looks::default();
         for step in 0..200 {
-            looks.add(Look { at_ms: T - 10_000 + step * 250, whole: true, link_up: true });
+            let frames = [("lobby".to_owned(), step * 2)].into();
+            looks.add(Look { at_ms: T - 10_000 + step * 250, whole: true, link_up: true, frames });
         }
         let evidence = Evidence { entries, stored, walks, looks: &looks, breaks, wipes: &[], disk_full: &[] };
         evidence.judge()

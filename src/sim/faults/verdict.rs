@@ -13,6 +13,8 @@ use crate::sim::platform::ledger::Entry;
 
 /// A box tries for a while to store what a full disk refuses, and says so a little later.
 const CRY_LATE_MS: u64 = 15_000;
+/// Of so many walks one at least must count.
+const WALKS_MANY: usize = 20;
 /// Shown of each list of problems.
 const PROBLEMS_SHOWN: usize = 25;
 
@@ -153,6 +155,10 @@ fn weigh(
     let single = [
         (missing_pictures > 0, format!("{missing_pictures} pictures are missing")),
         (refused_without_reason > 0, format!("{refused_without_reason} refused as if the disk were full")),
+        (
+            passages.walks >= WALKS_MANY && passages.walks_counted == 0,
+            "no walk could be judged: the box was never whole for one, or had no time to look".to_owned(),
+        ),
         (!evidence.clean_end, "the box did not end in good order".to_owned()),
     ];
     problems.extend(single.into_iter().filter(|(is, _)| *is).map(|(_, text)| text));
