@@ -15,17 +15,22 @@ const CALLS: [&str; 8] =
 /// The log is flushed line by line and a command comes every second or so, but not while the broker is away.
 const CLOCK_SEEN_WITHIN: Duration = Duration::from_mins(1);
 
+/// Status and commands come every second or two; an overlapping fault may keep everybody silent.
+const CUT_WITHIN: Duration = Duration::from_secs(10);
+
 /// What of the stage a fault has changed, so that it can be put right.
 pub struct Active {
     pub fault: Fault,
     pub from_ms: u64,
     calls: Vec<&'static str>,
+    /// Connections that had been cut before.
+    cuts: u64,
 }
 
 /// Makes it happen.
 pub fn begin(stage: &mut Stage, fault: &Fault) -> Result<Active, String> {
     let dice = fault.dice;
-    let mut active = Active { fault: fault.clone(), from_ms: now_ms(), calls: Vec::new() };
+    let mut active = Active { fault: fault.clone(), from_ms: now_ms(), calls: Vec::new(), cuts: cuts(stage) };
     match fault.kind {
         Kind::BoxKill => stage.keeper.kill9(),
         Kind::BrokerKill => stage.broker.kill9(),
@@ -106,8 +111,16 @@ fn step_clock(stage: &mut Stage, offset_s: i64) -> Result<(), String> {
     }
 }
 
+fn cuts(stage: &Stage) -> u64 {
+    stage.to_broker.cuts() + stage.to_platform.cuts()
+}
+
 /// Ends it.
 pub fn end(stage: &mut Stage, active: &Active) -> Result<(), String> {
+    if matches!(active.fault.kind, Kind::CutBroker | Kind::CutPlatform) {
+        // A cut needs a message to fall into.
+        stage.wait(CUT_WITHIN, |stage| cuts(stage) > active.cuts)?;
+    }
     match active.fault.kind {
         Kind::BoxKill => stage.keeper.start()?,
         Kind::BrokerKill => stage.broker.restart().map_err(|error| error.to_string())?,
