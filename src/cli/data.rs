@@ -19,7 +19,9 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum DataCommand {
-    /// Open the databases and compare their rows with the picture files, as one JSON object; changes nothing 核对
+    /// Open the databases and compare their rows with the picture files, as one JSON object 核对
+    ///
+    /// Changes nothing, but a damaged database is set aside as at a start of the box, which then rebuilds it.
     ///
     /// Exit code 1 when a picture is missing. Orphans (files without a row) are what the next start deletes.
     Check {
