@@ -154,10 +154,8 @@ impl PlatformApi for PlatformHttp {
                 let status = response.status().as_u16();
                 return Err(PlatformError::Status { host: host_of(url), status, detail: String::new() });
             }
+            let response = no_page(response, url)?;
             let unusable = |reason: String| Err(PlatformError::Data { host: host_of(url), reason });
-            if content_type(&response).starts_with("text/html") {
-                return unusable("a web page in place of an answer".to_owned());
-            }
             if purpose == PostPurpose::DeviceList {
                 let body = bounded(response, url, limits::LOGIN_BYTES_MAX).await?;
                 let status = serde_json::from_slice::<Value>(&body).unwrap_or_default()["status"].as_i64();
@@ -195,7 +193,15 @@ async fn checked(request: RequestBuilder, url: &Url) -> Result<Response, Platfor
 }
 
 async fn answer(request: RequestBuilder, url: &Url, max_bytes: usize) -> Result<Bytes, PlatformError> {
-    bounded(checked(request, url).await?, url, max_bytes).await
+    bounded(no_page(checked(request, url).await?, url)?, url, max_bytes).await
+}
+
+/// No answer of the protocol is a web page.
+fn no_page(response: Response, url: &Url) -> Result<Response, PlatformError> {
+    if content_type(&response).starts_with("text/html") {
+        return Err(PlatformError::Page { host: host_of(url) });
+    }
+    Ok(response)
 }
 
 /// Reads a body, giving up at the first byte too many.

@@ -19,6 +19,9 @@ pub enum PlatformError {
     /// It answered 200 with something else than what was asked for.
     #[error("{host} answered something unusable: {reason}")]
     Data { host: String, reason: String },
+    /// It answered 200 with a web page: most likely the login page of the platform or of a gateway before it.
+    #[error("{host} answered a web page in place of data: is the session over, or a gateway in between?")]
+    Page { host: String },
     #[error("the answer of {host} is larger than {max_bytes} bytes")]
     TooLarge { host: String, max_bytes: usize },
 }
@@ -26,7 +29,7 @@ pub enum PlatformError {
 impl PlatformError {
     /// The token is no longer good.
     pub fn is_session_rejected(&self) -> bool {
-        matches!(self, Self::Status { status: 401 | 403, .. })
+        matches!(self, Self::Status { status: 401 | 403, .. } | Self::Page { .. })
     }
 
     /// Trying the same again cannot help: the address or the request itself is wrong.
@@ -35,7 +38,7 @@ impl PlatformError {
             Self::Status { status, .. } => {
                 (400..500).contains(status) && ![401, 403, 408, 425, 429].contains(status)
             }
-            Self::Unreachable { .. } | Self::Data { .. } | Self::TooLarge { .. } => false,
+            Self::Unreachable { .. } | Self::Data { .. } | Self::Page { .. } | Self::TooLarge { .. } => false,
         }
     }
 
@@ -43,7 +46,7 @@ impl PlatformError {
     pub fn to_refusal(&self) -> Refusal {
         let code = match self {
             Self::Unreachable { .. } | Self::Status { .. } => StatusCode::RemoteServerFailed,
-            Self::Data { .. } => StatusCode::RemoteDataFailed,
+            Self::Data { .. } | Self::Page { .. } => StatusCode::RemoteDataFailed,
             Self::TooLarge { .. } => StatusCode::ImageTooLarge,
         };
         Refusal::new(code, self.to_string())

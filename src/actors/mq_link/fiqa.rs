@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::parts::LinkParts;
-use super::users::photo_bytes;
 use crate::actors::face_engine::message::JudgePhoto;
+use crate::actors::registry::photo::photo_bytes;
 use crate::core::quality::{LevelName, QualityLevel};
 use crate::core::status::Refusal;
 use crate::wire::fiqa::FaceResult;

@@ -4,21 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
 use super::parts::LinkParts;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
+use crate::actors::registry::photo::no_photo;
 use crate::core::limits;
 use crate::core::person::PersonKind;
 use crate::core::status::{Language, Refusal, StatusCode};
 use crate::ports::platform::PlatformError;
 use crate::wire::lenient;
 use crate::wire::login::Session;
-use crate::wire::picture::{self, PictureTextError};
 use crate::wire::reply::{AddUsersResult, AddedUser};
-use crate::wire::user::{PhotoSource, WireUser};
+use crate::wire::user::WireUser;
 
 /// A user that cannot even be tried.
 struct Unusable {
@@ -212,7 +211,10 @@ fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> 
             kind: user.kind().map_err(wrong)?,
             register_type: user.register_type().map_err(wrong)?,
             permission_ids: user.permission_ids().map_err(wrong)?,
-            photo: photo_of(&user, session)?,
+            photo: user
+                .photo()
+                .ok_or_else(no_photo)
+                .and_then(|source| Photo::from_source(source, Some(session)))?,
             info: user.info.clone(),
         })
     };
@@ -221,38 +223,5 @@ fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> 
         id: id.clone(),
         name: name.clone(),
         refusal,
-    })
-}
-
-fn photo_of(user: &WireUser, session: &Session) -> Result<Photo, Refusal> {
-    let wrong = |detail: String| Refusal::new(StatusCode::ParamError, detail);
-    match user.photo() {
-        None => Err(wrong("one of reg_photo, reg_url, relative_pic_url must be there".to_owned())),
-        Some(PhotoSource::Base64(text)) => Ok(Photo::Bytes(photo_bytes(&text)?)),
-        Some(PhotoSource::Url(text)) => {
-            let url = Url::parse(text.trim()).map_err(|error| wrong(format!("reg_url: {error}")))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(wrong(format!("reg_url must be http or https, not {}", url.scheme())));
-            }
-            Ok(Photo::Url(url))
-        }
-        Some(PhotoSource::RelativeUrl(path)) => {
-            let url =
-                session.photo_url(&path).map_err(|error| wrong(format!("relative_pic_url: {error}")))?;
-            // The token belongs to the platform; another photo server must not get it.
-            let is_platforms = url.origin() == session.origin.origin();
-            Ok(if is_platforms { Photo::OfPlatform(url) } else { Photo::Url(url) })
-        }
-    }
-}
-
-/// A picture that came as text.
-pub fn photo_bytes(text: &str) -> Result<Bytes, Refusal> {
-    picture::decode(text, limits::PHOTO_BYTES_MAX).map(Bytes::from).map_err(|error| {
-        let code = match error {
-            PictureTextError::TooLarge { .. } => StatusCode::ImageTooLarge,
-            _ => StatusCode::ImageError,
-        };
-        Refusal::new(code, error.to_string())
     })
 }

@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod enrol;
 pub mod message;
+pub mod photo;
 pub mod strangers;
 
 pub use actor::RegistryActor;

@@ -34,6 +34,8 @@ use crate::wire::login::RabbitMq;
 
 /// Persistent delivery mode of AMQP 0-9-1.
 const PERSISTENT: u8 = 2;
+/// What the broker answers an exclusive consumer of a queue that has one.
+const ACCESS_REFUSED: u16 = 403;
 
 /// Connects to whatever broker the login document names.
 #[derive(Debug, Clone, Default)]
@@ -56,16 +58,23 @@ impl BrokerConnector for AmqpConnector {
     ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
         async move {
             let limit = Duration::from_millis(limits::BROKER_CONNECT_TIMEOUT_MS);
-            match tokio::time::timeout(limit, self.establish(&parameters, notices)).await {
-                Ok(Ok(link)) => Ok(Arc::new(link) as Arc<dyn BrokerConnection>),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(BrokerError::Unreachable(format!(
+            let late = |_| {
+                BrokerError::Unreachable(format!(
                     "{}:{} did not complete the handshake within {} s",
                     parameters.host_name(),
                     parameters.port,
                     limit.as_secs()
-                ))),
-            }
+                ))
+            };
+            let opened = tokio::time::timeout(limit, self.establish(&parameters, &notices));
+            let (opened, connection) = opened.await.map_err(late)??;
+            // Last, so that a command that comes finds its way back open.
+            let commands = consume_alone(&connection, &parameters.queue, &notices).await?;
+            let mut connections = opened.publishing;
+            connections.insert(0, connection);
+            let Opened { fiqa, replies, fiqa_replies, .. } = opened;
+            let link = AmqpLink { commands, fiqa, replies, fiqa_replies, connections };
+            Ok(Arc::new(link) as Arc<dyn BrokerConnection>)
         }
         .boxed()
     }
@@ -80,6 +89,14 @@ struct AmqpLink {
     connections: Vec<Connection>,
 }
 
+/// Everything of a link but the consumer of the commands and its connection.
+struct Opened {
+    fiqa: Option<Channel>,
+    replies: Option<Publisher>,
+    fiqa_replies: Option<Publisher>,
+    publishing: Vec<Connection>,
+}
+
 /// A channel that publishes into one queue and waits for confirms.
 struct Publisher {
     channel: Channel,
@@ -88,7 +105,11 @@ struct Publisher {
 }
 
 impl AmqpConnector {
-    async fn establish(&self, parameters: &RabbitMq, notices: NoticeSink) -> Result<AmqpLink, BrokerError> {
+    async fn establish(
+        &self,
+        parameters: &RabbitMq,
+        notices: &NoticeSink,
+    ) -> Result<(Opened, Connection), BrokerError> {
         let connection = self.open(parameters, parameters.vhost()).await?;
         prepare_queue(&connection, parameters).await?;
         let mut publishing: Vec<(String, Connection)> = Vec::new();
@@ -111,20 +132,17 @@ impl AmqpConnector {
         }
         let [replies, fiqa_replies] = publishers;
         for (_, connection) in &publishing {
-            tokio::spawn(watch(connection.events_listener().boxed(), Arc::clone(&notices)));
+            tokio::spawn(watch(connection.events_listener().boxed(), Arc::clone(notices)));
         }
-        // Last, so that a command that comes finds its way back open.
         let fiqa = match parameters.fiqa_down_queue() {
             None => None,
             Some(queue) => {
                 prepare_other(&connection, parameters, queue).await?;
-                Some(consume(&connection, QueuePair::Fiqa, queue, &notices).await?)
+                Some(consume(&connection, QueuePair::Fiqa, queue, false, notices).await.map_err(classify)?)
             }
         };
-        let commands = consume(&connection, QueuePair::Commands, &parameters.queue, &notices).await?;
-        let connections =
-            std::iter::once(connection).chain(publishing.into_iter().map(|(_, open)| open)).collect();
-        Ok(AmqpLink { commands, fiqa, replies, fiqa_replies, connections })
+        let publishing = publishing.into_iter().map(|(_, open)| open).collect();
+        Ok((Opened { fiqa, replies, fiqa_replies, publishing }, connection))
     }
 
     async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Connection, BrokerError> {
@@ -158,22 +176,54 @@ impl AmqpConnector {
     }
 }
 
+/// Consumes the command queue as its only consumer.
+///
+/// After a connection that broke without a word the broker still holds what it had delivered there, until it misses
+/// the heartbeats. A second consumer would get later commands first; an exclusive one is refused (403) until the old
+/// one is gone, and its commands are then back at the head of the queue. A queue that others consume for longer than
+/// [`limits::EXCLUSIVE_WAIT_MS`] is shared on purpose, and is shared.
+async fn consume_alone(
+    connection: &Connection,
+    queue: &str,
+    notices: &NoticeSink,
+) -> Result<Channel, BrokerError> {
+    let began = tokio::time::Instant::now();
+    let limit = Duration::from_millis(limits::EXCLUSIVE_WAIT_MS);
+    let mut told = false;
+    while began.elapsed() < limit {
+        match consume(connection, QueuePair::Commands, queue, true, notices).await {
+            Ok(channel) => return Ok(channel),
+            Err(error) if amqp_code(&error) == Some(ACCESS_REFUSED) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(queue, "the command queue has another consumer: waiting for its end");
+                }
+            }
+            Err(error) => return Err(classify(error)),
+        }
+        tokio::time::sleep(Duration::from_millis(limits::EXCLUSIVE_RETRY_MS)).await;
+    }
+    tracing::warn!(
+        queue,
+        "the command queue keeps its other consumer: commands are shared with it, and their order is not kept"
+    );
+    consume(connection, QueuePair::Commands, queue, false, notices).await.map_err(classify)
+}
+
 async fn consume(
     connection: &Connection,
     from: QueuePair,
     queue: &str,
+    exclusive: bool,
     notices: &NoticeSink,
-) -> Result<Channel, BrokerError> {
+) -> Result<Channel, lapin::Error> {
     let (prefetch, tag) = match from {
         QueuePair::Commands => (limits::COMMAND_PREFETCH, "menshen"),
         QueuePair::Fiqa => (limits::FIQA_PREFETCH, "menshen-fiqa"),
     };
-    let channel = connection.create_channel().await.map_err(classify)?;
-    channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(classify)?;
-    let consumer = channel
-        .basic_consume(queue.into(), tag.into(), BasicConsumeOptions::default(), FieldTable::default())
-        .await
-        .map_err(classify)?;
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
+    let consumer = channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default()).await?;
     tokio::spawn(forward(from, consumer, Arc::clone(notices)));
     Ok(channel)
 }

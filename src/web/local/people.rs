@@ -1,15 +1,13 @@
 //! From a user object of the local API to an enrolment.
 
 use serde_json::Value;
-use url::Url;
 
 use crate::actors::registry::message::{EnrolRequest, Photo, StoredPerson};
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
+use crate::actors::registry::photo::no_photo;
+use crate::core::status::Refusal;
 use crate::wire::lenient;
 use crate::wire::login::Session;
-use crate::wire::picture::{self, PictureTextError};
-use crate::wire::user::{PhotoSource, WireUser};
+use crate::wire::user::WireUser;
 
 use super::answer::wrong;
 
@@ -26,7 +24,6 @@ pub fn request_of(
     id: String,
     old: Option<StoredPerson>,
     session: Option<&Session>,
-    dev_sno: &str,
 ) -> Result<EnrolRequest, Made> {
     if let (Some(old), Some(new)) = (&old, user.as_object_mut()) {
         let mut info = crate::wire::local::info_of(&old.person).as_object().cloned().unwrap_or_default();
@@ -48,7 +45,7 @@ pub fn request_of(
             kind: user.kind().map_err(wrong)?,
             register_type,
             permission_ids: user.permission_ids().map_err(wrong)?,
-            photo: photo_of(&user, old.as_ref(), session, dev_sno)?,
+            photo: photo_of(&user, old.as_ref(), session)?,
             info: user.info.clone(),
         })
     };
@@ -59,39 +56,10 @@ fn photo_of(
     user: &WireUser,
     old: Option<&StoredPerson>,
     session: Option<&Session>,
-    dev_sno: &str,
 ) -> Result<Photo, Refusal> {
     match user.photo() {
+        Some(source) => Photo::from_source(source, session),
         // The same photo again is not computed twice.
-        None => match old.and_then(|old| old.photo.clone()) {
-            Some(photo) => Ok(Photo::Bytes(photo)),
-            None => Err(wrong("one of reg_photo, reg_url, relative_pic_url must be there")),
-        },
-        Some(PhotoSource::Base64(text)) => {
-            let bytes = picture::decode(&text, limits::PHOTO_BYTES_MAX).map_err(|error| {
-                let code = match error {
-                    PictureTextError::TooLarge { .. } => StatusCode::ImageTooLarge,
-                    _ => StatusCode::ImageError,
-                };
-                Refusal::new(code, error.to_string())
-            })?;
-            Ok(Photo::Bytes(bytes.into()))
-        }
-        Some(PhotoSource::Url(text)) => {
-            let url: Url =
-                super::urls::http_url(&text).map_err(|problem| wrong(format!("reg_url {problem}")))?;
-            Ok(Photo::Url(url))
-        }
-        Some(PhotoSource::RelativeUrl(path)) => {
-            let session =
-                session.ok_or_else(|| wrong("relative_pic_url needs a platform that is logged in to"))?;
-            let mut url =
-                session.photo_url(&path).map_err(|error| wrong(format!("relative_pic_url: {error}")))?;
-            // The token belongs to the platform; another photo server must not get it.
-            if url.origin() == session.origin.origin() {
-                url.query_pairs_mut().append_pair("token", &session.token).append_pair("dev_sno", dev_sno);
-            }
-            Ok(Photo::Url(url))
-        }
+        None => old.and_then(|old| old.photo.clone()).map(Photo::Bytes).ok_or_else(no_photo),
     }
 }

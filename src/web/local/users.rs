@@ -119,7 +119,7 @@ async fn make(parts: &LocalParts, user: Value, verb: Verb) -> Result<EnrolReques
             Err(unknown(Refusal::new(StatusCode::IdentityExists, "PUT changes a person who is there")))
         }
         (Verb::Update, false) => Err(unknown(Refusal::new(StatusCode::IdNotFound, "POST adds a person"))),
-        _ => request_of(user, id.clone(), old, parts.session.load_full().as_deref(), &parts.dev_sno),
+        _ => request_of(user, id.clone(), old, parts.session.load_full().as_deref()),
     }
 }
 
