@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use serde_json::Value;
 
 /// A channel of user guest on one virtual host; work on it is waited for.
@@ -56,6 +58,14 @@ impl Hand {
             let _ = channel.close(200, "done".into()).await;
             let _ = connection.close(200, "done".into()).await;
         });
+    }
+
+    /// Consumes a queue and keeps what comes, unacknowledged, until this hand is dropped.
+    pub fn hold(&self, queue: &str) -> Consumer {
+        let options = BasicConsumeOptions::default();
+        self.runtime
+            .block_on(self.channel.basic_consume(queue.into(), "old".into(), options, FieldTable::default()))
+            .unwrap()
     }
 
     /// The next message of a queue; `None` when none comes in time.

@@ -266,6 +266,36 @@ fn replies_that_are_not_taken_keep_the_order() {
     stage.stop();
 }
 
+/// What the broker delivered to a connection it has not missed yet comes before what was sent later.
+#[test]
+fn commands_of_an_old_connection_are_not_overtaken() {
+    let mut stage = Stage::with_platform(|_| ());
+    stage.start();
+    let old = Hand::new(stage.broker.as_ref().unwrap().port(), "/");
+    stage.stop();
+    let add = json!({
+        "method": "add_users_plus", "messageId": "add",
+        "user_info_list": [{ "identity_id": "1001", "reg_photo": photo_base64("obama-1.jpg") }],
+    });
+    stage.platform.publish(&add).unwrap();
+    let held = old.hold("box.commands");
+    stage.start_unlinked();
+    eventually("the box waits for the old consumer", SOON, || {
+        stage.log().contains("has another consumer").then_some(())
+    });
+    let delete = json!({ "method": "delete_users", "messageId": "delete", "userid_list": ["1001"] });
+    stage.platform.publish(&delete).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!has_reply(&stage, "delete"), "overtaken");
+    drop((held, old));
+    let deleted =
+        stage.wait("the later one", |entry| entry.is_reply() && entry.body["messageId"] == "delete");
+    let added = stage.wait("the earlier one", |entry| entry.is_reply() && entry.body["messageId"] == "add");
+    assert!(added.number < deleted.number);
+    assert_eq!(stage.metric("menshen_registry_people"), 0.0);
+    stage.stop();
+}
+
 /// 50 000 ids in one message: asked for in chunks, each answered, memory bounded.
 #[test]
 fn fifty_thousand_ids_in_one_message() {
