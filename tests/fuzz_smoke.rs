@@ -145,3 +145,8 @@ fn reply() {
 fn report() {
     smoke("report", 4000, checks::report);
 }
+
+#[test]
+fn local() {
+    smoke("local", 4000, checks::local);
+}

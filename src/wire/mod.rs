@@ -4,6 +4,7 @@
 //! command into an effect is the actors' work.
 
 pub mod command;
+pub mod control;
 pub mod event;
 pub mod fiqa;
 pub mod lenient;

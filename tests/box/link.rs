@@ -278,7 +278,7 @@ fn commands_of_an_old_connection_are_not_overtaken() {
         "user_info_list": [{ "identity_id": "1001", "reg_photo": photo_base64("obama-1.jpg") }],
     });
     stage.platform.publish(&add).unwrap();
-    let held = old.hold("box.commands");
+    let held = old.hold("box.down");
     stage.start_unlinked();
     eventually("the box waits for the old consumer", SOON, || {
         stage.log().contains("has another consumer").then_some(())

@@ -2,11 +2,17 @@
 //! says. Each function panics when its decoder breaks the promise. Used by the fuzz targets beside this file
 //! and, on seeds and random changes of them, by `tests/fuzz_smoke.rs`.
 
+use std::collections::BTreeSet;
+
 use menshen::core::limits;
+use menshen::core::score::ScoreRange;
+use menshen::core::tuning::{Changes, GateMode, Tuning};
 use menshen::vision::photo::decode_photo;
 use menshen::wire::command::{Command, Envelope};
+use menshen::wire::control::sort_out;
 use menshen::wire::event::EventBody;
 use menshen::wire::lenient;
+use menshen::wire::local::WireAction;
 use menshen::wire::login::{ErrorDocument, LoginDocument, Session};
 use menshen::wire::picture;
 use menshen::wire::reply::Reply;
@@ -14,11 +20,12 @@ use menshen::wire::report::{DeviceListReport, StatusReport};
 use menshen::wire::user::{PhotoSource, UserListAnswer, UserListRequest, WireUser};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 /// Shorter secrets stand in every text by chance.
 const SECRET_LENGTH: usize = 6;
+const LOCAL_SECONDS_MAX: u32 = 3600;
 const PICTURE_BYTES_MAX: usize = 4096;
 
 /// What was read is written so that it reads back as the same.
@@ -59,7 +66,42 @@ pub fn command(bytes: &[u8]) {
         Err(refusal) => assert!(refusal.code.code() != 0, "a refusal is no success"),
         Ok(Command::AddUsers { users }) => users.into_iter().for_each(one_user),
         Ok(Command::AddUsersById { path, .. }) => assert!(!path.trim().is_empty()),
-        Ok(_) => {}
+        Ok(Command::Fiqa { picture, .. }) => picture_text(&picture),
+        Ok(Command::ControlConfig { fields }) => control(fields),
+        Ok(Command::DeleteUsers { .. } | Command::SyncPermissions { .. } | Command::WipeData { .. }) => {}
+    }
+}
+
+/// Every field is told of once, and whatever is put in force keeps the pass mark on the scale.
+fn control(fields: Map<String, Value>) {
+    let now = Tuning {
+        threshold: 82.0,
+        range: ScoreRange::default(),
+        enrol_strangers: false,
+        realtime_urls: Vec::new(),
+        history_urls: Vec::new(),
+        monitor_urls: Vec::new(),
+        gate_mode: GateMode::OpenDoor,
+    };
+    let names: BTreeSet<String> = fields.keys().map(|name| name.chars().take(64).collect()).collect();
+    let (wanted, result, reasons) = sort_out(&now, fields);
+    let told: BTreeSet<String> =
+        result.success_field.keys().chain(result.faild_field.keys()).cloned().collect();
+    assert_eq!(names, told);
+    assert!(result.faild_field.is_empty() == reasons.is_empty(), "a reason for each");
+    let mut changes = Changes::default();
+    wanted.put(&mut changes);
+    let tuned = now.with(&changes);
+    assert!(tuned.threshold > tuned.range.lowest && tuned.threshold <= tuned.range.highest);
+}
+
+/// Bodies of the local API that are more than lists of the above.
+pub fn local(bytes: &[u8]) {
+    round_trip::<WireAction>(bytes);
+    let Ok(action) = serde_json::from_slice::<WireAction>(bytes) else { return };
+    if let Ok(command) = action.command(LOCAL_SECONDS_MAX) {
+        assert!((1..=LOCAL_SECONDS_MAX).contains(&command.seconds));
+        assert!(command.logic_port <= 65_535 && command.action_port <= 65_535);
     }
 }
 
