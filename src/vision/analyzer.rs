@@ -9,6 +9,7 @@ use super::photo::decode_scaled;
 use super::prepare::{self, PrepareError};
 use super::quality::measure;
 use super::refine::refine;
+use super::shrink::{ScaleError, Shrinker};
 use super::{embedder, yunet};
 use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
@@ -27,6 +28,12 @@ pub enum VisionError {
     Model { model: String, reason: String },
     #[error("{0}")]
     Frame(String),
+}
+
+impl From<ScaleError> for VisionError {
+    fn from(error: ScaleError) -> Self {
+        Self::Frame(error.to_string())
+    }
 }
 
 /// The models a box works with, described and checked but not loaded.
@@ -102,6 +109,12 @@ impl ModelSet {
             .collect()
     }
 
+    /// Features as they are before anything is taken out of them, for calibration.
+    pub fn uncentred(mut self) -> Self {
+        self.embedder.model.population = None;
+        self
+    }
+
     /// Whether both models are run from their prepared files.
     pub fn is_prepared(&self) -> bool {
         self.detector.prepared.is_some() && self.embedder.prepared.is_some()
@@ -124,6 +137,7 @@ impl ModelSet {
                 self.detector.model.input.clone(),
                 free(&self.detector, self.detector.model.prepare.free_size),
             ),
+            closer: Shrinker::default(),
             detector: self.detector.load(loader)?,
             embedder: self.embedder.load(loader)?,
             embeds_batches: free(&self.embedder, self.embedder.model.prepare.free_batch),
@@ -145,6 +159,8 @@ pub struct AnalyzedFace {
 pub struct FaceAnalyzer {
     models: ModelSet,
     letterboxer: Letterboxer,
+    /// Makes the cut-outs of closer looks.
+    closer: Shrinker,
     detector: Box<dyn Inference>,
     embedder: Box<dyn Inference>,
     embedder_id: String,
@@ -155,7 +171,7 @@ pub struct FaceAnalyzer {
 impl FaceAnalyzer {
     /// All faces of a frame, best first, in pixels of the frame.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
-        let letterbox = self.letterboxer.run(frame).map_err(|error| VisionError::Frame(error.to_string()))?;
+        let letterbox = self.letterboxer.run(frame)?;
         let outputs = self.detector.run(&letterbox.tensor)?;
         yunet::decode(&outputs, &letterbox, self.models.detector_spec)
             .map_err(|reason| VisionError::Model { model: self.models.detector.model.name.clone(), reason })
@@ -177,17 +193,25 @@ impl FaceAnalyzer {
             raw.extend(self.embedder.run(face)?.pop().map(|Tensor { data, .. }| data).unwrap_or_default());
         }
         let views = if self.models.embedder_spec.mirror { 2 } else { 1 };
-        embedder::to_embedding(&raw, self.models.embedder_spec.dimension, views, &self.embedder_id)
+        let population = self.models.embedder.model.population.as_ref();
+        let population = population.map(|population| population.mean.as_slice());
+        embedder::to_embedding(&raw, views, self.models.embedder_spec, population, &self.embedder_id)
             .map_err(|reason| VisionError::Model { model: self.models.embedder.model.name.clone(), reason })
     }
 
     /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when
     /// they coincide.
     pub fn align(&mut self, frame: &Frame, face: &Detection) -> Result<Option<AlignedFace>, VisionError> {
-        if !self.models.detector_spec.refine {
+        let looks = self.models.detector.model.closer_looks.clone();
+        if looks.is_empty() {
             return Ok(align(frame, &face.landmarks));
         }
-        let landmarks = refine(frame, face, |cut_out| self.detect(cut_out))?;
+        let landmarks = {
+            let mut shrinker = std::mem::take(&mut self.closer);
+            let refined = refine(frame, face, &looks, &mut shrinker, |cut_out| self.detect(cut_out));
+            self.closer = shrinker;
+            refined?
+        };
         Ok(align(frame, &landmarks))
     }
 

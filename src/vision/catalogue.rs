@@ -57,9 +57,19 @@ pub struct DetectorSpec {
     pub score_min: f32,
     /// Of two boxes that overlap by more than this, the weaker is dropped.
     pub nms_iou: f32,
-    /// A face that is to be embedded is looked at again, closer, for steadier landmarks (see `vision::refine`).
+}
+
+/// `[[closer_looks]]`: a face that is to be embedded is cut out and looked at again, for steadier landmarks (see
+/// `vision::refine`).
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloserLook {
+    /// Longer side of the face's box in the cut-out, px.
+    pub face_px: u32,
+    /// Side of the cut-out where the frame is large enough, px.
+    pub side_px: u32,
     #[serde(default)]
-    pub refine: bool,
+    pub mirrored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -73,6 +83,15 @@ pub struct EmbedderSpec {
     /// Every face is embedded a second time, mirrored, and the two are averaged: twice the work, fewer errors.
     #[serde(default)]
     pub mirror: bool,
+}
+
+/// `[population]`: what features of many different people have in common, which says nothing about any one of them. It is
+/// taken out of every feature (centring), which sharpens both verification and search (README, Accuracy).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopulationSpec {
+    /// Mean of the unit-length features of the population, as `menshen bench calibrate` prints it.
+    pub mean: Vec<f32>,
 }
 
 /// `[prepare]`: which dimensions of the file's fixed shapes its graph does not depend on. A prepared file
@@ -109,7 +128,10 @@ pub struct ModelSpec {
     pub input: InputSpec,
     pub outputs: OutputSpec,
     pub detector: Option<DetectorSpec>,
+    #[serde(default)]
+    pub closer_looks: Vec<CloserLook>,
     pub embedder: Option<EmbedderSpec>,
+    pub population: Option<PopulationSpec>,
     #[serde(default)]
     pub prepare: PrepareSpec,
     pub source: Option<SourceSpec>,
@@ -123,9 +145,13 @@ impl ModelSpec {
         self.folder.join(&self.file)
     }
 
-    /// `name@first-12-hex-digits`: what features are labelled with.
+    /// `name@first-12-hex-digits` of the file, and for centred features `-` and six more of the mean: what features are
+    /// labelled with. Features with different labels cannot be compared.
     pub fn id(&self) -> String {
-        format!("{}@{}", self.name, &self.sha256[..12])
+        let file = format!("{}@{}", self.name, &self.sha256[..12]);
+        let Some(population) = &self.population else { return file };
+        let bytes: Vec<u8> = population.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
+        format!("{file}-{}", &hex::encode(Sha256::digest(bytes))[..6])
     }
 
     /// Reads the whole model file and compares its checksum.
@@ -155,6 +181,11 @@ impl ModelSpec {
         if !(16..=4096).contains(&self.input.width) || !(16..=4096).contains(&self.input.height) {
             return Err("input.width and input.height must be 16 to 4096".to_owned());
         }
+        let is_sound =
+            |look: &CloserLook| look.face_px >= 16 && (look.face_px..=1024).contains(&look.side_px);
+        if !self.closer_looks.iter().all(is_sound) {
+            return Err("closer_looks: face_px must be at least 16, side_px face_px to 1024".to_owned());
+        }
         match self.role.as_str() {
             "detector" if self.detector.is_none() => Err("a detector needs a [detector] section".to_owned()),
             "embedder" => match &self.embedder {
@@ -165,11 +196,26 @@ impl ModelSpec {
                 Some(spec) if !(-1.0..1.0).contains(&spec.similarity_threshold) => {
                     Err("embedder.similarity_threshold must be between -1 and 1".to_owned())
                 }
-                Some(_) => Ok(()),
+                Some(spec) => self.population.as_ref().map_or(Ok(()), |population| population.check(*spec)),
             },
             "detector" => Ok(()),
             other => Err(format!("role `{other}` is unknown; there is detector, embedder")),
         }
+    }
+}
+
+impl PopulationSpec {
+    fn check(&self, embedder: EmbedderSpec) -> Result<(), String> {
+        if self.mean.len() != embedder.dimension {
+            return Err(format!(
+                "population.mean must have {} values, it has {}",
+                embedder.dimension,
+                self.mean.len()
+            ));
+        }
+        let length = self.mean.iter().map(|value| value * value).sum::<f32>().sqrt();
+        // Also what is no number: the mean of vectors of length 1 is shorter.
+        if length < 1.0 { Ok(()) } else { Err("population.mean must be shorter than 1".to_owned()) }
     }
 }
 
@@ -238,7 +284,7 @@ mod tests {
     fn the_shipped_descriptions_are_right() {
         let catalogue = Catalogue::read(Path::new("models")).unwrap();
         assert!(catalogue.find("yunet", "detector").is_ok());
-        assert_eq!(catalogue.find("sface", "embedder").unwrap().id(), "sface@0ba9fbfa01b5");
+        assert_eq!(catalogue.find("sface", "embedder").unwrap().id(), "sface@0ba9fbfa01b5-413559");
         assert!(matches!(catalogue.find("sface", "detector"), Err(CatalogueError::WrongRole { .. })));
         let missing = catalogue.find("facenet", "embedder").unwrap_err();
         assert!(missing.to_string().contains("sface, yunet"), "{missing}");
@@ -252,6 +298,7 @@ mod tests {
             good.replace("role = \"embedder\"", "role = \"oracle\""),
             good.replace("licence", "license"),
             good.replace("dimension = 128", "dimension = -1"),
+            good.replace("dimension = 128", "dimension = 127"),
         ];
         for (i, text) in bad.iter().enumerate() {
             let model = folder.path().join(format!("m{i}"));
@@ -259,9 +306,9 @@ mod tests {
             std::fs::write(model.join("model.toml"), text).unwrap();
         }
         let errors = Catalogue::read(folder.path()).unwrap_err();
-        assert_eq!(errors.len(), 3);
+        assert_eq!(errors.len(), 4);
         let all = errors.iter().map(ToString::to_string).collect::<String>();
-        for expected in ["oracle", "license", "dimension"] {
+        for expected in ["oracle", "license", "dimension", "127 values"] {
             assert!(all.contains(expected), "{all}");
         }
     }

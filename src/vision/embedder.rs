@@ -37,41 +37,83 @@ pub fn batch(faces: Vec<Tensor>) -> Tensor {
     Tensor { shape, data: faces.into_iter().flat_map(|face| face.data).collect() }
 }
 
-/// Normalises the mean of the raw vectors of one face's `views`; an error when it is unusable.
-pub fn to_embedding(raw: &[f32], dimension: usize, views: usize, model: &str) -> Result<Embedding, String> {
+/// Normalises the mean of the raw vectors of one face's `views`, takes the population's mean out and normalises again;
+/// an error when the result is unusable. `norm` is that of the raw mean.
+pub fn to_embedding(
+    raw: &[f32],
+    views: usize,
+    spec: EmbedderSpec,
+    population: Option<&[f32]>,
+    model: &str,
+) -> Result<Embedding, String> {
+    let dimension = spec.dimension;
     if raw.len() != dimension * views {
         return Err(format!("expected {} values, the model gave {}", dimension * views, raw.len()));
     }
-    let mut mean = vec![0.0f32; dimension];
+    let mut vector = vec![0.0f32; dimension];
     for view in raw.chunks_exact(dimension) {
-        for (sum, value) in mean.iter_mut().zip(view) {
+        for (sum, value) in vector.iter_mut().zip(view) {
             *sum += value / views as f32;
         }
     }
-    let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let norm = normalise(&mut vector)?;
+    if let Some(population) = population {
+        for (value, mean) in vector.iter_mut().zip(population) {
+            *value -= mean;
+        }
+        normalise(&mut vector)?;
+    }
+    Ok(Embedding { model: model.to_owned(), vector, norm })
+}
+
+/// Brings a vector to length 1; its length before.
+pub fn normalise(vector: &mut [f32]) -> Result<f32, String> {
+    let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     if !norm.is_finite() || norm < 1e-6 {
         return Err("the feature is zero or not a number".to_owned());
     }
-    Ok(Embedding { model: model.to_owned(), vector: mean.into_iter().map(|v| v / norm).collect(), norm })
+    for value in vector {
+        *value /= norm;
+    }
+    Ok(norm)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn embedding(
+        raw: &[f32],
+        dimension: usize,
+        views: usize,
+        mean: Option<&[f32]>,
+    ) -> Result<Embedding, String> {
+        let spec =
+            EmbedderSpec { dimension, similarity_min: 0.0, similarity_threshold: 0.4, mirror: views == 2 };
+        to_embedding(raw, views, spec, mean, "m")
+    }
+
     #[test]
     fn unusable_features_are_refused() {
-        assert!(to_embedding(&[0.0; 4], 4, 1, "m").is_err());
-        assert!(to_embedding(&[f32::NAN, 1.0], 2, 1, "m").is_err());
-        assert!(to_embedding(&[1.0], 2, 1, "m").is_err());
-        assert!(to_embedding(&[3.0, 4.0], 2, 2, "m").is_err(), "one view is missing");
-        let good = to_embedding(&[3.0, 4.0], 2, 1, "m").unwrap();
+        assert!(embedding(&[0.0; 4], 4, 1, None).is_err());
+        assert!(embedding(&[f32::NAN, 1.0], 2, 1, None).is_err());
+        assert!(embedding(&[1.0], 2, 1, None).is_err());
+        assert!(embedding(&[3.0, 4.0], 2, 2, None).is_err(), "one view is missing");
+        let good = embedding(&[3.0, 4.0], 2, 1, None).unwrap();
         assert_eq!((good.vector, good.norm), (vec![0.6, 0.8], 5.0));
     }
 
     #[test]
     fn views_are_averaged_before_they_are_normalised() {
-        let mean = to_embedding(&[6.0, 0.0, 0.0, 8.0], 2, 2, "m").unwrap();
+        let mean = embedding(&[6.0, 0.0, 0.0, 8.0], 2, 2, None).unwrap();
         assert_eq!((mean.vector, mean.norm), (vec![0.6, 0.8], 5.0));
+    }
+
+    #[test]
+    fn what_all_have_in_common_is_taken_out() {
+        let centred = embedding(&[3.0, 4.0], 2, 1, Some(&[0.6, 0.3])).unwrap();
+        assert_eq!(centred.norm, 5.0, "the quality signal stays the raw one");
+        assert!(centred.vector[0].abs() < 1e-6 && (centred.vector[1] - 1.0).abs() < 1e-6);
+        assert!(embedding(&[3.0, 4.0], 2, 1, Some(&[0.6, 0.8])).is_err(), "nobody in particular");
     }
 }

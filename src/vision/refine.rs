@@ -1,73 +1,101 @@
-//! Landmarks found again, closer: a face is cut out, brought to a size the detector knows best, and looked at once
-//! more, twice at each of two sizes, as it is and mirrored. The mean of all landmarks is steadier than any one of them,
-//! and a steadier alignment makes a better embedding (README, Accuracy).
+//! Landmarks found again, closer: a face is cut out, brought to sizes the detector knows well, and looked at once more
+//! at each, once in a mirror. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
+//! better embedding (README, Accuracy).
 
-use super::align::{Similarity, warp};
+use super::align::mirror;
+use super::catalogue::CloserLook;
+use super::pixels::rgb_region;
+use super::shrink::{ScaleError, Shrinker};
 use crate::core::face::{Detection, Landmarks};
 use crate::core::frame::Frame;
 
-/// Longer side of the face's box in the cut-out, px, and the side of the cut-out: a multiple of 32.
-const VIEWS: [(f32, usize); 2] = [(100.0, 224), (160.0, 352)];
-
-/// One closer look.
+/// One closer look: `frame = origin + cut-out / scale`.
 struct View {
-    /// From the cut-out to the frame.
-    back: Similarity,
-    side: usize,
+    cut_out: Frame,
+    origin: [f32; 2],
+    scale: [f32; 2],
+    mirrored: bool,
+    /// Middle of the face in the cut-out.
+    centre: [f32; 2],
 }
 
 impl View {
-    fn of(face: &Detection, size_px: f32, side: usize) -> Option<Self> {
+    /// `None` when there is nothing to look at.
+    fn of(
+        frame: &Frame,
+        face: &Detection,
+        look: CloserLook,
+        shrinker: &mut Shrinker,
+    ) -> Result<Option<Self>, ScaleError> {
         let longer = face.bbox.width().max(face.bbox.height());
         if !longer.is_finite() || longer < 1.0 {
-            return None;
+            return Ok(None);
         }
-        let a = longer / size_px;
-        let ((cx, cy), half) = (face.bbox.center(), side as f32 / 2.0);
-        Some(Self { back: Similarity { a, b: 0.0, tx: cx - a * half, ty: cy - a * half }, side })
+        let ((cx, cy), scale) = (face.bbox.center(), look.face_px as f32 / longer);
+        let half = look.side_px as f32 / 2.0 / scale;
+        let from = [cx - half, cy - half].map(|at| at.max(0.0) as usize);
+        let to = [cx + half, cy + half].map(|at| at.max(0.0).ceil() as usize);
+        let (mut rgb, width, height) = rgb_region(frame, from[0], from[1], to[0], to[1]);
+        if width == 0 || height == 0 {
+            return Ok(None);
+        }
+        let [w, h] = [width, height].map(|length| ((length as f32 * scale) as u32 / 2 * 2).max(2));
+        if look.mirrored {
+            rgb = mirror(&rgb, width as usize);
+        }
+        let Ok(region) = Frame::from_rgb(width, height, rgb, frame.captured_at_ms) else { return Ok(None) };
+        let scale = [w as f32 / width as f32, h as f32 / height as f32];
+        let origin = from.map(|at| at as f32);
+        let mut centre = [(cx - origin[0]) * scale[0], (cy - origin[1]) * scale[1]];
+        if look.mirrored {
+            centre[0] = w as f32 - 1.0 - centre[0];
+        }
+        Ok(Some(Self {
+            cut_out: shrinker.run(&region, w, h)?,
+            origin,
+            scale,
+            mirrored: look.mirrored,
+            centre,
+        }))
     }
 
-    /// The landmarks of the face nearest to the middle of the cut-out, in the frame.
-    fn to_frame(&self, found: &[Detection], mirrored: bool) -> Option<Landmarks> {
-        let half = self.side as f32 / 2.0;
+    /// The landmarks of the face nearest to where it should be, in the frame.
+    fn to_frame(&self, found: &[Detection]) -> Option<Landmarks> {
         let off_centre = |face: &Detection| {
             let (x, y) = face.bbox.center();
-            (x - half).hypot(y - half)
+            (x - self.centre[0]).hypot(y - self.centre[1])
         };
         let face = found.iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)))?;
         let mut points = face.landmarks;
-        if mirrored {
+        if self.mirrored {
             let [left_eye, right_eye, nose, left_mouth, right_mouth] = points;
             points = [right_eye, left_eye, nose, right_mouth, left_mouth];
             for point in &mut points {
-                point[0] = self.side as f32 - 1.0 - point[0];
+                point[0] = self.cut_out.width as f32 - 1.0 - point[0];
             }
         }
-        Some(points.map(|[x, y]| self.back.apply(x, y)))
+        // Pixels are squares: the middle of the first lies at a half.
+        let back = |at: f32, axis: usize| (at + 0.5) / self.scale[axis] - 0.5 + self.origin[axis];
+        Some(points.map(|[x, y]| [back(x, 0), back(y, 1)]))
     }
 }
 
 /// The mean of the landmarks of `face` and of every closer look that finds a face; `detect` finds faces in a cut-out.
-pub fn refine<E>(
+pub fn refine<E: From<ScaleError>>(
     frame: &Frame,
     face: &Detection,
+    looks: &[CloserLook],
+    shrinker: &mut Shrinker,
     mut detect: impl FnMut(&Frame) -> Result<Vec<Detection>, E>,
 ) -> Result<Landmarks, E> {
-    let mut looks = vec![face.landmarks];
-    for (size_px, side) in VIEWS {
-        let Some(view) = View::of(face, size_px, side) else { continue };
-        let picture = warp(frame, &view.back, side);
-        for mirrored in [false, true] {
-            let pixels = if mirrored { super::align::mirror(&picture, side) } else { picture.clone() };
-            let Ok(cut_out) = Frame::from_rgb(side as u32, side as u32, pixels, frame.captured_at_ms) else {
-                continue;
-            };
-            looks.extend(view.to_frame(&detect(&cut_out)?, mirrored));
-        }
+    let mut found = vec![face.landmarks];
+    for look in looks {
+        let Some(view) = View::of(frame, face, *look, shrinker)? else { continue };
+        found.extend(view.to_frame(&detect(&view.cut_out)?));
     }
-    let count = looks.len() as f32;
+    let count = found.len() as f32;
     Ok(std::array::from_fn(|point| {
-        std::array::from_fn(|axis| looks.iter().map(|look| look[point][axis]).sum::<f32>() / count)
+        std::array::from_fn(|axis| found.iter().map(|look| look[point][axis]).sum::<f32>() / count)
     }))
 }
 
@@ -75,6 +103,13 @@ pub fn refine<E>(
 mod tests {
     use super::*;
     use crate::core::face::BBox;
+
+    const LOOKS: [CloserLook; 3] = [
+        CloserLook { face_px: 64, side_px: 96, mirrored: false },
+        CloserLook { face_px: 100, side_px: 160, mirrored: true },
+        CloserLook { face_px: 160, side_px: 256, mirrored: false },
+    ];
+    const COLOURS: [[u8; 3]; 5] = [[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [250, 0, 250]];
 
     fn face_at(x: f32, y: f32, size: f32) -> Detection {
         let at = |dx: f32, dy: f32| [x + dx * size, y + dy * size];
@@ -85,42 +120,79 @@ mod tests {
         }
     }
 
-    /// A "detector" that finds the same face, exactly, in every cut-out; mirrored ones come every second time.
+    /// A frame with a spot of its own colour at every landmark.
+    fn painted(width: u32, height: u32, face: &Detection) -> Frame {
+        let mut rgb = vec![0u8; (width * height * 3) as usize];
+        for ([x, y], colour) in face.landmarks.iter().zip(COLOURS) {
+            for dy in -3i32..=3 {
+                for dx in -3i32..=3 {
+                    let (x, y) = (*x as i32 + dx, *y as i32 + dy);
+                    let at = ((y * width as i32 + x) * 3) as usize;
+                    rgb[at..at + 3].copy_from_slice(&colour);
+                }
+            }
+        }
+        Frame::from_rgb(width, height, rgb, 0).unwrap()
+    }
+
+    /// The middles of the spots, the left eye first as a detector would say; and somebody else at the border.
+    fn find(cut_out: &Frame) -> Vec<Detection> {
+        let mut face = face_at(0.0, 0.0, 1.0);
+        for (point, colour) in face.landmarks.iter_mut().zip(COLOURS) {
+            let (mut sum, mut weight) = ([0.0f32; 2], 0.0);
+            for (index, pixel) in cut_out.data.chunks_exact(3).enumerate() {
+                if pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 60) {
+                    let (x, y) = (index % cut_out.width as usize, index / cut_out.width as usize);
+                    sum = [sum[0] + x as f32, sum[1] + y as f32];
+                    weight += 1.0;
+                }
+            }
+            *point = sum.map(|sum| sum / weight);
+        }
+        let [a, b, c, d, e] = face.landmarks;
+        if a[0] > b[0] {
+            face.landmarks = [b, a, c, e, d];
+        }
+        let (x, y, half) = (c[0], c[1], (b[0] - a[0]).abs());
+        face.bbox = BBox { x1: x - half, y1: y - half, x2: x + half, y2: y + half };
+        vec![face_at(0.0, 0.0, 9.0), face]
+    }
+
     #[test]
     fn landmarks_found_in_cut_outs_come_back_to_where_they_are() {
-        let frame = Frame::from_rgb(400, 300, vec![90; 400 * 300 * 3], 0).unwrap();
-        let true_face = face_at(120.0, 80.0, 60.0);
-        let mut rough = true_face.clone();
-        for point in &mut rough.landmarks {
-            point[0] += 5.0;
-        }
-        let mut calls = 0;
-        let found = refine(&frame, &rough, |cut_out| {
-            let (side, mirrored) = (cut_out.width as f32, calls % 2 == 1);
-            let size = if cut_out.width == 224 { 100.0 } else { 160.0 };
-            calls += 1;
-            let mut face = face_at(side / 2.0 - size / 2.0, side / 2.0 - size / 2.0, size);
-            if mirrored {
-                let [a, b, c, d, e] = face.landmarks.map(|[x, y]| [side - 1.0 - x, y]);
-                face.landmarks = [b, a, c, e, d];
+        // In the middle, and with cut-outs that reach over two borders of the frame.
+        for (x, y, size) in [(160.0, 90.0, 120.0), (4.0, 6.0, 90.0), (330.0, 240.0, 60.0)] {
+            let true_face = face_at(x, y, size);
+            let frame = painted(400, 304, &true_face);
+            let mut rough = true_face.clone();
+            for point in &mut rough.landmarks {
+                point[0] += 5.0;
             }
-            // Somebody else at the border is not taken for this face.
-            Ok::<_, ()>(vec![face_at(0.0, 0.0, 30.0), face])
-        })
-        .unwrap();
-        assert_eq!(calls, 4);
-        for (found, [x, y]) in found.iter().zip(true_face.landmarks) {
-            // One look of five is off by five pixels.
-            assert!((found[0] - x - 1.0).abs() < 0.01 && (found[1] - y).abs() < 0.01, "{found:?} {x} {y}");
+            let mut looks = 0;
+            let found = refine(&frame, &rough, &LOOKS, &mut Shrinker::default(), |cut_out| {
+                looks += 1;
+                Ok::<_, ScaleError>(find(cut_out))
+            })
+            .unwrap();
+            assert_eq!(looks, LOOKS.len());
+            // One look is off by five pixels; spots begin at whole pixels.
+            let off = 5.0 / (LOOKS.len() as f32 + 1.0);
+            for (found, [x, y]) in found.iter().zip(true_face.landmarks) {
+                assert!((found[0] - x.trunc() - off).abs() < 1.0, "{found:?} {x}");
+                assert!((found[1] - y.trunc()).abs() < 1.0, "{found:?} {y}");
+            }
         }
     }
 
     #[test]
     fn where_nothing_is_found_the_first_look_stays() {
         let frame = Frame::from_rgb(64, 64, vec![90; 64 * 64 * 3], 0).unwrap();
-        let face = face_at(10.0, 10.0, 30.0);
-        assert_eq!(refine(&frame, &face, |_| Ok::<_, ()>(Vec::new())), Ok(face.landmarks));
-        let nowhere = face_at(10.0, 10.0, 0.0);
-        assert_eq!(refine(&frame, &nowhere, |_| Err(())), Ok(nowhere.landmarks));
+        let nothing = |face: &Detection| {
+            refine(&frame, face, &LOOKS, &mut Shrinker::default(), |_| Ok::<_, ScaleError>(Vec::new()))
+                .unwrap()
+        };
+        for face in [face_at(10.0, 10.0, 30.0), face_at(10.0, 10.0, 0.0), face_at(-90.0, 900.0, 30.0)] {
+            assert_eq!(nothing(&face), face.landmarks);
+        }
     }
 }

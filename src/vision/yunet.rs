@@ -108,7 +108,7 @@ mod tests {
         outputs[7].data[cell * 4..][..4].copy_from_slice(&[0.5, 0.5, 2.0f32.ln(), 1.0f32.ln()]);
         let letterbox =
             Letterbox { tensor: Tensor { shape: vec![1, 3, 64, 64], data: Vec::new() }, scale: 0.5 };
-        let spec = DetectorSpec { score_min: 0.5, nms_iou: 0.3, refine: false };
+        let spec = DetectorSpec { score_min: 0.5, nms_iou: 0.3 };
         let faces = decode(&outputs, &letterbox, spec).unwrap();
         assert_eq!(faces.len(), 1);
         assert!((faces[0].score - 0.9).abs() < 1e-5);
@@ -124,9 +124,7 @@ mod tests {
         let outputs = vec![tensor(vec![0.0; 3]); 12];
         let letterbox =
             Letterbox { tensor: Tensor { shape: vec![1, 3, 64, 64], data: Vec::new() }, scale: 1.0 };
-        let error =
-            decode(&outputs, &letterbox, DetectorSpec { score_min: 0.5, nms_iou: 0.3, refine: false })
-                .unwrap_err();
+        let error = decode(&outputs, &letterbox, DetectorSpec { score_min: 0.5, nms_iou: 0.3 }).unwrap_err();
         assert!(error.contains("stride 8"), "{error}");
     }
 }

@@ -21,6 +21,13 @@ const PROGRESS_STEP: usize = 500;
 /// By path relative to the folder; `None` where no face was found.
 pub type Embedded = BTreeMap<String, Option<Embedding>>;
 
+/// Whether the population's mean is taken out of the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Centring {
+    AsDescribed,
+    Off,
+}
+
 /// All JPEG and PNG files below `folder`, relative to it.
 pub fn list_images(folder: &Path) -> Result<Vec<String>, String> {
     fn walk(root: &Path, folder: PathBuf, found: &mut Vec<String>) -> Result<(), String> {
@@ -48,8 +55,16 @@ pub fn list_images(folder: &Path) -> Result<Vec<String>, String> {
 }
 
 /// Embeds every photo as enrolment would, but judges no quality: a benchmark must not choose its photos.
-pub fn embed_all(settings: &Settings, folder: &Path, names: &[String]) -> Result<Embedded, String> {
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
+pub fn embed_all(
+    settings: &Settings,
+    folder: &Path,
+    names: &[String],
+    centring: Centring,
+) -> Result<Embedded, String> {
+    let (mut models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
+    if centring == Centring::Off {
+        models = models.uncentred();
+    }
     let next = AtomicUsize::new(0);
     let embedded = Mutex::new(Embedded::new());
     std::thread::scope(|scope| {

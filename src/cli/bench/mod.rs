@@ -1,5 +1,6 @@
 //! `menshen bench`: how fast and how right this machine is, one JSON object a line.
 
+mod calibration;
 pub mod embeddings;
 mod frames;
 mod recognition;
@@ -59,6 +60,14 @@ enum BenchCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// The mean feature of a population and the thresholds, for an embedder's model.toml 标定模型（均值与阈值）
+    Calibrate {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Who is it, if anybody? Open-set identification on a folder of photos 人脸辨识（1:N）准确率
     Identify {
         /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
@@ -80,6 +89,9 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
         BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
         BenchCommand::Accuracy { pairs, images, config } => {
             recognition::accuracy(pairs, images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Calibrate { images, config } => {
+            calibration::calibrate(images, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Identify { images, config } => {
             recognition::identify(images, &config.settings()?).map_err(one)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cpu_time::ProcessTime;
 use serde_json::{Value, json};
 
-use super::embeddings::{Embedded, embed_all, list_images};
+use super::embeddings::{Centring, Embedded, embed_all, list_images};
 use super::frames::made_up_person;
 use super::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
 use crate::config::Settings;
@@ -28,7 +28,7 @@ pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), 
     let mut names: Vec<String> = listed.iter().flat_map(|pair| pair.photos.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let (embedded, mut line) = timed_embeddings(settings, images, &names)?;
+    let (embedded, mut line) = timed_embeddings(settings, images, &names, Centring::AsDescribed)?;
     let pairs: Vec<Pair> = listed
         .iter()
         .map(|ListedPair { fold, same, photos: [a, b] }| Pair {
@@ -57,7 +57,7 @@ pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), 
 /// Open-set identification through the box's own gallery.
 pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     let names = list_images(images)?;
-    let (embedded, mut line) = timed_embeddings(settings, images, &names)?;
+    let (embedded, mut line) = timed_embeddings(settings, images, &names, Centring::AsDescribed)?;
     let mut people: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in &names {
         people.entry(person_of(name)).or_default().push(name);
@@ -104,13 +104,14 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-fn timed_embeddings(
+pub fn timed_embeddings(
     settings: &Settings,
     images: &Path,
     names: &[String],
+    centring: Centring,
 ) -> Result<(Embedded, Value), String> {
     let (started, cpu) = (Instant::now(), ProcessTime::now());
-    let embedded = embed_all(settings, images, names)?;
+    let embedded = embed_all(settings, images, names, centring)?;
     let photos = names.len() as f64;
     let line = json!({
         "photos": names.len(),
@@ -160,7 +161,7 @@ fn similarity(embedded: &Embedded, a: &str, b: &str) -> f32 {
 }
 
 /// Similarities of all pairs of photos of one person, and of two.
-fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
+pub fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
     let photos: Vec<(&str, Option<&Embedding>)> =
         embedded.iter().map(|(name, embedding)| (person_of(name), embedding.as_ref())).collect();
     let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
@@ -178,13 +179,13 @@ fn person_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn note(line: &mut Value, what: &str, at: &str, point: Option<OperatingPoint>) {
+pub fn note(line: &mut Value, what: &str, at: &str, point: Option<OperatingPoint>) {
     line[format!("{what}_{at}")] = json!(point.map(|point| point.rate));
     line[format!("{what}_{at}_threshold")] = json!(point.map(|point| point.threshold));
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-fn print(line: &Value) {
+pub fn print(line: &Value) {
     println!("{line}");
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::onnx::{Attribute, Dimension, Graph, Model, Node, TensorData, ValueInfo};
+use super::onnx::{Dimension, Graph, Model, Node, TensorData, ValueInfo};
+use super::prelu::rewrite_prelus;
 use crate::vision::catalogue::PrepareSpec;
 
 /// How often each rewrite was done.
@@ -48,7 +49,7 @@ fn strip_weight_inputs(graph: &mut Graph) -> usize {
 }
 
 /// How many nodes and outputs read each value.
-fn readers(graph: &Graph) -> HashMap<String, usize> {
+pub(super) fn readers(graph: &Graph) -> HashMap<String, usize> {
     let mut count = HashMap::new();
     let outputs = graph.output.iter().map(|output| &output.name);
     for name in graph.node.iter().flat_map(|node| &node.input).chain(outputs) {
@@ -57,7 +58,7 @@ fn readers(graph: &Graph) -> HashMap<String, usize> {
     count
 }
 
-fn weight<'a>(graph: &'a Graph, name: &str) -> Option<&'a TensorData> {
+pub(super) fn weight<'a>(graph: &'a Graph, name: &str) -> Option<&'a TensorData> {
     graph.initializer.iter().find(|weight| weight.name == name)
 }
 
@@ -145,66 +146,6 @@ fn fold_one(
         TensorData::floats(bias_name, vec![channels as i64], &bias),
     ];
     Some((producer, replacement, weights))
-}
-
-/// `prelu(x) = (1 − a) relu(x) + a x`, as two 1×1 depth-wise convolutions and an addition: ONNX Runtime has a fast,
-/// blocked convolution and a slow PRelu.
-fn rewrite_prelus(graph: &mut Graph) -> usize {
-    let mut rewritten = 0;
-    let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
-        match prelu_slopes(&graph.initializer, &nodes, &node) {
-            Some(slopes) => {
-                let (parts, weights) = prelu_parts(&node, &slopes);
-                nodes.extend(parts);
-                graph.initializer.extend(weights);
-                rewritten += 1;
-            }
-            None => nodes.push(node),
-        }
-    }
-    graph.node = nodes;
-    rewritten
-}
-
-/// The slopes, when there is one a channel of a picture (the output of a two-dimensional convolution).
-fn prelu_slopes(weights: &[TensorData], before: &[Node], node: &Node) -> Option<Vec<f32>> {
-    let [source, slope] = node.input.as_slice() else { return None };
-    if node.op_type != "PRelu" {
-        return None;
-    }
-    let find = |name: &str| weights.iter().find(|weight| weight.name == name);
-    let producer = before.iter().find(|node| node.output.first() == Some(source))?;
-    if producer.op_type != "Conv" || find(producer.input.get(1)?)?.dims.len() != 4 {
-        return None;
-    }
-    let slope = find(slope)?;
-    match slope.dims.as_slice() {
-        [channels, 1, 1] | [1, channels, 1, 1] if *channels > 1 => slope.to_floats(),
-        _ => None,
-    }
-}
-
-fn prelu_parts(node: &Node, slopes: &[f32]) -> (Vec<Node>, Vec<TensorData>) {
-    let (source, output) = (node.input[0].as_str(), node.output[0].as_str());
-    let channels = slopes.len() as i64;
-    let [positive, above, below, weight_above, weight_below] =
-        ["positive", "above", "below", "weight_above", "weight_below"]
-            .map(|part| format!("{output}__{part}"));
-    let depth_wise = || vec![Attribute::int("group", channels), Attribute::ints("kernel_shape", &[1, 1])];
-    let nodes = vec![
-        Node::new("Relu", &[source], &positive, Vec::new()),
-        Node::new("Conv", &[&positive, &weight_above], &above, depth_wise()),
-        Node::new("Conv", &[source, &weight_below], &below, depth_wise()),
-        Node::new("Add", &[&above, &below], output, Vec::new()),
-    ];
-    let rest: Vec<f32> = slopes.iter().map(|slope| 1.0 - slope).collect();
-    let shape = vec![channels, 1, 1, 1];
-    let weights = vec![
-        TensorData::floats(weight_above, shape.clone(), &rest),
-        TensorData::floats(weight_below, shape, slopes),
-    ];
-    (nodes, weights)
 }
 
 fn drop_unused_weights(graph: &mut Graph) {
