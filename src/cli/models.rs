@@ -109,11 +109,12 @@ fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>>
     for model in chosen(&catalogue, names)? {
         match prepare::prepare(model, &loader) {
             Ok((note, done)) => say(&format!(
-                "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten; cosine to the original {:.6}",
+                "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} layers narrowed; cosine to the original {:.6}",
                 model.name,
                 done.inputs_stripped,
                 done.batch_norms_folded,
                 done.prelus_rewritten,
+                done.layers_narrowed,
                 note.cosine_least
             )),
             Err(error) => problems.push(format!("{}: {error}", model.name)),

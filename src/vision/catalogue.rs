@@ -94,14 +94,16 @@ pub struct PopulationSpec {
     pub mean: Vec<f32>,
 }
 
-/// `[prepare]`: which dimensions of the file's fixed shapes its graph does not depend on. A prepared file
-/// has names there instead of numbers, so that one model takes inputs of any such size.
+/// `[prepare]`: which dimensions of the file's fixed shapes its graph does not depend on (a prepared file
+/// has names there instead of numbers, so that one model takes inputs of any such size), and what may be narrowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrepareSpec {
     pub free_batch: bool,
     /// Width and height; `[input]` then gives the largest.
     pub free_size: bool,
+    /// Weights of large fully connected layers in 8 bits: a quarter of the memory to go through for every face.
+    pub narrow_layers: bool,
 }
 
 /// Where the file comes from; read by `scripts/fetch`.

@@ -5,6 +5,7 @@ pub mod embeddings;
 mod frames;
 mod recognition;
 mod search;
+mod start;
 mod statistics;
 
 use std::path::PathBuf;
@@ -49,6 +50,20 @@ enum BenchCommand {
         #[arg(long, default_value_t = 1000)]
         probes: usize,
     },
+    /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
+    Start {
+        /// People in the registry, made up 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        /// Photo of somebody who is enrolled as well, and recognised 一位另外入库者的照片
+        #[arg(long)]
+        photo: PathBuf,
+        /// Starts of each box; the figures are the median's 启动次数
+        #[arg(long, default_value_t = 3)]
+        starts: usize,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Are two photos of one person? Verification accuracy on pairs of photos 人脸验证（1:1）准确率
     Accuracy {
         /// CSV with the columns fold, same (0 or 1), a, b; photos relative to --images 照片对列表
@@ -87,6 +102,10 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
             frames::frames(&asked, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
+        BenchCommand::Start { people, photo, starts, config } => {
+            let asked = start::Asked { people: *people, photo, starts: *starts };
+            start::start(&asked, &config.settings()?).map_err(one)?;
+        }
         BenchCommand::Accuracy { pairs, images, config } => {
             recognition::accuracy(pairs, images, &config.settings()?).map_err(one)?;
         }

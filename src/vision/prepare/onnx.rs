@@ -19,8 +19,8 @@ pub struct Model {
     pub doc_string: Option<String>,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<Graph>,
-    #[prost(bytes = "vec", repeated, tag = "8")]
-    pub opset_import: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "8")]
+    pub opset_import: Vec<OpsetId>,
     #[prost(bytes = "vec", repeated, tag = "14")]
     pub metadata_props: Vec<Vec<u8>>,
     #[prost(bytes = "vec", repeated, tag = "20")]
@@ -29,6 +29,14 @@ pub struct Model {
     pub functions: Vec<Vec<u8>>,
     #[prost(bytes = "vec", repeated, tag = "26")]
     pub configuration: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct OpsetId {
+    #[prost(string, optional, tag = "1")]
+    pub domain: Option<String>,
+    #[prost(int64, optional, tag = "2")]
+    pub version: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -159,8 +167,9 @@ impl Attribute {
     }
 }
 
-/// `TensorProto.DataType.FLOAT`.
+/// `TensorProto.DataType`.
 const FLOAT: i32 = 1;
+const UINT8: i32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorData {
@@ -200,6 +209,10 @@ impl TensorData {
     pub fn floats(name: String, dims: Vec<i64>, values: &[f32]) -> Self {
         let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self { dims, data_type: Some(FLOAT), name, raw_data: Some(raw), ..Self::default() }
+    }
+
+    pub fn bytes(name: String, dims: Vec<i64>, values: Vec<u8>) -> Self {
+        Self { dims, data_type: Some(UINT8), name, raw_data: Some(values), ..Self::default() }
     }
 
     /// The values, when they are f32 and inside the file, as many as the shape says.

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::narrow::narrow_layers;
 use super::onnx::{Dimension, Graph, Model, Node, TensorData, ValueInfo};
 use super::prelu::rewrite_prelus;
 use crate::vision::catalogue::PrepareSpec;
@@ -13,6 +14,7 @@ pub struct Rewrites {
     pub inputs_stripped: usize,
     pub batch_norms_folded: usize,
     pub prelus_rewritten: usize,
+    pub layers_narrowed: usize,
 }
 
 /// First IR version in which a weight need not be listed as an input.
@@ -30,13 +32,19 @@ pub fn rewrite(model: &mut Model, spec: PrepareSpec) -> Result<Rewrites, String>
     if has_subgraphs {
         return Err("the graph has sub-graphs, which may read any value".to_owned());
     }
-    let done = Rewrites {
+    let mut done = Rewrites {
         inputs_stripped: strip_weight_inputs(graph),
         batch_norms_folded: fold_batch_norms(graph),
         prelus_rewritten: rewrite_prelus(graph),
+        layers_narrowed: 0,
     };
-    drop_unused_weights(graph);
     free_dimensions(graph, spec);
+    if spec.narrow_layers {
+        done.layers_narrowed = narrow_layers(model);
+    }
+    if let Some(graph) = model.graph.as_mut() {
+        drop_unused_weights(graph);
+    }
     Ok(done)
 }
 
