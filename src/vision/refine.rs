@@ -1,5 +1,5 @@
 //! Landmarks found again, closer: a face is cut out, brought to sizes the detector knows well, and looked at once more
-//! at each, once in a mirror. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
+//! at each, at some in a mirror. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
 //! better embedding (README, Accuracy).
 
 use super::align::mirror;

@@ -53,7 +53,7 @@ fn slopes(graph: &Graph, at: usize) -> Option<Vec<f32>> {
 /// that is no convolution, or the value has other readers.
 fn absorb(graph: &mut Graph, value: &str, slopes: &[f32]) -> bool {
     if readers(graph).get(value) != Some(&1)
-        || slopes.iter().any(|slope| !((1.0 - slope).abs() >= DISTANCE_TO_ONE_MIN))
+        || !slopes.iter().all(|slope| (1.0 - slope).abs() >= DISTANCE_TO_ONE_MIN)
     {
         return false;
     }
