@@ -29,3 +29,12 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
     };
     Refusal::new(StatusCode::ServerProcessFailed, detail)
 }
+
+/// Gives the calling thread the lowest priority: it works with what the others leave over. Where that is not to be had it
+/// works as the others do.
+pub fn be_background() {
+    // On Linux a thread has a priority of its own, and no id means the calling thread.
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!(%error, "background work runs at normal priority");
+    }
+}

@@ -4,23 +4,20 @@ use bytes::Bytes;
 
 use super::face_engine::FaceEngineActor;
 use super::face_engine::message::AnalysePhoto;
-use super::gallery::SharedGallery;
 use super::handle::Handle;
+use super::recogniser::InForce;
 use super::tuning::SharedTuning;
-use crate::core::gallery::Candidate;
+use crate::core::gallery::{Candidate, GalleryError};
+use crate::core::limits;
 use crate::core::quality::QualityLevel;
-use crate::core::score::ScoreMap;
 use crate::core::status::{Refusal, StatusCode};
 
 /// What the question needs. Cloning shares everything.
 #[derive(Clone)]
 pub struct Identifier {
     pub engine: Handle<FaceEngineActor>,
-    pub gallery: SharedGallery,
+    pub in_force: InForce,
     pub tuning: SharedTuning,
-    /// Raw similarities of the model in use that the score scale is anchored to.
-    pub similarity_min: f32,
-    pub similarity_threshold: f32,
     /// Level the photo must pass: that of a live face.
     pub level: QualityLevel,
 }
@@ -36,22 +33,32 @@ pub struct Identified {
 impl Identifier {
     /// Looks for the largest face of a photo among the people of `groups`.
     pub async fn identify(&self, photo: Bytes, groups: &[String]) -> Result<Identified, Refusal> {
+        for _ in 0..limits::SWAP_RACE_TRIES {
+            if let Some(identified) = self.try_once(photo.clone(), groups).await? {
+                return Ok(identified);
+            }
+        }
+        Err(Refusal::new(StatusCode::ServerProcessFailed, "the embedder is being swapped; ask again"))
+    }
+
+    /// `None`: the embedder was swapped between embedding and search.
+    async fn try_once(&self, photo: Bytes, groups: &[String]) -> Result<Option<Identified>, Refusal> {
+        let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
         let question = AnalysePhoto { photo, level: self.level.clone() };
-        let face = self
-            .engine
-            .send(question)
-            .await
-            .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))??;
-        let (gallery, groups, probe) = (self.gallery.clone(), groups.to_vec(), face.embedding.vector);
+        let face = self.engine.send(question).await.map_err(|error| failed(error.to_string()))??;
+        let (recogniser, groups) = (self.in_force.get(), groups.to_vec());
+        let tuning = self.tuning.load().clone();
+        let map = recogniser.score_map(&tuning);
         // A scan of a large gallery takes milliseconds: not on an arbiter.
-        let search = move || gallery.read().search(&probe, &groups, 1).into_iter().next();
-        let best = tokio::task::spawn_blocking(search)
-            .await
-            .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?;
-        let tuning = self.tuning.load();
-        let map = ScoreMap::new(tuning.range, self.similarity_min, self.similarity_threshold);
+        let search = move || recogniser.read().find(&face.embedding, &groups, 1);
+        let found = tokio::task::spawn_blocking(search).await.map_err(|error| failed(error.to_string()))?;
+        let best = match found {
+            Ok(candidates) => candidates.into_iter().next(),
+            Err(GalleryError::OtherModel { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error.to_string())),
+        };
         let score = best.as_ref().map_or(0.0, |candidate| map.score(candidate.similarity));
         let passed = best.is_some() && score >= tuning.threshold;
-        Ok(Identified { best, score: score / 100.0, passed })
+        Ok(Some(Identified { best, score: score / 100.0, passed }))
     }
 }

@@ -6,10 +6,10 @@
 pub mod blocking;
 pub mod devices;
 pub mod face_engine;
-pub mod gallery;
 pub mod handle;
 pub mod identify;
 pub mod mq_link;
+pub mod recogniser;
 pub mod registry;
 pub mod reporter;
 pub mod task;

@@ -69,7 +69,10 @@ impl InferenceLoader for OrtLoader {
         outputs: &[String],
         intra_threads: usize,
     ) -> Result<Box<dyn Inference>, InferenceError> {
-        let wrong = |reason: String| InferenceError::Load { path: path.display().to_string(), reason };
+        let wrong = |reason: String| InferenceError::Load {
+            path: path.display().to_string(),
+            reason: one_line(&reason),
+        };
         let session = Session::builder(&self.environment)
             .map_err(|error| wrong(error.to_string()))?
             .with_optimization_level(GraphOptimizationLevel::Level3)
@@ -100,6 +103,11 @@ impl InferenceLoader for OrtLoader {
     }
 }
 
+/// ONNX Runtime likes to spread over several.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 struct OrtModel {
     session: Session,
     input: String,
@@ -108,7 +116,7 @@ struct OrtModel {
 
 impl Inference for OrtModel {
     fn run(&mut self, input: &Tensor) -> Result<Vec<Tensor>, InferenceError> {
-        let wrong = |error: ort::Error| InferenceError::Run(error.to_string());
+        let wrong = |error: ort::Error| InferenceError::Run(one_line(&error.to_string()));
         let view = TensorRef::from_array_view((input.shape.clone(), input.data.as_slice())).map_err(wrong)?;
         let results = self.session.run(ort::inputs![self.input.as_str() => view]).map_err(wrong)?;
         self.outputs

@@ -3,15 +3,20 @@
 use std::process::ExitCode;
 
 use super::ConfigArgs;
+use super::models::embedder_in_force;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::ports::camera::StreamSpec;
-use crate::runtime::assemble::pick_models;
+use crate::runtime::models::pick_models;
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
 pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
-    let (settings, mut problems) = arguments.inspect()?;
+    let (mut settings, mut problems) = arguments.inspect()?;
+    match embedder_in_force(&settings) {
+        Ok(embedder) => settings.recognition.embedder = embedder,
+        Err(wrong) => problems.extend(wrong),
+    }
     problems.extend(check_pipelines(&settings));
     match pick_models(&settings) {
         Err(wrong) => problems.extend(wrong),

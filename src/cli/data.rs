@@ -1,6 +1,6 @@
 //! `menshen data`: what is on the disk, looked at while the box is not running.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::ConfigArgs;
 use crate::config::Settings;
 use crate::ports::store::{EventStore as _, PictureStore, RegistryStore as _, Shelf, StoreError};
-use crate::runtime::assemble::{EventStores, open_events, open_registry};
+use crate::runtime::open::{EventStores, open_events, open_registry};
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -50,8 +50,13 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
     let mut photos = BTreeSet::new();
     let mut people = Vec::new();
     let mut count = 0;
+    let mut models: BTreeMap<String, u64> = BTreeMap::new();
     registry.for_each(&mut |person| {
         count += 1;
+        let of_person: BTreeSet<&String> = person.features.iter().map(|f| &f.embedding.model).collect();
+        for model in of_person {
+            *models.entry(model.clone()).or_default() += 1;
+        }
         photos.extend(
             person.features.iter().map(|feature| feature.photo.clone()).filter(|name| !name.is_empty()),
         );
@@ -66,6 +71,8 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
     let (event_pictures, events_missing) = shelf(&pictures, Shelf::Events, &events.pictures()?)?;
     let mut facts = json!({
         "people": count,
+        // People with features of each model: two of them around a swap.
+        "features": models,
         "registry_pictures": photos,
         "events_open": counts.open,
         "events_stored": counts.stored,

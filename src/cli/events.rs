@@ -10,7 +10,7 @@ use crate::core::history::shown;
 use crate::core::limits;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::StoreError;
-use crate::runtime::assemble::open_events;
+use crate::runtime::open::open_events;
 
 #[derive(Args)]
 pub struct EventsArgs {

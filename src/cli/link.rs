@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::ConfigArgs;
 use crate::adapters::dead_letters::{DeadLetterFile, LetterState};
 use crate::adapters::vault::Vault;
-use crate::runtime::assemble::key_places;
+use crate::runtime::open::key_places;
 
 #[derive(Args)]
 pub struct LinkArgs {

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArgs;
+use super::models::embedder_in_force;
 use crate::core::face::{Detection, Embedding};
 use crate::core::quality::{QualityLevel, judge};
 use crate::core::score::ScoreMap;
 use crate::core::status::Language;
-use crate::runtime::assemble::ready_models;
+use crate::runtime::models::ready_models;
 use crate::vision::FaceAnalyzer;
 use crate::vision::photo::decode_photo;
 use crate::vision::quality::measure;
@@ -29,7 +30,8 @@ pub struct MatchArgs {
 const DIFFERENT: u8 = 2;
 
 pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
-    let settings = arguments.config.settings()?;
+    let mut settings = arguments.config.settings()?;
+    settings.recognition.embedder = embedder_in_force(&settings)?;
     let (models, loader) = ready_models(&settings)?;
     let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
     let (first, second) = (look(&mut analyzer, &arguments.a), look(&mut analyzer, &arguments.b));

@@ -7,6 +7,8 @@ pub mod event_list;
 pub mod events;
 pub mod link;
 pub mod match_photos;
+mod model_fetch;
+mod model_use;
 pub mod models;
 #[cfg(feature = "sim")]
 mod outage;

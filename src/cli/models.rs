@@ -1,4 +1,4 @@
-//! `menshen models`: what models there are, making them fast, and checking that they still say the same.
+//! `menshen models`: what models there are, making them fast, checking that they recognise, and swapping them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,12 +7,17 @@ use clap::{Args, Subcommand};
 
 use super::ConfigArgs;
 use super::bench::embeddings::list_images;
+use super::{model_fetch, model_use};
+use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
+use crate::ports::changes::ChangesStore as _;
+use crate::runtime::models::pick_prepared;
 use crate::vision::analyzer::ModelSet;
 use crate::vision::catalogue::{Catalogue, ModelSpec};
 use crate::vision::photo::decode_photo;
 use crate::vision::prepare::{self, COSINE_MIN, cosine};
+use crate::vision::self_test::self_test;
 
 #[derive(Args)]
 pub struct ModelsArgs {
@@ -34,7 +39,8 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Checksums, loading, speed; and with photos, whether prepared and original give the same features 检查模型
+    /// Checksums, loading, speed, and for embedders a self-test; with photos also whether prepared and original give the
+    /// same features 检查模型
     Check {
         /// Names; none means all 模型名，缺省为全部
         names: Vec<String>,
@@ -44,10 +50,40 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Fetch a model's file from the package its model.toml names 下载模型
+    Fetch {
+        /// Folder of models/ 模型名
+        name: String,
+        /// Take it from this folder or file instead 从本地目录或文件获取
+        #[arg(long)]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Recognise with another embedder from now on 切换特征模型
+    ///
+    /// The new one is tested, everyone's photo is embedded with it in the background while the old one goes on, and then
+    /// the two change places in one moment. Works on a running box (over its local API) and on one that is not running.
+    Use {
+        /// Name of an embedder 模型名
+        #[arg(required_unless_present = "back", conflicts_with = "back")]
+        name: Option<String>,
+        /// Go back to the one before; its features were kept 回退到之前的模型
+        #[arg(long)]
+        back: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
     match &arguments.command {
+        ModelsCommand::Fetch { name, from, config } => {
+            return model_fetch::fetch(&config.settings()?, name, from.as_deref());
+        }
+        ModelsCommand::Use { name, config, .. } => {
+            return model_use::use_model(&config.settings()?, name.as_deref());
+        }
         ModelsCommand::List { config } => list(&config.settings()?),
         ModelsCommand::Prepare { names, config } => prepare_all(&config.settings()?, names),
         ModelsCommand::Check { names, images, config } => {
@@ -60,8 +96,7 @@ pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
 }
 
 fn read_catalogue(settings: &Settings) -> Result<Catalogue, Vec<String>> {
-    Catalogue::read(&settings.models_dir)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())
+    Catalogue::read(&settings.models_dir).map_err(|error| vec![error.to_string()])
 }
 
 /// Those with a name of `names`, or all; an unknown name is told.
@@ -72,7 +107,8 @@ fn chosen<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Mode
         .filter(|name| known.iter().all(|model| model.name != **name))
         .map(|name| {
             let available: Vec<&str> = known.iter().map(|model| model.name.as_str()).collect();
-            format!("no model `{name}`; there is {}", available.join(", "))
+            let unknown = || format!("no model `{name}`; there is {}", available.join(", "));
+            catalogue.broken_named(name).map_or_else(unknown, ToString::to_string)
         })
         .collect();
     if !unknown.is_empty() {
@@ -82,21 +118,32 @@ fn chosen<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Mode
 }
 
 fn list(settings: &Settings) -> Result<(), Vec<String>> {
-    for model in read_catalogue(settings)?.models() {
+    let catalogue = read_catalogue(settings)?;
+    let in_force = embedder_in_force(settings)?;
+    for model in catalogue.models() {
         let state = match (model.verify(), prepare::find(model)) {
             (Err(error), _) => error.to_string(),
             (Ok(()), Some((_, note))) => format!("prepared 已优化, cosine {:.6}", note.cosine_least),
             (Ok(()), None) => "not prepared 未优化".to_owned(),
         };
+        let used = model.name == in_force || model.name == settings.recognition.detector;
         say(&format!(
-            "{:<12} {:<10} {:<28} {:<12} {state}",
+            "{} {:<12} {:<10} {:<28} {:<22} {state}",
+            if used { '*' } else { ' ' },
             model.name,
             model.role,
             model.id(),
             model.licence
         ));
     }
-    Ok(())
+    let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
+    if broken.is_empty() { Ok(()) } else { Err(broken) }
+}
+
+/// The one chosen in the field, else the configured one.
+pub fn embedder_in_force(settings: &Settings) -> Result<String, Vec<String>> {
+    let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
+    Ok(changes.embedder.map_or_else(|| settings.recognition.embedder.clone(), |chosen| chosen.name))
 }
 
 fn loader(settings: &Settings) -> Result<OrtLoader, Vec<String>> {
@@ -125,9 +172,13 @@ fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>>
 
 fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
+    if names.is_empty() {
+        problems.extend(catalogue.broken().map(ToString::to_string));
+    }
     for model in chosen(&catalogue, names)? {
-        match check_one(model, &loader) {
+        let checked = check_one(model, &loader).map_err(|error| error.to_string());
+        match checked.and_then(|line| Ok(line + &test_one(settings, model, &loader)?)) {
             Ok(line) => say(&line),
             Err(error) => problems.push(format!("{}: {error}", model.name)),
         }
@@ -148,11 +199,21 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, prepare::P
     ))
 }
 
+/// Whether an embedder recognises, behind the configured detector.
+fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> Result<String, String> {
+    if model.role != "embedder" {
+        return Ok(String::new());
+    }
+    let models = pick_prepared(settings, &model.name, loader)?;
+    let test = self_test(&mut models.load(loader).map_err(|error| error.to_string())?)?;
+    Ok(format!("; self-test: same person at least {:.2}, two people {:.2}", test.same_least, test.different))
+}
+
 /// The configured chain with prepared and with original models on the same aligned faces.
 fn compare(settings: &Settings, images: &Path) -> Result<(), Vec<String>> {
     let one = |error: String| vec![error];
     let loader = loader(settings)?;
-    let mut models = crate::runtime::assemble::pick_models(settings)?;
+    let mut models = crate::runtime::models::pick_models(settings)?;
     let names = list_images(images).map_err(one)?;
     let (faces, least) = compare_photos(&mut models, &loader, images, &names).map_err(one)?;
     say(&format!("least cosine between original and prepared features: {least:.6}, {faces} faces"));

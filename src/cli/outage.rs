@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::config::{Overrides, load};
 use crate::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use crate::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention, StoreError};
-use crate::runtime::assemble::{EventStores, create_data_dir, open_events};
+use crate::runtime::assemble::create_data_dir;
+use crate::runtime::open::{EventStores, open_events};
 
 const OUTAGE_MS: u64 = 3 * 24 * 3600 * 1000;
 /// Size of a face crop.

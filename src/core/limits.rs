@@ -188,3 +188,25 @@ pub const DEAD_LETTER_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub const REPLAYS_AT_ONCE: usize = 4;
 /// How often the link looks for dead letters an operator wants carried out again.
 pub const REPLAY_LOOK_MS: u64 = 2_000;
+
+/// People read, embedded and committed together while the registry is embedded anew: one flush for many; stopping waits
+/// for one such chunk, some seconds.
+pub const REEMBED_CHUNK: usize = 64;
+/// A swap changes over when no more people than this are still to be embedded: enrolments wait for them, a second or two.
+pub const SWAP_LEFT_MAX: usize = 64;
+/// Of the people a swap looks at, the share (one in ...) and number whose photo the new model may fail to embed; a model
+/// that fails more often is refused.
+pub const NOT_EMBEDDED_ONE_IN: u64 = 20;
+pub const NOT_EMBEDDED_FREE: u64 = 3;
+/// Of those, how many are listed by id; the rest are counted.
+pub const NOT_EMBEDDED_LISTED: usize = 100;
+/// People two models are compared on before a swap: 200 make 19 900 pairs.
+pub const SWAP_SAMPLE: usize = 200;
+/// Pairs of two people, one in ..., that the new model may take for one person where the old one does not. Both have a
+/// false match rate of about one in 10 000 at their marks; a model that mixes people up lies far above.
+pub const SWAP_CONFUSED_ONE_IN: usize = 100;
+/// Embedding a stranger's picture anew because the model was swapped meanwhile: it must not wait for workers that wait for
+/// the registry.
+pub const STRANGER_AGAIN_TIMEOUT_MS: u64 = 5_000;
+/// Tries when the model is swapped between a photo's embedding and its search.
+pub const SWAP_RACE_TRIES: u32 = 3;

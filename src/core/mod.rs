@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod history;
 pub mod limits;
 pub mod link;
+pub mod models;
 pub mod passage;
 pub mod person;
 pub mod quality;

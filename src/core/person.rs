@@ -73,9 +73,29 @@ pub struct Person {
     pub permission_ids: Vec<String>,
     /// The `info` object as it came, unknown keys included.
     pub info: Map<String, Value>,
+    /// Of one model or, around a swap, of two: every photo once for each model it was embedded with.
     pub features: Vec<Feature>,
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
+}
+
+impl Person {
+    /// The features of one model.
+    pub fn features_of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Feature> {
+        self.features.iter().filter(move |feature| feature.embedding.model == model)
+    }
+
+    /// The photos that have not been embedded with `model`, each once.
+    pub fn photos_without(&self, model: &str) -> Vec<&Feature> {
+        let mut missing: Vec<&Feature> = Vec::new();
+        for feature in &self.features {
+            let has = |known: &Feature| known.photo_sha256 == feature.photo_sha256;
+            if !self.features_of(model).any(has) && !missing.iter().any(|known| has(known)) {
+                missing.push(feature);
+            }
+        }
+        missing
+    }
 }
 
 /// A permission group as the platform describes it.

@@ -18,6 +18,21 @@ impl Default for ScoreRange {
 #[error("threshold_range must rise from at least 0 to at most 100, as in [0, 82, 100]; got [{0}, {1}, {2}]")]
 pub struct ScoreRangeError(f32, f32, f32);
 
+/// Where a model's raw similarities lie: its calibration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Two faces that have nothing in common.
+    pub similarity_min: f32,
+    /// The model's calibrated pass mark.
+    pub similarity_threshold: f32,
+}
+
+impl Scale {
+    pub fn map(self, range: ScoreRange) -> ScoreMap {
+        ScoreMap::new(range, self.similarity_min, self.similarity_threshold)
+    }
+}
+
 /// Piecewise linear: model minimum → lowest, model's calibrated threshold → best, 1.0 → highest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreMap {

@@ -18,6 +18,15 @@ pub enum GateMode {
     Avoid,
 }
 
+/// The embedder chosen with `models use`, which wins over the configuration file's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenEmbedder {
+    pub name: String,
+    /// The one before, to go back to; and to fall back to when this one is found broken at a start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
 /// The values in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
@@ -57,6 +66,8 @@ pub struct Changes {
     pub monitor_urls: Option<Vec<Url>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate_mode: Option<GateMode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<ChosenEmbedder>,
 }
 
 impl Tuning {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use super::recover::{fill_gallery, finish_wipes, recover_events};
+use super::models::{models_in_force, pick_prepared};
+use super::open::key_places;
+use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::actor::DevicesParts;
@@ -16,15 +18,16 @@ use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::camera::{CameraRules, CameraSession};
 use crate::actors::face_engine::intake::FrameIntake;
 use crate::actors::face_engine::workers::WorkerParts;
-use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::actor::{LinkBoard, LinkNews};
 use crate::actors::mq_link::parts::LinkParts;
 use crate::actors::mq_link::session::SessionKeeper;
+use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::registry::RegistryActor;
 use crate::actors::registry::enrol::RegistryParts;
+use crate::actors::registry::swap::SwapParts;
 use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
 use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::amqp::AmqpConnector;
@@ -39,7 +42,7 @@ use crate::adapters::relay_http::HttpRelay;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
 use crate::adapters::system::MachineProbe;
-use crate::adapters::vault::{KeyPlaces, Vault};
+use crate::adapters::vault::Vault;
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
 use crate::core::attention::AttentionRules;
@@ -53,11 +56,11 @@ use crate::core::relay::{self, DoorCommand};
 use crate::core::storage::StorageBoard;
 use crate::core::tuning::Tuning;
 use crate::ports::clock::Clock;
+use crate::ports::inference::InferenceLoader;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::ports::system::SystemProbe;
 use crate::vision::analyzer::ModelSet;
-use crate::vision::catalogue::{Catalogue, EmbedderSpec};
 use crate::web::health::Health;
 use crate::web::local::LocalParts;
 use crate::wire::reply::ReplyHead;
@@ -89,57 +92,28 @@ pub struct House {
     pub tuner: Tuner,
 }
 
-/// Reads and checks the models a configuration names.
-pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
-    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-    let catalogue = Catalogue::read(&settings.models_dir)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let recognition = &settings.recognition;
-    let models = ModelSet::pick(
-        &catalogue,
-        &recognition.detector,
-        &recognition.embedder,
-        recognition.detection_score_min,
-    )
-    .map_err(|error| one(&error))?;
-    models.verify().map_err(|error| one(&error))?;
-    Ok(models)
-}
-
-/// The models a configuration names, to be run from their prepared files; one that cannot be prepared goes on as it
-/// came, slower.
-pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
-    let mut models = pick_models(settings)?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
-    for error in models.use_prepared(&loader) {
-        metrics::counter!("menshen_models_unprepared_total").increment(1);
-        tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
-    }
-    Ok((models, loader))
-}
-
 impl House {
     /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
     pub fn build(mut settings: Settings) -> Result<Self, Vec<String>> {
         let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-        let (models, loader) = ready_models(&settings)?;
         create_data_dir(&settings.data_dir)?;
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
         settings.change_identity(&tuner.changes());
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let health = Arc::new(Health::default());
-        let embedder = models.embedder_spec();
-        let empty =
-            Gallery::new(models.embedder_id(), embedder.dimension, settings.recognition.gallery_capacity);
-        let Stores { registry, events, pictures, gallery } =
-            open_stores(&settings, &vault, &health.storage, empty).map_err(|error| one(&error))?;
+        let loader: Arc<dyn InferenceLoader> =
+            Arc::new(OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?);
+        let (models, spare) = models_in_force(&settings, &tuner.changes(), &*loader, &health.models)?;
+        let Stores { registry, events, pictures, filled } =
+            open_stores(&settings, &vault, &health.storage, &models).map_err(|error| one(&error))?;
+        let in_force = InForce::new(Recogniser::new(models, filled.gallery, spare));
 
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
         let session = SharedSession::default();
-        let rules = camera_rules(&settings, gallery.clone(), Arc::clone(&clock), tuner.shared(), embedder);
+        let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
         let intake =
             Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
         Ok(Self {
@@ -147,7 +121,9 @@ impl House {
                 store: registry,
                 pictures: Arc::clone(&pictures),
                 keys: Arc::<Vault>::clone(&vault),
-                gallery,
+                in_force: in_force.clone(),
+                tuning: tuner.shared(),
+                swap: swap_parts(&settings, &health, &loader, &tuner, filled.other_model > 0),
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
@@ -157,17 +133,12 @@ impl House {
                 committing: Arc::default(),
             },
             worker_parts: WorkerParts {
-                models,
-                loader: Arc::new(loader),
+                in_force,
+                loader,
                 intake,
                 clock: Arc::clone(&clock),
                 workers: settings.recognition.workers,
-                on_match: doors(
-                    &settings.devices,
-                    handles.devices.clone(),
-                    tuner.shared(),
-                    Arc::clone(&clock),
-                ),
+                on_match: doors(&settings.devices, &handles, tuner.shared(), Arc::clone(&clock)),
             },
             reporter_parts: ReporterParts {
                 store: events.clone(),
@@ -283,13 +254,12 @@ impl House {
             devices: self.handles.devices.clone(),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
-                gallery: self.registry_parts.gallery.clone(),
+                in_force: self.registry_parts.in_force.clone(),
                 tuning: self.tuner.shared(),
-                similarity_min: self.worker_parts.models.embedder_spec().similarity_min,
-                similarity_threshold: self.worker_parts.models.embedder_spec().similarity_threshold,
                 level: self.settings.recognition.live_level.clone(),
             },
             tuner: self.tuner.clone(),
+            models: Arc::clone(&self.health.models),
             session: Arc::clone(&self.reporter_parts.session),
             restart: Arc::clone(&self.restart),
             device_configs: self.settings.devices.clone(),
@@ -313,15 +283,37 @@ struct Stores {
     registry: Arc<dyn RegistryStore>,
     events: Arc<RedbEventStore>,
     pictures: Arc<dyn PictureStore>,
-    gallery: SharedGallery,
+    filled: Filled,
+}
+
+/// What a swap of the embedder works with; `missing`: somebody has no feature of the one in force.
+fn swap_parts(
+    settings: &Settings,
+    health: &Health,
+    loader: &Arc<dyn InferenceLoader>,
+    tuner: &Tuner,
+    missing: bool,
+) -> SwapParts {
+    let (own, with) = (settings.clone(), Arc::clone(loader));
+    SwapParts {
+        board: Arc::clone(&health.models),
+        loader: Arc::clone(loader),
+        pick: Arc::new(move |name| pick_prepared(&own, name, &*with)),
+        tuner: tuner.clone(),
+        threads: settings.recognition.workers,
+        missing: Arc::new(missing.into()),
+        stop: Arc::default(),
+    }
 }
 
 fn open_stores(
     settings: &Settings,
     vault: &Arc<Vault>,
     board: &Arc<StorageBoard>,
-    empty: Gallery,
+    models: &ModelSet,
 ) -> Result<Stores, StoreError> {
+    let dimension = models.embedder_spec().dimension;
+    let empty = Gallery::new(models.embedder_id(), dimension, settings.recognition.gallery_capacity);
     let folder = &settings.data_dir;
     let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::clone(board));
     let (registry, registry_found) = RedbRegistryStore::open(folder, Arc::clone(vault), space.clone())?;
@@ -329,28 +321,13 @@ fn open_stores(
     let pictures = PictureFiles::open(folder, Arc::clone(vault), space)?;
     finish_wipes(vault.as_ref(), &registry, &events, &pictures)?;
     recover_events(&events, &pictures, &events_found, board)?;
-    let gallery = fill_gallery(&registry, &pictures, &registry_found, board, empty)?;
+    let filled = fill_gallery(&registry, &pictures, &registry_found, board, empty)?;
     Ok(Stores {
         registry: Arc::new(registry),
         events: Arc::new(events),
         pictures: Arc::new(pictures),
-        gallery: SharedGallery::new(gallery),
+        filled,
     })
-}
-
-/// What keeps events.
-pub struct EventStores {
-    pub store: RedbEventStore,
-    pub pictures: PictureFiles,
-}
-
-/// Opens what keeps events, for tools, while no box runs on this data folder.
-pub fn open_events(settings: &Settings) -> Result<EventStores, StoreError> {
-    let folder = &settings.data_dir;
-    let vault = Arc::new(Vault::open(key_places(settings))?);
-    let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::default());
-    let (store, _) = RedbEventStore::open(folder, Arc::clone(&vault), space.clone())?;
-    Ok(EventStores { store, pictures: PictureFiles::open(folder, vault, space)? })
 }
 
 fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {
@@ -358,23 +335,6 @@ fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handle
         session: Arc::clone(session),
         link: handles.link.clone(),
         dev_sno: settings.dev_sno.clone(),
-    }
-}
-
-/// Opens what keeps people, for tools.
-pub fn open_registry(settings: &Settings) -> Result<RedbRegistryStore, StoreError> {
-    let folder = &settings.data_dir;
-    let vault = Arc::new(Vault::open(key_places(settings))?);
-    let space = DiskSpace::new(folder, settings.storage.keep_free_bytes, Arc::default());
-    Ok(RedbRegistryStore::open(folder, vault, space)?.0)
-}
-
-/// Where this configuration's keys are.
-pub fn key_places(settings: &Settings) -> KeyPlaces {
-    KeyPlaces {
-        data_dir: settings.data_dir.clone(),
-        key_file: settings.storage.key_file.clone(),
-        credentials_dir: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
     }
 }
 
@@ -390,10 +350,11 @@ fn outside(settings: &Settings) -> Result<Outside, String> {
 /// Opens the door of a turnstile for whoever may pass; a busy device manager loses the command, which is then told.
 fn doors(
     devices: &[DeviceConfig],
-    manager: Handle<DevicesActor>,
+    handles: &Handles,
     tuning: SharedTuning,
     clock: Arc<dyn Clock>,
 ) -> Arc<dyn Fn(&EventRecord) + Send + Sync> {
+    let manager = handles.devices.clone();
     let with_door = devices.iter().filter(|device| device.action_url.is_some());
     let kinds: HashMap<String, DeviceKind> =
         with_door.map(|device| (device.ip.clone(), device.kind)).collect();
@@ -421,23 +382,21 @@ pub fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
 
 pub fn camera_rules(
     settings: &Settings,
-    gallery: SharedGallery,
+    in_force: InForce,
     clock: Arc<dyn Clock>,
     tuning: SharedTuning,
-    embedder: EmbedderSpec,
 ) -> CameraRules {
     let (recognition, passages) = (&settings.recognition, &settings.passages);
+    let similarity_pass = in_force.get().scale().similarity_threshold;
     CameraRules {
-        gallery,
+        in_force,
         clock,
-        similarity_min: embedder.similarity_min,
-        similarity_threshold: embedder.similarity_threshold,
         passages: PassageRules {
             gap_ms: passages.gap_ms,
             max_ms: passages.max_ms,
             stranger_hits_min: passages.stranger_hits_min,
             // Retuned before every frame.
-            similarity_pass: embedder.similarity_threshold,
+            similarity_pass,
             similarity_sure_margin: passages.sure_margin,
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,

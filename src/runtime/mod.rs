@@ -3,6 +3,8 @@
 
 pub mod assemble;
 pub mod metrics;
+pub mod models;
+pub mod open;
 pub mod recover;
 pub mod run;
 pub mod supervise;

@@ -120,14 +120,21 @@ fn rebuild_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> Resul
     Ok(missing.len())
 }
 
-/// Fills an empty gallery from the registry. Features of another model stay on disk and are counted.
+/// The gallery of a start.
+pub struct Filled {
+    pub gallery: Gallery,
+    /// People who have features of other models only: not recognised until they are embedded anew.
+    pub other_model: u64,
+}
+
+/// Fills an empty gallery from the registry. Features of another model stay on disk.
 pub fn fill_gallery(
     registry: &dyn RegistryStore,
     pictures: &dyn PictureStore,
     found: &Found,
     board: &StorageBoard,
     mut gallery: Gallery,
-) -> Result<Gallery, StoreError> {
+) -> Result<Filled, StoreError> {
     let model = gallery.model().to_owned();
     let mut photos = BTreeSet::new();
     let (mut other_model, mut unfit) = (0u64, 0u64);
@@ -165,10 +172,10 @@ pub fn fill_gallery(
         tracing::warn!(
             people = other_model,
             model,
-            "people have features of another model and are not recognised until they are enrolled again"
+            "people have features of another model; they are embedded anew, and not recognised before"
         );
     }
-    Ok(gallery)
+    Ok(Filled { gallery, other_model })
 }
 
 /// People as their photos have them. Where the registry as a whole is there, only those whose own record cannot be

@@ -16,6 +16,7 @@ fn start(folder: &Path) -> (Opened, usize) {
     let people =
         fill_gallery(registry, pictures, registry_found, board, Gallery::new(MODEL.0, MODEL.1, 1000))
             .unwrap()
+            .gallery
             .people();
     (opened, people)
 }
@@ -235,7 +236,7 @@ fn start_of_a_full_box() {
     recover_events(events, pictures, events_found, board).unwrap();
     told("10 000 events");
     let empty = Gallery::new(MODEL.0, 128, PEOPLE);
-    let people = fill_gallery(registry, pictures, registry_found, board, empty).unwrap().people();
+    let people = fill_gallery(registry, pictures, registry_found, board, empty).unwrap().gallery.people();
     told("50 000 people in the gallery");
     println!("registry.redb {} MB, events.redb {} MB", size("registry.redb"), size("events.redb"));
     assert_eq!((people, events.counts().unwrap().stored as usize), (PEOPLE, EVENTS));

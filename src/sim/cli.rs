@@ -28,6 +28,8 @@ enum SimCommand {
     Faults(faults::FaultsArgs),
     /// kill -9 of the box at random moments during a stream of commands
     Kills(faults::kills::KillsArgs),
+    /// The embedder is swapped under load, killed in the middle, swapped to the end, and back
+    Swap(faults::swap::SwapArgs),
 }
 
 /// `fill` is the product's part of an outage.
@@ -40,5 +42,6 @@ pub fn run(arguments: SimArgs, fill: outage::Fill) -> Result<ExitCode, Vec<Strin
         SimCommand::Outage(arguments) => outage::run(&arguments, fill),
         SimCommand::Faults(arguments) => faults::run(&arguments),
         SimCommand::Kills(arguments) => faults::kills::run(&arguments),
+        SimCommand::Swap(arguments) => faults::swap::run(&arguments),
     }
 }

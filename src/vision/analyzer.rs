@@ -15,6 +15,7 @@ use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
 use crate::core::quality::{Judgement, Measurements, QualityLevel, judge};
+use crate::core::score::Scale;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Tensor};
 
@@ -125,8 +126,18 @@ impl ModelSet {
         self.embedder.model.id()
     }
 
+    pub fn embedder_name(&self) -> &str {
+        &self.embedder.model.name
+    }
+
     pub fn embedder_spec(&self) -> EmbedderSpec {
         self.embedder_spec
+    }
+
+    /// The embedder's calibration.
+    pub fn scale(&self) -> Scale {
+        let EmbedderSpec { similarity_min, similarity_threshold, .. } = self.embedder_spec;
+        Scale { similarity_min, similarity_threshold }
     }
 
     /// Loads both models for one worker thread.
@@ -169,6 +180,15 @@ pub struct FaceAnalyzer {
 }
 
 impl FaceAnalyzer {
+    pub fn scale(&self) -> Scale {
+        self.models.scale()
+    }
+
+    /// Label of the features it makes.
+    pub fn embedder_id(&self) -> &str {
+        &self.embedder_id
+    }
+
     /// All faces of a frame, best first, in pixels of the frame.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
         let letterbox = self.letterboxer.run(frame)?;

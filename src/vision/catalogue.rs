@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CatalogueError {
     #[error("cannot read {path}: {reason}")]
     Read { path: PathBuf, reason: String },
@@ -221,34 +221,49 @@ impl PopulationSpec {
     }
 }
 
-/// All described models.
+/// All described models. A description that is wrong is out of the game for itself: it must not keep a box from starting
+/// with another model.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     folder: PathBuf,
     models: BTreeMap<String, ModelSpec>,
+    /// By folder name, which is the model's name where somebody did not mean to confuse.
+    broken: BTreeMap<String, CatalogueError>,
 }
 
 impl Catalogue {
-    /// Reads every description; all that are wrong are told, not just the first.
-    pub fn read(folder: &Path) -> Result<Self, Vec<CatalogueError>> {
-        let unreadable = |error: std::io::Error| {
-            vec![CatalogueError::Read { path: folder.to_path_buf(), reason: error.to_string() }]
+    /// Reads every description.
+    pub fn read(folder: &Path) -> Result<Self, CatalogueError> {
+        let unreadable = |error: std::io::Error| CatalogueError::Read {
+            path: folder.to_path_buf(),
+            reason: error.to_string(),
         };
-        let mut models = BTreeMap::new();
-        let mut errors = Vec::new();
+        let mut catalogue = Self { folder: folder.to_path_buf(), ..Self::default() };
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-            let description = entry.map_err(unreadable)?.path().join("model.toml");
+            let entry = entry.map_err(unreadable)?;
+            let description = entry.path().join("model.toml");
             if !description.is_file() {
                 continue;
             }
             match read_description(&description) {
                 Ok(model) => {
-                    models.insert(model.name.clone(), model);
+                    catalogue.models.insert(model.name.clone(), model);
                 }
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    catalogue.broken.insert(entry.file_name().to_string_lossy().into_owned(), error);
+                }
             }
         }
-        if errors.is_empty() { Ok(Self { folder: folder.to_path_buf(), models }) } else { Err(errors) }
+        Ok(catalogue)
+    }
+
+    /// Descriptions that cannot be used, and why.
+    pub fn broken(&self) -> impl Iterator<Item = &CatalogueError> {
+        self.broken.values()
+    }
+
+    pub fn broken_named(&self, name: &str) -> Option<&CatalogueError> {
+        self.broken.get(name)
     }
 
     pub fn models(&self) -> impl Iterator<Item = &ModelSpec> {
@@ -256,11 +271,13 @@ impl Catalogue {
     }
 
     pub fn find(&self, name: &str, role: &'static str) -> Result<&ModelSpec, CatalogueError> {
-        let model = self.models.get(name).ok_or_else(|| CatalogueError::NoSuchModel {
+        let unknown = || CatalogueError::NoSuchModel {
             name: name.to_owned(),
             folder: self.folder.clone(),
             available: self.models.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
+        };
+        let missing = || self.broken.get(name).cloned().unwrap_or_else(unknown);
+        let model = self.models.get(name).ok_or_else(missing)?;
         if model.role == role {
             return Ok(model);
         }
@@ -289,7 +306,7 @@ mod tests {
         assert_eq!(catalogue.find("sface", "embedder").unwrap().id(), "sface@0ba9fbfa01b5-413559");
         assert!(matches!(catalogue.find("sface", "detector"), Err(CatalogueError::WrongRole { .. })));
         let missing = catalogue.find("facenet", "embedder").unwrap_err();
-        assert!(missing.to_string().contains("sface, yunet"), "{missing}");
+        assert!(missing.to_string().contains("fr_feature, sface, yunet"), "{missing}");
     }
 
     #[test]
@@ -307,9 +324,14 @@ mod tests {
             std::fs::create_dir(&model).unwrap();
             std::fs::write(model.join("model.toml"), text).unwrap();
         }
-        let errors = Catalogue::read(folder.path()).unwrap_err();
-        assert_eq!(errors.len(), 4);
-        let all = errors.iter().map(ToString::to_string).collect::<String>();
+        let fine = folder.path().join("sface");
+        std::fs::create_dir(&fine).unwrap();
+        std::fs::write(fine.join("model.toml"), &good).unwrap();
+        let catalogue = Catalogue::read(folder.path()).unwrap();
+        assert_eq!(catalogue.broken().count(), 4);
+        assert!(catalogue.find("sface", "embedder").is_ok(), "the others are of use");
+        assert!(catalogue.find("m0", "embedder").unwrap_err().to_string().contains("oracle"));
+        let all = catalogue.broken().map(ToString::to_string).collect::<String>();
         for expected in ["oracle", "license", "dimension", "127 values"] {
             assert!(all.contains(expected), "{all}");
         }

@@ -48,7 +48,8 @@ pub fn to_embedding(
 ) -> Result<Embedding, String> {
     let dimension = spec.dimension;
     if raw.len() != dimension * views {
-        return Err(format!("expected {} values, the model gave {}", dimension * views, raw.len()));
+        let a_face = raw.len() / views.max(1);
+        return Err(format!("its output has {a_face} value(s) a face, its model.toml says {dimension}"));
     }
     let mut vector = vec![0.0f32; dimension];
     for view in raw.chunks_exact(dimension) {

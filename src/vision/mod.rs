@@ -15,6 +15,7 @@ pub mod pose;
 pub mod prepare;
 pub mod quality;
 pub mod refine;
+pub mod self_test;
 pub mod shrink;
 pub mod yunet;
 

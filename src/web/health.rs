@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::core::device::{DeviceStatus, StreamState};
 use crate::core::history::{ReceiverBoard, ReceiverStatus};
 use crate::core::link::LinkState;
+use crate::core::models::{ModelBoard, ModelFacts};
 use crate::core::storage::{StorageBoard, StorageFacts};
 
 pub struct Health {
@@ -18,6 +19,8 @@ pub struct Health {
     pub receivers: ReceiverBoard,
     /// Written by the stores themselves.
     pub storage: Arc<StorageBoard>,
+    /// Written at start and by a swap.
+    pub models: Arc<ModelBoard>,
     facts: Mutex<Facts>,
 }
 
@@ -49,6 +52,8 @@ pub struct HealthReport {
     pub link_blocked: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
     pub storage: StorageHealth,
+    /// Which embedder recognises, and how a swap to another stands.
+    pub models: ModelFacts,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
     /// Where the local API listens, or why not; empty when it is off.
@@ -80,6 +85,7 @@ impl Default for Health {
             started: Instant::now(),
             receivers: ReceiverBoard::default(),
             storage: Arc::default(),
+            models: Arc::default(),
             facts: Mutex::default(),
         }
     }
@@ -142,6 +148,7 @@ impl Health {
                 link_blocked: facts.link_blocked.clone(),
                 parts: facts.parts.clone(),
                 storage: StorageHealth { ok: storage.is_ok(), facts: storage },
+                models: self.models.facts(),
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),
                 local_api: facts.local_api.clone(),

@@ -3,7 +3,8 @@
 use menshen::config::Overrides;
 use menshen::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention};
-use menshen::runtime::assemble::{EventStores, create_data_dir, open_events};
+use menshen::runtime::assemble::create_data_dir;
+use menshen::runtime::open::{EventStores, open_events};
 
 use crate::stage::{DEV_SNO, Stage};
 

@@ -31,4 +31,5 @@ mod receiver;
 mod stage;
 mod standalone;
 mod storage;
+mod swap;
 mod tls;

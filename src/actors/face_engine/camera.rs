@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::forwarder::PassageReport;
-use crate::actors::gallery::SharedGallery;
+use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
 use crate::actors::tuning::SharedTuning;
 use crate::core::attention::{Attention, AttentionRules, Presence};
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
+use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
 use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, PassageView, Passages, Shot};
 use crate::core::person::PersonKind;
 use crate::core::quality::{QualityLevel, judge};
-use crate::core::score::ScoreMap;
+use crate::core::score::Scale;
 use crate::ports::clock::Clock;
 use crate::vision::align::align;
 use crate::vision::motion::glance;
@@ -28,12 +29,9 @@ use crate::vision::{FaceAnalyzer, VisionError};
 /// What every camera shares.
 #[derive(Clone)]
 pub struct CameraRules {
-    pub gallery: SharedGallery,
+    pub in_force: InForce,
     pub clock: Arc<dyn Clock>,
     pub tuning: SharedTuning,
-    /// Raw similarities of the model in use that the score scale is anchored to.
-    pub similarity_min: f32,
-    pub similarity_threshold: f32,
     pub passages: PassageRules,
     pub attention: AttentionRules,
     /// Level a live face must pass to be embedded.
@@ -49,23 +47,18 @@ pub struct CameraRules {
 /// Candidates looked at per search: somebody who was a stranger first may be enrolled both ways.
 const CANDIDATES: usize = 4;
 
+/// Calibrations a camera remembers: passages last a minute, so more than one swap back is nobody's any more.
+const SCALES_KEPT: usize = 3;
+
+fn scales_of(recogniser: &Recogniser) -> Vec<(String, Scale)> {
+    vec![(recogniser.id().to_owned(), recogniser.scale())]
+}
+
 /// The event of a passage that has been told already.
 struct Told {
     event_id: String,
     /// When the told shot was taken; a better one at the end is worth new pictures.
     shot_taken_ms: u64,
-}
-
-impl CameraRules {
-    /// The score scale as it is tuned now.
-    fn score_map(&self) -> ScoreMap {
-        ScoreMap::new(self.tuning.load().range, self.similarity_min, self.similarity_threshold)
-    }
-
-    /// The raw similarity at the pass mark as it is tuned now.
-    fn similarity_pass(&self) -> f32 {
-        self.score_map().similarity(self.tuning.load().threshold)
-    }
 }
 
 pub struct CameraSession {
@@ -74,26 +67,32 @@ pub struct CameraSession {
     passages: Passages,
     attention: Attention,
     told: HashMap<PassageKey, Told>,
+    /// Calibrations by model id, the present one last: a passage that ends without a shot of the present model is
+    /// scored by the one that judged it.
+    scales: Vec<(String, Scale)>,
 }
 
 impl CameraSession {
     pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
         let passages = Passages::new(rules.passages.clone());
         let attention = Attention::new(rules.attention.clone());
-        Self { device, rules, passages, attention, told: HashMap::new() }
+        let scales = scales_of(&rules.in_force.get());
+        Self { device, rules, passages, attention, told: HashMap::new(), scales }
     }
 
-    /// Looks at one frame.
+    /// Looks at one frame. `analyzer` belongs to `recogniser`.
     pub fn look(
         &mut self,
         analyzer: &mut FaceAnalyzer,
+        recogniser: &Recogniser,
         frame: &Frame,
     ) -> Result<Vec<PassageReport>, VisionError> {
         let now_ms = self.rules.clock.monotonic_ms();
         if !self.wants_look(frame, now_ms) {
             return Ok(self.collect());
         }
-        self.passages.set_similarity_pass(self.rules.similarity_pass());
+        self.follow_swap(analyzer, recogniser);
+        self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
         let detections = timed("detect", || analyzer.detect(frame))?;
         let observations: Vec<Observation> = detections
             .into_iter()
@@ -123,14 +122,7 @@ impl CameraSession {
             let aligned = timed("align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
             let embedding = timed("embed", || analyzer.embed(&aligned))?;
-            let best = timed("search", || {
-                self.rules.gallery.read().search(
-                    &embedding.vector,
-                    &self.device.permission_groups,
-                    CANDIDATES,
-                )
-            });
-            let best = best_known(best, self.rules.similarity_pass());
+            let best = self.search(recogniser, &embedding);
             let shot = Shot {
                 frame: frame.clone(),
                 taken_ms: now_ms,
@@ -141,6 +133,58 @@ impl CameraSession {
             self.passages.identify(request.passage, shot);
         }
         Ok(self.collect())
+    }
+
+    fn search(&self, recogniser: &Recogniser, embedding: &Embedding) -> Option<Candidate> {
+        let groups = &self.device.permission_groups;
+        let found = timed("search", || recogniser.read().find(embedding, groups, CANDIDATES));
+        let found = found.unwrap_or_else(|error| {
+            // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
+            metrics::counter!("menshen_mixed_features_total").increment(1);
+            tracing::error!(%error, "a probe met a gallery that is not its own; nobody is recognised");
+            Vec::new()
+        });
+        best_known(found, recogniser.similarity_pass(&self.rules.tuning.load()))
+    }
+
+    /// After a swap of the embedder open passages are judged anew, so that no similarity of the old one meets one of
+    /// the new.
+    fn follow_swap(&mut self, analyzer: &mut FaceAnalyzer, recogniser: &Recogniser) {
+        if self.scales.last().is_some_and(|(id, _)| id == recogniser.id()) {
+            return;
+        }
+        self.scales.retain(|(id, _)| id != recogniser.id());
+        self.scales.drain(..self.scales.len().saturating_sub(SCALES_KEPT - 1));
+        self.scales.extend(scales_of(recogniser));
+        self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
+        for (passage, shot) in self.passages.stale_shots(recogniser.id()) {
+            if let Some(shot) = self.again(analyzer, recogniser, &shot) {
+                self.passages.renew(passage, shot);
+            }
+        }
+    }
+
+    /// The same picture, embedded and searched with the present model; `None`, told, where that fails.
+    fn again(&self, analyzer: &mut FaceAnalyzer, recogniser: &Recogniser, shot: &Shot) -> Option<Shot> {
+        let aligned = analyzer.align(&shot.frame, &shot.observation.detection);
+        let embedding = aligned.and_then(|aligned| aligned.map(|face| analyzer.embed(&face)).transpose());
+        match embedding {
+            Ok(Some(embedding)) => {
+                metrics::counter!("menshen_shots_embedded_again_total").increment(1);
+                let best = self.search(recogniser, &embedding);
+                Some(Shot { embedding, best, ..shot.clone() })
+            }
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(%error, "a shot stays as the old embedder judged it");
+                None
+            }
+        }
+    }
+
+    fn scale_of(&self, model: &str) -> Option<Scale> {
+        let known = self.scales.iter().find(|(id, _)| id == model).or(self.scales.last());
+        known.map(|(_, scale)| *scale)
     }
 
     /// Nothing moves and nobody is there, or everybody is known: a glance is enough for most frames.
@@ -221,7 +265,6 @@ impl CameraSession {
             quality: judgement.score,
             photo: photo.jpeg.clone(),
             permission_ids: self.device.permission_groups.clone(),
-            similarity_pass: self.rules.similarity_pass(),
         })
     }
 
@@ -238,6 +281,9 @@ impl CameraSession {
             kind: candidate.person.kind,
             registry_photo: Some(candidate.person.photo.clone()).filter(|photo| !photo.is_empty()),
         });
+        let range = self.rules.tuning.load().range;
+        let map = self.scale_of(&view.shot.embedding.model).map(|scale| scale.map(range));
+        let score = map.zip(similarity).map_or(0.0, |(map, similarity)| map.score(similarity) / 100.0);
         EventRecord {
             device: EventDevice {
                 ep_id: self.device.ep_id.clone(),
@@ -249,7 +295,7 @@ impl CameraSession {
             // A frame is looked at a little after it was taken: the shot must not lie outside its passage.
             in_timestamp_ms: to_wall(view.first_seen_ms).min(view.shot.frame.captured_at_ms),
             out_timestamp_ms: to_wall(view.last_seen_ms).max(view.shot.frame.captured_at_ms),
-            score: similarity.map_or(0.0, |similarity| self.rules.score_map().score(similarity) / 100.0),
+            score,
             similarity,
             want_action: WantAction::Nothing,
             quality: ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement),

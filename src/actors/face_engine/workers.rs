@@ -13,6 +13,7 @@ use super::camera::timed;
 use super::forwarder::PassageReport;
 use super::intake::{FrameIntake, Lane};
 use super::message::PhotoFace;
+use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::core::event::{EventRecord, ShotQuality};
 use crate::core::limits;
@@ -20,7 +21,6 @@ use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::inference::InferenceLoader;
-use crate::vision::analyzer::ModelSet;
 use crate::vision::{FaceAnalyzer, VisionError};
 
 /// One photo to look at.
@@ -41,7 +41,7 @@ pub enum Question {
 /// What the workers are built from.
 #[derive(Clone)]
 pub struct WorkerParts {
-    pub models: ModelSet,
+    pub in_force: InForce,
     pub loader: Arc<dyn InferenceLoader>,
     pub intake: Arc<FrameIntake>,
     pub clock: Arc<dyn Clock>,
@@ -72,8 +72,10 @@ impl WorkerPool {
         let (stop, stopped) = bounded(0);
         let mut threads = Vec::new();
         for index in 0..parts.workers {
+            let recogniser = parts.in_force.get();
             let worker = Worker {
-                analyzer: parts.models.load(parts.loader.as_ref())?,
+                analyzer: recogniser.analyzer(parts.loader.as_ref())?,
+                recogniser,
                 parts: parts.clone(),
                 passages: passages.clone(),
                 frames_in_a_row: 0,
@@ -92,6 +94,8 @@ impl WorkerPool {
 
 struct Worker {
     analyzer: FaceAnalyzer,
+    /// What the analyzer belongs to.
+    recogniser: Arc<Recogniser>,
     parts: WorkerParts,
     passages: Sender<PassageReport>,
     frames_in_a_row: u32,
@@ -134,12 +138,32 @@ impl Worker {
         }
     }
 
+    /// Goes over to the embedder in force, if it was swapped.
+    fn follow_swap(&mut self) {
+        let in_force = self.parts.in_force.get();
+        if Arc::ptr_eq(&in_force, &self.recogniser) {
+            return;
+        }
+        match in_force.analyzer(self.parts.loader.as_ref()) {
+            Ok(analyzer) => {
+                self.analyzer = analyzer;
+                self.recogniser = in_force;
+            }
+            // Loaded and tried a moment ago by the swap; tried again with the next frame.
+            Err(error) => {
+                metrics::counter!("menshen_vision_errors_total", "kind" => "swap").increment(1);
+                tracing::error!(%error, "the new models cannot be loaded, the old ones go on here");
+            }
+        }
+    }
+
     fn look(&mut self, lane: &Arc<Lane>) {
         self.frames_in_a_row += 1;
+        self.follow_swap();
         if let Some(frame) = lane.slot.take() {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let mut session = lock(lane);
-                timed("frame", || session.look(&mut self.analyzer, &frame))
+                timed("frame", || session.look(&mut self.analyzer, &self.recogniser, &frame))
             }));
             match outcome {
                 Ok(Ok(reports)) => self.forward(reports),
@@ -170,6 +194,7 @@ impl Worker {
 
     fn answer(&mut self, PhotoJob { photo, level, question }: PhotoJob) {
         self.frames_in_a_row = 0;
+        self.follow_swap();
         // Whoever asked may have gone; the answer then has no use.
         match question {
             Question::Enrol(answer) => {
@@ -201,7 +226,7 @@ impl Worker {
     fn recover(&mut self, kind: &'static str) {
         metrics::counter!("menshen_vision_errors_total", "kind" => kind).increment(1);
         tracing::error!(kind, "a vision worker panicked; its models are loaded anew");
-        match self.parts.models.load(self.parts.loader.as_ref()) {
+        match self.recogniser.models().load(self.parts.loader.as_ref()) {
             Ok(analyzer) => self.analyzer = analyzer,
             Err(error) => tracing::error!(%error, "models cannot be loaded anew, the old ones go on"),
         }

@@ -2,6 +2,7 @@
 //! the gallery never disagree.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Mutex;
@@ -9,9 +10,10 @@ use tokio::sync::Mutex;
 use super::enrol::{RegistryParts, enrol_people, remove_photos};
 use super::message::{
     DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople, GetPerson,
-    KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, WipePeople,
+    KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, UseModel,
+    WipePeople,
 };
-use super::strangers;
+use super::{strangers, swap};
 use crate::actors::blocking::on_thread;
 use crate::actors::wipe;
 use crate::core::limits;
@@ -36,6 +38,7 @@ impl Actor for RegistryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::REGISTRY_MAILBOX);
+        swap::make_up_for_missing(&self.parts);
     }
 }
 
@@ -58,11 +61,11 @@ impl Handler<EnrolStranger> for RegistryActor {
 
     fn handle(&mut self, message: EnrolStranger, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
-        Box::pin(on_thread(move || {
-            let known = strangers::enrol_blocking(&parts, &message);
+        Box::pin(async move {
+            let known = strangers::enrol(&parts, message).await;
             report_size(&parts);
             known
-        }))
+        })
     }
 }
 
@@ -77,7 +80,8 @@ impl Handler<DeletePeople> for RegistryActor {
             let deleted = on_thread(move || {
                 let _committing = parts.committing();
                 let gone = parts.store.delete(&ids)?;
-                let mut gallery = parts.gallery.write();
+                let recogniser = parts.in_force.get();
+                let mut gallery = recogniser.write();
                 for person in &gone {
                     gallery.remove(&person.id);
                 }
@@ -123,7 +127,7 @@ impl Handler<WipePeople> for RegistryActor {
                 let _committing = parts.committing();
                 parts.keys.destroy(Shelf::Registry)?;
                 // Gone from here on; what is left is tidying, finished at the next start if need be.
-                parts.gallery.write().clear();
+                parts.in_force.get().write().clear();
                 report_size(&parts);
                 let count = wipe::finish_people(&*parts.keys, &*parts.store, &*parts.pictures)?;
                 Ok(count)
@@ -178,11 +182,21 @@ impl Handler<ListPermissions> for RegistryActor {
     }
 }
 
+impl Handler<UseModel> for RegistryActor {
+    type Result = ResponseFuture<Result<(), Refusal>>;
+
+    fn handle(&mut self, UseModel { wanted }: UseModel, _: &mut Self::Context) -> Self::Result {
+        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        Box::pin(async move { swap::start(&parts, &turn, wanted) })
+    }
+}
+
 impl Handler<Drain> for RegistryActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let turn = Arc::clone(&self.turn);
+        self.parts.swap.stop.store(true, Ordering::Release);
         Box::pin(async move {
             // Whoever has the turn finishes first.
             drop(turn.lock_owned().await);
@@ -190,8 +204,9 @@ impl Handler<Drain> for RegistryActor {
     }
 }
 
-fn report_size(parts: &RegistryParts) {
-    let gallery = parts.gallery.read();
+pub fn report_size(parts: &RegistryParts) {
+    let recogniser = parts.in_force.get();
+    let gallery = recogniser.read();
     metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
     metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
 }

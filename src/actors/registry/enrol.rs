@@ -8,12 +8,14 @@ use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Photo};
+use super::swap::SwapParts;
 use crate::actors::blocking::{on_thread, store_refusal};
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
-use crate::actors::gallery::SharedGallery;
 use crate::actors::handle::Handle;
 use crate::actors::mq_link::session::SessionKeeper;
+use crate::actors::recogniser::InForce;
+use crate::actors::tuning::SharedTuning;
 use crate::core::gallery::GalleryError;
 use crate::core::limits;
 use crate::core::person::{Feature, Person, RegisterType};
@@ -30,7 +32,10 @@ pub struct RegistryParts {
     pub store: Arc<dyn RegistryStore>,
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<dyn Keys>,
-    pub gallery: SharedGallery,
+    pub in_force: InForce,
+    /// The pass mark as it is tuned.
+    pub tuning: SharedTuning,
+    pub swap: SwapParts,
     pub platform: Arc<dyn PlatformApi>,
     pub engine: Handle<FaceEngineActor>,
     pub clock: Arc<dyn Clock>,
@@ -118,12 +123,15 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
         let (store, id) = (Arc::clone(&parts.store), request.id.clone());
         on_thread(move || store.get(&id)).await?
     };
-    let model = parts.gallery.read().model().to_owned();
+    let model = parts.in_force.get().id().to_owned();
+    // With what other models made of the same photo: a swap under way, or one to go back from, needs that.
     let unchanged = existing.as_ref().and_then(|old| {
-        old.features.iter().find(|f| f.photo_sha256 == photo_sha256 && f.embedding.model == model).cloned()
+        let of_photo: Vec<Feature> =
+            old.features.iter().filter(|feature| feature.photo_sha256 == photo_sha256).cloned().collect();
+        of_photo.iter().any(|feature| feature.embedding.model == model).then_some(of_photo)
     });
-    let (feature, success) = match (unchanged, &existing) {
-        (Some(feature), _) => (feature, EnrolSuccess::PhotoUnchanged),
+    let (features, success) = match (unchanged, &existing) {
+        (Some(features), _) => (features, EnrolSuccess::PhotoUnchanged),
         (None, old) => {
             let level = match request.register_type {
                 RegisterType::Regular => QualityLevel::High,
@@ -137,7 +145,7 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
                 photo_sha256,
                 quality: face.quality,
             };
-            (feature, success)
+            (vec![feature], success)
         }
     };
     let now_ms = parts.clock.wall_ms();
@@ -148,7 +156,7 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
         register_type: request.register_type,
         permission_ids: request.permission_ids.clone(),
         info: request.info.clone(),
-        features: vec![feature],
+        features,
         created_at_ms: existing.as_ref().map_or(now_ms, |old| old.created_at_ms),
         updated_at_ms: now_ms,
     };
@@ -184,7 +192,8 @@ fn commit_blocking(
     let mut new_features = 0;
     for item in prepared {
         results.push(item.and_then(|Prepared { person, success, photo }| {
-            let gallery = parts.gallery.read();
+            let recogniser = parts.in_force.get();
+            let gallery = recogniser.read();
             let capacity = gallery.capacity();
             if !gallery.has_room_for(&person) || gallery.features() + new_features >= capacity {
                 return Err(full(capacity));
@@ -216,7 +225,8 @@ fn store_people(parts: &RegistryParts, people: Vec<(Person, Option<Bytes>)>) -> 
     parts.pictures.put(&pictures)?;
     let people: Vec<_> = people.into_iter().map(|(person, _)| person).collect();
     let replaced = parts.store.put(&people)?;
-    let mut gallery = parts.gallery.write();
+    let recogniser = parts.in_force.get();
+    let mut gallery = recogniser.write();
     for person in &people {
         if let Err(error) = gallery.put(person) {
             // Checked before under the same serialisation of changes; says so if that ever breaks.

@@ -67,8 +67,6 @@ pub struct EnrolStranger {
     pub photo: Bytes,
     /// Groups of the camera: there the stranger is to be known again.
     pub permission_ids: Vec<String>,
-    /// Raw similarity from which it is somebody already enrolled.
-    pub similarity_pass: f32,
 }
 
 /// A stranger of the registry.
@@ -145,6 +143,21 @@ pub struct StoredPerson {
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Vec<PermissionGroup>, Refusal>")]
 pub struct ListPermissions;
+
+/// Starts a swap of the embedder, or says why not. How it goes on is on the board.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct UseModel {
+    pub wanted: Wanted,
+}
+
+/// Which embedder a swap goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Named(String),
+    /// The one before.
+    Previous,
+}
 
 /// Finish what is begun, take nothing new; answers when idle.
 #[derive(Clone, Message)]

@@ -4,6 +4,8 @@ pub mod actor;
 pub mod enrol;
 pub mod message;
 pub mod photo;
+mod reembed;
 pub mod strangers;
+pub mod swap;
 
 pub use actor::RegistryActor;

@@ -3,53 +3,92 @@
 //! It takes no turn behind an enrolment of thousands: a stranger's id is new, so only the commit itself must not
 //! meet another.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::enrol::{RegistryParts, remove_photos};
 use super::message::{EnrolStranger, KnownStranger};
-use crate::core::gallery::{Candidate, Gallery};
+use crate::actors::blocking::on_thread;
+use crate::actors::face_engine::message::AnalysePhoto;
+use crate::core::face::Embedding;
+use crate::core::gallery::Candidate;
+use crate::core::limits;
 use crate::core::person::{Feature, Person, PersonKind, RegisterType};
+use crate::core::quality::QualityLevel;
+use crate::core::status::{Refusal, StatusCode};
 use crate::ports::store::{NewPicture, Owner, StoreError};
 use crate::wire::event::STRANGER_NAME;
 
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
 const ID_PREFIX: &str = "stranger-";
 
-/// Blocks on the disk. `None`: it is somebody the registry knows, only not at that camera.
-pub fn enrol_blocking(
-    parts: &RegistryParts,
-    shot: &EnrolStranger,
-) -> Result<Option<KnownStranger>, StoreError> {
+/// What became of one try.
+enum Tried {
+    Known(KnownStranger),
+    /// Somebody the registry knows, only not at that camera.
+    NotAStranger,
+    /// The embedder was swapped since the shot was taken.
+    OtherModel,
+}
+
+/// `None`: it is somebody the registry knows, only not at that camera.
+pub async fn enrol(parts: &RegistryParts, mut shot: EnrolStranger) -> Result<Option<KnownStranger>, Refusal> {
+    for _ in 0..limits::SWAP_RACE_TRIES {
+        let (parts_there, shot_there) = (parts.clone(), shot.clone());
+        match on_thread(move || enrol_blocking(&parts_there, &shot_there)).await? {
+            Tried::Known(known) => return Ok(Some(known)),
+            Tried::NotAStranger => return Ok(None),
+            Tried::OtherModel => shot.embedding = embed_again(parts, &shot).await?,
+        }
+    }
+    Err(Refusal::new(StatusCode::ServerProcessFailed, "the embedder is being swapped"))
+}
+
+/// With the embedder in force.
+async fn embed_again(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Embedding, Refusal> {
+    let question = AnalysePhoto { photo: shot.photo.clone(), level: QualityLevel::No };
+    let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+    // Not for ever: the workers may be waiting for room in the line that this stranger stands in front of.
+    let limit = Duration::from_millis(limits::STRANGER_AGAIN_TIMEOUT_MS);
+    match tokio::time::timeout(limit, parts.engine.send(question)).await {
+        Ok(Ok(face)) => Ok(face?.embedding),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed("the face engine was too busy to embed the picture again".to_owned())),
+    }
+}
+
+fn enrol_blocking(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Tried, StoreError> {
     let _committing = parts.committing();
+    let recogniser = parts.in_force.get();
     // Enrolled a moment ago, from another camera or an earlier passage?
-    let seen = best_of_all(&parts.gallery.read(), shot);
-    if let Some(candidate) = seen.filter(|candidate| candidate.similarity >= shot.similarity_pass) {
+    let groups = recogniser.read().groups();
+    let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else { return Ok(Tried::OtherModel) };
+    let similarity_pass = recogniser.similarity_pass(&parts.tuning.load());
+    if let Some(candidate) = seen.into_iter().next().filter(|seen| seen.similarity >= similarity_pass) {
         let is_stranger = candidate.person.kind == PersonKind::Stranger;
         let Candidate { person, .. } = candidate;
         let known = KnownStranger { id: person.id, photo: person.photo, is_new: false };
-        return Ok(is_stranger.then_some(known));
+        return Ok(if is_stranger { Tried::Known(known) } else { Tried::NotAStranger });
     }
     make_room(parts)?;
     let person = person_of(parts, shot);
     let photo = person.features.first().map(|feature| feature.photo.clone()).unwrap_or_default();
     parts.pictures.put(&[NewPicture { name: &photo, bytes: &shot.photo, owner: Owner::Person(&person) }])?;
     parts.store.put(std::slice::from_ref(&person))?;
-    if let Err(error) = parts.gallery.write().put(&person) {
+    if let Err(error) = recogniser.write().put(&person) {
         tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
     }
     metrics::counter!("menshen_strangers_enrolled_total").increment(1);
-    Ok(Some(KnownStranger { id: person.id, photo, is_new: true }))
-}
-
-fn best_of_all(gallery: &Gallery, shot: &EnrolStranger) -> Option<Candidate> {
-    gallery.search(&shot.embedding.vector, &gallery.groups(), 1).into_iter().next()
+    Ok(Tried::Known(KnownStranger { id: person.id, photo, is_new: true }))
 }
 
 /// Forgets the oldest strangers until one more fits.
 fn make_room(parts: &RegistryParts) -> Result<(), StoreError> {
     let mut strangers: Vec<String> = {
-        let gallery = parts.gallery.read();
+        let recogniser = parts.in_force.get();
+        let gallery = recogniser.read();
         gallery.ids().filter(|id| id.starts_with(ID_PREFIX)).map(str::to_owned).collect()
     };
     if strangers.len() < parts.strangers_max {
@@ -58,7 +97,8 @@ fn make_room(parts: &RegistryParts) -> Result<(), StoreError> {
     strangers.sort_unstable();
     strangers.truncate(strangers.len() + 1 - parts.strangers_max);
     let gone = parts.store.delete(&strangers)?;
-    let mut gallery = parts.gallery.write();
+    let recogniser = parts.in_force.get();
+    let mut gallery = recogniser.write();
     for id in &strangers {
         gallery.remove(id);
     }

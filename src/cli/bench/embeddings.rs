@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::core::face::Embedding;
 use crate::core::quality::QualityLevel;
 use crate::core::status::StatusCode;
-use crate::runtime::assemble::ready_models;
+use crate::runtime::models::ready_models;
 use crate::vision::FaceAnalyzer;
 use crate::vision::analyzer::ModelSet;
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::embeddings::list_images;
 use crate::actors::face_engine::camera::CameraSession;
-use crate::actors::gallery::SharedGallery;
+use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::tuning::SharedTuning;
 use crate::adapters::camera::GstOpener;
 use crate::config::Settings;
@@ -25,7 +25,8 @@ use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind,
 use crate::core::quality::QualityLevel;
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::ports::clock::Clock;
-use crate::runtime::assemble::{base_tuning, camera_rules, ready_models};
+use crate::runtime::assemble::{base_tuning, camera_rules};
+use crate::runtime::models::ready_models;
 use crate::vision::FaceAnalyzer;
 
 /// The clip's own time: how often a face is embedded must not depend on how fast this machine plays it.
@@ -79,19 +80,20 @@ fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settin
     let mut gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
     let known = asked.known.map_or(Ok(0), |folder| enrol(folder, &mut analyzer, &mut gallery))?;
     let clock = Arc::new(ClipClock::default());
+    let in_force = InForce::new(Recogniser::new(models, gallery, Vec::new()));
+    let recogniser = in_force.get();
     let rules = camera_rules(
         settings,
-        SharedGallery::new(gallery),
+        in_force,
         Arc::clone(&clock) as Arc<dyn Clock>,
         SharedTuning::new(base_tuning(settings)),
-        spec,
     );
     let mut session = CameraSession::new(device(), rules);
     let (mut events, mut frames) = (0, 0u64);
     let whole = play(opener, clip, |frame| {
         clock.0.store(START_MS + frames * 1000 / u64::from(fps), Ordering::Relaxed);
         frames += 1;
-        events += look(&mut session, &mut analyzer, frame)?;
+        events += look(&mut session, &mut analyzer, &recogniser, frame)?;
         Ok(())
     })?;
     events += session.finish().len();
@@ -118,8 +120,13 @@ fn enrol(folder: &Path, analyzer: &mut FaceAnalyzer, gallery: &mut Gallery) -> R
     Ok(names.len())
 }
 
-fn look(session: &mut CameraSession, analyzer: &mut FaceAnalyzer, frame: &Frame) -> Result<usize, String> {
-    session.look(analyzer, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
+fn look(
+    session: &mut CameraSession,
+    analyzer: &mut FaceAnalyzer,
+    recogniser: &Recogniser,
+    frame: &Frame,
+) -> Result<usize, String> {
+    session.look(analyzer, recogniser, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
 }
 
 /// People enrolled from photos in a bench.

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::HashMap;
 
 use self::rows::{Hit, RowOwner, Rows};
+use super::face::Embedding;
 use super::person::{Person, PersonKind};
 
 /// Which instructions the search uses on this processor.
@@ -113,25 +114,22 @@ impl Gallery {
     /// Whether `person` could be put without exceeding the capacity.
     pub fn has_room_for(&self, person: &Person) -> bool {
         let replaced = self.by_id.get(&person.id).map_or(0, |index| self.rows_of(*index).len());
-        self.features() - replaced + person.features.len() <= self.capacity
+        self.features() - replaced + person.features_of(&self.model).count() <= self.capacity
     }
 
-    /// Adds or replaces a person. On an error nothing has changed.
+    /// Adds or replaces a person, with the features of the gallery's model; those of others are left out. On an error
+    /// nothing has changed.
     pub fn put(&mut self, person: &Person) -> Result<(), GalleryError> {
-        for feature in &person.features {
-            let embedding = &feature.embedding;
-            if embedding.model != self.model {
-                return Err(GalleryError::OtherModel {
-                    found: embedding.model.clone(),
-                    expected: self.model.clone(),
-                });
+        let mut any = false;
+        for feature in person.features_of(&self.model) {
+            let found = feature.embedding.vector.len();
+            if found != self.dimension {
+                return Err(GalleryError::Dimension { found, expected: self.dimension });
             }
-            if embedding.vector.len() != self.dimension {
-                return Err(GalleryError::Dimension {
-                    found: embedding.vector.len(),
-                    expected: self.dimension,
-                });
-            }
+            any = true;
+        }
+        if let (false, Some(other)) = (any, person.features.first()) {
+            return Err(self.other_model(&other.embedding.model));
         }
         if !self.has_room_for(person) {
             return Err(GalleryError::Full { capacity: self.capacity });
@@ -151,7 +149,7 @@ impl Gallery {
             self.entries.push(Some(entry));
             self.entries.len() as u32 - 1
         };
-        for feature in &person.features {
+        for feature in person.features.iter().filter(|feature| feature.embedding.model == self.model) {
             let row = self.rows.len() as u32;
             self.rows.push(&feature.embedding.vector, RowOwner { entry: index, group_set });
             self.row_photo.push(feature.photo.clone());
@@ -161,6 +159,10 @@ impl Gallery {
         }
         self.by_id.insert(person.id.clone(), index);
         Ok(())
+    }
+
+    fn other_model(&self, found: &str) -> GalleryError {
+        GalleryError::OtherModel { found: found.to_owned(), expected: self.model.clone() }
     }
 
     /// Removes a person; `false` when there was none.
@@ -217,6 +219,20 @@ impl Gallery {
     /// person counts with their best feature. A probe of another dimension finds nobody.
     pub fn search(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
         self.search_batch(&[probe], groups, limit).pop().unwrap_or_default()
+    }
+
+    /// [`search`](Self::search) for an embedding that knows its model: one of another model is refused, since
+    /// similarities of two models' features mean nothing.
+    pub fn find(
+        &self,
+        probe: &Embedding,
+        groups: &[String],
+        limit: usize,
+    ) -> Result<Vec<Candidate>, GalleryError> {
+        if probe.model != self.model {
+            return Err(self.other_model(&probe.model));
+        }
+        Ok(self.search(&probe.vector, groups, limit))
     }
 
     /// Several probes at once, which is faster than one after the other in a large gallery.

@@ -220,3 +220,22 @@ fn odd_vectors_change_nothing_for_the_others() {
     assert_eq!(ids(&gallery.search(&Y, &["0".into()], 1)), ["long"]);
     assert_eq!(gallery.search(&[f32::NAN, 0.0, 0.0, 0.0], &["0".into()], 1).len(), 1);
 }
+
+#[test]
+fn features_of_another_model_are_neither_put_nor_searched() {
+    let other = |x: [f32; 4]| Embedding { model: "other@2".into(), vector: x.to_vec(), norm: 1.0 };
+    let mut both = person("a", &["0"], &[X]);
+    both.features.push(Feature { embedding: other(Y), ..both.features[0].clone() });
+    let mut gallery = Gallery::new("m@1", 4, 1);
+    assert!(gallery.has_room_for(&both), "one feature of its model, one of another's");
+    gallery.put(&both).unwrap();
+    assert_eq!(gallery.features(), 1);
+    assert!(
+        gallery.search(&Y, &["0".into()], 1)[0].similarity < 0.1,
+        "the other model's feature is not in it"
+    );
+    let groups = ["0".to_owned()];
+    assert!(matches!(gallery.find(&other(X), &groups, 1), Err(GalleryError::OtherModel { .. })));
+    let own = Embedding { model: "m@1".into(), ..other(X) };
+    assert_eq!(ids(&gallery.find(&own, &groups, 1).unwrap()), ["a"]);
+}

@@ -91,6 +91,10 @@ impl Shot {
     pub fn quality(&self) -> f32 {
         self.observation.judgement.score
     }
+
+    fn is_same_model(&self, other: &Self) -> bool {
+        self.embedding.model == other.embedding.model
+    }
 }
 
 /// A passage as far as it is known.
@@ -134,13 +138,29 @@ impl Passage {
     fn offer(&mut self, shot: Shot) {
         let better = match (&self.best_shot, &self.identity) {
             (None, _) => true,
+            // Similarities of two models do not compare: the present one's shot is taken when it shows the same person.
+            (Some(old), Some(who)) if !old.is_same_model(&shot) => {
+                similarity_to(&shot, &who.person.id) > -1.0
+            }
             (Some(old), Some(who)) => {
                 similarity_to(&shot, &who.person.id) > similarity_to(old, &who.person.id)
             }
             (Some(old), None) => shot.quality() > old.quality(),
         };
         if better {
+            self.change_model(&shot);
             self.best_shot = Some(shot);
+        }
+    }
+
+    /// A passage's shot and similarity are of one model: when the shot changes model, the rest does.
+    fn change_model(&mut self, shot: &Shot) {
+        if self.best_shot.as_ref().is_none_or(|old| old.is_same_model(shot)) {
+            return;
+        }
+        self.tentative = None;
+        if self.identity.is_some() {
+            self.identity.clone_from(&shot.best);
         }
     }
 
@@ -182,6 +202,27 @@ impl Passages {
     /// The pass mark can be retuned at any time; passages that are identified stay so.
     pub fn set_similarity_pass(&mut self, similarity: f32) {
         self.rules.similarity_pass = similarity;
+    }
+
+    /// The shots of open passages that were embedded with another model than `model`: after a swap they are to be embedded
+    /// and searched anew, from the frames they keep, and brought back with [`renew`](Self::renew). A passage for which
+    /// that fails stays as the old model judged it until a shot of the new one comes.
+    pub fn stale_shots(&self, model: &str) -> Vec<(PassageKey, Shot)> {
+        let shots = self.current.iter().filter_map(|p| Some((p.key, p.best_shot.clone()?)));
+        shots.filter(|(_, shot)| shot.embedding.model != model).collect()
+    }
+
+    /// Takes in a shot embedded anew. Who was told stays told.
+    pub fn renew(&mut self, key: PassageKey, shot: Shot) {
+        let Some(passage) = self.current.iter_mut().find(|p| p.key == key) else { return };
+        if passage.identity.is_some() {
+            // Another name from the same picture is no reason to take back what was told.
+            passage.offer(shot);
+        } else {
+            passage.tentative = None;
+            passage.best_shot = None;
+            self.identify(key, shot);
+        }
     }
 
     /// Takes in what a frame shows and says which faces should be embedded.
@@ -250,8 +291,8 @@ impl Passages {
             let agreed = passage.tentative.as_ref().is_some_and(|t| t.person.id == candidate.person.id);
             if !sure && !agreed {
                 let passage = &mut self.current[at];
-                passage.tentative = Some(candidate);
                 passage.offer(shot);
+                passage.tentative = Some(candidate);
                 return;
             }
         }

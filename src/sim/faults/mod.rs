@@ -12,6 +12,7 @@ mod model;
 mod passages;
 mod plan;
 mod stage;
+pub mod swap;
 mod verdict;
 mod watch;
 

@@ -51,6 +51,8 @@ pub struct Stage {
     pub disk: Option<SmallDisk>,
     pub clock: Option<WallClock>,
     pub folder: PathBuf,
+    /// Of the box's local API.
+    pub local_port: u16,
     pub looks: Looks,
     pub truth: Truth,
     /// What was injected: kind, from, to.
@@ -103,8 +105,10 @@ impl Stage {
             cameras.iter_mut().try_for_each(Camera::wait_ready)?;
         }
         let port = free_port().map_err(told)?;
+        let local_port = free_port().map_err(told)?;
         let config = folder.join("menshen.toml");
-        fs::write(&config, config_text(&data, to_platform.port(), port, &cameras)).map_err(told)?;
+        fs::write(&config, config_text(&data, to_platform.port(), [port, local_port], &cameras))
+            .map_err(told)?;
         let looks = Looks::default();
         Ok(Self {
             _watch: Watch::start(port, looks.clone()),
@@ -117,6 +121,7 @@ impl Stage {
             disk,
             clock,
             folder,
+            local_port,
             looks,
             truth,
             faults: Vec::new(),
@@ -190,11 +195,12 @@ impl Stage {
     }
 }
 
-fn config_text(data: &Path, platform: u16, port: u16, cameras: &[Camera]) -> String {
+fn config_text(data: &Path, platform: u16, [port, local_port]: [u16; 2], cameras: &[Camera]) -> String {
     let mut text = format!(
         "mode = \"platform\"\ndata_dir = \"{}\"\nlanguage = \"en\"\n\n[platform]\n\
          login_url = \"http://127.0.0.1:{platform}/api/gateway/login\"\ndev_sno = \"{DEV_SNO}\"\n\n\
-         [events]\nrealtime_urls = [\"http://127.0.0.1:{platform}/events\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n",
+         [events]\nrealtime_urls = [\"http://127.0.0.1:{platform}/events\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n\n\
+         [local_api]\nlisten = \"127.0.0.1:{local_port}\"\n",
         data.display(),
     );
     for Camera { name, url, .. } in cameras {

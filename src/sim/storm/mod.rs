@@ -2,7 +2,7 @@
 //! steady rate. Prints one JSON object a line.
 
 mod load;
-mod photos;
+pub mod photos;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -77,7 +77,12 @@ fn tell(figures: &Value) {
 fn storm(arguments: &StormArgs) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("menshen-storm-{}", std::process::id()));
     let photo_folder = folder.join("photos");
-    let photos = photos::prepare(arguments, &photo_folder)?;
+    let wanted = photos::Wanted {
+        photos: &arguments.photos,
+        max: arguments.photos_max.min(arguments.users),
+        enlarge: arguments.enlarge,
+    };
+    let photos = photos::prepare(&wanted, &photo_folder)?;
     let mut stage = Stage::set_up(arguments, folder.clone())?;
     let ids: Vec<String> = (0..arguments.users).map(|number| format!("u{number}")).collect();
     for (id, photo) in ids.iter().zip(photos.iter().cycle()) {

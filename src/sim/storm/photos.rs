@@ -7,27 +7,34 @@ use std::path::{Path, PathBuf};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 
-use super::StormArgs;
-
 const JPEG_QUALITY: u8 = 92;
 
+/// What photos a run wants.
+pub struct Wanted<'a> {
+    /// Folder of portraits, with folders inside.
+    pub photos: &'a Path,
+    /// At most so many.
+    pub max: usize,
+    pub enlarge: u32,
+}
+
 /// Reads, enlarges and keeps them in `folder`, where a peer finds them too.
-pub fn prepare(arguments: &StormArgs, folder: &Path) -> Result<Vec<Vec<u8>>, String> {
+pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>, String> {
     let mut paths = Vec::new();
-    collect(&arguments.photos, &mut paths)?;
+    collect(wanted.photos, &mut paths)?;
     paths.sort();
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut photos = Vec::new();
-    for path in paths.iter().take(arguments.photos_max.min(arguments.users)) {
+    for path in paths.iter().take(wanted.max) {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let bytes = fs::read(path).map_err(|error| told(&error))?;
-        let photo = enlarged(&bytes, arguments.enlarge).map_err(|error| told(&error))?;
+        let photo = enlarged(&bytes, wanted.enlarge).map_err(|error| told(&error))?;
         let file = folder.join(format!("{:05}.jpg", photos.len()));
         fs::write(&file, &photo).map_err(|error| format!("{}: {error}", file.display()))?;
         photos.push(photo);
     }
     if photos.is_empty() {
-        return Err(format!("there is no .jpg in {}", arguments.photos.display()));
+        return Err(format!("there is no .jpg in {}", wanted.photos.display()));
     }
     Ok(photos)
 }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod doors;
 pub mod guard;
 pub mod identity;
+pub mod models;
 pub mod people;
 pub mod photo;
 pub mod set_aside;
@@ -34,6 +35,7 @@ use crate::actors::reporter::{ReporterActor, SharedSession};
 use crate::actors::tuning::Tuner;
 use crate::core::device::DeviceConfig;
 use crate::core::limits;
+use crate::core::models::ModelBoard;
 use crate::core::status::Language;
 use crate::web::health::Health;
 
@@ -44,6 +46,7 @@ pub struct LocalParts {
     pub devices: Handle<DevicesActor>,
     pub identifier: Identifier,
     pub tuner: Tuner,
+    pub models: Arc<ModelBoard>,
     pub session: SharedSession,
     /// Asks the runtime to start afresh.
     pub restart: Arc<Notify>,
@@ -117,6 +120,8 @@ fn routes(config: &mut ServiceConfig) {
         .route(&fog("GateControllerMode"), web::get().to(doors::mode))
         .route(&fog("GateControllerMode"), web::post().to(doors::set_mode))
         .route(&fog("EventAction"), web::put().to(doors::act))
+        .route("/menshen/api/models", web::get().to(models::show))
+        .route("/menshen/api/models/use", web::post().to(models::use_model))
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {

@@ -1,0 +1,228 @@
+//! Embedding the registry's photos with a model they were not embedded with, beside what goes on.
+//!
+//! The features are added to the people's rows, next to those that are there: until the switch nobody looks at them, and
+//! after a crash they need not be made again. Who is enrolled or changed meanwhile is found by the next pass, by
+//! the checksum of the photo.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::actors::blocking::be_background;
+use crate::core::face::Embedding;
+use crate::core::limits;
+use crate::core::models::ModelBoard;
+use crate::core::person::{Feature, Person};
+use crate::core::quality::QualityLevel;
+use crate::ports::store::{PictureStore, RegistryStore, Shelf, StoreError};
+use crate::vision::FaceAnalyzer;
+
+/// Why a swap came to nothing; the model in force goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// The new model is not to be used; the sentence says why.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the box is shutting down; what is embedded is kept, so that starting the swap again is quicker")]
+    Stopped,
+}
+
+/// How often the log says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether somebody further up holds the lock on commits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Commits {
+    Lock,
+    AreLocked,
+}
+
+/// One photo to be embedded.
+struct Job {
+    id: String,
+    photo: String,
+    photo_sha256: String,
+}
+
+pub struct Reembedder<'a> {
+    pub store: &'a dyn RegistryStore,
+    pub pictures: &'a dyn PictureStore,
+    pub committing: &'a Mutex<()>,
+    pub board: &'a ModelBoard,
+    pub stop: &'a AtomicBool,
+    /// Id of the model whose features are wanted.
+    pub target: String,
+    /// Only features of these and of the target stay; `None`: all do.
+    pub keep: Option<String>,
+    /// Embed with what the rest of the box leaves over; else as quickly as it goes, since somebody waits.
+    pub in_background: bool,
+    /// Who cannot be embedded: the photo's checksum.
+    pub failed: BTreeMap<String, String>,
+    pub told: Instant,
+}
+
+impl Reembedder<'_> {
+    fn wants(&self, person: &Person) -> Vec<Job> {
+        let missing = person.photos_without(&self.target).into_iter();
+        missing
+            .filter(|feature| self.failed.get(&person.id) != Some(&feature.photo_sha256))
+            .map(|feature| Job {
+                id: person.id.clone(),
+                photo: feature.photo.clone(),
+                photo_sha256: feature.photo_sha256.clone(),
+            })
+            .collect()
+    }
+
+    /// How many people are still to be embedded.
+    pub fn left(&self) -> Result<usize, SwapError> {
+        let mut left = 0;
+        self.store.for_each(&mut |person| left += usize::from(!self.wants(&person).is_empty()))?;
+        Ok(left)
+    }
+
+    /// Goes through everyone once and embeds what is missing; `done` sees everybody who was completed, before commits
+    /// go on. Returns how many photos were looked at.
+    pub fn pass(
+        &mut self,
+        analyzers: &mut [FaceAnalyzer],
+        commits: Commits,
+        done: &mut dyn FnMut(&Person),
+    ) -> Result<usize, SwapError> {
+        let (mut after, mut people_done, mut looked_at) = (None::<String>, 0, 0);
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                return Err(SwapError::Stopped);
+            }
+            let page = self.store.page(after.as_deref(), limits::REEMBED_CHUNK)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            people_done += page.len() as u64;
+            let jobs: Vec<Job> = page.iter().flat_map(|person| self.wants(person)).collect();
+            looked_at += jobs.len();
+            if !jobs.is_empty() {
+                let embedded = self.embed(&jobs, analyzers)?;
+                self.commit(jobs, embedded, commits, done)?;
+            }
+            self.tell(people_done)?;
+        }
+        Ok(looked_at)
+    }
+
+    fn tell(&mut self, people_done: u64) -> Result<(), SwapError> {
+        let people = self.store.count()?.max(people_done);
+        let embedded = self.board.change(|facts| {
+            let Some(swap) = &mut facts.swap else { return 0 };
+            (swap.people_done, swap.people) = (people_done, people);
+            swap.embedded
+        });
+        metrics::gauge!("menshen_model_swap_people_left").set((people - people_done) as f64);
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            tracing::info!(people_done, people, embedded, model = self.target, "embedding the registry anew");
+        }
+        Ok(())
+    }
+
+    /// On as many threads as there are analyzers.
+    fn embed(
+        &self,
+        jobs: &[Job],
+        analyzers: &mut [FaceAnalyzer],
+    ) -> Result<Vec<Result<Embedding, String>>, SwapError> {
+        let next = AtomicUsize::new(0);
+        let answers: Mutex<Vec<_>> = Mutex::new(jobs.iter().map(|_| Err(String::new())).collect());
+        let whole = std::thread::scope(|scope| {
+            let threads: Vec<_> = analyzers
+                .iter_mut()
+                .map(|analyzer| {
+                    scope.spawn(|| {
+                        if self.in_background {
+                            be_background();
+                        }
+                        while let Some((at, job)) = take(&next, jobs) {
+                            let answer = self.embed_one(job, analyzer);
+                            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = answer;
+                        }
+                    })
+                })
+                .collect();
+            threads.into_iter().all(|thread| thread.join().is_ok())
+        });
+        if !whole {
+            return Err(SwapError::Refused("it made a thread panic while embedding a photo".to_owned()));
+        }
+        Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, String> {
+        let photo = self.pictures.get(Shelf::Registry, &job.photo).map_err(|error| error.to_string())?;
+        let photo = photo.ok_or_else(|| "the photo is not on the disk".to_owned())?;
+        // Its quality was judged when it was enrolled.
+        let face =
+            analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+        Ok(face.embedding)
+    }
+
+    /// Adds the features to the rows as they are now: who was deleted meanwhile stays deleted, and who has another photo
+    /// comes up in the next pass.
+    fn commit(
+        &mut self,
+        jobs: Vec<Job>,
+        embedded: Vec<Result<Embedding, String>>,
+        commits: Commits,
+        done: &mut dyn FnMut(&Person),
+    ) -> Result<(), SwapError> {
+        let committing = self.committing;
+        let lock = || committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _committing = (commits == Commits::Lock).then(lock);
+        let mut people: BTreeMap<String, Person> = BTreeMap::new();
+        let mut count = 0;
+        for (job, answer) in jobs.into_iter().zip(embedded) {
+            let person = match people.remove(&job.id) {
+                Some(person) => Some(person),
+                None => self.store.get(&job.id)?,
+            };
+            let Some(mut person) = person else { continue };
+            let missing = person.photos_without(&self.target);
+            let of_photo = missing.into_iter().find(|known| known.photo_sha256 == job.photo_sha256).cloned();
+            match (of_photo, answer) {
+                (Some(known), Ok(embedding)) => {
+                    count += 1;
+                    person.features.push(Feature { embedding, ..known });
+                    people.insert(job.id, person);
+                }
+                (Some(_), Err(reason)) => {
+                    tracing::warn!(person = %job.id, reason, model = self.target, "cannot be embedded, and is kept");
+                    self.failed.insert(job.id, job.photo_sha256);
+                    // Another photo of the same person may have been embedded.
+                    if person.features_of(&self.target).next().is_some() {
+                        people.insert(person.id.clone(), person);
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+        let mut people: Vec<Person> = people.into_values().collect();
+        for person in &mut people {
+            person.features.retain(|feature| {
+                let model = &feature.embedding.model;
+                *model == self.target || self.keep.as_ref().is_none_or(|keep| keep == model)
+            });
+        }
+        self.store.put(&people)?;
+        people.iter().for_each(done);
+        let failed: Vec<String> = self.failed.keys().cloned().collect();
+        self.board.swap(|swap| swap.embedded += count);
+        self.board.not_embedded(&failed);
+        Ok(())
+    }
+}
+
+fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    jobs.get(at).map(|job| (at, job))
+}

@@ -1,0 +1,347 @@
+//! Swapping the embedder while the box runs.
+//!
+//! The new model proves itself, everyone's photos are embedded with it in the background, and then, in a moment in which
+//! nothing is enrolled, the choice is written down and the recogniser replaced. What is written down is the
+//! switch: before it the old model is the box's, after it the new one, whatever happens.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::actor::report_size;
+use super::enrol::RegistryParts;
+use super::message::Wanted;
+use super::reembed::{Commits, Reembedder};
+use crate::actors::recogniser::Recogniser;
+use crate::actors::tuning::Tuner;
+use crate::core::gallery::{Gallery, GalleryError};
+use crate::core::limits;
+use crate::core::models::{ModelBoard, SwapState};
+use crate::core::person::Person;
+use crate::core::score::Scale;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::ChosenEmbedder;
+use crate::ports::inference::InferenceLoader;
+use crate::ports::store::{PictureStore, RegistryStore, StoreError};
+use crate::vision::FaceAnalyzer;
+use crate::vision::analyzer::ModelSet;
+use crate::vision::self_test::self_test;
+
+pub use super::reembed::SwapError;
+
+/// Finds an embedder by name and checks what can be checked without running it.
+pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, String> + Send + Sync>;
+
+/// What a swap needs of the box. Cloning shares everything.
+#[derive(Clone)]
+pub struct SwapParts {
+    pub board: Arc<ModelBoard>,
+    pub loader: Arc<dyn InferenceLoader>,
+    pub pick: PickModels,
+    pub tuner: Tuner,
+    /// Threads that embed.
+    pub threads: usize,
+    /// Somebody has no feature of the model in force; made up for once the registry runs.
+    pub missing: Arc<AtomicBool>,
+    /// The box is shutting down.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where a swap takes place: the running box, or its data while it is not running.
+pub struct Ground<'a> {
+    pub store: &'a dyn RegistryStore,
+    pub pictures: &'a dyn PictureStore,
+    pub committing: &'a Mutex<()>,
+    /// Whoever enrols has it.
+    pub turn: &'a tokio::sync::Mutex<()>,
+    pub board: &'a ModelBoard,
+    pub stop: &'a AtomicBool,
+    pub loader: &'a dyn InferenceLoader,
+    pub threads: usize,
+    pub capacity: usize,
+    /// Id and calibration of the model in force, as far as it is there; its features are kept, to go back quickly.
+    pub from: Option<(String, Scale)>,
+}
+
+impl Ground<'_> {
+    /// Brings everything to where `switch` may make the new model the one in force, and calls it, while nothing is
+    /// enrolled. An error leaves everything as it was, but for features that were added.
+    pub fn swap(
+        &self,
+        models: ModelSet,
+        switch: impl FnOnce(ModelSet, Gallery, Vec<FaceAnalyzer>) -> Result<(), StoreError>,
+    ) -> Result<(), SwapError> {
+        let refused = |reason: String| SwapError::Refused(reason);
+        let load = |_| models.load(self.loader).map_err(|error| refused(error.to_string()));
+        let mut analyzers = (0..self.threads.max(1)).map(load).collect::<Result<Vec<_>, _>>()?;
+        let test = self_test(&mut analyzers[0]).map_err(refused)?;
+        tracing::info!(
+            model = models.embedder_id(),
+            same_least = test.same_least,
+            different = test.different,
+            "self-test passed"
+        );
+        self.board.swap(|swap| swap.state = SwapState::Embedding);
+        let mut reembedder = self.reembedder(models.embedder_id());
+        let nobody = &mut |_: &Person| ();
+        while reembedder.pass(&mut analyzers, Commits::Lock, nobody)? > limits::SWAP_LEFT_MAX {}
+
+        self.board.swap(|swap| swap.state = SwapState::Switching);
+        let mut turn = self.turn.blocking_lock();
+        while reembedder.left()? > limits::SWAP_LEFT_MAX {
+            drop(turn);
+            reembedder.pass(&mut analyzers, Commits::Lock, nobody)?;
+            turn = self.turn.blocking_lock();
+        }
+        reembedder.in_background = false;
+        reembedder.pass(&mut analyzers, Commits::Lock, nobody)?;
+        // Strangers take no turn: from here on they wait too.
+        let committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        reembedder.pass(&mut analyzers, Commits::AreLocked, nobody)?;
+        let gallery = self.fill(&models, &reembedder.failed)?;
+        switch(models, gallery, analyzers)?;
+        drop((committing, turn));
+        Ok(())
+    }
+
+    fn reembedder(&self, target: String) -> Reembedder<'_> {
+        Reembedder {
+            store: self.store,
+            pictures: self.pictures,
+            committing: self.committing,
+            board: self.board,
+            stop: self.stop,
+            target,
+            in_background: true,
+            keep: self.from.as_ref().map(|(id, _)| id.clone()),
+            failed: BTreeMap::new(),
+            told: Instant::now(),
+        }
+    }
+
+    /// The new model's gallery, if the model is fit to be used.
+    fn fill(&self, models: &ModelSet, failed: &BTreeMap<String, String>) -> Result<Gallery, SwapError> {
+        let id = models.embedder_id();
+        let mut gallery = Gallery::new(id.clone(), models.embedder_spec().dimension, self.capacity);
+        let mut sample: Vec<[Vec<f32>; 2]> = Vec::new();
+        let mut wrong = None;
+        let mut people = 0u64;
+        self.store.for_each(&mut |person| {
+            people += 1;
+            match gallery.put(&person) {
+                Ok(()) | Err(GalleryError::OtherModel { .. }) => {}
+                Err(error) => wrong = Some(error),
+            }
+            let first = |model: &str| person.features_of(model).next().map(|f| f.embedding.vector.clone());
+            if let (Some((old, _)), true) = (&self.from, sample.len() < limits::SWAP_SAMPLE) {
+                sample.extend(first(old).zip(first(&id)).map(|(old, new)| [old, new]));
+            }
+        })?;
+        if let Some(error) = wrong {
+            return Err(SwapError::Refused(error.to_string()));
+        }
+        let not_embedded = failed.len() as u64;
+        if not_embedded > limits::NOT_EMBEDDED_FREE.max(people / limits::NOT_EMBEDDED_ONE_IN) {
+            return Err(SwapError::Refused(format!(
+                "it cannot embed the photos of {not_embedded} of {people} people"
+            )));
+        }
+        let marks = self
+            .from
+            .as_ref()
+            .map(|(_, old)| [old.similarity_threshold, models.scale().similarity_threshold]);
+        match marks.and_then(|marks| confuses(&sample, marks)) {
+            Some(reason) => Err(SwapError::Refused(reason)),
+            None => Ok(gallery),
+        }
+    }
+}
+
+/// Whether the new model takes people for one another whom the old one tells apart; `sample` has the features of both.
+fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
+    let similarity = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    let (mut apart, mut confused) = (0, 0);
+    for (at, a) in sample.iter().enumerate() {
+        for b in &sample[at + 1..] {
+            if similarity(&a[0], &b[0]) < thresholds[0] {
+                apart += 1;
+                confused += usize::from(similarity(&a[1], &b[1]) >= thresholds[1]);
+            }
+        }
+    }
+    (confused > apart / limits::SWAP_CONFUSED_ONE_IN + 1).then(|| {
+        format!("it takes {confused} pairs of enrolled people for one person, of {apart} that the model in force tells apart")
+    })
+}
+
+/// Starts a swap in the background.
+pub fn start(
+    parts: &RegistryParts,
+    turn: &Arc<tokio::sync::Mutex<()>>,
+    wanted: Wanted,
+) -> Result<(), Refusal> {
+    let refused = |reason: String| Refusal::new(StatusCode::LocalParamError, reason);
+    let name = match wanted {
+        Wanted::Named(name) => name,
+        Wanted::Previous => {
+            let chosen = parts.swap.tuner.changes().embedder;
+            chosen
+                .and_then(|chosen| chosen.previous)
+                .ok_or_else(|| refused("no other embedder was in force before this one".to_owned()))?
+        }
+    };
+    if !parts.swap.board.begin(parts.in_force.get().id(), &name) {
+        let facts = parts.swap.board.facts().swap.unwrap_or_default();
+        return Err(refused(format!("photos are being embedded with {}; wait for its end", facts.to)));
+    }
+    let (parts, turn) = (parts.clone(), Arc::clone(turn));
+    in_background(parts.swap.board.clone(), move || swap_here(&parts, &turn, &name));
+    Ok(())
+}
+
+/// On a thread of its own; however that ends, the board says it.
+fn in_background(board: Arc<ModelBoard>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
+    let own = Arc::clone(&board);
+    let run = move || {
+        let outcome = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(SwapError::Refused("the swap panicked".to_owned())));
+        conclude(&own, &outcome);
+    };
+    if let Err(error) = std::thread::Builder::new().name("model-swap".to_owned()).spawn(run) {
+        conclude(&board, &Err(SwapError::Refused(format!("cannot start a thread: {error}"))));
+    }
+}
+
+/// Writes the end of a swap on the board and into the log.
+pub fn conclude(board: &ModelBoard, outcome: &Result<(), SwapError>) {
+    let reason = outcome.as_ref().err().map(ToString::to_string);
+    let facts = board.change(|facts| {
+        if let Some(swap) = &mut facts.swap {
+            swap.state = if reason.is_none() { SwapState::Done } else { SwapState::Refused };
+            swap.reason.clone_from(&reason);
+        }
+        facts.swap.clone().unwrap_or_default()
+    });
+    let result = if reason.is_none() { "done" } else { "refused" };
+    metrics::counter!("menshen_model_swaps_total", "result" => result).increment(1);
+    metrics::gauge!("menshen_model_swap_people_left").set(0.0);
+    match reason {
+        None => {
+            metrics::gauge!("menshen_people_not_embedded").set(facts.not_embedded as f64);
+            tracing::info!(
+                from = facts.from,
+                to = facts.to,
+                embedded = facts.embedded,
+                not_embedded = facts.not_embedded,
+                "the embedder in force has everyone it can have"
+            );
+        }
+        Some(reason) => tracing::error!(from = facts.from, to = facts.to, reason, "the old embedder goes on"),
+    }
+}
+
+fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
+    let SwapParts { board, loader, pick, tuner, threads, stop, .. } = &parts.swap;
+    let old = parts.in_force.get();
+    let models = pick(name).map_err(SwapError::Refused)?;
+    let (to, previous) = (models.embedder_id(), old.name().to_owned());
+    board.swap(|swap| swap.to.clone_from(&to));
+    if to == old.id() {
+        return settle(parts, name, &to);
+    }
+    let capacity = old.read().capacity();
+    let from = Some((old.id().to_owned(), old.scale()));
+    let ground = Ground {
+        store: &*parts.store,
+        pictures: &*parts.pictures,
+        committing: &parts.committing,
+        turn,
+        board,
+        stop,
+        loader: &**loader,
+        threads: *threads,
+        capacity,
+        from,
+    };
+    ground.swap(models, |models, gallery, spare| {
+        choose(tuner, name, &previous)?;
+        parts.in_force.replace(Recogniser::new(models, gallery, spare));
+        Ok(())
+    })?;
+    board.change(|facts| {
+        facts.embedder = to;
+        facts.previous = tuner.changes().embedder.and_then(|chosen| chosen.previous);
+        facts.fallback = None;
+    });
+    report_size(parts);
+    Ok(())
+}
+
+/// The model in force is asked for. That is of use only when it stands in for a broken one.
+fn settle(parts: &RegistryParts, name: &str, id: &str) -> Result<(), SwapError> {
+    match parts.swap.tuner.changes().embedder {
+        Some(chosen) if chosen.name != name => {
+            choose(&parts.swap.tuner, name, &chosen.name)?;
+            parts.swap.board.change(|facts| {
+                facts.previous = Some(chosen.name);
+                facts.fallback = None;
+            });
+            Ok(())
+        }
+        _ => Err(SwapError::Refused(format!("{id} is in force already"))),
+    }
+}
+
+/// Writes down which embedder is the box's. This is the switch.
+pub fn choose(tuner: &Tuner, name: &str, previous: &str) -> Result<(), StoreError> {
+    tuner.change(|changes| {
+        // The same name with another file or calibration is nothing to go back to.
+        let before = changes.embedder.take().and_then(|chosen| chosen.previous);
+        let previous = Some(previous.to_owned()).filter(|previous| previous != name).or(before);
+        changes.embedder = Some(ChosenEmbedder { name: name.to_owned(), previous });
+    })
+}
+
+/// After a start at which somebody had no feature of the model in force (its file was replaced, the registry was
+/// rebuilt, the chosen model is broken and another stands in): they are embedded in the background, and recognised as
+/// soon as they are.
+pub fn make_up_for_missing(parts: &RegistryParts) {
+    let recogniser = parts.in_force.get();
+    if !parts.swap.missing.swap(false, Ordering::AcqRel)
+        || !parts.swap.board.begin(recogniser.id(), recogniser.id())
+    {
+        return;
+    }
+    let parts = parts.clone();
+    in_background(parts.swap.board.clone(), move || {
+        let swap = &parts.swap;
+        swap.board.swap(|swap| swap.state = SwapState::Embedding);
+        let analyzer = recogniser.models().load(&*swap.loader);
+        let mut analyzers = [analyzer.map_err(|error| SwapError::Refused(error.to_string()))?];
+        let mut reembedder = Reembedder {
+            store: &*parts.store,
+            pictures: &*parts.pictures,
+            committing: &parts.committing,
+            board: &swap.board,
+            stop: &swap.stop,
+            target: recogniser.id().to_owned(),
+            keep: None,
+            in_background: true,
+            failed: BTreeMap::new(),
+            told: Instant::now(),
+        };
+        reembedder.pass(&mut analyzers, Commits::Lock, &mut |person| {
+            if let Err(error) = recogniser.write().put(person) {
+                tracing::error!(person = %person.id, %error, "embedded, but not searchable");
+            }
+        })?;
+        report_size(&parts);
+        Ok(())
+    });
+}
+
+#[cfg(test)]
+#[path = "swap_tests.rs"]
+mod tests;

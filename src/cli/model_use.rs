@@ -1,0 +1,164 @@
+//! `menshen models use`: swapping the embedder, of a running box over its local API, else on its data.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::actors::registry::swap::{Ground, SwapError, choose, conclude};
+use crate::actors::tuning::Tuner;
+use crate::adapters::changes_file::ChangesFile;
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
+use crate::core::models::{ModelBoard, SwapState};
+use crate::ports::store::StoreError;
+use crate::runtime::assemble::{base_tuning, create_data_dir};
+use crate::runtime::models::{describe, pick_prepared};
+use crate::runtime::open::open_registry_and_pictures;
+
+/// How often progress is looked at and told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// `None`: back to the one before.
+pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Vec<String>> {
+    create_data_dir(&settings.data_dir)?;
+    let facts = match open_registry_and_pictures(settings) {
+        Ok(stores) => offline(settings, name, &stores),
+        Err(StoreError::Locked { .. }) => online(settings, name),
+        Err(other) => Err(other.to_string()),
+    }
+    .map_err(|error| vec![error])?;
+    let swap = &facts["swap"];
+    if let Some(reason) = swap["reason"].as_str() {
+        return Err(vec![format!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]))]);
+    }
+    say(&format!(
+        "{} is in force 已启用: {} people, {} photos embedded now",
+        text(&swap["to"]),
+        swap["people"],
+        swap["embedded"]
+    ));
+    let missing = swap["not_embedded"].as_u64().unwrap_or_default();
+    if missing > 0 {
+        let ids: Vec<&str> = swap["not_embedded_ids"].as_array().into_iter().flatten().map(text).collect();
+        say(&format!(
+            "{missing} people cannot be embedded by it; they are kept, and not recognised 未能提取特征: {}",
+            ids.join(", ")
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// No box runs on this data: the same swap, here.
+fn offline(
+    settings: &Settings,
+    name: Option<&str>,
+    (store, pictures): &(impl crate::ports::store::RegistryStore, impl crate::ports::store::PictureStore),
+) -> Result<Value, String> {
+    let told = |error: StoreError| error.to_string();
+    let tuner =
+        Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings)).map_err(told)?;
+    let chosen = tuner.changes().embedder;
+    let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
+    let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
+    let name = name.or(previous).ok_or("no other embedder was in force before this one")?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
+    let from = describe(settings, current).ok();
+    let board = ModelBoard::default();
+    board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
+    let run = || {
+        if name == current {
+            return Err(SwapError::Refused("it is in force already".to_owned()));
+        }
+        let models = pick_prepared(settings, name, &loader).map_err(SwapError::Refused)?;
+        board.swap(|swap| swap.to = models.embedder_id());
+        let ground = Ground {
+            store,
+            pictures,
+            committing: &std::sync::Mutex::default(),
+            turn: &tokio::sync::Mutex::default(),
+            board: &board,
+            stop: &AtomicBool::new(false),
+            loader: &loader,
+            threads: settings.recognition.workers,
+            capacity: settings.recognition.gallery_capacity,
+            from,
+        };
+        ground.swap(models, |_, _, _| choose(&tuner, name, current))
+    };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                std::thread::park_timeout(LOOK_EVERY);
+                progress(&json!(board.facts()));
+            }
+        });
+        let outcome = run();
+        conclude(&board, &outcome);
+        over.store(true, Ordering::Release);
+    });
+    Ok(json!(board.facts()))
+}
+
+/// Asks the running box, and watches.
+fn online(settings: &Settings, name: Option<&str>) -> Result<Value, String> {
+    let listen = settings.local_api.listen.ok_or(
+        "the box is running, and its local API is off: set local_api.listen, or stop the box and try again",
+    )?;
+    let body = name.map_or_else(|| json!({ "back": true }), |name| json!({ "name": name }));
+    let base = format!("http://{listen}/menshen/api/models");
+    let token = &settings.local_api.token;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let call = client.post(format!("{base}/use")).json(&body);
+        answer(call, token).await?;
+        loop {
+            let facts = answer(client.get(&base), token).await?;
+            if facts["swap"]["state"] == json!(SwapState::Done)
+                || facts["swap"]["state"] == json!(SwapState::Refused)
+            {
+                return Ok(facts);
+            }
+            progress(&facts);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    })
+}
+
+/// The `data` of a call's answer, or what the box has against it.
+async fn answer(call: reqwest::RequestBuilder, token: &str) -> Result<Value, String> {
+    let call = if token.is_empty() { call } else { call.bearer_auth(token) };
+    let failed =
+        |error: reqwest::Error| format!("the box's local API does not answer: {}", error.without_url());
+    let body: Value = call.send().await.map_err(failed)?.json().await.map_err(failed)?;
+    match &body["error"]["message"] {
+        Value::Null => Ok(body["data"].clone()),
+        message => Err(text(message).to_owned()),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "progress is for the terminal")]
+fn progress(facts: &Value) {
+    let swap = &facts["swap"];
+    eprintln!("{}: {} of {} people", text(&swap["state"]), swap["people_done"], swap["people"]);
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}

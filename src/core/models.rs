@@ -1,0 +1,129 @@
+//! Which embedder recognises, and how a swap to another stands. Written by the swap, shown by health, the local API and
+//! the command line.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::limits;
+
+/// Where a swap stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwapState {
+    /// The new model proves itself.
+    #[default]
+    Checking,
+    /// Everyone's photos are embedded with it; the old model recognises.
+    Embedding,
+    /// Waiting for the enrolment that is going on, then changing over.
+    Switching,
+    /// The new model recognises.
+    Done,
+    /// The old model goes on; `reason` says why.
+    Refused,
+}
+
+impl SwapState {
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Refused)
+    }
+}
+
+/// The swap that is going on, or the last one since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SwapFacts {
+    pub state: SwapState,
+    /// Model ids: `name@first-digits-of-its-sha256`. The same twice: the present model's missing features are made up
+    /// for.
+    pub from: String,
+    pub to: String,
+    /// People looked at, of how many.
+    pub people_done: u64,
+    pub people: u64,
+    /// Photos embedded.
+    pub embedded: u64,
+    /// People whose photo the new model cannot embed. They are kept, and not recognised while it is in force.
+    pub not_embedded: u64,
+    /// The first of them.
+    pub not_embedded_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ModelFacts {
+    /// Id of the embedder that recognises.
+    pub embedder: String,
+    /// Name of the one `models use --back` goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The chosen model is broken and another recognises: which, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// Descriptions in `models_dir` that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapFacts>,
+}
+
+impl ModelFacts {
+    pub fn is_swapping(&self) -> bool {
+        self.swap.as_ref().is_some_and(|swap| !swap.state.is_over())
+    }
+}
+
+/// Shared by those who write and those who show.
+#[derive(Debug, Default)]
+pub struct ModelBoard(Mutex<ModelFacts>);
+
+impl ModelBoard {
+    pub fn change<T>(&self, change: impl FnOnce(&mut ModelFacts) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn facts(&self) -> ModelFacts {
+        self.change(|facts| facts.clone())
+    }
+
+    /// Starts a swap, unless one is going on.
+    pub fn begin(&self, from: &str, to: &str) -> bool {
+        self.change(|facts| {
+            if facts.is_swapping() {
+                return false;
+            }
+            facts.swap = Some(SwapFacts { from: from.to_owned(), to: to.to_owned(), ..SwapFacts::default() });
+            true
+        })
+    }
+
+    pub fn swap(&self, change: impl FnOnce(&mut SwapFacts)) {
+        self.change(|facts| {
+            if let Some(swap) = &mut facts.swap {
+                change(swap);
+            }
+        });
+    }
+
+    pub fn not_embedded(&self, ids: &[String]) {
+        self.swap(|swap| {
+            swap.not_embedded = ids.len() as u64;
+            swap.not_embedded_ids = ids.iter().take(limits::NOT_EMBEDDED_LISTED).cloned().collect();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_swap_at_a_time_and_the_last_one_is_remembered() {
+        let board = ModelBoard::default();
+        assert!(board.begin("a@1", "b@2") && !board.begin("a@1", "c@3"));
+        board.swap(|swap| swap.state = SwapState::Refused);
+        assert_eq!(board.facts().swap.unwrap().to, "b@2");
+        assert!(board.begin("a@1", "c@3"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Which models the box runs: those the configuration names, unless another embedder was chosen in the field.
+
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
+use crate::core::models::ModelBoard;
+use crate::core::score::Scale;
+use crate::core::tuning::Changes;
+use crate::ports::inference::InferenceLoader;
+use crate::vision::FaceAnalyzer;
+use crate::vision::analyzer::ModelSet;
+use crate::vision::catalogue::Catalogue;
+use crate::vision::self_test::self_test;
+
+/// Reads and checks the models a configuration names.
+pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
+    pick(settings, &settings.recognition.embedder).map_err(|error| vec![error])
+}
+
+/// The configured detector with an embedder, their checksums compared.
+fn pick(settings: &Settings, embedder: &str) -> Result<ModelSet, String> {
+    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
+    let recognition = &settings.recognition;
+    let models = ModelSet::pick(&catalogue, &recognition.detector, embedder, recognition.detection_score_min)
+        .map_err(|error| error.to_string())?;
+    models.verify().map_err(|error| error.to_string())?;
+    Ok(models)
+}
+
+/// As [`pick_models`], with any embedder, to be run from the prepared files; a model that cannot be prepared goes on as it
+/// came, slower.
+pub fn pick_prepared(
+    settings: &Settings,
+    embedder: &str,
+    loader: &dyn InferenceLoader,
+) -> Result<ModelSet, String> {
+    let mut models = pick(settings, embedder)?;
+    for error in models.use_prepared(loader) {
+        metrics::counter!("menshen_models_unprepared_total").increment(1);
+        tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
+    }
+    Ok(models)
+}
+
+/// Id and calibration of an embedder as it is described, whether or not its file is in order.
+pub fn describe(settings: &Settings, embedder: &str) -> Result<(String, Scale), String> {
+    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
+    let models = ModelSet::pick(&catalogue, &settings.recognition.detector, embedder, None)
+        .map_err(|error| error.to_string())?;
+    Ok((models.embedder_id(), models.scale()))
+}
+
+/// The models a configuration names, ready to be loaded.
+pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
+    pick_models(settings)?;
+    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
+    let models =
+        pick_prepared(settings, &settings.recognition.embedder, &loader).map_err(|error| vec![error])?;
+    Ok((models, loader))
+}
+
+/// The models of this start, with one that is loaded already if it had to prove itself. An embedder that was chosen in the
+/// field and is broken now is passed over, loudly, for the one before it: a box that recognises with
+/// yesterday's model is better than one that does not start.
+pub fn models_in_force(
+    settings: &Settings,
+    changes: &Changes,
+    loader: &dyn InferenceLoader,
+    board: &ModelBoard,
+) -> Result<(ModelSet, Vec<FaceAnalyzer>), Vec<String>> {
+    if let Ok(catalogue) = Catalogue::read(&settings.models_dir) {
+        let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
+        for error in &broken {
+            tracing::warn!(error, "a model's description is of no use; the others are not concerned");
+        }
+        board.change(|facts| facts.broken = broken);
+    }
+    let configured = &settings.recognition.embedder;
+    let chosen = changes.embedder.as_ref();
+    let name = chosen.map_or(configured, |chosen| &chosen.name);
+    if name != configured {
+        tracing::info!(
+            embedder = name,
+            configured,
+            "the embedder is the one chosen with `menshen models use`"
+        );
+    }
+    let Some(previous) = chosen.and_then(|chosen| chosen.previous.as_ref()) else {
+        // Nothing to fall back to: what is wrong with it will show.
+        let models = pick_prepared(settings, name, loader).map_err(|error| vec![error])?;
+        board.change(|facts| facts.embedder = models.embedder_id());
+        return Ok((models, Vec::new()));
+    };
+    let (models, spare, fallback, back) = match prove(settings, name, loader) {
+        Ok((models, analyzer)) => (models, analyzer, None, previous),
+        Err(reason) => {
+            let (models, analyzer) = prove(settings, previous, loader).map_err(|other| {
+                vec![format!("embedder `{name}`: {reason}"), format!("the one before, `{previous}`: {other}")]
+            })?;
+            let story = format!("`{name}` is chosen and broken ({reason}); `{previous}` recognises instead");
+            tracing::error!("FALLBACK: {story}; repair it, or choose another with `menshen models use`");
+            (models, analyzer, Some(story), previous)
+        }
+    };
+    metrics::gauge!("menshen_embedder_fallback").set(f64::from(u8::from(fallback.is_some())));
+    board.change(|facts| {
+        facts.embedder = models.embedder_id();
+        facts.previous = Some(back.clone());
+        facts.fallback = fallback;
+    });
+    Ok((models, vec![spare]))
+}
+
+/// Loads it and lets it pass the self-test.
+fn prove(
+    settings: &Settings,
+    embedder: &str,
+    loader: &dyn InferenceLoader,
+) -> Result<(ModelSet, FaceAnalyzer), String> {
+    let models = pick_prepared(settings, embedder, loader)?;
+    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
+    self_test(&mut analyzer)?;
+    Ok((models, analyzer))
+}
