@@ -1,6 +1,6 @@
 //! `menshen check` on the command line.
 
-use crate::stage::menshen;
+use crate::stage::{menshen, picture};
 
 fn check(config: &str) -> (bool, String) {
     let folder = tempfile::TempDir::new().unwrap();
@@ -36,4 +36,18 @@ fn mistakes_in_settings_pipelines_and_models_are_told_at_once() {
     ] {
         assert!(told.contains(part), "`{part}` is not in:\n{told}");
     }
+}
+
+/// Also what the start costs is measured on the real box, with everything of it sealed on disk.
+#[test]
+fn the_start_of_a_full_box_is_measured() {
+    let photo = picture("obama-1.jpg").display().to_string();
+    let output =
+        menshen(&["bench", "start", "--people", "50", "--starts", "1", "--photo", &photo]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
+    assert_eq!((&line["people"], output.status.success()), (&serde_json::json!(50), true), "{told}");
+    assert!(
+        line["first_recognition_ms"].as_u64().unwrap() > 0 && line["resident_mb"].as_f64().unwrap() > 10.0
+    );
 }
