@@ -5,6 +5,7 @@ pub mod embeddings;
 mod frames;
 mod recognition;
 mod search;
+#[cfg(feature = "sim")]
 mod start;
 mod statistics;
 
@@ -50,6 +51,7 @@ enum BenchCommand {
         #[arg(long, default_value_t = 1000)]
         probes: usize,
     },
+    #[cfg(feature = "sim")]
     /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
     Start {
         /// People in the registry, made up 底库人数
@@ -102,6 +104,7 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
             frames::frames(&asked, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
+        #[cfg(feature = "sim")]
         BenchCommand::Start { people, photo, starts, config } => {
             let asked = start::Asked { people: *people, photo, starts: *starts };
             start::start(&asked, &config.settings()?).map_err(one)?;
