@@ -9,6 +9,7 @@ use std::path::Path;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::core::face::BBox;
+use menshen::core::frame::Frame;
 use menshen::core::quality::{Check, QualityLevel, QualityLimits};
 use menshen::core::status::StatusCode;
 use menshen::vision::FaceAnalyzer;
@@ -54,6 +55,34 @@ fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
     })
 }
 
+/// A surgical mask over the lower half of the face.
+fn masked(picture: &RgbImage, analyzer: &mut FaceAnalyzer) -> RgbImage {
+    let frame = Frame::from_rgb(picture.width(), picture.height(), picture.as_raw().clone(), 0).unwrap();
+    let face = analyzer.detect(&frame).unwrap().remove(0);
+    let ([_, _, nose, left, right], bottom) = (face.landmarks, face.bbox.y2);
+    let (x, half) = (f32::midpoint(left[0], right[0]), (right[0] - left[0]) * 1.1);
+    let mut out = picture.clone();
+    for (px, py, pixel) in out.enumerate_pixels_mut() {
+        let (dx, y) = ((px as f32 - x) / half, py as f32);
+        if dx.abs() < 1.0 && y > nose[1] - 4.0 * dx * dx && y < bottom {
+            // Folds, so that it is no plain area.
+            let fold = if (y as u32 / 6).is_multiple_of(3) { 150 } else { 190 };
+            *pixel = Rgb([fold - 20, fold, fold + 20]);
+        }
+    }
+    out
+}
+
+#[test]
+fn what_is_not_measured_is_said_to_be_neither_passed_nor_failed() {
+    let mut analyzer = analyzer();
+    let masked = masked(&portrait(), &mut analyzer);
+    let judged = analyzer.judge_photo(&png(&masked), &QualityLevel::High).unwrap();
+    let told = |name: &str| judged.success.iter().chain(&judged.fails).any(|known| known == name);
+    assert!(!told("mask") && !told("occlusion") && told("clarity"), "{judged:?}");
+    assert!(judged.mask.is_none() && judged.occlusion.is_none());
+}
+
 fn custom(pose_sum_max_deg: f32, also: &[Check]) -> QualityLevel {
     QualityLevel::Custom(QualityLimits { face_size_min_px: 60.0, pose_sum_max_deg, also: also.to_vec() })
 }
@@ -89,10 +118,11 @@ fn each_check_fails_where_it_should_and_nowhere_else() {
     let half_out = imageops::crop_imm(&good, cut_at, 0, good.width() - cut_at, good.height()).to_image();
     let edge_at = (bbox.x1 - 0.02 * bbox.width()) as u32;
     let edge = imageops::crop_imm(&good, edge_at, 0, good.width() - edge_at, good.height()).to_image();
+    let masked = masked(&good, &mut analyzer);
     let light = custom(120.0, &[Check::Brightness]);
     let upright = custom(25.0, &[]);
 
-    let table: [(&str, &RgbImage, &QualityLevel, &[&str]); 15] = [
+    let table: [(&str, &RgbImage, &QualityLevel, &[&str]); 19] = [
         ("as it is, high", &good, &QualityLevel::High, &[]),
         ("as it is, upright", &good, &upright, &[]),
         ("blurred, high", &blurred, &QualityLevel::High, &["clarity"]),
@@ -108,6 +138,11 @@ fn each_check_fails_where_it_should_and_nowhere_else() {
         ("at the edge, but whole", &edge, &QualityLevel::Middle, &[]),
         ("turned the other way, upright", &rotated(&good, -35.0), &upright, &["headpose"]),
         ("partly out of the picture", &half_out, &QualityLevel::Middle, &["partial"]),
+        ("partly out of the picture, low does not ask", &half_out, &QualityLevel::Low, &[]),
+        ("dark, low does not ask", &lit(&good, 0.2), &QualityLevel::Low, &[]),
+        ("tiny", &resized(20.0), &QualityLevel::Low, &["face_size"]),
+        // No model of this box measures masks: a masked face fails nothing that it should not fail.
+        ("masked", &masked, &QualityLevel::High, &[]),
     ];
     let mut wrong = Vec::new();
     for (what, picture, level, expected) in table {

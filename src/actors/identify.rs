@@ -1,5 +1,7 @@
 //! Who is on a photo: the 1:N question a photo terminal asks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::face_engine::FaceEngineActor;
@@ -7,10 +9,13 @@ use super::face_engine::message::AnalysePhoto;
 use super::handle::Handle;
 use super::recogniser::InForce;
 use super::tuning::SharedTuning;
+use crate::core::decision::people_first;
 use crate::core::gallery::{Candidate, GalleryError};
 use crate::core::limits;
 use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
+use crate::core::validity::Moment;
+use crate::ports::clock::Clock;
 
 /// What the question needs. Cloning shares everything.
 #[derive(Clone)]
@@ -20,7 +25,13 @@ pub struct Identifier {
     pub tuning: SharedTuning,
     /// Level the photo must pass: that of a live face.
     pub level: QualityLevel,
+    pub clock: Arc<dyn Clock>,
+    /// Minutes the box's time zone is ahead of UTC: for dates that name none.
+    pub utc_offset_min: i32,
 }
+
+/// Candidates looked at: somebody may be enrolled both as a stranger and as a person.
+const CANDIDATES: usize = 4;
 
 /// The best candidate with its score, 0–1, and whether it is at or above the pass mark.
 #[derive(Debug, Clone)]
@@ -50,13 +61,16 @@ impl Identifier {
         let tuning = self.tuning.load().clone();
         let map = recogniser.score_map(&tuning);
         // A scan of a large gallery takes milliseconds: not on an arbiter.
-        let search = move || recogniser.read().find(&face.embedding, &groups, 1);
+        let now = Moment { wall_ms: self.clock.wall_ms(), utc_offset_min: self.utc_offset_min };
+        let search = move || recogniser.read().find_at(&[&face.embedding], &groups, CANDIDATES, now);
         let found = tokio::task::spawn_blocking(search).await.map_err(|error| failed(error.to_string()))?;
-        let best = match found {
-            Ok(candidates) => candidates.into_iter().next(),
+        let candidates = match found {
+            Ok(mut found) => found.pop().unwrap_or_default(),
             Err(GalleryError::OtherModel { .. }) => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
+        // Of two who are hard to tell apart it is the more similar one: there is no second picture to wait for.
+        let best = people_first(candidates, map.similarity(tuning.threshold)).into_iter().next();
         let score = best.as_ref().map_or(0.0, |candidate| map.score(candidate.similarity));
         let passed = best.is_some() && score >= tuning.threshold;
         Ok(Some(Identified { best, score: score / 100.0, passed }))

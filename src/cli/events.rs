@@ -60,14 +60,14 @@ pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
     }
 }
 
-fn open(config: &ConfigArgs) -> Result<RedbEventStore, Vec<String>> {
+pub fn open(config: &ConfigArgs) -> Result<RedbEventStore, Vec<String>> {
     let settings = config.settings()?;
     open_events(&settings).map(|stores| stores.store).map_err(|error| match error {
         StoreError::Locked { .. } => {
             let listen =
                 settings.local_api.listen.map_or_else(|| "local_api.listen".to_owned(), |a| a.to_string());
             vec![format!(
-                "the box is running: ask its local API, GET http://{listen}/menshen/api/set-aside or \
+                "the box is running on this data folder: stop it first; for events set aside ask its local API, GET http://{listen}/menshen/api/set-aside or \
                  POST http://{listen}/menshen/api/set-aside/retry"
             )]
         }

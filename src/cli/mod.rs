@@ -14,6 +14,7 @@ pub mod models;
 mod outage;
 pub mod run;
 pub mod users;
+pub mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Link(link::LinkArgs),
     /// What is on the disk 数据检查
     Data(data::DataArgs),
+    /// Why an event says what it says, while the box is not running 事件解释
+    Why(why::WhyArgs),
     /// Do two photos show one person? 两张照片是否同一人
     Match(match_photos::MatchArgs),
     /// What models there are; make them fast, check them 模型管理
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
+        Command::Why(arguments) => why::run(&arguments),
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -75,6 +75,7 @@ fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
         spot_pic: Some(format!("{event_id}-spot.jpg")),
         face_pic: Some(format!("{event_id}-face.jpg")),
         model: "outage".to_owned(),
+        why: None,
         event_id,
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::ConfigArgs;
 use crate::actors::registry::message::{
-    EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, ListPeople, Photo,
+    EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, ListPeople, Photo,
 };
 use crate::core::limits;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
@@ -86,9 +86,15 @@ async fn import(folder: &Path, settings: crate::config::Settings) -> Result<Exit
 
 fn line(outcome: &EnrolOutcome, language: Language) -> String {
     let what = match &outcome.result {
-        Ok(EnrolSuccess::Added) => "added".to_owned(),
-        Ok(EnrolSuccess::Updated) => "updated".to_owned(),
-        Ok(EnrolSuccess::PhotoUnchanged) => "same photo".to_owned(),
+        Ok(Enrolled { how, looks_like }) => {
+            let how = match how {
+                EnrolSuccess::Added => "added",
+                EnrolSuccess::Updated => "updated",
+                EnrolSuccess::PhotoUnchanged => "same photo",
+            };
+            let alike = looks_like.as_ref().map(|other| format!(", looks like {other} 与其相似，请核对"));
+            format!("{how}{}", alike.unwrap_or_default())
+        }
         Err(refusal) => format!("refused {}: {}", refusal.code.code(), refusal.message(language)),
     };
     format!("{} {} {what}", outcome.id, outcome.name)

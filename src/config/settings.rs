@@ -69,6 +69,10 @@ pub struct RecognitionSettings {
     /// 0–100.
     pub threshold: f32,
     pub score_range: ScoreRange,
+    /// Raw similarity the best person must be ahead of the second best.
+    pub lead_min: f32,
+    /// Minutes the box's time zone is ahead of UTC.
+    pub utc_offset_min: i32,
     /// Unmatched faces of sufficient quality are enrolled as strangers.
     pub enrol_strangers: bool,
     /// Strangers kept; the oldest go first.
@@ -356,6 +360,8 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         custom_level,
         threshold,
         score_range: score_range.unwrap_or_default(),
+        lead_min: section.take_within("lead_min", 0.05f32, 0.0, 1.0),
+        utc_offset_min: section.take_within("utc_offset_min", 480i32, -840, 840),
         enrol_strangers: section.take("enrol_strangers", false),
         strangers_max: section.take_within("strangers_max", 2000usize, 1, limits::STRANGERS_MAX),
     };

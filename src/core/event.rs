@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::explain::Explanation;
 use super::face::{BBox, HeadPose};
 use super::person::PersonKind;
 use super::quality::{Check, Judgement, Measurements};
@@ -99,6 +100,9 @@ pub struct EventRecord {
     pub face_pic: Option<String>,
     /// Model the embedding came from.
     pub model: String,
+    /// How it came to this; for `menshen why`, and reported to nobody. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<Explanation>>,
 }
 
 impl EventRecord {

@@ -12,6 +12,17 @@ pub const PHOTO_PIXELS_MAX: u64 = 64_000_000;
 /// Largest registry photo file: the field's platforms send 50–500 KB; 12 MB covers a phone's best JPEG.
 pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
 
+/// Shots of one passage whose embeddings are kept and fused: beyond eight a mean hardly moves. Also what an event's
+/// explanation tells of: eight shots with [`EXPLAINED_BEST`] people each are about 3 KB.
+pub const SHOTS_KEPT: usize = 8;
+/// People an explanation names for each shot.
+pub const EXPLAINED_BEST: usize = 3;
+/// Longest part of an id that an explanation repeats.
+pub const EXPLAINED_ID_CHARS_MAX: usize = 64;
+/// Passages that have ended and are remembered for a moment, so that a piece of one that was left over is known for
+/// what it is. More people than this do not leave one picture within seconds.
+pub const PASSAGES_REMEMBERED: usize = 16;
+
 /// Unacknowledged commands the broker may hand over: one being carried out, one waiting, so that the link
 /// never idles for a round trip; a command may hold 50 000 ids, so not more.
 pub const COMMAND_PREFETCH: u16 = 2;

@@ -2,10 +2,13 @@
 
 pub mod attention;
 pub mod backoff;
+pub mod decision;
 pub mod device;
 pub mod event;
+pub mod explain;
 pub mod face;
 pub mod frame;
+pub mod fusion;
 pub mod gallery;
 pub mod history;
 pub mod limits;
@@ -23,3 +26,4 @@ pub mod storage;
 pub mod supervision;
 pub mod track;
 pub mod tuning;
+pub mod validity;

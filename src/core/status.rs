@@ -66,6 +66,15 @@ status_codes! {
     NotImplemented = 50100, "不支持的方法", "method not implemented";
 }
 
+/// The text of a success that deserves a look: the new face could be taken for `other`'s.
+pub fn success_but_alike(other: &str, language: Language) -> String {
+    let success = StatusCode::Success.text(language);
+    match language {
+        Language::Zh => format!("{success}（与已入库人员 {other} 相似，请核对）"),
+        Language::En => format!("{success} (looks like {other}, who is enrolled; please check)"),
+    }
+}
+
 /// A refusal with its code and, for people, what exactly was wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {

@@ -1,7 +1,13 @@
-//! Following faces from frame to frame by where they are: greedy association of detections with tracks
-//! whose motion is extrapolated. Who they are is not looked at here.
+//! Following faces from frame to frame: association of detections with tracks whose motion is extrapolated, by overlap,
+//! distance and the layout of the landmarks. Who they are is not looked at here; where an association could have been
+//! another one it says so, and the passage looks at the face again.
+//!
+//! Two rounds, as in ByteTrack (Zhang et al., ECCV 2022): faces the detector is sure of first, greedily, best pair
+//! first; then faint ones (half covered, half turned away), which may only go on with a track that overlaps them and
+//! never begin one. The velocity is taken over the whole gap when a track is found again, as in OC-SORT (Cao et al.,
+//! CVPR 2023), so that a wrong guess during an occlusion does not last.
 
-use super::face::{BBox, Detection};
+use super::face::{BBox, Detection, Landmarks};
 
 /// Identifies a track within one camera; never reused.
 pub type TrackId = u64;
@@ -15,14 +21,47 @@ const REACH_FACE_SIZES: f32 = 1.0;
 const REACH_GROWTH_PER_S: f32 = 4.0;
 /// A face that more than doubles or halves between two looks is another face.
 const SIZE_RATIO_MAX: f32 = 2.0;
+/// What the layout of the landmarks within the box can add to an affinity; it decides between two who stand close,
+/// and alone brings nobody together.
+const LAYOUT_WEIGHT: f32 = 0.5;
+/// Mean distance of landmarks, in face sizes, at which two layouts have nothing in common: a head turned by about 40
+/// degrees from one look to the next.
+const LAYOUT_REACH: f32 = 0.2;
+/// A faint face must overlap the place its track is expected at by this much.
+const FAINT_IOU_MIN: f32 = 0.3;
+/// A track lives on faint faces for this long: a hand before the face, not a pattern on the wall.
+const FAINT_MAX_MS: u64 = 1000;
+/// Where the second best association is this close to the best, it could have been that one: whoever is within half a
+/// face size.
+const RIVAL_MARGIN: f32 = 1.25;
+/// Unseen for this long, somebody else may stand in the same place.
+const DOUBT_SILENCE_MS: u64 = 300;
+
+/// The track a detection belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub track: TrackId,
+    /// It could have been another one: two came close, or it was out of sight. Who it is should be looked at again.
+    pub is_doubtful: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Track {
     id: TrackId,
     bbox: BBox,
+    layout: Option<Landmarks>,
     /// Pixels a millisecond.
     velocity: (f32, f32),
     seen_ms: u64,
+    /// When it was last more than a faint face.
+    firm_ms: u64,
+}
+
+/// The landmarks in units of the box; `None` where there is no box to speak of.
+fn layout(face: &Detection) -> Option<Landmarks> {
+    let (w, h) = (face.bbox.width(), face.bbox.height());
+    (w >= 1.0 && h >= 1.0)
+        .then(|| face.landmarks.map(|[x, y]| [(x - face.bbox.x1) / w, (y - face.bbox.y1) / h]))
 }
 
 impl Track {
@@ -32,28 +71,41 @@ impl Track {
     }
 
     /// How well `face` continues this track: above 0 when it may, larger is better.
-    fn affinity(&self, face: &BBox, now_ms: u64) -> f32 {
+    fn affinity(&self, face: &Detection, now_ms: u64) -> f32 {
         let size = self.bbox.width().max(1.0);
-        let ratio = face.width().max(1.0) / size;
+        let ratio = face.bbox.width().max(1.0) / size;
         if !(1.0 / SIZE_RATIO_MAX..=SIZE_RATIO_MAX).contains(&ratio) {
             return 0.0;
         }
         let predicted = self.predicted(now_ms);
-        let ((px, py), (fx, fy)) = (predicted.center(), face.center());
+        let ((px, py), (fx, fy)) = (predicted.center(), face.bbox.center());
         let distance_sizes = (px - fx).hypot(py - fy) / size;
         let silence_s = now_ms.saturating_sub(self.seen_ms) as f32 / 1000.0;
         let reach = REACH_FACE_SIZES + REACH_GROWTH_PER_S * silence_s.min(0.5);
-        predicted.iou(face) + (1.0 - distance_sizes / reach).max(0.0)
+        let place = predicted.iou(&face.bbox) + (1.0 - distance_sizes / reach).max(0.0);
+        if place > 0.0 { place + LAYOUT_WEIGHT * self.resemblance(face) } else { 0.0 }
     }
 
-    fn advance(&mut self, face: BBox, now_ms: u64) {
+    /// How alike the landmarks lie in their boxes, 0–1: two people rarely hold their heads the same way.
+    fn resemblance(&self, face: &Detection) -> f32 {
+        let (Some(before), Some(now)) = (self.layout, layout(face)) else { return 0.0 };
+        let apart: f32 =
+            before.iter().zip(now).map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])).sum::<f32>() / 5.0;
+        (1.0 - apart / LAYOUT_REACH).max(0.0)
+    }
+
+    fn advance(&mut self, face: &Detection, now_ms: u64, is_firm: bool) {
         let dt = now_ms.saturating_sub(self.seen_ms).max(1) as f32;
-        let ((ox, oy), (nx, ny)) = (self.bbox.center(), face.center());
+        let ((ox, oy), (nx, ny)) = (self.bbox.center(), face.bbox.center());
         let step = ((nx - ox) / dt, (ny - oy) / dt);
         self.velocity.0 += VELOCITY_GAIN * (step.0 - self.velocity.0);
         self.velocity.1 += VELOCITY_GAIN * (step.1 - self.velocity.1);
-        self.bbox = face;
+        self.bbox = face.bbox;
         self.seen_ms = now_ms;
+        if is_firm {
+            self.layout = layout(face);
+            self.firm_ms = now_ms;
+        }
     }
 }
 
@@ -64,46 +116,100 @@ pub struct Tracker {
     next_id: TrackId,
     /// A track unseen for longer is forgotten.
     lost_after_ms: u64,
+    /// Detector's confidence from which a face is more than a faint one.
+    firm_score: f32,
 }
 
 impl Tracker {
-    pub fn new(lost_after_ms: u64) -> Self {
-        Self { tracks: Vec::new(), next_id: 1, lost_after_ms }
+    pub fn new(lost_after_ms: u64, firm_score: f32) -> Self {
+        Self { tracks: Vec::new(), next_id: 1, lost_after_ms, firm_score }
     }
 
-    /// Gives every detection of a frame its track, old or new; one track a detection.
-    pub fn update(&mut self, now_ms: u64, detections: &[Detection]) -> Vec<TrackId> {
+    pub fn set_firm_score(&mut self, score: f32) {
+        self.firm_score = score;
+    }
+
+    /// Gives every detection of a frame its track, old or new; one track a detection. A faint detection that goes on
+    /// with no track has none.
+    pub fn update(&mut self, now_ms: u64, detections: &[Detection]) -> Vec<Option<Link>> {
         self.tracks.retain(|track| now_ms.saturating_sub(track.seen_ms) <= self.lost_after_ms);
+        let mut links = vec![None; detections.len()];
+        let mut is_taken = vec![false; self.tracks.len()];
+        self.link_firm(now_ms, detections, &mut links, &mut is_taken);
+        self.link_faint(now_ms, detections, &mut links, &is_taken);
+        for (link, detection) in links.iter_mut().zip(detections) {
+            if link.is_none() && detection.score >= self.firm_score {
+                *link = Some(Link { track: self.begin(detection, now_ms), is_doubtful: false });
+            }
+        }
+        links
+    }
+
+    fn link_firm(
+        &mut self,
+        now_ms: u64,
+        detections: &[Detection],
+        links: &mut [Option<Link>],
+        is_taken: &mut [bool],
+    ) {
         let mut pairs = Vec::new();
         for (t, track) in self.tracks.iter().enumerate() {
-            for (d, detection) in detections.iter().enumerate() {
-                let affinity = track.affinity(&detection.bbox, now_ms);
+            for (d, detection) in detections.iter().enumerate().filter(|(_, d)| d.score >= self.firm_score) {
+                let affinity = track.affinity(detection, now_ms);
                 if affinity > 0.0 {
                     pairs.push((affinity, t, d));
                 }
             }
         }
         pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut track_taken = vec![false; self.tracks.len()];
-        let mut assigned = vec![None; detections.len()];
-        for (_, t, d) in pairs {
-            if !track_taken[t] && assigned[d].is_none() {
-                track_taken[t] = true;
-                assigned[d] = Some(self.tracks[t].id);
-                self.tracks[t].advance(detections[d].bbox, now_ms);
+        for &(affinity, t, d) in &pairs {
+            if is_taken[t] || links[d].is_some() {
+                continue;
             }
+            // Whoever is nearly as good for this face, or this face for whom, is a rival.
+            let has_rival = pairs.iter().any(|&(rival, other_t, other_d)| {
+                (other_t == t) != (other_d == d) && rival > affinity - RIVAL_MARGIN
+            });
+            let was_away = now_ms.saturating_sub(self.tracks[t].firm_ms) > DOUBT_SILENCE_MS;
+            is_taken[t] = true;
+            links[d] = Some(Link { track: self.tracks[t].id, is_doubtful: has_rival || was_away });
+            self.tracks[t].advance(&detections[d], now_ms, true);
         }
-        assigned
-            .into_iter()
-            .zip(detections)
-            .map(|(id, detection)| id.unwrap_or_else(|| self.begin(detection.bbox, now_ms)))
-            .collect()
     }
 
-    fn begin(&mut self, bbox: BBox, now_ms: u64) -> TrackId {
+    fn link_faint(
+        &mut self,
+        now_ms: u64,
+        detections: &[Detection],
+        links: &mut [Option<Link>],
+        is_taken: &[bool],
+    ) {
+        for (t, track) in self.tracks.iter_mut().enumerate().filter(|(t, _)| !is_taken[*t]) {
+            debug_assert!(!is_taken[t], "the first round has gone before");
+            if now_ms.saturating_sub(track.firm_ms) > FAINT_MAX_MS {
+                continue;
+            }
+            let place = track.predicted(now_ms);
+            let best = detections
+                .iter()
+                .enumerate()
+                .filter(|(d, face)| face.score < self.firm_score && links[*d].is_none())
+                .map(|(d, face)| (place.iou(&face.bbox), d))
+                .filter(|(overlap, _)| *overlap >= FAINT_IOU_MIN)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            if let Some((_, d)) = best {
+                links[d] = Some(Link { track: track.id, is_doubtful: false });
+                track.advance(&detections[d], now_ms, false);
+            }
+        }
+    }
+
+    fn begin(&mut self, face: &Detection, now_ms: u64) -> TrackId {
         let id = self.next_id;
         self.next_id += 1;
-        self.tracks.push(Track { id, bbox, velocity: (0.0, 0.0), seen_ms: now_ms });
+        let (bbox, layout) = (face.bbox, layout(face));
+        let track = Track { id, bbox, layout, velocity: (0.0, 0.0), seen_ms: now_ms, firm_ms: now_ms };
+        self.tracks.push(track);
         id
     }
 }
@@ -112,43 +218,88 @@ impl Tracker {
 mod tests {
     use super::*;
 
-    fn face(x: f32, y: f32) -> Detection {
+    /// A face with its nose at `nose`, in box widths.
+    fn turned(x: f32, y: f32, nose: f32) -> Detection {
+        let at = |dx: f32, dy: f32| [x + dx * 100.0, y + dy * 100.0];
         Detection {
             bbox: BBox { x1: x, y1: y, x2: x + 100.0, y2: y + 100.0 },
-            landmarks: [[0.0; 2]; 5],
+            landmarks: [at(0.3, 0.4), at(0.7, 0.4), at(nose, 0.6), at(0.35, 0.8), at(0.65, 0.8)],
             score: 0.9,
         }
     }
 
+    fn face(x: f32, y: f32) -> Detection {
+        turned(x, y, 0.5)
+    }
+
+    fn faint(x: f32, y: f32) -> Detection {
+        Detection { score: 0.5, ..face(x, y) }
+    }
+
+    fn tracker() -> Tracker {
+        Tracker::new(1000, 0.7)
+    }
+
+    fn ids(links: &[Option<Link>]) -> Vec<Option<TrackId>> {
+        links.iter().map(|link| link.map(|link| link.track)).collect()
+    }
+
     #[test]
     fn a_walker_keeps_the_track_over_dropped_frames() {
-        let mut tracker = Tracker::new(1000);
+        let mut tracker = tracker();
         let first = tracker.update(0, &[face(0.0, 0.0)]);
         for step in 1..6u16 {
             assert_eq!(tracker.update(u64::from(step) * 66, &[face(f32::from(step) * 30.0, 0.0)]), first);
         }
-        // 400 ms nothing, the walker went on.
-        assert_eq!(tracker.update(330 + 400, &[face(150.0 + 180.0, 0.0)]), first);
+        // 400 ms nothing, the walker went on: the same, to be looked at again.
+        let again = tracker.update(330 + 400, &[face(150.0 + 180.0, 0.0)]);
+        assert_eq!(ids(&again), ids(&first));
+        assert!(again[0].unwrap().is_doubtful && !first[0].unwrap().is_doubtful);
     }
 
     #[test]
-    fn two_who_cross_keep_their_own_tracks() {
-        let mut tracker = Tracker::new(1000);
+    fn two_who_cross_keep_their_own_tracks_and_are_looked_at_again() {
+        let mut tracker = tracker();
         let start = tracker.update(0, &[face(0.0, 0.0), face(600.0, 30.0)]);
-        let mut last = start.clone();
+        let (mut last, mut doubts) = (start.clone(), 0);
         for step in 1..=20u16 {
             let moved = f32::from(step) * 30.0;
             last = tracker.update(u64::from(step) * 66, &[face(moved, 0.0), face(600.0 - moved, 30.0)]);
+            doubts += last.iter().flatten().filter(|link| link.is_doubtful).count();
         }
-        assert_eq!(last, start);
+        assert_eq!(ids(&last), ids(&start));
+        assert!((2..12).contains(&doubts), "in doubt when close, and only then: {doubts}");
+    }
+
+    #[test]
+    fn of_two_in_one_place_the_layout_of_the_landmarks_decides() {
+        let mut tracker = tracker();
+        let start = tracker.update(0, &[turned(0.0, 0.0, 0.35), turned(40.0, 0.0, 0.65)]);
+        let next = tracker.update(66, &[turned(18.0, 0.0, 0.65), turned(22.0, 0.0, 0.35)]);
+        assert_eq!(ids(&next), [start[1].map(|l| l.track), start[0].map(|l| l.track)]);
+    }
+
+    #[test]
+    fn a_faint_face_goes_on_with_a_track_and_begins_none() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.update(0, &[faint(0.0, 0.0)]), [None]);
+        let first = tracker.update(66, &[face(0.0, 0.0)]);
+        let last_ms = (2..40u64).take_while(|i| tracker.update(i * 66, &[faint(5.0, 0.0)]) == first).last();
+        assert_eq!(last_ms.map(|i| i * 66), Some(1056), "for a second, then it is no face");
+        let mut tracker = self::tracker();
+        let first = tracker.update(0, &[face(0.0, 0.0)]);
+        tracker.update(66, &[faint(10.0, 0.0)]);
+        assert_eq!(tracker.update(132, &[face(20.0, 0.0)]), first, "covered for a moment");
+        assert_eq!(tracker.update(198, &[faint(300.0, 0.0)]), [None], "elsewhere");
     }
 
     #[test]
     fn a_face_elsewhere_is_a_new_track() {
-        let mut tracker = Tracker::new(1000);
+        let mut tracker = tracker();
         let a = tracker.update(0, &[face(0.0, 0.0)]);
         let b = tracker.update(66, &[face(800.0, 0.0)]);
-        assert_ne!(a, b);
-        assert_ne!(tracker.update(5000, &[face(0.0, 0.0)]), a, "a forgotten track never comes back");
+        assert_ne!(ids(&a), ids(&b));
+        let later = tracker.update(5000, &[face(0.0, 0.0)]);
+        assert_ne!(ids(&later), ids(&a), "a forgotten track never comes back");
     }
 }

@@ -59,6 +59,14 @@ pub struct StoredEvent {
     pub event: EventRecord,
 }
 
+/// An event that was asked for by its id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundEvent {
+    /// `None` while its passage goes on.
+    pub sequence: Option<u64>,
+    pub event: EventRecord,
+}
+
 /// What a retention pass removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trimmed {
@@ -138,6 +146,8 @@ pub trait EventStore: Send + Sync {
     /// Removes the oldest until the limits hold.
     fn trim(&self, retention: &Retention) -> Result<Trimmed, StoreError>;
     fn counts(&self) -> Result<EventCounts, StoreError>;
+    /// One event, open or closed.
+    fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError>;
     /// Whether the event is known, open or closed.
     fn has(&self, event_id: &str) -> Result<bool, StoreError>;
     /// Every picture that some row (open or closed) refers to; for the sweep at start.

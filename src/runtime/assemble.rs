@@ -257,6 +257,8 @@ impl House {
                 in_force: self.registry_parts.in_force.clone(),
                 tuning: self.tuner.shared(),
                 level: self.settings.recognition.live_level.clone(),
+                clock: Arc::clone(&self.clock),
+                utc_offset_min: self.settings.recognition.utc_offset_min,
             },
             tuner: self.tuner.clone(),
             models: Arc::clone(&self.health.models),
@@ -391,6 +393,7 @@ pub fn camera_rules(
     CameraRules {
         in_force,
         clock,
+        utc_offset_min: recognition.utc_offset_min,
         passages: PassageRules {
             gap_ms: passages.gap_ms,
             max_ms: passages.max_ms,
@@ -398,8 +401,11 @@ pub fn camera_rules(
             // Retuned before every frame.
             similarity_pass,
             similarity_sure_margin: passages.sure_margin,
+            similarity_lead_min: recognition.lead_min,
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,
+            // The detector's own, told with every frame.
+            firm_score: 0.0,
         },
         attention: AttentionRules { idle_look_ms: recognition.idle_look_ms, ..AttentionRules::default() },
         live_level: recognition.live_level.clone(),

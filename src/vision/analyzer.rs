@@ -37,6 +37,9 @@ impl From<ScaleError> for VisionError {
     }
 }
 
+/// A faint face has at least this share of the confidence a face must have: half of it covered costs about that much.
+const FAINT_SHARE: f32 = 0.6;
+
 /// The models a box works with, described and checked but not loaded.
 #[derive(Debug, Clone)]
 pub struct ModelSet {
@@ -191,9 +194,24 @@ impl FaceAnalyzer {
 
     /// All faces of a frame, best first, in pixels of the frame.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
+        self.detect_from(frame, self.firm_score())
+    }
+
+    /// As [`detect`](Self::detect), and faint faces too: good for following somebody who was a face a moment ago.
+    pub fn detect_faint(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
+        self.detect_from(frame, self.firm_score() * FAINT_SHARE)
+    }
+
+    /// Detector's confidence from which a face is one.
+    pub fn firm_score(&self) -> f32 {
+        self.models.detector_spec.score_min
+    }
+
+    fn detect_from(&mut self, frame: &Frame, score_min: f32) -> Result<Vec<Detection>, VisionError> {
         let letterbox = self.letterboxer.run(frame)?;
         let outputs = self.detector.run(&letterbox.tensor)?;
-        yunet::decode(&outputs, &letterbox, self.models.detector_spec)
+        let spec = DetectorSpec { score_min, ..self.models.detector_spec };
+        yunet::decode(&outputs, &letterbox, spec)
             .map_err(|reason| VisionError::Model { model: self.models.detector.model.name.clone(), reason })
     }
 

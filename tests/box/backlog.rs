@@ -27,6 +27,7 @@ pub fn event(id: &str) -> EventRecord {
         spot_pic: Some(format!("{id}-spot.jpg")),
         face_pic: Some(format!("{id}-face.jpg")),
         model: "sface".to_owned(),
+        why: None,
     }
 }
 

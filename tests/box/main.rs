@@ -33,3 +33,4 @@ mod standalone;
 mod storage;
 mod swap;
 mod tls;
+mod why;

@@ -10,15 +10,19 @@ use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::message::{EventPicture, PassageStage};
 use crate::actors::tuning::SharedTuning;
 use crate::core::attention::{Attention, AttentionRules, Presence};
+use crate::core::decision::people_first;
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
+use crate::core::explain::{Explanation, Ground, Ranked, Reason, ShotTold};
 use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
+use crate::core::limits;
 use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, PassageView, Passages, Shot};
 use crate::core::person::PersonKind;
 use crate::core::quality::{QualityLevel, judge};
-use crate::core::score::Scale;
+use crate::core::score::{Scale, ScoreMap};
+use crate::core::validity::Moment;
 use crate::ports::clock::Clock;
 use crate::vision::align::align;
 use crate::vision::motion::glance;
@@ -32,6 +36,8 @@ pub struct CameraRules {
     pub in_force: InForce,
     pub clock: Arc<dyn Clock>,
     pub tuning: SharedTuning,
+    /// Minutes the box's time zone is ahead of UTC: for dates that name none.
+    pub utc_offset_min: i32,
     pub passages: PassageRules,
     pub attention: AttentionRules,
     /// Level a live face must pass to be embedded.
@@ -93,7 +99,8 @@ impl CameraSession {
         }
         self.follow_swap(analyzer, recogniser);
         self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
-        let detections = timed("detect", || analyzer.detect(frame))?;
+        self.passages.set_firm_score(analyzer.firm_score());
+        let detections = timed("detect", || analyzer.detect_faint(frame))?;
         let observations: Vec<Observation> = detections
             .into_iter()
             .filter(|face| face.bbox.width().min(face.bbox.height()) >= self.rules.face_min_px)
@@ -105,14 +112,7 @@ impl CameraSession {
                 Observation { detection, measurements, judgement }
             })
             .collect();
-        if !observations.is_empty() {
-            metrics::counter!("menshen_faces_total", "device" => self.device.ep_id.clone())
-                .increment(observations.len() as u64);
-        }
-        for check in observations.iter().flat_map(|o| &o.judgement.fails) {
-            metrics::counter!("menshen_faces_refused_total", "device" => self.device.ep_id.clone(), "check" => check.name())
-                .increment(1);
-        }
+        self.count_faces(&observations, analyzer.firm_score());
         let requests = self.passages.observe(now_ms, &observations);
         // One copy for all faces of this frame, and none when nobody is embedded.
         let kept = if requests.is_empty() { None } else { Some(frame.detached()) };
@@ -122,29 +122,53 @@ impl CameraSession {
             let aligned = timed("align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
             let embedding = timed("embed", || analyzer.embed(&aligned))?;
-            let best = self.search(recogniser, &embedding);
+            let together = self.passages.together(request, &embedding, observation.judgement.score);
+            let (candidates, fused) = self.search(recogniser, &embedding, together.as_ref());
             let shot = Shot {
                 frame: frame.clone(),
                 taken_ms: now_ms,
                 observation: observation.clone(),
                 embedding,
-                best,
+                candidates,
             };
-            self.passages.identify(request.passage, shot);
+            self.passages.identify(request, shot, fused);
         }
         Ok(self.collect())
     }
 
-    fn search(&self, recogniser: &Recogniser, embedding: &Embedding) -> Option<Candidate> {
+    fn count_faces(&self, observations: &[Observation], firm_score: f32) {
+        let firm = observations.iter().filter(|face| face.detection.score >= firm_score);
+        let device = || self.device.ep_id.clone();
+        for face in firm {
+            metrics::counter!("menshen_faces_total", "device" => device()).increment(1);
+            for check in &face.judgement.fails {
+                metrics::counter!("menshen_faces_refused_total", "device" => device(), "check" => check.name())
+                    .increment(1);
+            }
+        }
+    }
+
+    /// The most similar people who may pass here, to a shot and to all shots of its passage.
+    fn search(
+        &self,
+        recogniser: &Recogniser,
+        shot: &Embedding,
+        together: Option<&Embedding>,
+    ) -> (Vec<Candidate>, Vec<Candidate>) {
+        let pass = recogniser.similarity_pass(&self.rules.tuning.load());
+        let probes: Vec<&Embedding> = std::iter::once(shot).chain(together).collect();
         let groups = &self.device.permission_groups;
-        let found = timed("search", || recogniser.read().find(embedding, groups, CANDIDATES));
+        let found =
+            timed("search", || recogniser.read().find_at(&probes, groups, CANDIDATES, self.now()));
         let found = found.unwrap_or_else(|error| {
             // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
             metrics::counter!("menshen_mixed_features_total").increment(1);
             tracing::error!(%error, "a probe met a gallery that is not its own; nobody is recognised");
             Vec::new()
         });
-        best_known(found, recogniser.similarity_pass(&self.rules.tuning.load()))
+        let mut found = found.into_iter();
+        let mut next = || people_first(found.next().unwrap_or_default(), pass);
+        (next(), next())
     }
 
     /// After a swap of the embedder open passages are judged anew, so that no similarity of the old one meets one of
@@ -171,8 +195,8 @@ impl CameraSession {
         match embedding {
             Ok(Some(embedding)) => {
                 metrics::counter!("menshen_shots_embedded_again_total").increment(1);
-                let best = self.search(recogniser, &embedding);
-                Some(Shot { embedding, best, ..shot.clone() })
+                let (candidates, _) = self.search(recogniser, &embedding, None);
+                Some(Shot { embedding, candidates, ..shot.clone() })
             }
             Ok(None) => None,
             Err(error) => {
@@ -226,7 +250,16 @@ impl CameraSession {
         let (view, stage) = match fact {
             PassageFact::Identified(view) => (view, PassageStage::Open),
             PassageFact::Ended(view) => (view, PassageStage::Closed),
+            PassageFact::Missed(reason) => {
+                self.count_unrecognised(reason);
+                return None;
+            }
         };
+        let why = self.explain(&view);
+        let guessed = (why.ground == Ground::MoreSimilar).then_some(Reason::TooClose);
+        if let Some(reason) = why.reason.or(guessed).filter(|_| stage == PassageStage::Closed) {
+            self.count_unrecognised(reason);
+        }
         let enrols_strangers = self.rules.tuning.load().enrol_strangers;
         let is_stranger = view.identity.as_ref().is_none_or(|who| who.person.kind == PersonKind::Stranger);
         if is_stranger && !self.rules.report_strangers && !enrols_strangers {
@@ -243,12 +276,77 @@ impl CameraSession {
             metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
         }
         let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
-        let event = self.event(event_id, &view);
+        let mut event = self.event(event_id, &view);
+        event.why = Some(Box::new(why));
         let stranger = (enrols_strangers && view.identity.is_none())
             .then(|| self.stranger(&view.shot, event.face_pic.as_deref(), &pictures))
             .flatten();
         let decided_ms = self.rules.clock.monotonic_ms();
-        Some(PassageReport { event, pictures, stage, decided_ms, stranger })
+        // Who is named only when the passage is over has gone: a door that opens now opens for somebody else.
+        let is_present = decided_ms.saturating_sub(view.last_seen_ms) <= limits::DOOR_TTL_MS;
+        Some(PassageReport { event, pictures, stage, decided_ms, stranger, is_present })
+    }
+
+    fn count_unrecognised(&self, reason: Reason) {
+        metrics::counter!("menshen_unrecognised_total", "device" => self.device.ep_id.clone(), "reason" => reason.name())
+            .increment(1);
+    }
+
+    /// The chain from detection to decision, for whoever asks later.
+    fn explain(&self, view: &PassageView) -> Explanation {
+        let ranked = |candidates: &[Candidate]| -> Vec<Ranked> {
+            let best = candidates.iter().take(limits::EXPLAINED_BEST);
+            best.map(|one| Ranked::new(&one.person.id, one.similarity)).collect()
+        };
+        let trace = &view.trace;
+        let elsewhere = if view.identity.is_none() { self.known_elsewhere(&view.looks_like) } else { None };
+        Explanation {
+            looks: trace.looks,
+            passed: trace.passed,
+            checks: trace.checks.clone(),
+            shots: trace
+                .shots
+                .iter()
+                .map(|shot| ShotTold {
+                    after_ms: shot.taken_ms.saturating_sub(view.first_seen_ms),
+                    quality: shot.quality,
+                    best: ranked(&shot.best),
+                    used: shot.used,
+                })
+                .collect(),
+            fused: ranked(&trace.fused),
+            threshold: self.pass_of(&view.shot.embedding.model),
+            sure_margin: self.rules.passages.similarity_sure_margin,
+            lead_min: self.rules.passages.similarity_lead_min,
+            groups: self.device.permission_groups.clone(),
+            ground: trace.ground,
+            reason: trace.reason.map(|reason| elsewhere.as_ref().map_or(reason, |(_, why)| *why)),
+            not_here: elsewhere.map(|(who, _)| who),
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { wall_ms: self.rules.clock.wall_ms(), utc_offset_min: self.rules.utc_offset_min }
+    }
+
+    /// The pass mark of the model that judged, as it is tuned now.
+    fn pass_of(&self, model: &str) -> f32 {
+        let tuning = self.rules.tuning.load();
+        let map = self.scale_of(model).map(|scale| scale.map(tuning.range));
+        map.map_or(1.0, |map: ScoreMap| map.similarity(tuning.threshold))
+    }
+
+    /// Somebody of the registry whom this camera does not let in, and why not.
+    fn known_elsewhere(&self, looks_like: &Embedding) -> Option<(Ranked, Reason)> {
+        let recogniser = self.rules.in_force.get();
+        let gallery = recogniser.read();
+        // After a swap nothing can be said of a passage the old model judged.
+        let found = gallery.find(looks_like, &gallery.groups(), 1).ok()?;
+        let best = found.into_iter().next()?;
+        let is_valid = gallery.is_valid(&best.person.id, self.now());
+        let reason = if is_valid { Reason::NotInGroup } else { Reason::Expired };
+        let is_known = best.similarity >= self.pass_of(&looks_like.model);
+        is_known.then(|| (Ranked::new(&best.person.id, best.similarity), reason))
     }
 
     /// What it takes to know a stranger again, if the shot is good enough.
@@ -273,8 +371,7 @@ impl CameraSession {
         // Passage times are monotonic; the wall clock is asked once, now.
         let (wall_ms, monotonic_ms) = (clock.wall_ms(), clock.monotonic_ms());
         let to_wall = |at_ms: u64| wall_ms.saturating_sub(monotonic_ms.saturating_sub(at_ms));
-        let similarity =
-            view.identity.as_ref().or(view.shot.best.as_ref()).map(|candidate| candidate.similarity);
+        let similarity = view.identity.as_ref().or(view.shot.best()).map(|candidate| candidate.similarity);
         let identity = view.identity.as_ref().map(|candidate| EventIdentity {
             id: candidate.person.id.clone(),
             name: candidate.person.name.clone(),
@@ -303,6 +400,7 @@ impl CameraSession {
             spot_pic: Some(spot_name(&event_id)),
             face_pic: Some(face_name(&event_id)),
             model: view.shot.embedding.model.clone(),
+            why: None,
             event_id,
         }
     }
@@ -331,15 +429,6 @@ fn pictures(event_id: &str, shot: &Shot) -> Vec<EventPicture> {
             }
         })
         .collect()
-}
-
-/// The best candidate; among those above the pass mark people go before strangers.
-fn best_known(candidates: Vec<Candidate>, similarity_pass: f32) -> Option<Candidate> {
-    let is_person = |candidate: &&Candidate| {
-        candidate.similarity >= similarity_pass && candidate.person.kind != PersonKind::Stranger
-    };
-    let person = candidates.iter().find(is_person).cloned();
-    person.or_else(|| candidates.into_iter().next())
 }
 
 /// Runs a stage and notes how long it took.

@@ -27,6 +27,8 @@ pub struct PassageReport {
     pub decided_ms: u64,
     /// A stranger good enough to be known again, when that is wanted.
     pub stranger: Option<EnrolStranger>,
+    /// Whether the person was there a moment ago.
+    pub is_present: bool,
 }
 
 /// Starts the thread. It ends when every sender is gone and the last report has been answered.
@@ -48,7 +50,9 @@ async fn forward(
     registry: &Handle<RegistryActor>,
 ) {
     // Blocking here is fine: this runtime has nothing else to do.
-    while let Ok(PassageReport { mut event, pictures, stage, stranger, decided_ms }) = reports.recv() {
+    while let Ok(PassageReport { mut event, pictures, stage, stranger, decided_ms, is_present: _ }) =
+        reports.recv()
+    {
         if let Some(stranger) = stranger {
             enrol(registry, stranger, &mut event).await;
         }

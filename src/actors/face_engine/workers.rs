@@ -46,7 +46,7 @@ pub struct WorkerParts {
     pub intake: Arc<FrameIntake>,
     pub clock: Arc<dyn Clock>,
     pub workers: usize,
-    /// Told of every match the moment it is certain, before the disk; must not wait.
+    /// Told of every match of somebody who is there, the moment it is certain, before the disk; must not wait.
     pub on_match: Arc<dyn Fn(&EventRecord) + Send + Sync>,
 }
 
@@ -244,7 +244,7 @@ impl Worker {
 
     fn forward(&self, reports: Vec<PassageReport>) {
         for report in reports {
-            if report.stage == PassageStage::Open {
+            if report.stage == PassageStage::Open && report.is_present {
                 (self.parts.on_match)(&report.event);
             }
             if let Err(lost) = self.passages.send(report) {

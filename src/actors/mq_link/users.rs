@@ -12,7 +12,7 @@ use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, 
 use crate::actors::registry::photo::no_photo;
 use crate::core::limits;
 use crate::core::person::PersonKind;
-use crate::core::status::{Language, Refusal, StatusCode};
+use crate::core::status::{Language, Refusal, StatusCode, success_but_alike};
 use crate::ports::platform::PlatformError;
 use crate::wire::lenient;
 use crate::wire::login::Session;
@@ -164,11 +164,14 @@ async fn enrol(parts: &LinkParts, requests: Vec<EnrolRequest>, result: &mut AddU
     for EnrolOutcome { id, name, kind, result: outcome } in outcomes {
         let language = parts.head.language;
         match outcome {
-            Ok(_) => result.success_users.push(AddedUser {
+            Ok(enrolled) => result.success_users.push(AddedUser {
                 userid: id,
                 username: name,
                 kind: kind.number(),
-                message: StatusCode::Success.text(language).to_owned(),
+                message: enrolled.looks_like.as_ref().map_or_else(
+                    || StatusCode::Success.text(language).to_owned(),
+                    |other| success_but_alike(other, language),
+                ),
                 code: StatusCode::Success.code(),
             }),
             Err(refusal) => result.failed_users.push(failed(Unusable { id, name, kind, refusal }, language)),

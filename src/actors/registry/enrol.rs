@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Photo};
+use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Enrolled, Photo};
 use super::swap::SwapParts;
 use crate::actors::blocking::{on_thread, store_refusal};
 use crate::actors::face_engine::FaceEngineActor;
@@ -16,11 +16,12 @@ use crate::actors::handle::Handle;
 use crate::actors::mq_link::session::SessionKeeper;
 use crate::actors::recogniser::InForce;
 use crate::actors::tuning::SharedTuning;
-use crate::core::gallery::GalleryError;
+use crate::core::gallery::{Gallery, GalleryError};
 use crate::core::limits;
-use crate::core::person::{Feature, Person, RegisterType};
+use crate::core::person::{Feature, Person, PersonKind, RegisterType};
 use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
+use crate::core::validity::Validity;
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{Keys, NewPicture, Owner, PictureStore, RegistryStore, Shelf, StoreError};
@@ -89,11 +90,18 @@ pub async fn enrol_people(parts: &RegistryParts, requests: &[EnrolRequest]) -> V
         .await
 }
 
-fn outcome(request: &EnrolRequest, result: Result<EnrolSuccess, Refusal>) -> EnrolOutcome {
+fn outcome(request: &EnrolRequest, result: Result<Enrolled, Refusal>) -> EnrolOutcome {
     metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
         .increment(1);
     if let Err(refusal) = &result {
         tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment refused");
+    }
+    if let Ok(Enrolled { looks_like: Some(other), .. }) = &result {
+        metrics::counter!("menshen_enrolments_lookalike_total").increment(1);
+        tracing::warn!(person = %request.id, %other, "enrolled, and could be taken for somebody enrolled before");
+    }
+    if let (_, Some(error)) = Validity::of(&request.info) {
+        tracing::warn!(person = %request.id, %error, "a time that cannot be read sets no limit");
     }
     EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
 }
@@ -173,7 +181,7 @@ async fn analyse(parts: &RegistryParts, photo: Bytes, level: QualityLevel) -> Re
 async fn commit(
     parts: &RegistryParts,
     prepared: Vec<Result<Prepared, Refusal>>,
-) -> Vec<Result<EnrolSuccess, Refusal>> {
+) -> Vec<Result<Enrolled, Refusal>> {
     let parts = parts.clone();
     let count = prepared.len();
     on_thread(move || Ok(commit_blocking(&parts, prepared)))
@@ -184,10 +192,10 @@ async fn commit(
 fn commit_blocking(
     parts: &RegistryParts,
     prepared: Vec<Result<Prepared, Refusal>>,
-) -> Vec<Result<EnrolSuccess, Refusal>> {
+) -> Vec<Result<Enrolled, Refusal>> {
     let _committing = parts.committing();
     // Twice the same id in one message: the last one wins, as if they had come one after the other.
-    let mut latest = BTreeMap::new();
+    let mut latest: BTreeMap<String, (Person, Option<Bytes>)> = BTreeMap::new();
     let mut results = Vec::with_capacity(prepared.len());
     let mut new_features = 0;
     for item in prepared {
@@ -199,8 +207,16 @@ fn commit_blocking(
                 return Err(full(capacity));
             }
             new_features += usize::from(success != EnrolSuccess::PhotoUnchanged);
+            let beside = latest.values().map(|(other, _)| other);
+            let looks_like = match success {
+                EnrolSuccess::PhotoUnchanged => None,
+                _ => {
+                    let pass = recogniser.similarity_pass(&parts.tuning.load());
+                    lookalike(&gallery, beside, &person, pass)
+                }
+            };
             latest.insert(person.id.clone(), (person, photo));
-            Ok(success)
+            Ok(Enrolled { how: success, looks_like })
         }));
     }
     if let Err(error) = store_people(parts, latest.into_values().collect()) {
@@ -212,6 +228,32 @@ fn commit_blocking(
     }
     results
 }
+
+/// The other person a new face could be taken for, in the gallery or among those enrolled beside it.
+fn lookalike<'a>(
+    gallery: &Gallery,
+    beside: impl Iterator<Item = &'a Person>,
+    person: &Person,
+    similarity_pass: f32,
+) -> Option<String> {
+    let own = &person.features_of(gallery.model()).next()?.embedding;
+    let is_other = |id: &str, kind: PersonKind| id != person.id && kind != PersonKind::Stranger;
+    let known = gallery
+        .search(&own.vector, &gallery.groups(), LOOKALIKE_CANDIDATES)
+        .into_iter()
+        .find(|one| one.similarity >= similarity_pass && is_other(&one.person.id, one.person.kind));
+    known.map(|one| one.person.id).or_else(|| {
+        let is_like = |other: &&Person| {
+            let features = &other.features;
+            features.iter().any(|f| f.embedding.similarity(own).is_some_and(|s| s >= similarity_pass))
+        };
+        let mut others = beside.filter(|other| is_other(&other.id, other.kind));
+        others.find(is_like).map(|other| other.id.clone())
+    })
+}
+
+/// The person's own old record and a stranger they once were may come before.
+const LOOKALIKE_CANDIDATES: usize = 4;
 
 /// All or nothing, as far as the rows are concerned: photos without a row are swept at start.
 fn store_people(parts: &RegistryParts, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {

@@ -38,7 +38,15 @@ pub struct EnrolOutcome {
     pub id: String,
     pub name: String,
     pub kind: PersonKind,
-    pub result: Result<EnrolSuccess, Refusal>,
+    pub result: Result<Enrolled, Refusal>,
+}
+
+/// Somebody was enrolled or updated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    pub how: EnrolSuccess,
+    /// Somebody else of the registry this face could be taken for: perhaps one person under two ids.
+    pub looks_like: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
 use crate::core::event::EventRecord;
 use crate::ports::store::{
-    Closed, EventCounts, EventStore, RestoredEvent, Retention, Shelf, StoreError, StoredEvent, Trimmed,
+    Closed, EventCounts, EventStore, FoundEvent, RestoredEvent, Retention, Shelf, StoreError, StoredEvent,
+    Trimmed,
 };
 
 /// event id → bytes of its pictures, a passage that still goes on
@@ -316,6 +317,22 @@ impl EventStore for RedbEventStore {
                 stored_bytes: bytes,
                 oldest_sequence: history.first()?.map(|(key, _)| key.value()),
                 newest_sequence: history.last()?.map(|(key, _)| key.value()),
+            })
+        })
+    }
+
+    fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError> {
+        self.file.read(|transaction| {
+            self.with_key(|key| {
+                let sequence = transaction.open_table(SEQUENCES)?.get(event_id)?.map(|row| row.value());
+                let event = if let Some(sequence) = sequence {
+                    let row = transaction.open_table(HISTORY)?.get(sequence)?;
+                    row.map(|row| open_event(key, event_id, row.value().2)).transpose()?
+                } else {
+                    let row = transaction.open_table(OPEN)?.get(event_id)?;
+                    row.map(|row| open_event(key, event_id, row.value().1)).transpose()?
+                };
+                Ok(event.map(|event| FoundEvent { sequence, event }))
             })
         })
     }

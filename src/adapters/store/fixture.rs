@@ -39,6 +39,7 @@ pub fn event(id: &str) -> EventRecord {
         spot_pic: Some(format!("{id}-spot.jpg")),
         face_pic: None,
         model: "m@1".into(),
+        why: None,
     }
 }
 

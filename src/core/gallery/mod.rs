@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use self::rows::{Hit, RowOwner, Rows};
 use super::face::Embedding;
 use super::person::{Person, PersonKind};
+use super::validity::{Moment, Validity};
 
 /// Which instructions the search uses on this processor.
 pub fn kernel_name() -> &'static str {
@@ -51,6 +52,7 @@ struct Entry {
     id: String,
     name: String,
     kind: PersonKind,
+    validity: Validity,
     rows: Vec<u32>,
 }
 
@@ -140,6 +142,7 @@ impl Gallery {
             id: person.id.clone(),
             name: person.name.clone(),
             kind: person.kind,
+            validity: Validity::of(&person.info).0,
             rows: Vec::with_capacity(person.features.len()),
         };
         let index = if let Some(index) = self.free_entries.pop() {
@@ -242,6 +245,42 @@ impl Gallery {
         }
         let found = self.rows.search(probes, &self.allowed(groups), limit);
         found.into_iter().map(|hits| self.candidates(&hits)).collect()
+    }
+
+    /// As [`find`](Self::find), several probes at once, among those who count at that moment (`start_time`, `end_time`).
+    pub fn find_at(
+        &self,
+        probes: &[&Embedding],
+        groups: &[String],
+        limit: usize,
+        at: Moment,
+    ) -> Result<Vec<Vec<Candidate>>, GalleryError> {
+        if let Some(other) = probes.iter().find(|probe| probe.model != self.model) {
+            return Err(self.other_model(&other.model));
+        }
+        let probes: Vec<&[f32]> = probes.iter().map(|probe| probe.vector.as_slice()).collect();
+        let mut asked = limit;
+        loop {
+            let mut found = self.search_batch(&probes, groups, asked);
+            let is_all = found.iter().all(|hits| hits.len() < asked);
+            for hits in &mut found {
+                hits.retain(|candidate| self.is_valid(&candidate.person.id, at));
+            }
+            // Whoever does not count may stand before those who do, however many: a visitor has an id a visit.
+            if is_all || found.iter().all(|hits| hits.len() >= limit) {
+                for hits in &mut found {
+                    hits.truncate(limit);
+                }
+                return Ok(found);
+            }
+            asked = asked.saturating_mul(4);
+        }
+    }
+
+    /// Whether somebody counts at that moment; a person who is not there does not.
+    pub fn is_valid(&self, id: &str, at: Moment) -> bool {
+        let entry = self.by_id.get(id).and_then(|index| self.entries[*index as usize].as_ref());
+        entry.is_some_and(|entry| entry.validity.holds(at))
     }
 
     /// [`search`](Self::search) without its short cut: slower, with the same answers, to test and measure against.

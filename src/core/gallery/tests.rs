@@ -239,3 +239,24 @@ fn features_of_another_model_are_neither_put_nor_searched() {
     let own = Embedding { model: "m@1".into(), ..other(X) };
     assert_eq!(ids(&gallery.find(&own, &groups, 1).unwrap()), ["a"]);
 }
+
+#[test]
+fn whoever_does_not_count_now_is_passed_over_however_similar() {
+    let at = Moment { wall_ms: 1_772_337_600_000, utc_offset_min: 480 };
+    let mut gallery = Gallery::new("m@1", 4, 1000);
+    for visit in 0..40 {
+        let mut old = person(&format!("visit-{visit}"), &["0"], &[X]);
+        old.info.insert("end_time".to_owned(), "2026-02-01".into());
+        gallery.put(&old).unwrap();
+    }
+    gallery.put(&person("today", &["0"], &[XY])).unwrap();
+    gallery.put(&person("other", &["0"], &[Y])).unwrap();
+    let probe = |x: [f32; 4]| Embedding { model: "m@1".into(), vector: x.to_vec(), norm: 1.0 };
+    let found = gallery.find_at(&[&probe(X), &probe(Y)], &["0".into()], 2, at).unwrap();
+    let mixed = Embedding { model: "n@2".into(), ..probe(X) };
+    assert!(gallery.find_at(&[&probe(X), &mixed], &["0".into()], 2, at).is_err());
+    assert_eq!((ids(&found[0]), ids(&found[1])), (vec!["today", "other"], vec!["other", "today"]));
+    assert!(
+        !gallery.is_valid("visit-1", at) && gallery.is_valid("today", at) && !gallery.is_valid("nobody", at)
+    );
+}

@@ -6,183 +6,36 @@
 //!
 //! All times are milliseconds of a monotonic clock: setting the wall clock neither ends nor prolongs a passage.
 //!
-//! Rules of this version:
-//! * A person is identified by one shot well above the pass mark, or by two shots that agree; at the end of the
-//!   passage one shot above the mark is enough, since there will be no second.
+//! Rules:
+//! * A person is identified by one shot well above the pass mark, by two shots that agree, or by all shots fused; at
+//!   the end of the passage one shot above the mark is enough, since there will be no second.
+//! * Whoever is not ahead of the second best person is looked at on, and after three shots the more similar one of the
+//!   two is named: both may pass here. Only where one of them is on the blacklist is it left to the passage's end.
 //! * A passage ends when nobody of it was seen for `gap_ms`; a track that breaks off and comes back
 //!   within that time joins its passage again, by who it is or, unidentified, by how it looks.
-//! * A track that turns out to be somebody else (two who cross) starts that person's own passage.
-//! * A stranger's passage is told only at its end, and only when it was seen often and well enough.
+//! * Where two came close, or somebody was out of sight, the track is in doubt: its next shots are held back until they
+//!   agree with what was seen before. A track that turns out to be somebody else starts that person's own passage, as of
+//!   when the doubt began.
+//! * A stranger's passage is told only at its end, and only when it was seen often, well and whole enough. What is left
+//!   over of somebody's passage, a few poor shots of a track that broke off, is no stranger.
 
+mod one;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use crate::core::face::{Detection, Embedding};
-use crate::core::frame::Frame;
+use std::collections::VecDeque;
+
+use self::one::{Ended, Passage, Shows};
+pub use self::words::{
+    EmbedRequest, Observation, PassageFact, PassageKey, PassageRules, PassageView, Shot, ShotNote, Trace,
+};
+use crate::core::decision::{Verdict, judge};
+use crate::core::explain::Ground;
+use crate::core::face::Embedding;
 use crate::core::gallery::Candidate;
-use crate::core::quality::{Judgement, Measurements};
+use crate::core::limits;
 use crate::core::track::{TrackId, Tracker};
-
-/// Tuning of passages; the defaults and their reasons are in `config/menshen.toml`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PassageRules {
-    /// Unseen for this long, a passage has ended.
-    pub gap_ms: u64,
-    /// A passage that goes on for longer is told and a new one begins.
-    pub max_ms: u64,
-    /// A stranger must have been seen in this many looked-at frames.
-    pub stranger_hits_min: u32,
-    /// Raw similarity from which a shot may name a person.
-    pub similarity_pass: f32,
-    /// This much above the pass mark, one shot is enough.
-    pub similarity_sure_margin: f32,
-    /// Between two embeddings of the same unidentified face.
-    pub embed_interval_ms: u64,
-    /// A shot must be this much better than the best so far to be embedded once the person is known.
-    pub better_shot_ratio: f32,
-}
-
-impl Default for PassageRules {
-    fn default() -> Self {
-        Self {
-            gap_ms: 2500,
-            max_ms: 60_000,
-            stranger_hits_min: 3,
-            similarity_pass: 0.363,
-            similarity_sure_margin: 0.08,
-            embed_interval_ms: 150,
-            better_shot_ratio: 1.15,
-        }
-    }
-}
-
-/// Identifies a passage within one camera; never reused.
-pub type PassageKey = u64;
-
-/// One face in the frame being looked at.
-#[derive(Debug, Clone)]
-pub struct Observation {
-    pub detection: Detection,
-    pub measurements: Measurements,
-    pub judgement: Judgement,
-}
-
-/// A face worth an embedding: index into the observations, and the passage it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EmbedRequest {
-    pub index: usize,
-    pub passage: PassageKey,
-}
-
-/// A looked-at face with its embedding and its picture.
-#[derive(Debug, Clone)]
-pub struct Shot {
-    /// Owns its pixels.
-    pub frame: Frame,
-    /// When it was taken, on the clock `observe` is given.
-    pub taken_ms: u64,
-    pub observation: Observation,
-    pub embedding: Embedding,
-    /// Best candidate of the gallery, above or below the pass mark.
-    pub best: Option<Candidate>,
-}
-
-impl Shot {
-    pub fn quality(&self) -> f32 {
-        self.observation.judgement.score
-    }
-
-    fn is_same_model(&self, other: &Self) -> bool {
-        self.embedding.model == other.embedding.model
-    }
-}
-
-/// A passage as far as it is known.
-#[derive(Debug, Clone)]
-pub struct PassageView {
-    pub key: PassageKey,
-    pub first_seen_ms: u64,
-    pub last_seen_ms: u64,
-    /// The shot that is reported.
-    pub shot: Shot,
-    /// Who it is; `None` for a stranger.
-    pub identity: Option<Candidate>,
-}
-
-/// What has become certain.
-#[derive(Debug, Clone)]
-pub enum PassageFact {
-    /// Known who it is, the person is still there: to be told at once.
-    Identified(PassageView),
-    /// Over. Follows an `Identified` of the same key, or stands alone for a stranger.
-    Ended(PassageView),
-}
-
-#[derive(Debug)]
-struct Passage {
-    key: PassageKey,
-    tracks: Vec<TrackId>,
-    first_seen_ms: u64,
-    last_seen_ms: u64,
-    hits: u32,
-    last_embed_ms: Option<u64>,
-    best_shot: Option<Shot>,
-    /// Two shots must agree on a person between the pass mark and the sure mark.
-    tentative: Option<Candidate>,
-    identity: Option<Candidate>,
-    told: bool,
-}
-
-impl Passage {
-    /// Keeps the better picture. For a known person that is the one most like them, else the best in quality.
-    fn offer(&mut self, shot: Shot) {
-        let better = match (&self.best_shot, &self.identity) {
-            (None, _) => true,
-            // Similarities of two models do not compare: the present one's shot is taken when it shows the same person.
-            (Some(old), Some(who)) if !old.is_same_model(&shot) => {
-                similarity_to(&shot, &who.person.id) > -1.0
-            }
-            (Some(old), Some(who)) => {
-                similarity_to(&shot, &who.person.id) > similarity_to(old, &who.person.id)
-            }
-            (Some(old), None) => shot.quality() > old.quality(),
-        };
-        if better {
-            self.change_model(&shot);
-            self.best_shot = Some(shot);
-        }
-    }
-
-    /// A passage's shot and similarity are of one model: when the shot changes model, the rest does.
-    fn change_model(&mut self, shot: &Shot) {
-        if self.best_shot.as_ref().is_none_or(|old| old.is_same_model(shot)) {
-            return;
-        }
-        self.tentative = None;
-        if self.identity.is_some() {
-            self.identity.clone_from(&shot.best);
-        }
-    }
-
-    fn is_over(&self, rules: &PassageRules, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.last_seen_ms) > rules.gap_ms
-            || self.last_seen_ms.saturating_sub(self.first_seen_ms) > rules.max_ms
-    }
-
-    fn view(&self) -> Option<PassageView> {
-        Some(PassageView {
-            key: self.key,
-            first_seen_ms: self.first_seen_ms,
-            last_seen_ms: self.last_seen_ms,
-            shot: self.best_shot.clone()?,
-            identity: self.identity.clone(),
-        })
-    }
-}
-
-fn similarity_to(shot: &Shot, id: &str) -> f32 {
-    shot.best.as_ref().filter(|best| best.person.id == id).map_or(-1.0, |best| best.similarity)
-}
 
 /// All passages of one camera.
 #[derive(Debug)]
@@ -190,18 +43,27 @@ pub struct Passages {
     rules: PassageRules,
     tracker: Tracker,
     current: Vec<Passage>,
+    /// Those that have just ended.
+    remembered: VecDeque<Ended>,
     next_key: PassageKey,
+    next_tag: u64,
 }
 
 impl Passages {
     pub fn new(rules: PassageRules) -> Self {
-        let tracker = Tracker::new(rules.gap_ms.min(1000));
-        Self { rules, tracker, current: Vec::new(), next_key: 1 }
+        let tracker = Tracker::new(rules.gap_ms.min(1000), rules.firm_score);
+        Self { rules, tracker, current: Vec::new(), remembered: VecDeque::new(), next_key: 1, next_tag: 1 }
     }
 
     /// The pass mark can be retuned at any time; passages that are identified stay so.
     pub fn set_similarity_pass(&mut self, similarity: f32) {
         self.rules.similarity_pass = similarity;
+    }
+
+    /// The detector's confidence from which a face is more than a faint one.
+    pub fn set_firm_score(&mut self, score: f32) {
+        self.rules.firm_score = score;
+        self.tracker.set_firm_score(score);
     }
 
     /// The shots of open passages that were embedded with another model than `model`: after a swap they are to be embedded
@@ -214,131 +76,158 @@ impl Passages {
 
     /// Takes in a shot embedded anew. Who was told stays told.
     pub fn renew(&mut self, key: PassageKey, shot: Shot) {
-        let Some(passage) = self.current.iter_mut().find(|p| p.key == key) else { return };
-        if passage.identity.is_some() {
+        let Some(at) = self.current.iter().position(|p| p.key == key) else { return };
+        if self.current[at].identity.is_some() {
             // Another name from the same picture is no reason to take back what was told.
-            passage.offer(shot);
+            let tag = self.next_tag;
+            self.next_tag += 1;
+            self.current[at].keep(&self.rules, tag, shot, Vec::new());
         } else {
-            passage.tentative = None;
-            passage.best_shot = None;
-            self.identify(key, shot);
+            self.current[at].change_model(&shot);
+            // Whichever of its tracks it was, there is no doubt about it left.
+            self.identify(EmbedRequest { index: 0, passage: key, track: 0 }, shot, Vec::new());
         }
     }
 
     /// Takes in what a frame shows and says which faces should be embedded.
     pub fn observe(&mut self, now_ms: u64, observations: &[Observation]) -> Vec<EmbedRequest> {
         let detections: Vec<_> = observations.iter().map(|o| o.detection.clone()).collect();
-        let tracks = self.tracker.update(now_ms, &detections);
-        let mut wanted = Vec::new();
-        for (index, (track, observation)) in tracks.into_iter().zip(observations).enumerate() {
-            let at = self.passage_of(track, now_ms);
+        let links = self.tracker.update(now_ms, &detections);
+        let (mut wanted, mut seen) = (Vec::new(), Vec::new());
+        for (index, (link, observation)) in links.into_iter().zip(observations).enumerate() {
+            let Some(link) = link else { continue };
+            let at = self.passage_of(link.track, now_ms);
+            let rules = &self.rules;
             let passage = &mut self.current[at];
-            passage.last_seen_ms = now_ms;
-            passage.hits += 1;
-            if observation.judgement.passed && wants_embedding(&self.rules, passage, observation, now_ms) {
+            passage.see(link.track, now_ms);
+            if observation.detection.score < rules.firm_score {
+                continue;
+            }
+            seen.push(passage.key);
+            passage.count(observation);
+            if link.is_doubtful {
+                passage.doubt(link.track, now_ms);
+            }
+            if observation.judgement.passed && passage.wants_embedding(rules, link.track, observation, now_ms)
+            {
                 passage.last_embed_ms = Some(now_ms);
-                wanted.push(EmbedRequest { index, passage: passage.key });
+                wanted.push(EmbedRequest { index, passage: passage.key, track: link.track });
             }
         }
+        self.note_meetings(&seen, now_ms);
         wanted
     }
 
-    fn passage_of(&mut self, track: TrackId, now_ms: u64) -> usize {
-        if let Some(at) = self.current.iter().position(|p| p.tracks.contains(&track)) {
-            return at;
+    /// Whoever is seen in one picture is not one person.
+    fn note_meetings(&mut self, seen: &[PassageKey], now_ms: u64) {
+        for passage in self.current.iter_mut().filter(|passage| seen.contains(&passage.key)) {
+            let own = passage.key;
+            for key in seen.iter().filter(|key| **key != own) {
+                passage.met.insert(*key, now_ms);
+            }
         }
-        self.begin(vec![track], now_ms)
     }
 
-    fn begin(&mut self, tracks: Vec<TrackId>, now_ms: u64) -> usize {
-        self.current.push(Passage {
-            key: self.next_key,
-            tracks,
-            first_seen_ms: now_ms,
-            last_seen_ms: now_ms,
-            hits: 0,
-            last_embed_ms: None,
-            best_shot: None,
-            tentative: None,
-            identity: None,
-            told: false,
-        });
+    fn passage_of(&mut self, track: TrackId, now_ms: u64) -> usize {
+        if let Some(at) = self.current.iter().position(|p| p.has_track(track)) {
+            return at;
+        }
+        self.begin(track, now_ms)
+    }
+
+    fn begin(&mut self, track: TrackId, now_ms: u64) -> usize {
+        self.current.push(Passage::new(self.next_key, track, now_ms));
         self.next_key += 1;
         self.current.len() - 1
     }
 
-    /// Brings the embedding that was asked for. An unknown key (the passage has ended meanwhile) is ignored.
-    pub fn identify(&mut self, key: PassageKey, shot: Shot) {
-        let Some(at) = self.current.iter().position(|p| p.key == key) else { return };
-        let passing = shot.best.clone().filter(|best| best.similarity >= self.rules.similarity_pass);
-        match passing {
-            Some(candidate) => self.take_candidate(at, candidate, shot),
-            None => self.take_unmatched(at, shot),
+    /// What the shots of a passage together with a new one look like; `None` when it is the first. To be looked for in
+    /// the gallery beside the new one.
+    pub fn together(&self, request: EmbedRequest, embedding: &Embedding, quality: f32) -> Option<Embedding> {
+        let passage = self.current.iter().find(|p| p.key == request.passage)?;
+        if passage.shots.is_empty() || passage.doubts.iter().any(|doubt| doubt.track == request.track) {
+            return None;
+        }
+        let mut shots = passage.shots.clone();
+        shots.add(embedding.clone(), quality * embedding.norm, self.next_tag);
+        let fused = shots.fuse(self.rules.similarity_pass).map(|fused| fused.embedding);
+        // Just after a swap the shots kept are another model's.
+        fused.filter(|fused| fused.model == embedding.model)
+    }
+
+    /// Brings the embedding that was asked for, and what the gallery says of [`together`](Self::together). An unknown
+    /// passage (it has ended meanwhile) is ignored.
+    pub fn identify(&mut self, request: EmbedRequest, shot: Shot, fused: Vec<Candidate>) {
+        let Some(at) = self.current.iter().position(|p| p.key == request.passage) else { return };
+        let single = judge(&shot.candidates, self.rules.marks());
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        match self.current[at].shows(&self.rules, request.track, &shot, &single) {
+            Shows::TheSame => {
+                let rules = &self.rules;
+                self.current[at].settle(rules, request.track);
+                self.current[at].keep(rules, tag, shot, fused);
+                self.name(at, &single);
+            }
+            Shows::Unclear => self.current[at].hold(request.track, tag, shot),
+            Shows::Another => {
+                let own = self.split(at, request.track, shot.taken_ms);
+                self.current[own].keep(&self.rules, tag, shot, Vec::new());
+                self.name(own, &single);
+            }
         }
     }
 
-    fn take_candidate(&mut self, at: usize, candidate: Candidate, shot: Shot) {
-        let sure = candidate.similarity >= self.rules.similarity_pass + self.rules.similarity_sure_margin;
+    /// The track now shows somebody else: it leaves this passage, with the shots that were held back, for its own.
+    fn split(&mut self, at: usize, track: TrackId, now_ms: u64) -> usize {
+        let doubt = self.current[at].drop_track(track, now_ms);
+        let since_ms = doubt.since_ms;
+        let met: Vec<_> = self.current[at].part_from(since_ms);
+        let own = self.begin(track, since_ms);
+        let passage = &mut self.current[own];
+        passage.see(track, now_ms);
+        passage.met.extend(met);
+        passage.last_embed_ms = Some(now_ms);
+        passage.take_held(&self.rules, doubt);
+        passage.count_held();
+        own
+    }
+
+    /// Puts a name to a passage when its shots are enough for one.
+    fn name(&mut self, at: usize, single: &Verdict) {
+        let marks = self.rules.marks();
         let passage = &self.current[at];
-        if let Some(who) = &passage.identity {
-            if who.person.id != candidate.person.id {
-                if sure {
-                    self.split(at, candidate, shot);
+        let fused = judge(&passage.fused, marks);
+        let found = match (single, fused.named()) {
+            (Verdict::Sure(one), _) => Some((one.clone(), Ground::OneShot)),
+            (Verdict::Likely(one), _) if passage.tentative.as_ref().is_some_and(|t| t == &one.person.id) => {
+                Some((one.clone(), Ground::TwoShots))
+            }
+            (_, Some(all)) if passage.used_shots() >= 2 => Some((all.clone(), Ground::Fusion)),
+            _ => match &fused {
+                Verdict::Either(all) if passage.may_guess(marks.lead_min) => {
+                    Some((all.clone(), Ground::MoreSimilar))
                 }
-                return;
-            }
-        } else {
-            let agreed = passage.tentative.as_ref().is_some_and(|t| t.person.id == candidate.person.id);
-            if !sure && !agreed {
-                let passage = &mut self.current[at];
-                passage.offer(shot);
-                passage.tentative = Some(candidate);
-                return;
-            }
+                _ => None,
+            },
+        };
+        if let Some((one, ground)) = found {
+            self.identified(at, one, ground);
+            return;
+        }
+        let passage = &mut self.current[at];
+        if let Verdict::Likely(one) = single {
+            passage.tentative = Some(one.person.id.clone());
+        }
+        passage.note_last_resort(single, &fused);
+    }
+
+    fn identified(&mut self, at: usize, candidate: Candidate, ground: Ground) {
+        if self.current[at].identity.as_ref().is_some_and(|who| who.person.id != candidate.person.id) {
+            return;
         }
         let at = self.join_same_person(at, &candidate.person.id);
-        let passage = &mut self.current[at];
-        let improved = passage.identity.as_ref().is_none_or(|who| candidate.similarity > who.similarity);
-        if improved {
-            passage.identity = Some(candidate);
-        }
-        passage.offer(shot);
-    }
-
-    /// The track now shows somebody else, for sure: it leaves this passage for that person's own.
-    fn split(&mut self, at: usize, candidate: Candidate, shot: Shot) {
-        let now_ms = self.current[at].last_seen_ms;
-        let Some(track) = self.current[at].tracks.pop() else { return };
-        let own = self.begin(vec![track], now_ms);
-        self.current[own].hits = 1;
-        self.current[own].last_embed_ms = Some(now_ms);
-        let own = self.join_same_person(own, &candidate.person.id);
-        let passage = &mut self.current[own];
-        if passage.identity.as_ref().is_none_or(|who| candidate.similarity > who.similarity) {
-            passage.identity = Some(candidate);
-        }
-        passage.offer(shot);
-    }
-
-    /// A face nobody of the gallery passes for: perhaps someone whose track broke off a moment ago.
-    fn take_unmatched(&mut self, at: usize, shot: Shot) {
-        if self.current[at].identity.is_none() && self.current[at].best_shot.is_none() {
-            let looks_like = self.current.iter().position(|other| {
-                other.key != self.current[at].key
-                    && other.last_seen_ms < self.current[at].first_seen_ms
-                    && other.best_shot.as_ref().is_some_and(|old| {
-                        old.embedding
-                            .similarity(&shot.embedding)
-                            .is_some_and(|s| s >= self.rules.similarity_pass)
-                    })
-            });
-            if let Some(earlier) = looks_like {
-                let into = self.merge(at, earlier);
-                self.current[into].offer(shot);
-                return;
-            }
-        }
-        self.current[at].offer(shot);
+        self.current[at].improve(candidate, ground);
     }
 
     /// If another passage of this person is still open, the two are one; returns where it is.
@@ -355,48 +244,114 @@ impl Passages {
     fn merge(&mut self, from: usize, into: usize) -> usize {
         let gone = self.current.remove(from);
         let into = if from < into { into - 1 } else { into };
-        let passage = &mut self.current[into];
-        passage.tracks.extend(gone.tracks);
-        passage.first_seen_ms = passage.first_seen_ms.min(gone.first_seen_ms);
-        passage.last_seen_ms = passage.last_seen_ms.max(gone.last_seen_ms);
-        passage.last_embed_ms = passage.last_embed_ms.max(gone.last_embed_ms);
-        passage.hits += gone.hits;
-        if let Some(shot) = gone.best_shot {
-            passage.offer(shot);
-        }
+        self.current[into].absorb(&self.rules, gone);
         into
     }
 
     /// What has become certain by `now_ms`. Call after every frame, and without frames at least once a
     /// `gap_ms`, so that the last passage of a quiet camera ends too.
     pub fn collect(&mut self, now_ms: u64) -> Vec<PassageFact> {
-        self.believe_single_shots(now_ms);
+        self.rejoin_unknown();
+        self.believe_last_resorts(now_ms);
         let mut facts = Vec::new();
         for passage in &mut self.current {
             if passage.identity.is_some() && !passage.told {
                 passage.told = true;
-                facts.extend(passage.view().map(PassageFact::Identified));
+                facts.extend(passage.view(&self.rules).map(PassageFact::Identified));
             }
         }
-        let rules = &self.rules;
-        self.current.retain(|passage| {
-            let over = passage.is_over(rules, now_ms);
-            if over && (passage.identity.is_some() || passage.hits >= rules.stranger_hits_min) {
-                facts.extend(passage.view().map(PassageFact::Ended));
-            }
-            !over
-        });
+        let (over, current) = std::mem::take(&mut self.current)
+            .into_iter()
+            .partition(|p: &Passage| p.is_over(&self.rules, now_ms));
+        self.current = current;
+        for passage in over {
+            facts.extend(self.end(passage));
+        }
+        let gap_ms = self.rules.gap_ms;
+        self.remembered.retain(|ended| now_ms.saturating_sub(ended.last_seen_ms) <= 2 * gap_ms);
         facts
     }
 
+    /// A passage is over: what is to be told of it.
+    fn end(&mut self, passage: Passage) -> Option<PassageFact> {
+        let was_somebodys = passage.identity.is_none() && self.is_rest_of_another(&passage);
+        if let Some(ended) = passage.ended(&self.rules) {
+            self.remembered.push_back(ended);
+            if self.remembered.len() > limits::PASSAGES_REMEMBERED {
+                self.remembered.pop_front();
+            }
+        }
+        if was_somebodys {
+            return None;
+        }
+        match (passage.unseen(&self.rules), passage.view(&self.rules)) {
+            (None, Some(view)) => Some(PassageFact::Ended(view)),
+            (Some(reason), _) => Some(PassageFact::Missed(reason)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether an unidentified passage is what was left over of somebody's who was there just before or after.
+    fn is_rest_of_another(&self, passage: &Passage) -> bool {
+        let Some(own) = passage.looks_like(&self.rules) else { return false };
+        let limit = self.rules.similarity_rejoin();
+        let is_like = |other: &Embedding| other.similarity(&own).is_some_and(|s| s >= limit);
+        let gap_ms = self.rules.gap_ms;
+        self.remembered.iter().any(|ended| {
+            ended.is_known
+                && !ended.met.contains_key(&passage.key)
+                && ended.last_seen_ms + gap_ms >= passage.first_seen_ms
+                && is_like(&ended.looks_like)
+        }) || self.current.iter().any(|other| {
+            other.identity.is_some()
+                && !other.has_met(passage)
+                && other.looks_like(&self.rules).is_some_and(|looks| is_like(&looks))
+        })
+    }
+
+    /// Pieces of one unknown person's passage, or of a known one's, find together by how they look.
+    fn rejoin_unknown(&mut self) {
+        while let Some((from, into)) = self.pair_of_one() {
+            self.merge(from, into);
+        }
+        // Until there is a new shot there is nothing new to compare.
+        for passage in &mut self.current {
+            passage.is_compared = true;
+        }
+    }
+
+    /// Two passages of which the one, unidentified, looks like the other, which began earlier and was out of sight
+    /// when it began.
+    fn pair_of_one(&self) -> Option<(usize, usize)> {
+        for (from, later) in self.current.iter().enumerate() {
+            if later.identity.is_some() || later.is_compared {
+                continue;
+            }
+            let Some(own) = later.looks_like(&self.rules) else { continue };
+            let into = self.current.iter().position(|earlier| {
+                earlier.key != later.key
+                    && earlier.first_seen_ms <= later.first_seen_ms
+                    && earlier.last_seen_ms <= later.first_seen_ms
+                    && !earlier.has_met(later)
+                    && earlier
+                        .looks_like(&self.rules)
+                        .and_then(|looks| looks.similarity(&own))
+                        .is_some_and(|similarity| similarity >= self.rules.similarity_pass)
+            });
+            if let Some(into) = into {
+                return Some((from, into));
+            }
+        }
+        None
+    }
+
     /// Who passed the mark once and was gone before a second look is taken to be that person: an event above
-    /// the pass mark must not be called a stranger's.
-    fn believe_single_shots(&mut self, now_ms: u64) {
-        let waits = |p: &Passage| p.identity.is_none() && p.tentative.is_some();
+    /// the pass mark must not be called a stranger's. Of two who were too close to tell it is the more similar one.
+    fn believe_last_resorts(&mut self, now_ms: u64) {
+        let waits = |p: &Passage| p.identity.is_none() && p.last_resort.is_some();
         while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
-            let Some(candidate) = self.current[at].tentative.take() else { return };
-            let at = self.join_same_person(at, &candidate.person.id);
-            self.current[at].identity.get_or_insert(candidate);
+            let Some((candidate, ground)) = self.current[at].last_resort.take() else { return };
+            self.identified(at, candidate, ground);
         }
     }
 
@@ -408,23 +363,11 @@ impl Passages {
 
     /// Whether everybody who is or was just there is known: nothing is left to find out.
     pub fn is_settled(&self) -> bool {
-        self.current.iter().all(|passage| passage.identity.is_some())
+        self.current.iter().all(|passage| passage.identity.is_some() && passage.doubts.is_empty())
     }
 
     /// Whether nobody is or was just there: the camera needs no look until something moves.
     pub fn is_empty(&self) -> bool {
         self.current.is_empty()
     }
-}
-
-fn wants_embedding(rules: &PassageRules, passage: &Passage, face: &Observation, now_ms: u64) -> bool {
-    let Some(last_ms) = passage.last_embed_ms else { return true };
-    if now_ms.saturating_sub(last_ms) < rules.embed_interval_ms {
-        return false;
-    }
-    let better = passage
-        .best_shot
-        .as_ref()
-        .is_none_or(|old| face.judgement.score > old.quality() * rules.better_shot_ratio);
-    passage.identity.is_none() || better
 }

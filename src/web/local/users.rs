@@ -15,7 +15,7 @@ use crate::actors::registry::message::{
 };
 use crate::core::limits;
 use crate::core::person::PermissionGroup;
-use crate::core::status::{Refusal, StatusCode};
+use crate::core::status::{Refusal, StatusCode, success_but_alike};
 use crate::wire::command::WirePermission;
 use crate::wire::event::DEFAULT_GROUP_NAME;
 use crate::wire::lenient;
@@ -89,12 +89,18 @@ async fn put_now(parts: &LocalParts, mut call: Call, verb: Verb) -> Answer {
     if !requests.is_empty() {
         let requests = Arc::new(requests);
         for outcome in ask(parts.registry.send(EnrolPeople { requests })).await? {
+            let looks_like = outcome.result.as_ref().ok().and_then(|enrolled| enrolled.looks_like.clone());
             let result = outcome.result.map(|_| ());
             if let (true, Err(refusal)) = (is_single, &result) {
                 return Err(refusal.clone());
             }
             let list = if result.is_ok() { &mut success } else { &mut failed };
-            list.push(told(parts, &outcome.id, &outcome.name, &result));
+            let mut told = told(parts, &outcome.id, &outcome.name, &result);
+            if let Some(other) = looks_like {
+                told["message"] = success_but_alike(&other, parts.language).into();
+                told["looks_like"] = other.into();
+            }
+            list.push(told);
         }
     }
     Ok(json!({ "success_users": success, "failed_users": failed }))

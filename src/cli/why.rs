@@ -1,0 +1,261 @@
+//! `menshen why`: the chain of one event, from the first detection to whom it was reported.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+
+use super::ConfigArgs;
+use super::events::open;
+use crate::adapters::store::RedbEventStore;
+use crate::core::event::{EventRecord, ShotQuality};
+use crate::core::explain::{Explanation, Ranked, ShotTold};
+use crate::core::history::shown;
+use crate::core::limits;
+use crate::ports::outbox::Outbox as _;
+use crate::ports::store::{EventStore as _, FoundEvent, StoreError};
+
+#[derive(Args)]
+pub struct WhyArgs {
+    /// `event_id` of an event, as it was reported and as `menshen events list` shows it 事件编号
+    event_id: String,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+pub fn run(arguments: &WhyArgs) -> Result<ExitCode, Vec<String>> {
+    let store = open(&arguments.config)?;
+    let one = |error: StoreError| vec![error.to_string()];
+    let id = arguments.event_id.trim();
+    let found = store.find(id).map_err(one)?.ok_or_else(|| {
+        vec![format!("there is no event `{id}` here; `menshen events list` shows those that are kept")]
+    })?;
+    print!("{}", chain(&found.event, found.sequence));
+    print!("{}", reported(&store, &found).map_err(one)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn chain(event: &EventRecord, sequence: Option<u64>) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{name}  {value}");
+    };
+    line("event     事件  ", format!("{}  {}", event.event_id, time(event.timestamp_ms)));
+    line("device    设备  ", format!("{} ({})", event.device.ep_id, event.device.ip));
+    match &event.why {
+        Some(why) => explained(&mut line, event, why),
+        None => line(
+            "quality   质量  ",
+            format!("{}; nothing more was kept of this event 无更多记录", quality(&event.quality)),
+        ),
+    }
+    let who = event.identity.as_ref().map_or("a stranger 陌生人", |who| who.id.as_str());
+    let place = sequence.map_or_else(
+        || "the passage had not ended 通行未结束".to_owned(),
+        |sequence| format!("number {sequence} in history"),
+    );
+    line("event     事件  ", format!("{who}, score {:.3}, {place}", event.score));
+    text
+}
+
+fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Explanation) {
+    let seconds = event.out_timestamp_ms.saturating_sub(event.in_timestamp_ms) as f32 / 1000.0;
+    line(
+        "detected  检测  ",
+        format!("in {} pictures over {seconds:.1} s, {} of them good enough", why.looks, why.passed),
+    );
+    for count in &why.checks {
+        line("                ", format!("{} failed in {} of them", count.check.name(), count.failed));
+    }
+    line("quality   质量  ", quality(&event.quality));
+    line("shots     抓拍  ", format!("{}", why.shots.len()));
+    for ShotTold { after_ms, quality, best, used } in &why.shots {
+        let left_out = if *used { "" } else { ", disagrees with the others 离群" };
+        let told = format!("after {after_ms:5} ms, quality {quality:.2}: {}{left_out}", ranking(best));
+        line("                ", told);
+    }
+    if !why.fused.is_empty() {
+        line("together  融合  ", ranking(&why.fused));
+    }
+    line(
+        "threshold 阈值  ",
+        format!(
+            "similarity {:.3}; {:.3} for one shot alone; ahead of the second by {:.3}{}",
+            why.threshold,
+            why.threshold + why.sure_margin,
+            why.lead_min,
+            lead(why),
+        ),
+    );
+    line("groups    权限组", why.groups.join(", "));
+    let decision = match why.reason {
+        Some(reason) => reason.text(),
+        None => why.ground.text(),
+    };
+    let not_here = why.not_here.as_ref();
+    let known = not_here.map_or_else(String::new, |who| format!(": {} {:.3}", who.id, who.similarity));
+    line("decision  结论  ", format!("{decision}{known}"));
+}
+
+/// How far the best was ahead, in the shots together or in the best shot.
+fn lead(why: &Explanation) -> String {
+    let best_shot = why.shots.iter().map(|shot| &shot.best).filter(|best| !best.is_empty());
+    let strongest = best_shot.max_by(|a, b| a[0].similarity.total_cmp(&b[0].similarity));
+    let ranked = if why.fused.is_empty() { strongest } else { Some(&why.fused) };
+    match ranked.map(Vec::as_slice) {
+        Some([first, second, ..]) => format!(", here {:.3}", first.similarity - second.similarity),
+        _ => String::new(),
+    }
+}
+
+fn ranking(best: &[Ranked]) -> String {
+    if best.is_empty() {
+        return "nobody to compare with 无可比对人员".to_owned();
+    }
+    best.iter().map(|one| format!("{} {:.3}", one.id, one.similarity)).collect::<Vec<_>>().join(" · ")
+}
+
+/// Each check with what was measured.
+fn quality(shot: &ShotQuality) -> String {
+    let verdict = |name: &str| {
+        if shot.fails.iter().any(|failed| failed == name) {
+            " FAILED"
+        } else if shot.success.iter().any(|passed| passed == name) {
+            " ok"
+        } else {
+            ""
+        }
+    };
+    let pose = shot.head_pose;
+    format!(
+        "face_size {:.0} px{} · headpose {:.0} {:.0} {:.0} (yaw pitch roll){} · clarity {:.2}{} · brightness {:.2}{} · \
+         partial {}{} · score {:.2}",
+        shot.face_size_px,
+        verdict("face_size"),
+        pose.yaw_deg,
+        pose.pitch_deg,
+        pose.roll_deg,
+        verdict("headpose"),
+        shot.clarity,
+        verdict("clarity"),
+        shot.brightness,
+        verdict("brightness"),
+        shot.partial,
+        verdict("partial"),
+        shot.score,
+    )
+}
+
+/// Who has it: every history receiver that was ever there, by its cursor.
+fn reported(store: &RedbEventStore, found: &FoundEvent) -> Result<String, StoreError> {
+    let mut text = String::new();
+    let Some(sequence) = found.sequence else { return Ok(text) };
+    let refused = set_aside_for(store, sequence)?;
+    for receiver in store.receivers()? {
+        let cursor = store.cursor(&receiver)?.unwrap_or(0);
+        let state = match refused.iter().find(|(who, _)| *who == receiver) {
+            Some((_, reason)) => format!("set aside, refused for good 已搁置: {reason}"),
+            None if cursor >= sequence => "has it 已上报".to_owned(),
+            None => format!("not yet 未上报, has everything up to {cursor}"),
+        };
+        let address = url::Url::parse(&receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
+        let _ = writeln!(text, "reported  上报    {address}  {state}");
+    }
+    if text.is_empty() {
+        text.push_str("reported  上报    there is no history receiver 无历史接收地址\n");
+    }
+    Ok(text)
+}
+
+fn set_aside_for(store: &RedbEventStore, sequence: u64) -> Result<Vec<(String, String)>, StoreError> {
+    let (mut found, mut skip) = (Vec::new(), 0);
+    loop {
+        let rows = store.set_asides(skip, limits::SET_ASIDE_PAGE)?;
+        if rows.is_empty() {
+            return Ok(found);
+        }
+        skip += rows.len();
+        let of_event = rows.into_iter().filter(|row| row.sequence == sequence);
+        found.extend(of_event.map(|row| (row.receiver, row.reason)));
+    }
+}
+
+fn time(at_ms: u64) -> String {
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::store::fixture::{ALL, event, store};
+    use crate::core::explain::{Ground, Reason};
+
+    fn with_why(id: &str) -> EventRecord {
+        let best = vec![Ranked::new("1001", 0.612), Ranked::new("1002", 0.2), Ranked::new("1003", 0.1)];
+        let shot = ShotTold { after_ms: 120, quality: 0.8, best: best.clone(), used: true };
+        let why = Explanation {
+            looks: 9,
+            passed: 7,
+            shots: vec![shot.clone(), ShotTold { used: false, ..shot }],
+            fused: best,
+            threshold: 0.426,
+            sure_margin: 0.08,
+            lead_min: 0.05,
+            groups: vec!["0".into(), "7".into()],
+            ground: Ground::Fusion,
+            ..Explanation::default()
+        };
+        EventRecord { why: Some(Box::new(why)), ..event(id) }
+    }
+
+    #[test]
+    fn the_chain_has_every_link() {
+        let text = chain(&with_why("e1"), Some(7));
+        for part in [
+            "in 9 pictures",
+            "7 of them good",
+            "1001 0.612 · 1002 0.200 · 1003 0.100",
+            "disagrees",
+            "0.426",
+            "0.506",
+            "here 0.412",
+            "0, 7",
+            "several shots fused",
+            "number 7",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        let mut stranger = with_why("e2");
+        if let Some(why) = &mut stranger.why {
+            why.reason = Some(Reason::NotInGroup);
+            why.not_here = Some(Ranked::new("1009", 0.7));
+        }
+        assert!(
+            chain(&stranger, None)
+                .contains("not in a permission group of this camera 不在本设备权限组: 1009 0.700")
+        );
+        assert!(chain(&event("old"), Some(1)).contains("nothing more was kept"));
+    }
+
+    #[test]
+    fn an_event_is_found_open_and_closed_and_its_receivers_are_told() {
+        let (_folder, store) = store();
+        store.put_open(&with_why("e1"), 0).unwrap();
+        let found = store.find("e1").unwrap().unwrap();
+        assert_eq!((found.sequence, &found.event), (None, &with_why("e1")));
+        store.close(&with_why("e1"), 0, &ALL).unwrap();
+        store.close(&with_why("e2"), 0, &ALL).unwrap();
+        let found = store.find("e2").unwrap().unwrap();
+        assert_eq!(found.sequence, Some(2));
+        assert!(store.find("e3").unwrap().is_none());
+        assert!(reported(&store, &found).unwrap().contains("no history receiver"));
+        store.set_cursor("http://user:secret@a/x?token=t", 2).unwrap();
+        store.set_cursor("http://b/", 1).unwrap();
+        let text = reported(&store, &found).unwrap();
+        assert!(text.contains("http://a/x  has it") && text.contains("http://b/  not yet"), "{text}");
+        assert!(!text.contains("secret") && !text.contains("token"), "{text}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Why an event says what it says: what was seen of a passage, from the first detection to the decision. Kept with the
+//! event, inside the same sealed record, and shown by `menshen why`.
+
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+use super::quality::Check;
+
+/// Why somebody was not recognised, counted by kind (`menshen_unrecognised_total`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    TooSmall,
+    TurnedAway,
+    Blurred,
+    Lighting,
+    Partial,
+    Covered,
+    /// Seen in too few pictures.
+    TooBrief,
+    /// Good enough, and gone before it was looked at closely.
+    NoShot,
+    BelowThreshold,
+    /// Two people of the registry are equally similar.
+    TooClose,
+    /// Known, but not in a permission group of this camera.
+    NotInGroup,
+    /// Known, but before or after the time they may come.
+    Expired,
+}
+
+impl Reason {
+    pub const ALL: [Self; 12] = [
+        Self::TooSmall,
+        Self::TurnedAway,
+        Self::Blurred,
+        Self::Lighting,
+        Self::Partial,
+        Self::Covered,
+        Self::TooBrief,
+        Self::NoShot,
+        Self::BelowThreshold,
+        Self::TooClose,
+        Self::NotInGroup,
+        Self::Expired,
+    ];
+
+    /// Label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooSmall => "too_small",
+            Self::TurnedAway => "turned_away",
+            Self::Blurred => "blurred",
+            Self::Lighting => "lighting",
+            Self::Partial => "partial",
+            Self::Covered => "covered",
+            Self::TooBrief => "too_brief",
+            Self::NoShot => "no_shot",
+            Self::BelowThreshold => "below_threshold",
+            Self::TooClose => "too_close",
+            Self::NotInGroup => "not_in_group",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// For people, in both languages.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::TooSmall => "the face was too small 人脸过小",
+            Self::TurnedAway => "the head was turned away 姿态过大",
+            Self::Blurred => "the face was blurred 人脸模糊",
+            Self::Lighting => "too dark or too bright 光照不合格",
+            Self::Partial => "part of the face was outside the picture 人脸不完整",
+            Self::Covered => "the face was covered 人脸被遮挡",
+            Self::TooBrief => "seen too briefly 出现时间过短",
+            Self::NoShot => "gone before it was looked at closely 未取得抓拍",
+            Self::BelowThreshold => "nobody of the registry is similar enough 低于识别阈值",
+            Self::TooClose => "two people of the registry are equally similar 两人相似度过近",
+            Self::NotInGroup => "known, but not in a permission group of this camera 不在本设备权限组",
+            Self::Expired => "known, but outside the time they may come 不在有效期内",
+        }
+    }
+
+    pub fn of_check(check: Check) -> Self {
+        match check {
+            Check::FaceSize => Self::TooSmall,
+            Check::HeadPose => Self::TurnedAway,
+            Check::Clarity => Self::Blurred,
+            Check::Brightness => Self::Lighting,
+            Check::Partial => Self::Partial,
+            Check::Occlusion | Check::Mask => Self::Covered,
+        }
+    }
+}
+
+/// What the name, or that there is none, rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    #[default]
+    None,
+    /// One shot well above the pass mark.
+    OneShot,
+    /// Two shots above it that name the same person.
+    TwoShots,
+    /// Several shots fused.
+    Fusion,
+    /// One shot above it, and the person was gone before a second.
+    LastShot,
+    /// Two people were too close to tell; the more similar one at the end.
+    MoreSimilar,
+}
+
+impl Ground {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::None => "nobody was named 未识别",
+            Self::OneShot => "one shot well above the threshold 单张确认",
+            Self::TwoShots => "two shots that agree 两张一致",
+            Self::Fusion => "several shots fused 多张融合",
+            Self::LastShot => "one shot above the threshold, at the end 结束时单张",
+            Self::MoreSimilar => "the more similar of two close people, at the end 结束时取更相似者",
+        }
+    }
+}
+
+/// Somebody of the registry and how similar they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    pub id: String,
+    /// Raw similarity, −1 to 1.
+    pub similarity: f32,
+}
+
+impl Ranked {
+    pub fn new(id: &str, similarity: f32) -> Self {
+        Self { id: id.chars().take(limits::EXPLAINED_ID_CHARS_MAX).collect(), similarity }
+    }
+}
+
+/// One face that was looked at closely.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShotTold {
+    /// After the passage began.
+    pub after_ms: u64,
+    /// FIQA score, 0–1.
+    pub quality: f32,
+    /// The most similar people, at most [`limits::EXPLAINED_BEST`].
+    pub best: Vec<Ranked>,
+    /// Whether it agreed with the other shots and is part of what they look like together.
+    pub used: bool,
+}
+
+/// How often a check failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckCount {
+    pub check: Check,
+    pub failed: u32,
+}
+
+/// The whole chain of one passage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explanation {
+    /// Pictures in which the face was found, and of those the ones in which it passed the live level.
+    pub looks: u32,
+    pub passed: u32,
+    pub checks: Vec<CheckCount>,
+    /// At most [`limits::SHOTS_KEPT`], the best ones.
+    pub shots: Vec<ShotTold>,
+    /// The most similar people to all shots together.
+    pub fused: Vec<Ranked>,
+    /// Similarity at the pass mark, the mark above it for one shot, and the lead wanted before the second person.
+    pub threshold: f32,
+    pub sure_margin: f32,
+    pub lead_min: f32,
+    /// Permission groups of the camera.
+    pub groups: Vec<String>,
+    pub ground: Ground,
+    /// Why nobody was named.
+    pub reason: Option<Reason>,
+    /// Somebody the registry knows who may not pass here, or not now.
+    pub not_here: Option<Ranked>,
+}
+
+/// Counts which checks fail.
+#[derive(Debug, Clone, Default)]
+pub struct CheckTally(Vec<CheckCount>);
+
+impl CheckTally {
+    pub fn note(&mut self, fails: &[Check]) {
+        for check in fails {
+            match self.0.iter_mut().find(|count| count.check == *check) {
+                Some(count) => count.failed += 1,
+                None => self.0.push(CheckCount { check: *check, failed: 1 }),
+            }
+        }
+    }
+
+    pub fn absorb(&mut self, other: &Self) {
+        for CheckCount { check, failed } in &other.0 {
+            match self.0.iter_mut().find(|count| count.check == *check) {
+                Some(count) => count.failed += failed,
+                None => self.0.push(CheckCount { check: *check, failed: *failed }),
+            }
+        }
+    }
+
+    /// The check that failed most often.
+    pub fn worst(&self) -> Option<Check> {
+        self.0.iter().max_by_key(|count| count.failed).map(|count| count.check)
+    }
+
+    pub fn counts(&self) -> Vec<CheckCount> {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own_and_is_read_back() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        for reason in Reason::ALL {
+            let text = serde_json::to_string(&reason).unwrap();
+            assert_eq!(text, format!("\"{}\"", reason.name()));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn the_check_that_fails_most_is_the_reason() {
+        let mut tally = CheckTally::default();
+        assert_eq!(tally.worst(), None);
+        tally.note(&[Check::FaceSize, Check::HeadPose]);
+        tally.note(&[Check::HeadPose]);
+        let mut other = CheckTally::default();
+        other.note(&[Check::Partial]);
+        tally.absorb(&other);
+        assert_eq!(tally.worst().map(Reason::of_check), Some(Reason::TurnedAway));
+        assert_eq!(tally.counts().len(), 3);
+    }
+
+    #[test]
+    fn an_explanation_is_small_and_one_of_a_later_version_can_be_read() {
+        let id = "x".repeat(500);
+        let best = vec![Ranked::new(&id, 0.123_456_7); limits::EXPLAINED_BEST];
+        let shot = ShotTold { after_ms: 60_000, quality: 0.5, best: best.clone(), used: true };
+        let told = Explanation {
+            shots: vec![shot; limits::SHOTS_KEPT],
+            fused: best,
+            reason: Some(Reason::BelowThreshold),
+            ..Explanation::default()
+        };
+        let text = serde_json::to_string(&told).unwrap();
+        assert!(text.len() < 5000, "{}", text.len());
+        assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), told);
+        assert_eq!(serde_json::from_str::<Explanation>(r#"{"new":1}"#).unwrap(), Explanation::default());
+    }
+}

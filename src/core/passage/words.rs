@@ -1,0 +1,167 @@
+//! What goes into the engine of passages and what comes out.
+
+use crate::core::decision::Marks;
+use crate::core::explain::{CheckCount, Ground, Reason};
+use crate::core::face::{Detection, Embedding};
+use crate::core::frame::Frame;
+use crate::core::gallery::Candidate;
+use crate::core::quality::{Judgement, Measurements};
+use crate::core::track::TrackId;
+
+/// Tuning of passages; the defaults and their reasons are in `config/menshen.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassageRules {
+    /// Unseen for this long, a passage has ended.
+    pub gap_ms: u64,
+    /// A passage that goes on for longer is told and a new one begins.
+    pub max_ms: u64,
+    /// A stranger must have been seen in this many looked-at frames.
+    pub stranger_hits_min: u32,
+    /// Raw similarity from which a shot may name a person.
+    pub similarity_pass: f32,
+    /// This much above the pass mark, one shot is enough.
+    pub similarity_sure_margin: f32,
+    /// This much ahead of the second best person.
+    pub similarity_lead_min: f32,
+    /// Between two embeddings of the same unidentified face.
+    pub embed_interval_ms: u64,
+    /// A shot must be this much better than the best so far to be embedded once the person is known.
+    pub better_shot_ratio: f32,
+    /// Detector's confidence from which a face is more than a faint one, which can only go on with a track.
+    pub firm_score: f32,
+}
+
+impl Default for PassageRules {
+    fn default() -> Self {
+        Self {
+            gap_ms: 2500,
+            max_ms: 60_000,
+            stranger_hits_min: 3,
+            similarity_pass: 0.363,
+            similarity_sure_margin: 0.08,
+            similarity_lead_min: 0.05,
+            embed_interval_ms: 150,
+            better_shot_ratio: 1.15,
+            firm_score: 0.7,
+        }
+    }
+}
+
+impl PassageRules {
+    pub(super) fn marks(&self) -> Marks {
+        Marks {
+            pass: self.similarity_pass,
+            sure_margin: self.similarity_sure_margin,
+            lead_min: self.similarity_lead_min,
+        }
+    }
+
+    /// Below this, two shots of one track show two people: six tenths of the pass mark, which all but one in twenty
+    /// pairs of different people stay below, and which shots of one person taken within seconds stay above.
+    pub(super) fn similarity_other(&self) -> f32 {
+        self.similarity_pass * 0.6
+    }
+
+    /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the pass
+    /// mark, since there are one or two to compare with and not a whole gallery.
+    pub(super) fn similarity_rejoin(&self) -> f32 {
+        self.similarity_pass * 0.8
+    }
+}
+
+/// Identifies a passage within one camera; never reused.
+pub type PassageKey = u64;
+
+/// One face in the frame being looked at.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    pub detection: Detection,
+    pub measurements: Measurements,
+    pub judgement: Judgement,
+}
+
+/// A face worth an embedding: index into the observations, and the passage it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbedRequest {
+    pub index: usize,
+    pub passage: PassageKey,
+    pub track: TrackId,
+}
+
+/// A looked-at face with its embedding and its picture.
+#[derive(Debug, Clone)]
+pub struct Shot {
+    /// Owns its pixels.
+    pub frame: Frame,
+    /// When it was taken, on the clock `observe` is given.
+    pub taken_ms: u64,
+    pub observation: Observation,
+    pub embedding: Embedding,
+    /// The gallery's best, above or below the pass mark, people first (`decision::people_first`).
+    pub candidates: Vec<Candidate>,
+}
+
+impl Shot {
+    pub fn quality(&self) -> f32 {
+        self.observation.judgement.score
+    }
+
+    pub fn best(&self) -> Option<&Candidate> {
+        self.candidates.first()
+    }
+
+    /// What it counts among the shots it is fused with: quality, and the embedding's length before normalisation, which
+    /// tells best how well a face was seen.
+    pub(super) fn weight(&self) -> f32 {
+        self.quality() * self.embedding.norm
+    }
+}
+
+/// What is remembered of a shot.
+#[derive(Debug, Clone)]
+pub struct ShotNote {
+    pub(super) tag: u64,
+    pub taken_ms: u64,
+    pub quality: f32,
+    pub best: Vec<Candidate>,
+    /// Whether it agreed with the other shots.
+    pub used: bool,
+}
+
+/// How a passage came to be known for what it is.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    pub looks: u32,
+    pub passed: u32,
+    pub checks: Vec<CheckCount>,
+    pub shots: Vec<ShotNote>,
+    pub fused: Vec<Candidate>,
+    pub ground: Ground,
+    pub reason: Option<Reason>,
+}
+
+/// A passage as far as it is known.
+#[derive(Debug, Clone)]
+pub struct PassageView {
+    pub key: PassageKey,
+    pub first_seen_ms: u64,
+    pub last_seen_ms: u64,
+    /// The shot that is reported.
+    pub shot: Shot,
+    /// Who it is; `None` for a stranger.
+    pub identity: Option<Candidate>,
+    /// What all shots together look like.
+    pub looks_like: Embedding,
+    pub trace: Trace,
+}
+
+/// What has become certain.
+#[derive(Debug, Clone)]
+pub enum PassageFact {
+    /// Known who it is, the person is still there: to be told at once.
+    Identified(PassageView),
+    /// Over. Follows an `Identified` of the same key, or stands alone for a stranger.
+    Ended(PassageView),
+    /// Over, and not to be told: too little was seen.
+    Missed(Reason),
+}
