@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::actors::registry::message::{EnrolRequest, Photo, StoredPerson};
 use crate::actors::registry::photo::no_photo;
-use crate::core::status::Refusal;
+use crate::core::status::{Refusal, StatusCode};
 use crate::wire::lenient;
 use crate::wire::login::Session;
 use crate::wire::user::WireUser;
@@ -45,11 +45,16 @@ pub fn request_of(
             kind: user.kind().map_err(wrong)?,
             register_type,
             permission_ids: user.permission_ids().map_err(wrong)?,
-            photo: photo_of(&user, old.as_ref(), session)?,
+            photo: photo_of(&user, old.as_ref(), session).map_err(as_local)?,
             info: user.info.clone(),
         })
     };
     read().map_err(|refusal| failed(&name, refusal))
+}
+
+/// What is a wrong parameter of a command is one of a local call here, which has a code of its own.
+fn as_local(refusal: Refusal) -> Refusal {
+    if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
 }
 
 fn photo_of(
