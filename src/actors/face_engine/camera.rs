@@ -158,8 +158,7 @@ impl CameraSession {
         let pass = recogniser.similarity_pass(&self.rules.tuning.load());
         let probes: Vec<&Embedding> = std::iter::once(shot).chain(together).collect();
         let groups = &self.device.permission_groups;
-        let found =
-            timed("search", || recogniser.read().find_at(&probes, groups, CANDIDATES, self.now()));
+        let found = timed("search", || recogniser.read().find_at(&probes, groups, CANDIDATES, self.now()));
         let found = found.unwrap_or_else(|error| {
             // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
             metrics::counter!("menshen_mixed_features_total").increment(1);

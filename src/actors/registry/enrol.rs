@@ -208,12 +208,11 @@ fn commit_blocking(
             }
             new_features += usize::from(success != EnrolSuccess::PhotoUnchanged);
             let beside = latest.values().map(|(other, _)| other);
-            let looks_like = match success {
-                EnrolSuccess::PhotoUnchanged => None,
-                _ => {
-                    let pass = recogniser.similarity_pass(&parts.tuning.load());
-                    lookalike(&gallery, beside, &person, pass)
-                }
+            let looks_like = if success == EnrolSuccess::PhotoUnchanged {
+                None
+            } else {
+                let pass = recogniser.similarity_pass(&parts.tuning.load());
+                lookalike(&gallery, beside, &person, pass)
             };
             latest.insert(person.id.clone(), (person, photo));
             Ok(Enrolled { how: success, looks_like })

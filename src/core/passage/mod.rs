@@ -96,13 +96,17 @@ impl Passages {
         let (mut wanted, mut seen) = (Vec::new(), Vec::new());
         for (index, (link, observation)) in links.into_iter().zip(observations).enumerate() {
             let Some(link) = link else { continue };
+            if observation.detection.score < self.rules.firm_score {
+                // It keeps a passage going, and begins none.
+                for passage in self.current.iter_mut().filter(|passage| passage.has_track(link.track)) {
+                    passage.see(link.track, now_ms);
+                }
+                continue;
+            }
             let at = self.passage_of(link.track, now_ms);
             let rules = &self.rules;
             let passage = &mut self.current[at];
             passage.see(link.track, now_ms);
-            if observation.detection.score < rules.firm_score {
-                continue;
-            }
             seen.push(passage.key);
             passage.count(observation);
             if link.is_doubtful {

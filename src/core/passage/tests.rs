@@ -8,6 +8,9 @@ use crate::core::gallery::GalleryPerson;
 use crate::core::person::PersonKind;
 use crate::core::quality::{self, Measurements, QualityLevel};
 
+#[path = "swap_tests.rs"]
+mod swap;
+
 const MODEL: &str = "m@1";
 /// The default rules' pass mark is 0.363, sure is 0.443.
 const SURE: f32 = 0.6;
@@ -422,65 +425,20 @@ fn a_stranger_who_stays_is_looked_at_less_and_less() {
     assert!((40..75).contains(&story.embedded), "thirty seconds: {}", story.embedded);
 }
 
-/// Renews every stale shot as `n@2` sees it; how many there were.
-fn swap(passages: &mut Passages, best: Option<(&'static str, f32)>) -> usize {
-    let stale = passages.stale_shots("n@2");
-    let count = stale.len();
-    for (key, shot) in stale {
-        passages.renew(key, of_model("n@2", shot, best));
+#[test]
+fn a_faint_face_keeps_a_passage_going_and_begins_none() {
+    let faint = |x: f32| {
+        let mut face = observation(known(x, "1001", SURE));
+        face.detection.score = 0.5;
+        face
+    };
+    let mut passages = Passages::new(PassageRules { gap_ms: 500, ..PassageRules::default() });
+    assert!(passages.observe(0, &[faint(0.0)]).is_empty() && passages.is_empty());
+    let request = passages.observe(100, &[observation(known(0.0, "1001", SURE))])[0];
+    passages.identify(request, shot(known(0.0, "1001", SURE), 100), Vec::new());
+    for step in 2..9 {
+        assert!(passages.observe(step * 100, &[faint(0.0)]).is_empty(), "not worth an embedding");
     }
-    count
-}
-
-/// The shot as another model sees it.
-fn of_model(model: &str, mut shot: Shot, best: Option<(&'static str, f32)>) -> Shot {
-    shot.embedding.model = model.to_owned();
-    shot.candidates = super::tests::shot(Face { best, ..known(0.0, "x", 0.0) }, shot.taken_ms).candidates;
-    shot
-}
-
-#[test]
-fn a_swap_in_the_middle_keeps_the_passage_and_mixes_nothing() {
-    // Told under the old model; the new one finds the same person, with a similarity of its own.
-    let mut story = Story::default();
-    story.play(5, 2.0, &[known(0.0, "1001", SURE)]);
-    let passages = story.passages.as_mut().unwrap();
-    assert_eq!(swap(passages, Some(("1001", 0.45))), 1);
-    story.now_ms += 5000;
-    let facts = story.passages.as_mut().unwrap().collect(story.now_ms);
-    let [PassageFact::Ended(view)] = &facts[..] else { panic!("{facts:?}") };
-    assert_eq!(view.shot.embedding.model, "n@2");
-    let who = view.identity.as_ref().unwrap();
-    assert_eq!((who.person.id.as_str(), who.similarity), ("1001", 0.45));
-}
-
-#[test]
-fn what_the_new_model_cannot_confirm_stays_as_the_old_one_told_it() {
-    for again in [None, Some(None), Some(Some(("2002", 0.9)))] {
-        let mut story = Story::default();
-        story.play(5, 2.0, &[known(0.0, "1001", SURE)]);
-        let passages = story.passages.as_mut().unwrap();
-        if let Some(best) = again {
-            swap(passages, best);
-        }
-        let facts = passages.collect(story.now_ms + 5000);
-        let [PassageFact::Ended(view)] = &facts[..] else { panic!("{facts:?}") };
-        assert_eq!(view.shot.embedding.model, MODEL, "shot and similarity are of one model");
-        let who = view.identity.as_ref().unwrap();
-        assert_eq!((who.person.id.as_str(), who.similarity), ("1001", SURE));
-    }
-}
-
-#[test]
-fn somebody_not_yet_known_is_judged_anew() {
-    let mut story = Story::default();
-    story.play(4, 2.0, &[stranger(0.0)]);
-    assert!(story.told.is_empty());
-    let passages = story.passages.as_mut().unwrap();
-    swap(passages, Some(("1001", SURE)));
-    let facts = passages.collect(story.now_ms);
-    let [PassageFact::Identified(view)] = &facts[..] else { panic!("{facts:?}") };
-    assert_eq!((view.key, view.shot.embedding.model.as_str()), (1, "n@2"));
-    // Nothing is embedded twice.
-    assert_eq!(swap(story.passages.as_mut().unwrap(), None), 0);
+    assert_eq!(passages.collect(1200).len(), 1, "identified, and seen 400 ms ago");
+    assert!(matches!(passages.collect(1400)[..], [PassageFact::Ended(_)]));
 }
