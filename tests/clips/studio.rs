@@ -22,7 +22,8 @@ use menshen::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKin
 use menshen::core::quality::QualityLevel;
 use menshen::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
-use menshen::runtime::assemble::{base_tuning, camera_rules, ready_models};
+use menshen::runtime::assemble::{base_tuning, camera_rules};
+use menshen::runtime::models::ready_models;
 use menshen::vision::FaceAnalyzer;
 use menshen::vision::analyzer::{AnalyzedFace, ModelSet};
 use menshen::vision::pixels::rgb_region;
