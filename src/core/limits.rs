@@ -100,8 +100,8 @@ pub const BROKER_CONFIRM_TIMEOUT_MS: u64 = 15_000;
 /// AMQP heartbeat: a half-open connection is found within twice this, by the box and by the broker.
 pub const BROKER_HEARTBEAT_S: u16 = 5;
 /// How long another consumer of the command queue is taken for an old connection of this box that the broker has not
-/// missed yet: three times its default heartbeat, in case it insisted on its own.
-pub const EXCLUSIVE_WAIT_MS: u64 = 60_000;
+/// missed yet: three times what the broker takes to miss one.
+pub const EXCLUSIVE_WAIT_MS: u64 = 30_000;
 pub const EXCLUSIVE_RETRY_MS: u64 = 1_000;
 
 /// Events sent to one history receiver in one cycle (protocol section 8).

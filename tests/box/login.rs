@@ -12,7 +12,7 @@ fn every_kind_of_failed_login_is_tried_again() {
     for (fault, told) in [
         (Fault::Status(500), "answered 500"),
         (Fault::Status(401), "answered 401"),
-        (Fault::Html, "answered something unusable"),
+        (Fault::Html, "answered a web page"),
         (Fault::Garbage, "answered something unusable"),
         (Fault::Slow(Duration::from_millis(300)), ""),
     ] {
