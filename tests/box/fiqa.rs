@@ -117,12 +117,13 @@ fn a_long_enrolment_does_not_delay_fiqa() {
     stage.stop();
 }
 
-/// Two boxes on one queue: each takes its share, and everything is answered once.
+/// Two boxes on one queue of photos: each takes its share, and everything is answered once. Commands are each box's own.
 #[test]
 fn boxes_share_the_work() {
     let mut stage = Stage::with_platform(|config| config.fiqa = true);
     stage.start();
     let mut second = stage.twin();
+    stage.platform.patch_login(json!({ "rabbitmq": { "queue": "box.down.second" } }));
     second.start();
     let photo = photo_base64("obama-1.jpg");
     let commands: Vec<_> = (0..24)

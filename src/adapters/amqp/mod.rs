@@ -206,7 +206,14 @@ async fn consume_alone(
         queue,
         "the command queue keeps its other consumer: commands are shared with it, and their order is not kept"
     );
-    consume(connection, QueuePair::Commands, queue, false, notices).await.map_err(classify)
+    consume(connection, QueuePair::Commands, queue, false, notices).await.map_err(|error| {
+        match amqp_code(&error) {
+            Some(ACCESS_REFUSED) => BrokerError::Refused(format!(
+                "queue {queue} belongs to another box: does one log in with the same dev_sno? ({error})"
+            )),
+            _ => classify(error),
+        }
+    })
 }
 
 async fn consume(
