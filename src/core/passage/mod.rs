@@ -202,9 +202,12 @@ impl Passages {
         let marks = self.rules.marks();
         let passage = &self.current[at];
         let fused = judge(&passage.fused, marks);
+        let may_name = !passage.is_outvoted(&fused);
         let found = match (single, fused.named()) {
             (Verdict::Sure(one), _) => Some((one.clone(), Ground::OneShot)),
-            (Verdict::Likely(one), _) if passage.tentative.as_ref().is_some_and(|t| t == &one.person.id) => {
+            (Verdict::Likely(one), _)
+                if may_name && passage.tentative.as_ref().is_some_and(|t| t == &one.person.id) =>
+            {
                 Some((one.clone(), Ground::TwoShots))
             }
             (_, Some(all)) if passage.used_shots() >= 2 => Some((all.clone(), Ground::Fusion)),
@@ -230,18 +233,24 @@ impl Passages {
         if self.current[at].identity.as_ref().is_some_and(|who| who.person.id != candidate.person.id) {
             return;
         }
-        let at = self.join_same_person(at, &candidate.person.id);
+        let Some(at) = self.join_same_person(at, &candidate) else { return };
         self.current[at].improve(candidate, ground);
     }
 
-    /// If another passage of this person is still open, the two are one; returns where it is.
-    fn join_same_person(&mut self, at: usize, person_id: &str) -> usize {
-        let key = self.current[at].key;
-        let other = self
-            .current
-            .iter()
-            .position(|p| p.key != key && p.identity.as_ref().is_some_and(|who| who.person.id == person_id));
-        other.map_or(at, |earlier| self.merge(at, earlier))
+    /// If another passage of this person is still open, the two are one; returns where it is. Two who were seen in one
+    /// picture are not one person: then the less similar one looks like the person and is not, and `None` is returned.
+    fn join_same_person(&mut self, at: usize, candidate: &Candidate) -> Option<usize> {
+        let own = &self.current[at];
+        let namesake = self.current.iter().position(|other| {
+            other.key != own.key
+                && other.identity.as_ref().is_some_and(|who| who.person.id == candidate.person.id)
+        });
+        let Some(other) = namesake else { return Some(at) };
+        if !own.has_met(&self.current[other]) {
+            return Some(self.merge(at, other));
+        }
+        let is_more_similar = |who: &Candidate| candidate.similarity > who.similarity;
+        self.current[other].identity.as_ref().is_some_and(is_more_similar).then_some(at)
     }
 
     /// Moves everything of `from` into `into`; returns the index of the result.
@@ -355,7 +364,10 @@ impl Passages {
         let waits = |p: &Passage| p.identity.is_none() && p.last_resort.is_some();
         while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
             let Some((candidate, ground)) = self.current[at].last_resort.take() else { return };
-            self.identified(at, candidate, ground);
+            let fused = judge(&self.current[at].fused, self.rules.marks());
+            if !self.current[at].is_outvoted(&fused) {
+                self.identified(at, candidate, ground);
+            }
         }
     }
 

@@ -15,8 +15,8 @@ use crate::core::track::TrackId;
 const STRIKES: u32 = 2;
 /// Shots that say neither, after which the track is believed again.
 const UNCLEAR_MAX: u32 = 3;
-/// Shots after which two who are too close are not told apart by more of them.
-const GUESS_SHOTS: usize = 3;
+/// Shots whose word together counts: two who are too close are not told apart by more, and single ones are outvoted.
+const ENOUGH_SHOTS: usize = 3;
 /// Once there are as many shots as are kept, an unknown face is looked at this many times less often.
 const SLOWER: u64 = 4;
 
@@ -276,7 +276,13 @@ impl Passage {
 
     /// Of two who cannot be told apart the more similar one may be named while the person is there.
     pub fn may_guess(&self, lead_min: f32) -> bool {
-        self.used_shots() >= GUESS_SHOTS && is_guess_harmless(&self.fused, lead_min)
+        self.used_shots() >= ENOUGH_SHOTS && is_guess_harmless(&self.fused, lead_min)
+    }
+
+    /// Whether all shots together, and there are several, show nobody: then a shot or two above the mark were chance. A
+    /// face that is looked at forty times has forty chances to look like somebody.
+    pub fn is_outvoted(&self, fused: &Verdict) -> bool {
+        self.used_shots() >= ENOUGH_SHOTS && !self.fused.is_empty() && *fused == Verdict::Nobody
     }
 
     pub fn used_shots(&self) -> usize {

@@ -291,6 +291,36 @@ fn shots_too_weak_alone_name_somebody_together() {
 }
 
 #[test]
+fn shots_together_outvote_two_that_were_chance() {
+    let mut story = Story::default();
+    let face = stranger(0.0);
+    for (single, fused) in
+        [(0.2, None), (0.3, Some(0.25)), (0.3, Some(0.3)), (LIKELY, Some(0.31)), (LIKELY, Some(0.32))]
+    {
+        let fused: Vec<_> = fused.map(|fused| ("1001", fused)).into_iter().collect();
+        bring(&mut story, face, &[("1001", single)], &fused);
+    }
+    story.quiet(30);
+    story.assert_told(&["-?"]);
+}
+
+#[test]
+fn who_looks_like_somebody_in_the_same_picture_is_not_them() {
+    let (anna, twin) = (known(0.0, "1001", 0.9), Face { looks: [0.0, 1.0], ..known(400.0, "1001", SURE) });
+    let mut story = Story::default();
+    story.play(10, 10.0, &[anna, twin]);
+    story.quiet(30);
+    story.assert_told(&["+1001", "-1001", "-?"]);
+
+    // Even when the other one was seen first: then both carry the name, the first having been told.
+    let mut story = Story::default();
+    story.play(5, 10.0, &[twin]);
+    story.play(10, 10.0, &[Face { x: twin.x + 50.0, ..twin }, anna]);
+    story.quiet(30);
+    story.assert_told(&["+1001", "+1001", "-1001", "-1001"]);
+}
+
+#[test]
 fn of_two_who_look_alike_the_more_similar_is_named_after_three_shots() {
     let (close, fused) = ([("1001", 0.7), ("1002", 0.69)], [("1002", 0.74), ("1001", 0.72)]);
     let mut story = Story::default();
