@@ -13,5 +13,6 @@ pub mod platform;
 pub mod process;
 pub mod proxy;
 pub mod scrape;
+pub mod small_disk;
 pub mod storm;
 pub mod watched;

@@ -20,6 +20,16 @@ impl Process {
         self.child.id()
     }
 
+    /// Resident memory now, MB; `None` once it is gone.
+    pub fn resident_mb(&self) -> Option<f64> {
+        memory_mb(self.pid(), "VmRSS:")
+    }
+
+    /// The most resident memory it ever had, MB, by the kernel's account.
+    pub fn max_resident_mb(&self) -> Option<f64> {
+        memory_mb(self.pid(), "VmHWM:")
+    }
+
     pub fn stdin(&mut self) -> Option<&mut std::process::ChildStdin> {
         self.child.stdin.as_mut()
     }
@@ -75,4 +85,11 @@ impl Drop for Process {
             self.kill9();
         }
     }
+}
+
+/// A line of `/proc/PID/status`, which counts in kB.
+fn memory_mb(pid: u32, line: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kb = status.lines().find_map(|text| text.strip_prefix(line))?.trim().strip_suffix("kB")?;
+    kb.trim().parse::<f64>().ok().map(|kb| kb / 1024.0)
 }

@@ -115,6 +115,9 @@ pub struct SourceSpec {
     pub file: String,
     pub sha256: String,
     pub member: String,
+    /// Only tests use it; not fetched for a box.
+    #[serde(default)]
+    pub tests_only: bool,
 }
 
 /// One `model.toml`.

@@ -155,12 +155,6 @@ fn send_raw(stage: &Stage, bytes: Vec<u8>) -> Value {
         .body
 }
 
-pub fn resident_mb(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-}
-
 #[test]
 fn every_bad_command_is_answered_with_its_code() {
     let mut stage = Stage::with_platform(|_| ());
@@ -178,7 +172,6 @@ fn every_bad_command_is_answered_with_its_code() {
     }
 
     // Again and again: what was refused leaves nothing behind.
-    let pid = stage.container().pid();
     let rounds = |count: u32| {
         for _ in 0..count {
             for row in table(&stage) {
@@ -187,9 +180,9 @@ fn every_bad_command_is_answered_with_its_code() {
         }
     };
     rounds(2);
-    let before = resident_mb(pid);
+    let before = stage.resident_mb();
     rounds(4);
-    let after = resident_mb(pid);
+    let after = stage.resident_mb();
     assert!(after - before < 40.0, "resident memory grew from {before:.0} to {after:.0} MB");
 
     assert_eq!(stage.metric("menshen_broker_reconnects_total"), reconnects, "the link was up all the time");

@@ -3,6 +3,51 @@
 use base64::Engine as _;
 use serde_json::Value;
 
+/// Body of the device list (protocol section 6).
+pub const DEVICE_LIST: &[&str] = &["devSno", "deviceList"];
+/// One of its devices.
+pub const DEVICE: &[&str] = &[
+    "epId",
+    "devSno",
+    "direction",
+    "epType",
+    "memo",
+    "epName",
+    "epIp",
+    "epStatus",
+    "epVersion",
+    "epGroupName",
+    "epStreamUrl",
+    "lastMonitorTime",
+    "isMonitor",
+    "privilegeGroupKey",
+];
+/// Body of the status report (section 7).
+pub const STATUS: &[&str] = &[
+    "gateway_ip",
+    "gateway_name",
+    "gateway_status",
+    "gateway_sn",
+    "dev_sno",
+    "gateway_ext_data",
+    "sub_devices",
+];
+/// Its `gateway_ext_data`.
+pub const STATUS_FACTS: &[&str] = &[
+    "sw_version",
+    "sdk_version",
+    "gateway_mac",
+    "cpu_usage",
+    "memory_size",
+    "memory_usage",
+    "disk_size",
+    "disk_free_size",
+    "temperature",
+];
+/// One of its `sub_devices`.
+pub const STATUS_DEVICE: &[&str] =
+    &["ep_id", "ep_name", "ep_ip", "ep_status", "ep_location", "ep_type", "ep_url"];
+
 /// The keys of an object, sorted.
 pub fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = value

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::fields::{assert_between, assert_event, assert_keys};
+use crate::fields::{
+    DEVICE, DEVICE_LIST, STATUS, STATUS_DEVICE, STATUS_FACTS, assert_between, assert_event, assert_keys,
+};
 use crate::stage::{Camera, DEV_SNO, Stage, is_history_of, photo, photo_base64};
 
 const COMMAND_FIELDS: [&str; 7] =
@@ -73,28 +75,10 @@ fn enrol(stage: &Stage) {
 fn check_device_list(stage: &Stage, camera: &Camera) {
     let number = stage.wait_device("lobby", "online", 0);
     let list = &stage.platform.ledger().since(number, |_| true)[0].body;
-    assert_keys(list, &["devSno", "deviceList"]);
+    assert_keys(list, DEVICE_LIST);
     assert_eq!(list["devSno"], DEV_SNO);
     let device = &list["deviceList"][0];
-    assert_keys(
-        device,
-        &[
-            "epId",
-            "devSno",
-            "direction",
-            "epType",
-            "memo",
-            "epName",
-            "epIp",
-            "epStatus",
-            "epVersion",
-            "epGroupName",
-            "epStreamUrl",
-            "lastMonitorTime",
-            "isMonitor",
-            "privilegeGroupKey",
-        ],
-    );
+    assert_keys(device, DEVICE);
     assert_eq!(device["epId"], format!("{DEV_SNO}__lobby"));
     assert_eq!((&device["epType"], &device["direction"]), (&json!("3"), &json!(0)));
     assert_eq!((&device["epName"], &device["memo"]), (&json!("lobby door"), &json!("by the lift")));
@@ -106,40 +90,16 @@ fn check_device_list(stage: &Stage, camera: &Camera) {
 
 fn check_status(stage: &Stage) {
     let body = stage.wait("a status report", |entry| entry.kind == "status" && entry.is_accepted()).body;
-    assert_keys(
-        &body,
-        &[
-            "gateway_ip",
-            "gateway_name",
-            "gateway_status",
-            "gateway_sn",
-            "dev_sno",
-            "gateway_ext_data",
-            "sub_devices",
-        ],
-    );
+    assert_keys(&body, STATUS);
     assert_eq!((&body["gateway_status"], &body["dev_sno"]), (&json!("online"), &json!(DEV_SNO)));
     let facts = &body["gateway_ext_data"];
-    assert_keys(
-        facts,
-        &[
-            "sw_version",
-            "sdk_version",
-            "gateway_mac",
-            "cpu_usage",
-            "memory_size",
-            "memory_usage",
-            "disk_size",
-            "disk_free_size",
-            "temperature",
-        ],
-    );
+    assert_keys(facts, STATUS_FACTS);
     assert_between(&facts["cpu_usage"], 0.0, 100.0);
     assert_between(&facts["memory_usage"], 0.001, 1.0);
     assert_between(&facts["memory_size"], 0.5, 10_000.0);
     assert!(facts["temperature"].is_i64(), "{facts}");
     let device = &body["sub_devices"][0];
-    assert_keys(device, &["ep_id", "ep_name", "ep_ip", "ep_status", "ep_location", "ep_type", "ep_url"]);
+    assert_keys(device, STATUS_DEVICE);
     assert_eq!(
         (&device["ep_id"], &device["ep_location"]),
         (&json!(format!("{DEV_SNO}__lobby")), &json!("ground floor"))

@@ -308,9 +308,7 @@ fn fifty_thousand_ids_in_one_message() {
     }
     stage.platform.people().add("p7", "Barack Obama", photo("obama-1.jpg"));
     stage.platform.people().add("p49999", "Joe Biden", photo("biden-1.jpg"));
-    let pid = stage.container().pid();
-    let resident_mb = || crate::bad_input::resident_mb(pid);
-    let before = resident_mb();
+    let before = stage.resident_mb();
     let command = json!({
         "method": "add_users_plus", "messageId": "all", "userid_list": ids,
         "extend_params": { "path": "/box/users" },
@@ -325,7 +323,7 @@ fn fifty_thousand_ids_in_one_message() {
     assert_eq!(asked.len(), 500);
     assert!(asked.iter().all(|call| call.body["userid_list"].as_array().unwrap().len() == 100));
     assert_eq!(stage.metric("menshen_command_progress_ratio"), 1.0);
-    let grown = resident_mb() - before;
+    let grown = stage.resident_mb() - before;
     assert!(grown < 250.0, "{grown:.0} MB more");
 
     // Once more: photos are fetched again, and not computed again.

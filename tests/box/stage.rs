@@ -297,6 +297,11 @@ impl Stage {
         self.container.as_mut().unwrap()
     }
 
+    /// Memory of the box now.
+    pub fn resident_mb(&self) -> f64 {
+        self.container.as_ref().unwrap().resident_mb().unwrap()
+    }
+
     pub fn kill9(&mut self) {
         self.container.take().unwrap().kill9();
     }

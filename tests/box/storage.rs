@@ -1,9 +1,9 @@
 //! Damaged databases and a full disk: the box comes up, goes on, says so, and heals.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use menshen::sim::platform::behaviour::Fault;
+use menshen::sim::small_disk::SmallDisk;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -55,46 +55,16 @@ fn damaged_databases_are_set_aside_and_rebuilt_from_the_pictures() {
 }
 
 /// A small disk of its own; `None`, said so, where mounting is not allowed.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    #[allow(clippy::print_stderr, reason = "a test that was skipped must say so")]
-    fn mount(megabytes: u32) -> Option<Self> {
-        let folder = TempDir::new().unwrap();
-        let size = format!("size={megabytes}m");
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        let mounted = mount.is_ok_and(|output| output.status.success());
-        if !mounted {
-            eprintln!("SKIPPED: only root may mount a small disk");
-        }
-        mounted.then_some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn fill(&self) -> PathBuf {
-        use std::io::Write as _;
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
-        for size in [65_536, 4096, 1] {
-            while file.write_all(&vec![0; size]).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
+#[allow(clippy::print_stderr, reason = "a test that was skipped must say so")]
+fn small_disk(folder: &Path, megabytes: u32) -> Option<SmallDisk> {
+    let mounted = SmallDisk::mount(folder, megabytes);
+    mounted.inspect_err(|reason| eprintln!("SKIPPED: only root may mount a small disk ({reason})")).ok()
 }
 
 #[test]
 fn a_full_disk_stops_nobody_at_the_door_and_heals() {
-    let Some(disk) = SmallDisk::mount(64) else { return };
+    let folder = TempDir::new().unwrap();
+    let Some(disk) = small_disk(folder.path(), 64) else { return };
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
     let mut stage = Stage::with_platform(|_| ());
     stage.use_data_dir(disk.path());
@@ -104,7 +74,7 @@ fn a_full_disk_stops_nobody_at_the_door_and_heals() {
     stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
     // Nobody has any event, so that none may go to make room for another.
     stage.platform.behaviour().fail("history", Fault::Status(500), u32::MAX);
-    let filler = disk.fill();
+    assert!(disk.fill().unwrap() > 0);
     let filled = stage.platform.ledger().len();
     camera.go();
     let live = stage.wait("told at the door on a full disk", |entry| {
@@ -122,7 +92,7 @@ fn a_full_disk_stops_nobody_at_the_door_and_heals() {
     assert_eq!(reply["result"]["failed_users"][0]["code"], 50072, "{reply}");
     assert_eq!(stage.metric("menshen_registry_people"), 1.0);
 
-    std::fs::remove_file(filler).unwrap();
+    disk.release();
     eventually("nothing waits any more", SOON, || {
         let health = stage.storage_health();
         (health["events_waiting"] == 0 && stage.metric("menshen_storage_full") <= 1.0).then_some(())

@@ -22,7 +22,9 @@ const LONG: Duration = Duration::from_mins(5);
 fn has_second_model() -> bool {
     let here = Path::new("models/fr_feature/fr_feature.onnx").is_file();
     if !here {
-        eprintln!("SKIPPED: models/fr_feature is missing; scripts/setup fetches it where npm is installed");
+        eprintln!(
+            "SKIPPED: models/fr_feature is missing; scripts/setup --tests fetches it where npm is installed"
+        );
     }
     here
 }

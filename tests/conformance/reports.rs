@@ -2,33 +2,20 @@
 
 use serde_json::json;
 
-use crate::fields::{assert_between, assert_event, assert_keys, jpeg_size};
+use crate::fields::{
+    DEVICE, DEVICE_LIST, STATUS, STATUS_DEVICE, STATUS_FACTS, assert_between, assert_event, assert_keys,
+    jpeg_size,
+};
 use crate::stage::DEV_SNO;
 use crate::{Row, seen};
 
 pub const ROWS: &[Row] = &[
     seen("6", "the body holds devSno and deviceList, the full list", |e| {
-        assert_keys(e.device_list(), &["devSno", "deviceList"]);
+        assert_keys(e.device_list(), DEVICE_LIST);
         assert_eq!(e.device_list()["deviceList"].as_array().unwrap().len(), 1);
     }),
     seen("6", "a device has exactly the documented fields", |e| {
-        let fields = [
-            "epId",
-            "devSno",
-            "direction",
-            "epType",
-            "memo",
-            "epName",
-            "epIp",
-            "epStatus",
-            "epVersion",
-            "epGroupName",
-            "epStreamUrl",
-            "lastMonitorTime",
-            "isMonitor",
-            "privilegeGroupKey",
-        ];
-        assert_keys(e.device(), &fields);
+        assert_keys(e.device(), DEVICE);
     }),
     seen("6", "devSno", |e| assert_eq!(e.device()["devSno"], DEV_SNO)),
     seen("6", "direction is 0 for in, 1 for out", |e| assert_eq!(e.device()["direction"], 0)),
@@ -66,30 +53,9 @@ pub const ROWS: &[Row] = &[
         assert!(e.entries.iter().any(|entry| entry.kind == "device-list" && entry.number > last_login));
     }),
     seen("7", "the body has exactly the documented fields", |e| {
-        let fields = [
-            "gateway_ip",
-            "gateway_name",
-            "gateway_status",
-            "gateway_sn",
-            "dev_sno",
-            "gateway_ext_data",
-            "sub_devices",
-        ];
-        assert_keys(e.status(), &fields);
-        let facts = [
-            "sw_version",
-            "sdk_version",
-            "gateway_mac",
-            "cpu_usage",
-            "memory_size",
-            "memory_usage",
-            "disk_size",
-            "disk_free_size",
-            "temperature",
-        ];
-        assert_keys(&e.status()["gateway_ext_data"], &facts);
-        let device = ["ep_id", "ep_name", "ep_ip", "ep_status", "ep_location", "ep_type", "ep_url"];
-        assert_keys(&e.status()["sub_devices"][0], &device);
+        assert_keys(e.status(), STATUS);
+        assert_keys(&e.status()["gateway_ext_data"], STATUS_FACTS);
+        assert_keys(&e.status()["sub_devices"][0], STATUS_DEVICE);
     }),
     seen("7", "gateway_status is online", |e| assert_eq!(e.status()["gateway_status"], "online")),
     seen("7", "gateway_ip is an address of this machine", |e| {

@@ -67,13 +67,8 @@ impl BrokerConnector for AmqpConnector {
                 ))
             };
             let opened = tokio::time::timeout(limit, self.establish(&parameters, &notices));
-            let (opened, connection) = opened.await.map_err(late)??;
-            // Last, so that a command that comes finds its way back open.
-            let commands = consume_alone(&connection, &parameters.queue, &notices).await?;
-            let mut connections = opened.publishing;
-            connections.insert(0, connection);
-            let Opened { fiqa, replies, fiqa_replies, .. } = opened;
-            let link = AmqpLink { commands, fiqa, replies, fiqa_replies, connections };
+            // Consuming waits for others on its own terms.
+            let link = opened.await.map_err(late)??.consume(&parameters, &notices).await?;
             Ok(Arc::new(link) as Arc<dyn BrokerConnection>)
         }
         .boxed()
@@ -89,12 +84,29 @@ struct AmqpLink {
     connections: Vec<Connection>,
 }
 
-/// Everything of a link but the consumer of the commands and its connection.
+/// A link that does not consume yet.
 struct Opened {
-    fiqa: Option<Channel>,
+    connection: Connection,
     replies: Option<Publisher>,
     fiqa_replies: Option<Publisher>,
     publishing: Vec<Connection>,
+}
+
+impl Opened {
+    /// Last, so that a command that comes finds its way back open; and photo checks, which other boxes could do, after
+    /// the commands, which may have to be waited for.
+    async fn consume(self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<AmqpLink, BrokerError> {
+        let Self { connection, replies, fiqa_replies, publishing } = self;
+        let commands = consume_alone(&connection, &parameters.queue, notices).await?;
+        let fiqa = match parameters.fiqa_down_queue() {
+            None => None,
+            Some(queue) => {
+                Some(consume(&connection, QueuePair::Fiqa, queue, false, notices).await.map_err(classify)?)
+            }
+        };
+        let connections = std::iter::once(connection).chain(publishing).collect();
+        Ok(AmqpLink { commands, fiqa, replies, fiqa_replies, connections })
+    }
 }
 
 /// A channel that publishes into one queue and waits for confirms.
@@ -105,11 +117,7 @@ struct Publisher {
 }
 
 impl AmqpConnector {
-    async fn establish(
-        &self,
-        parameters: &RabbitMq,
-        notices: &NoticeSink,
-    ) -> Result<(Opened, Connection), BrokerError> {
+    async fn establish(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
         let connection = self.open(parameters, parameters.vhost()).await?;
         prepare_queue(&connection, parameters).await?;
         let mut publishing: Vec<(String, Connection)> = Vec::new();
@@ -134,15 +142,11 @@ impl AmqpConnector {
         for (_, connection) in &publishing {
             tokio::spawn(watch(connection.events_listener().boxed(), Arc::clone(notices)));
         }
-        let fiqa = match parameters.fiqa_down_queue() {
-            None => None,
-            Some(queue) => {
-                prepare_other(&connection, parameters, queue).await?;
-                Some(consume(&connection, QueuePair::Fiqa, queue, false, notices).await.map_err(classify)?)
-            }
-        };
+        if let Some(queue) = parameters.fiqa_down_queue() {
+            prepare_other(&connection, parameters, queue).await?;
+        }
         let publishing = publishing.into_iter().map(|(_, open)| open).collect();
-        Ok((Opened { fiqa, replies, fiqa_replies, publishing }, connection))
+        Ok(Opened { connection, replies, fiqa_replies, publishing })
     }
 
     async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Connection, BrokerError> {

@@ -172,7 +172,7 @@ fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run, St
     let mut process = Process::spawn(&mut command).map_err(told)?;
     let mut ready = None;
     let first_recognition = loop {
-        if ready.is_none() && !scrape::get(web, "/readyz").is_empty() {
+        if ready.is_none() && scrape::get(web, "/readyz").contains("\"ready\":true") {
             ready = Some(began.elapsed());
         }
         if recognise(local, photo).is_some_and(|answer| answer.contains(&format!("\"{KNOWN}\""))) {
@@ -185,7 +185,7 @@ fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run, St
         std::thread::sleep(ASK_AGAIN);
     };
     std::thread::sleep(SETTLE);
-    let resident_mb = resident_mb(process.pid())?;
+    let resident_mb = process.resident_mb().ok_or("the system does not tell the memory of a process")?;
     process.stop(Duration::from_secs(30)).map_err(told)?;
     Ok(Run { ready: ready.unwrap_or(first_recognition), first_recognition, resident_mb })
 }
@@ -203,15 +203,6 @@ fn recognise(port: u16, photo: &[u8]) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
-}
-
-fn resident_mb(pid: u32) -> Result<f64, String> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok())
-        .map(|kb| kb / 1024.0)
-        .ok_or_else(|| "the system does not tell the memory of a process".to_owned())
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]

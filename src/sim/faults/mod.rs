@@ -3,7 +3,6 @@
 
 mod campaign;
 mod clock;
-mod disk;
 mod inject;
 mod keeper;
 pub mod kills;

@@ -11,19 +11,22 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::clock::WallClock;
-use super::disk::SmallDisk;
 use super::keeper::{BoxCommand, Keeper};
 use super::plan::Kind;
 use super::watch::{Looks, Watch};
 use crate::sim::broker::{PrivateBroker, free_port};
 use crate::sim::platform::{PlatformConfig, SimPlatform};
 use crate::sim::proxy::Proxy;
+use crate::sim::small_disk::SmallDisk;
 use crate::sim::watched::{Camera, Truth};
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
 pub const RECEIVERS: usize = 2;
 const LINK_WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
+/// Room for the events and photos of one run.
+const DISK_MB: u32 = 256;
+
 /// Small pictures leave the processor to the box; 854 is a width whose rows are padded.
 const CAMERA: [&str; 8] = ["--size", "854x480", "--fps", "10", "--walk-ms", "3000", "--gap-ms", "3500"];
 
@@ -72,7 +75,7 @@ impl Stage {
             .map_err(|error| format!("{}: {error}; run scripts/setup", wishes.pictures.display()))?;
         let mut cannot = Vec::new();
         let data = folder.join("var");
-        let disk = match wishes.small_disk.then(|| SmallDisk::mount(&data)) {
+        let disk = match wishes.small_disk.then(|| SmallDisk::mount(&data, DISK_MB)) {
             None => None,
             Some(Ok(disk)) => Some(disk),
             Some(Err(reason)) => {

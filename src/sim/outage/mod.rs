@@ -265,10 +265,7 @@ impl Run {
 
     /// Resident memory of the box at this moment.
     fn resident_mb(&self) -> Option<u64> {
-        let pid = self.container.as_ref()?.pid();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb / 1024)
+        self.container.as_ref()?.resident_mb().map(|megabytes| megabytes as u64)
     }
 
     fn clean_up(mut self) {

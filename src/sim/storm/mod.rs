@@ -112,7 +112,7 @@ fn storm(arguments: &StormArgs) -> Result<(), String> {
     }));
     tell(&load.figures("fiqa-during"));
     stage.tell_cameras(&before, began_ms, seconds);
-    tell(&json!({ "measure": "memory", "max_resident_mb": stage.max_resident_mb() }));
+    tell(&json!({ "measure": "memory", "max_resident_mb": stage.container.max_resident_mb().map(rounded) }));
     let status = stage.container.stop(Duration::from_secs(20)).map_err(|error| error.to_string())?;
     if !status.success() {
         return Err(format!("the box ended with {status}; see {}", folder.display()));
@@ -241,13 +241,5 @@ impl Stage {
                 "looked_at_per_s": rounded((frames - dropped) / seconds), "events": events.len(),
             }));
         }
-    }
-
-    /// The most memory the box ever had, by the kernel's account.
-    fn max_resident_mb(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.container.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        let kb: f64 = line.split_whitespace().next().and_then(|kb| kb.parse().ok()).unwrap_or_default();
-        rounded(kb / 1024.0)
     }
 }

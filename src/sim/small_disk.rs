@@ -1,23 +1,20 @@
-//! A small disk of the box's own, which can be filled to the last byte. Needs root: it is a tmpfs.
+//! A small disk of a box's own, which can be filled to the last byte. Needs root: it is a tmpfs.
 
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Room for the events and photos of one run.
-const SIZE: &str = "256m";
-
 pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts it at `folder`.
-    pub fn mount(folder: &Path) -> Result<Self, String> {
+    /// Mounts it at `folder`, which is made.
+    pub fn mount(folder: &Path, megabytes: u32) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let output = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={SIZE},mode=0700"), "menshen-faults"])
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=0700"), "menshen-small-disk"])
             .arg(folder)
             .output()
             .map_err(|error| format!("mount: {error}"))?;
@@ -25,6 +22,10 @@ impl SmallDisk {
             return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
         }
         Ok(Self { folder: folder.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.folder
     }
 
     fn ballast(&self) -> PathBuf {
@@ -36,7 +37,7 @@ impl SmallDisk {
         let told = |error: std::io::Error| format!("{}: {error}", self.ballast().display());
         let mut file = File::create(self.ballast()).map_err(told)?;
         let mut taken = 0;
-        for block in [1 << 20, 4096] {
+        for block in [1 << 20, 4096, 1] {
             let zeros = vec![0u8; block];
             // A full disk takes a part, and then nothing.
             while let Ok(count @ 1..) = file.write(&zeros) {
