@@ -99,8 +99,12 @@ fn read_catalogue(settings: &Settings) -> Result<Catalogue, Vec<String>> {
     Catalogue::read(&settings.models_dir).map_err(|error| vec![error.to_string()])
 }
 
-/// Those with a name of `names`, or all; an unknown name is told.
-fn chosen<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a ModelSpec>, Vec<String>> {
+/// Those with a name of `names`; without names all that are fetched or used. An unknown name is told.
+fn chosen<'a>(
+    settings: &Settings,
+    catalogue: &'a Catalogue,
+    names: &[String],
+) -> Result<Vec<&'a ModelSpec>, Vec<String>> {
     let known: Vec<&ModelSpec> = catalogue.models().collect();
     let unknown: Vec<String> = names
         .iter()
@@ -114,7 +118,16 @@ fn chosen<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Mode
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    Ok(known.into_iter().filter(|model| names.is_empty() || names.contains(&model.name)).collect())
+    let in_force = embedder_in_force(settings)?;
+    let is_meant = |model: &ModelSpec| match names {
+        [] => model.path().exists() || is_used(settings, &in_force, model),
+        names => names.contains(&model.name),
+    };
+    Ok(known.into_iter().filter(|model| is_meant(model)).collect())
+}
+
+fn is_used(settings: &Settings, embedder: &str, model: &ModelSpec) -> bool {
+    model.name == embedder || model.name == settings.recognition.detector
 }
 
 fn list(settings: &Settings) -> Result<(), Vec<String>> {
@@ -126,7 +139,7 @@ fn list(settings: &Settings) -> Result<(), Vec<String>> {
             (Ok(()), Some((_, note))) => format!("prepared 已优化, cosine {:.6}", note.cosine_least),
             (Ok(()), None) => "not prepared 未优化".to_owned(),
         };
-        let used = model.name == in_force || model.name == settings.recognition.detector;
+        let used = is_used(settings, &in_force, model);
         say(&format!(
             "{} {:<12} {:<10} {:<28} {:<22} {state}",
             if used { '*' } else { ' ' },
@@ -153,7 +166,7 @@ fn loader(settings: &Settings) -> Result<OrtLoader, Vec<String>> {
 fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
     let mut problems = Vec::new();
-    for model in chosen(&catalogue, names)? {
+    for model in chosen(settings, &catalogue, names)? {
         match prepare::prepare(model, &loader) {
             Ok((note, done)) => say(&format!(
                 "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} layers narrowed; cosine to the original {:.6}",
@@ -176,7 +189,7 @@ fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     if names.is_empty() {
         problems.extend(catalogue.broken().map(ToString::to_string));
     }
-    for model in chosen(&catalogue, names)? {
+    for model in chosen(settings, &catalogue, names)? {
         let checked = check_one(model, &loader).map_err(|error| error.to_string());
         match checked.and_then(|line| Ok(line + &test_one(settings, model, &loader)?)) {
             Ok(line) => say(&line),

@@ -18,7 +18,7 @@ pub enum CatalogueError {
     NoSuchModel { name: String, folder: PathBuf, available: String },
     #[error("model `{name}` is a {found}, a {expected} is needed")]
     WrongRole { name: String, found: String, expected: &'static str },
-    #[error("{path} is missing; run scripts/setup, or put the file there yourself")]
+    #[error("{path} is missing; fetch it with `menshen models fetch NAME`, or put the file there yourself")]
     FileMissing { path: PathBuf },
     #[error("{path} has sha256 {found}, its model.toml says {expected}; fetch it again with scripts/setup")]
     Checksum { path: PathBuf, found: String, expected: String },
