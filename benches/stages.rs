@@ -9,6 +9,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::cli::bench::made_up_gallery;
 use menshen::core::frame::{Frame, PixelFormat, Plane};
+use menshen::core::models::Provider;
 use menshen::core::quality::QualityLevel;
 use menshen::sim::camera::scene::{Walker, background};
 use menshen::vision::FaceAnalyzer;
@@ -33,7 +34,7 @@ fn models() -> (ModelSet, Catalogue) {
 }
 
 fn analyzer(models: &ModelSet) -> FaceAnalyzer {
-    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let mut models = models.clone();
     assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
     models.load(&loader).unwrap()

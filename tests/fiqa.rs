@@ -10,6 +10,7 @@ use image::{ImageFormat, Rgb, RgbImage, imageops};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::core::face::BBox;
 use menshen::core::frame::Frame;
+use menshen::core::models::Provider;
 use menshen::core::quality::{Check, QualityLevel, QualityLimits};
 use menshen::core::status::StatusCode;
 use menshen::vision::FaceAnalyzer;
@@ -20,7 +21,7 @@ fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     models.verify().expect("models are fetched by scripts/setup");
-    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     assert!(models.use_prepared(&loader).is_empty());
     models.load(&loader).unwrap()
 }

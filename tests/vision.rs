@@ -6,6 +6,7 @@ use std::path::Path;
 
 use menshen::adapters::onnx::OrtLoader;
 use menshen::core::frame::{Frame, PixelFormat, Plane};
+use menshen::core::models::Provider;
 use menshen::core::quality::QualityLevel;
 use menshen::core::status::StatusCode;
 use menshen::vision::FaceAnalyzer;
@@ -19,7 +20,7 @@ fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     models.verify().expect("models are fetched by scripts/setup");
-    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
     models.load(&loader).unwrap()
 }
@@ -134,7 +135,7 @@ fn prepared_models_give_the_same_answers() {
         }
     }
     let catalogue = Catalogue::read(folder.path()).unwrap();
-    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let sface = catalogue.find("sface", "embedder").unwrap();
     assert!(prepare::find(sface).is_none());
     let (note, done) = prepare::prepare(sface, &loader).unwrap();
@@ -177,7 +178,7 @@ fn a_file_that_is_no_model_cannot_be_prepared() {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
     let mut model = catalogue.find("sface", "embedder").unwrap().clone();
     model.folder = folder.path().to_path_buf();
-    let loader = OrtLoader::new(Path::new("")).unwrap();
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let whole = std::fs::read("models/sface/sface.onnx").unwrap();
     for (content, expected) in
         [(&b"rubbish"[..], "no ONNX file"), (&whole[..whole.len() / 2], "no ONNX file"), (b"", "no graph")]

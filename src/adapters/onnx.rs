@@ -2,23 +2,27 @@
 //!
 //! The library is loaded at run time. It is looked for, in this order: `runtime.onnxruntime` of the
 //! configuration, the environment variable `ORT_DYLIB_PATH`, `.setup/lib` under the working directory (where
-//! `scripts/setup` puts it), `lib` beside the executable, and the system's library path.
+//! `scripts/setup` puts it), `lib` beside the executable, and the system's library path. With OpenVINO the build that has
+//! it is looked for first, in `.setup/openvino` (`scripts/setup --openvino`) and `openvino` beside the executable.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep::{ArbitrarilyConfigurableExecutionProvider as _, OpenVINO};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 
-use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Tensor};
+use crate::core::models::Provider;
+use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
 const LIBRARY: &str = "libonnxruntime.so";
 
 /// Loads models with one shared environment.
 pub struct OrtLoader {
     environment: Environment,
+    provider: Provider,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -32,30 +36,38 @@ pub struct LibraryError {
 
 impl OrtLoader {
     /// `configured` is an empty path when the configuration names none.
-    pub fn new(configured: &Path) -> Result<Self, LibraryError> {
+    pub fn new(configured: &Path, provider: &Provider) -> Result<Self, LibraryError> {
         // ONNX Runtime allows one environment a process; whoever comes later shares it.
         static SHARED: Mutex<Option<Environment>> = Mutex::new(None);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(environment) = shared.as_ref() {
-            return Ok(Self { environment: environment.clone() });
+            return Ok(Self { environment: environment.clone(), provider: provider.clone() });
         }
-        let path = find_library(configured);
+        let path = find_library(configured, provider);
         let wrong = |reason: String| LibraryError { path: path.clone(), reason };
         let builder = ort::init_from(&path).map_err(|error| wrong(error.to_string()))?;
         let environment = builder.with_name("menshen").build().map_err(|error| wrong(error.to_string()))?;
         *shared = Some(environment.clone());
-        Ok(Self { environment })
+        Ok(Self { environment, provider: provider.clone() })
     }
 }
 
-fn find_library(configured: &Path) -> PathBuf {
+fn find_library(configured: &Path, provider: &Provider) -> PathBuf {
     if !configured.as_os_str().is_empty() {
         return configured.to_path_buf();
     }
     let from_environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("lib").join(LIBRARY)));
-    [from_environment, Some(Path::new(".setup/lib").join(LIBRARY)), beside]
+    let exe = std::env::current_exe().ok();
+    let beside = |folder: &str| Some(exe.as_deref()?.parent()?.join(folder).join(LIBRARY));
+    let set_up = |folder: &str| Some(Path::new(".setup").join(folder).join(LIBRARY));
+    let with_openvino = match provider {
+        Provider::Cpu => [None, None],
+        Provider::OpenVino { .. } => [set_up("openvino"), beside("openvino")],
+    };
+    [from_environment]
         .into_iter()
+        .chain(with_openvino)
+        .chain([set_up("lib"), beside("lib")])
         .flatten()
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| PathBuf::from(LIBRARY))
@@ -67,23 +79,30 @@ impl InferenceLoader for OrtLoader {
         path: &Path,
         input: &str,
         outputs: &[String],
-        intra_threads: usize,
+        place: Placement,
     ) -> Result<Box<dyn Inference>, InferenceError> {
         let wrong = |reason: String| InferenceError::Load {
             path: path.display().to_string(),
             reason: one_line(&reason),
         };
-        let session = Session::builder(&self.environment)
+        let mut builder = Session::builder(&self.environment)
             .map_err(|error| wrong(error.to_string()))?
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(|error| wrong(error.to_string()))?
-            .with_intra_threads(intra_threads)
+            .with_intra_threads(1)
             .map_err(|error| wrong(error.to_string()))?
             // Workers wait for frames most of the time; spinning would burn the cores they share.
             .with_intra_op_spinning(false)
-            .map_err(|error| wrong(error.to_string()))?
-            .commit_from_file(path)
             .map_err(|error| wrong(error.to_string()))?;
+        if place == Placement::Accelerator {
+            let Provider::OpenVino { device } = &self.provider else {
+                return Err(wrong("no accelerator is configured".to_owned()));
+            };
+            builder = builder
+                .with_execution_providers([openvino(device).build().error_on_failure()])
+                .map_err(|error| wrong(error.to_string()))?;
+        }
+        let session = builder.commit_from_file(path).map_err(|error| wrong(error.to_string()))?;
         let names = |outlets: &[ort::value::Outlet]| {
             outlets.iter().map(|outlet| outlet.name().to_owned()).collect::<Vec<_>>()
         };
@@ -101,6 +120,25 @@ impl InferenceLoader for OrtLoader {
         }
         Ok(Box::new(OrtModel { session, input: input.to_owned(), outputs: outputs.to_vec() }))
     }
+
+    fn accelerator(&self) -> Option<String> {
+        match &self.provider {
+            Provider::Cpu => None,
+            Provider::OpenVino { device } => Some(format!("openvino:{device}")),
+        }
+    }
+}
+
+/// One thread a session, as elsewhere, free to run where the system likes; on processors with matrix units in bfloat16.
+fn openvino(device: &str) -> OpenVINO {
+    let provider = OpenVINO::default().with_device_type(device);
+    if device != "CPU" {
+        return provider;
+    }
+    let settings = serde_json::json!({ "CPU": {
+        "INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO",
+    }});
+    provider.with_arbitrary_config("load_config", settings.to_string())
 }
 
 /// ONNX Runtime likes to spread over several.

@@ -20,9 +20,15 @@ pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
     problems.extend(check_pipelines(&settings));
     match pick_models(&settings) {
         Err(wrong) => problems.extend(wrong),
-        Ok(models) => match OrtLoader::new(&settings.onnxruntime) {
+        Ok(mut models) => match OrtLoader::new(&settings.onnxruntime, &settings.provider) {
             Err(error) => problems.push(error.to_string()),
-            Ok(loader) => problems.extend(models.load(&loader).err().map(|error| error.to_string())),
+            Ok(loader) => {
+                let accelerated = models.use_accelerator(&loader);
+                problems.extend(
+                    accelerated.and_then(Result::err).map(|error| format!("runtime.accelerator: {error}")),
+                );
+                problems.extend(models.load(&loader).err().map(|error| error.to_string()));
+            }
         },
     }
     if !problems.is_empty() {

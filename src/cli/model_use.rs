@@ -68,7 +68,8 @@ fn offline(
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
     let name = name.or(previous).ok_or("no other embedder was in force before this one")?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| error.to_string())?;
+    let loader =
+        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
     let from = describe(settings, current).ok();
     let board = ModelBoard::default();
     board.begin(from.as_ref().map_or(current, |(id, _)| id), name);

@@ -1,5 +1,6 @@
 //! `menshen models`: what models there are, making them fast, checking that they recognise, and swapping them.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::ports::changes::ChangesStore as _;
+use crate::ports::inference::{InferenceLoader as _, Placement};
 use crate::runtime::models::pick_prepared;
 use crate::vision::analyzer::ModelSet;
 use crate::vision::catalogue::{Catalogue, ModelSpec};
@@ -160,7 +162,7 @@ pub fn embedder_in_force(settings: &Settings) -> Result<String, Vec<String>> {
 }
 
 fn loader(settings: &Settings) -> Result<OrtLoader, Vec<String>> {
-    OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])
+    OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| vec![error.to_string()])
 }
 
 fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
@@ -201,15 +203,22 @@ fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
 
 fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, prepare::PrepareError> {
     model.verify()?;
-    let original_ms = prepare::milliseconds_a_run(model, loader, &model.path())?;
-    let Some((path, note)) = prepare::find(model) else {
-        return Ok(format!("{}: ok, {original_ms:.1} ms a run, not prepared", model.name));
-    };
-    let prepared_ms = prepare::milliseconds_a_run(model, loader, &path)?;
-    Ok(format!(
-        "{}: ok, {original_ms:.1} ms a run as it came, {prepared_ms:.1} ms prepared; cosine {:.6}",
-        model.name, note.cosine_least
-    ))
+    let milliseconds = |path: &Path, place| prepare::milliseconds_a_run(model, loader, path, place);
+    let original_ms = milliseconds(&model.path(), Placement::Cpu)?;
+    let mut line = format!("{}: ok, {original_ms:.1} ms a run as it came", model.name);
+    match prepare::find(model) {
+        Some((path, note)) => {
+            let prepared_ms = milliseconds(&path, Placement::Cpu)?;
+            let _ = write!(line, ", {prepared_ms:.1} ms prepared (cosine {:.6})", note.cosine_least);
+        }
+        None => line += ", not prepared",
+    }
+    if let (Some(accelerator), "embedder") = (loader.accelerator(), model.role.as_str()) {
+        let cosine = prepare::prove_accelerated(model, loader)?;
+        let accelerated_ms = milliseconds(&model.path(), Placement::Accelerator)?;
+        let _ = write!(line, ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})");
+    }
+    Ok(line)
 }
 
 /// Whether an embedder recognises, behind the configured detector.

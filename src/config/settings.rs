@@ -11,6 +11,7 @@ use super::reader::Section;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
 use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
+use crate::core::models::Provider;
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use crate::core::relay::ActionUrl;
@@ -151,6 +152,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Empty: looked for in the usual places.
     pub onnxruntime: PathBuf,
+    /// What embedders run on.
+    pub provider: Provider,
     pub shutdown_deadline_ms: u64,
 }
 
@@ -187,6 +190,7 @@ impl Settings {
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
+        let provider = runtime.take_checked("accelerator", String::new(), |text| text.parse());
         let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
         runtime.finish();
         root.finish();
@@ -209,6 +213,7 @@ impl Settings {
             log_level,
             log_format,
             onnxruntime,
+            provider: provider.unwrap_or_default(),
             shutdown_deadline_ms,
         }
     }

@@ -1,11 +1,39 @@
 //! Which embedder recognises, and how a swap to another stands. Written by the swap, shown by health, the local API and
 //! the command line.
 
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::limits;
+
+/// What embedders run on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// ONNX Runtime's own kernels.
+    #[default]
+    Cpu,
+    /// Intel's OpenVINO, on one of its devices: `CPU`, `GPU`, `GPU.1`, `NPU`, `AUTO`.
+    OpenVino { device: String },
+}
+
+impl FromStr for Provider {
+    type Err = String;
+
+    /// Empty, or `openvino:DEVICE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::Cpu);
+        }
+        let device = text.strip_prefix("openvino:").filter(|device| {
+            !device.is_empty() && device.chars().all(|c| c.is_ascii_alphanumeric() || ".:,".contains(c))
+        });
+        device.map(|device| Self::OpenVino { device: device.to_ascii_uppercase() }).ok_or_else(|| {
+            format!("`{text}` is no accelerator; there are openvino:CPU, openvino:GPU, openvino:NPU, or \"\" for none")
+        })
+    }
+}
 
 /// Where a swap stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -61,6 +89,12 @@ pub struct ModelFacts {
     /// The chosen model is broken and another recognises: which, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// The configured accelerator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
+    /// The configured accelerator is of no use, and the CPU does its work: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerator_fault: Option<String>,
     /// Descriptions in `models_dir` that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<String>,
@@ -71,6 +105,14 @@ pub struct ModelFacts {
 impl ModelFacts {
     pub fn is_swapping(&self) -> bool {
         self.swap.as_ref().is_some_and(|swap| !swap.state.is_over())
+    }
+}
+
+impl ModelFacts {
+    /// Notes what the embedder runs on besides the CPU: a name, and why it does not if it does not.
+    pub fn note_accelerator(&mut self, accelerator: Option<(&str, Option<&str>)>) {
+        self.accelerator = accelerator.map(|(name, _)| name.to_owned());
+        self.accelerator_fault = accelerator.and_then(|(_, fault)| fault.map(str::to_owned));
     }
 }
 
@@ -117,6 +159,17 @@ impl ModelBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accelerators_by_name() {
+        let on = |device: &str| Ok(Provider::OpenVino { device: device.to_owned() });
+        assert_eq!("".parse(), Ok(Provider::Cpu));
+        assert_eq!("openvino:cpu".parse(), on("CPU"));
+        assert_eq!("openvino:GPU.1".parse(), on("GPU.1"));
+        for wrong in ["openvino", "openvino:", "cuda", "openvino:GPU 1"] {
+            assert!(wrong.parse::<Provider>().unwrap_err().contains("openvino:CPU"), "{wrong}");
+        }
+    }
 
     #[test]
     fn one_swap_at_a_time_and_the_last_one_is_remembered() {

@@ -26,14 +26,27 @@ pub trait Inference: Send {
     fn run(&mut self, input: &Tensor) -> Result<Vec<Tensor>, InferenceError>;
 }
 
-/// Loads model files.
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// The library's own kernels: exact to f32, and always there.
+    Cpu,
+    /// What [`InferenceLoader::accelerator`] names. A load fails where it is not there; nothing falls back silently.
+    Accelerator,
+}
+
+/// Loads model files. One thread a run: workers already give parallelism.
 pub trait InferenceLoader: Send + Sync {
-    /// `intra_threads`: threads inside one run; workers already give parallelism, so usually 1.
     fn load(
         &self,
         path: &Path,
         input: &str,
         outputs: &[String],
-        intra_threads: usize,
+        place: Placement,
     ) -> Result<Box<dyn Inference>, InferenceError>;
+
+    /// The configured accelerator, for logs; `None`: everything runs on the CPU.
+    fn accelerator(&self) -> Option<String> {
+        None
+    }
 }

@@ -103,7 +103,7 @@ impl House {
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let health = Arc::new(Health::default());
         let loader: Arc<dyn InferenceLoader> =
-            Arc::new(OrtLoader::new(&settings.onnxruntime).map_err(|error| one(&error))?);
+            Arc::new(OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?);
         let (models, spare) = models_in_force(&settings, &tuner.changes(), &*loader, &health.models)?;
         let Stores { registry, events, pictures, filled } =
             open_stores(&settings, &vault, &health.storage, &models).map_err(|error| one(&error))?;

@@ -34,11 +34,31 @@ pub fn pick_prepared(
     loader: &dyn InferenceLoader,
 ) -> Result<ModelSet, String> {
     let mut models = pick(settings, embedder)?;
+    accelerate(&mut models, loader);
     for error in models.use_prepared(loader) {
         metrics::counter!("menshen_models_unprepared_total").increment(1);
         tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
     }
     Ok(models)
+}
+
+/// Uses the configured accelerator if it is of use; the CPU goes on with its work if not, and that is told.
+fn accelerate(models: &mut ModelSet, loader: &dyn InferenceLoader) {
+    let accelerator = loader.accelerator();
+    match models.use_accelerator(loader) {
+        None => {}
+        Some(Ok(cosine)) => {
+            tracing::info!(accelerator, cosine, "embedding is accelerated");
+        }
+        Some(Err(error)) => {
+            metrics::counter!("menshen_accelerator_faults_total").increment(1);
+            tracing::error!(
+                accelerator,
+                %error,
+                "the accelerator is of no use, the CPU embeds; see runtime.accelerator and scripts/setup --openvino"
+            );
+        }
+    }
 }
 
 /// Id and calibration of an embedder as it is described, whether or not its file is in order.
@@ -52,7 +72,8 @@ pub fn describe(settings: &Settings, embedder: &str) -> Result<(String, Scale), 
 /// The models a configuration names, ready to be loaded.
 pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
     pick_models(settings)?;
-    let loader = OrtLoader::new(&settings.onnxruntime).map_err(|error| vec![error.to_string()])?;
+    let loader =
+        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| vec![error.to_string()])?;
     let models =
         pick_prepared(settings, &settings.recognition.embedder, &loader).map_err(|error| vec![error])?;
     Ok((models, loader))
@@ -87,7 +108,10 @@ pub fn models_in_force(
     let Some(previous) = chosen.and_then(|chosen| chosen.previous.as_ref()) else {
         // Nothing to fall back to: what is wrong with it will show.
         let models = pick_prepared(settings, name, loader).map_err(|error| vec![error])?;
-        board.change(|facts| facts.embedder = models.embedder_id());
+        board.change(|facts| {
+            facts.embedder = models.embedder_id();
+            facts.note_accelerator(models.accelerator());
+        });
         return Ok((models, Vec::new()));
     };
     let (models, spare, fallback, back) = match prove(settings, name, loader) {
@@ -104,6 +128,7 @@ pub fn models_in_force(
     metrics::gauge!("menshen_embedder_fallback").set(f64::from(u8::from(fallback.is_some())));
     board.change(|facts| {
         facts.embedder = models.embedder_id();
+        facts.note_accelerator(models.accelerator());
         facts.previous = Some(back.clone());
         facts.fallback = fallback;
     });

@@ -17,7 +17,7 @@ use crate::core::frame::Frame;
 use crate::core::quality::{Judgement, Measurements, QualityLevel, judge};
 use crate::core::score::Scale;
 use crate::core::status::{Refusal, StatusCode};
-use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Tensor};
+use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
@@ -47,6 +47,8 @@ pub struct ModelSet {
     detector_spec: DetectorSpec,
     embedder: Chosen,
     embedder_spec: EmbedderSpec,
+    /// The configured accelerator, and why it is of no use if it is not.
+    accelerator: Option<(String, Option<String>)>,
 }
 
 /// A model and the file it is run from.
@@ -55,12 +57,18 @@ struct Chosen {
     model: ModelSpec,
     /// The prepared file, once it is known to be good.
     prepared: Option<PathBuf>,
+    /// The accelerator gives the original's answers: it runs the original, since preparation serves the CPU's kernels.
+    accelerated: bool,
 }
 
 impl Chosen {
     fn load(&self, loader: &dyn InferenceLoader) -> Result<Box<dyn Inference>, InferenceError> {
-        let path = self.prepared.clone().unwrap_or_else(|| self.model.path());
-        loader.load(&path, &self.model.input.name, &self.model.outputs.names, 1)
+        let (path, place) = match &self.prepared {
+            _ if self.accelerated => (self.model.path(), Placement::Accelerator),
+            Some(prepared) => (prepared.clone(), Placement::Cpu),
+            None => (self.model.path(), Placement::Cpu),
+        };
+        loader.load(&path, &self.model.input.name, &self.model.outputs.names, place)
     }
 
     fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Result<(), PrepareError> {
@@ -94,8 +102,14 @@ impl ModelSet {
             }
         };
         detector_spec.score_min = score_min.unwrap_or(detector_spec.score_min);
-        let original = |model| Chosen { model, prepared: None };
-        Ok(Self { detector: original(detector), detector_spec, embedder: original(embedder), embedder_spec })
+        let original = |model| Chosen { model, prepared: None, accelerated: false };
+        Ok(Self {
+            detector: original(detector),
+            detector_spec,
+            embedder: original(embedder),
+            embedder_spec,
+            accelerator: None,
+        })
     }
 
     /// Compares the files with their checksums.
@@ -111,6 +125,22 @@ impl ModelSet {
             .into_iter()
             .filter_map(|chosen| chosen.use_prepared(loader).err())
             .collect()
+    }
+
+    /// Runs the embedder on the loader's accelerator, if there is one and it gives the same answers; returns their least
+    /// cosine. The detector stays on the CPU: its input changes size from camera to camera, and landmarks want all
+    /// their bits.
+    pub fn use_accelerator(&mut self, loader: &dyn InferenceLoader) -> Option<Result<f64, PrepareError>> {
+        let name = loader.accelerator()?;
+        let proved = prepare::prove_accelerated(&self.embedder.model, loader);
+        self.embedder.accelerated = proved.is_ok();
+        self.accelerator = Some((name, proved.as_ref().err().map(ToString::to_string)));
+        Some(proved)
+    }
+
+    /// Name of the accelerator that is configured, and why it is of no use if it is not.
+    pub fn accelerator(&self) -> Option<(&str, Option<&str>)> {
+        self.accelerator.as_ref().map(|(name, fault)| (name.as_str(), fault.as_deref()))
     }
 
     /// Features as they are before anything is taken out of them, for calibration.
@@ -145,7 +175,7 @@ impl ModelSet {
 
     /// Loads both models for one worker thread.
     pub fn load(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
-        let free = |chosen: &Chosen, wanted: bool| wanted && chosen.prepared.is_some();
+        let free = |chosen: &Chosen, wanted: bool| wanted && chosen.prepared.is_some() && !chosen.accelerated;
         Ok(FaceAnalyzer {
             letterboxer: Letterboxer::new(
                 self.detector.model.input.clone(),

@@ -265,6 +265,7 @@ fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -
         capacity,
         from,
     };
+    let accelerator = models.clone();
     ground.swap(models, |models, gallery, spare| {
         choose(tuner, name, &previous)?;
         parts.in_force.replace(Recogniser::new(models, gallery, spare));
@@ -272,6 +273,7 @@ fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -
     })?;
     board.change(|facts| {
         facts.embedder = to;
+        facts.note_accelerator(accelerator.accelerator());
         facts.previous = tuner.changes().embedder.and_then(|chosen| chosen.previous);
         facts.fallback = None;
     });

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::catalogue::{CatalogueError, ModelSpec};
 use crate::ports::inference::{InferenceError, InferenceLoader};
 
-pub use proof::{COSINE_MIN, cosine, milliseconds_a_run};
+pub use proof::{COSINE_MIN, cosine, milliseconds_a_run, prove_accelerated};
 pub use rewrite::Rewrites;
 
 /// Raised with every change to the rewrites, so that files of an older version are made anew.
@@ -36,8 +36,10 @@ pub enum PrepareError {
     Rewrite { path: PathBuf, reason: String },
     #[error(transparent)]
     Inference(#[from] InferenceError),
-    #[error("output `{output}` of the prepared file differs from the original's: cosine {cosine:.6}")]
-    Differs { output: String, cosine: f64 },
+    #[error(
+        "output `{output}` differs from the original's: cosine {cosine:.6}, at least {cosine_min} needed"
+    )]
+    Differs { output: String, cosine: f64, cosine_min: f64 },
     #[error("cannot write {path}: {reason}")]
     Write { path: PathBuf, reason: String },
 }
