@@ -1,6 +1,7 @@
 //! Which embedder recognises, and how a swap to another stands. Written by the swap, shown by health, the local API and
 //! the command line.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +17,16 @@ pub enum Provider {
     Cpu,
     /// Intel's OpenVINO, on one of its devices: `CPU`, `GPU`, `GPU.1`, `NPU`, `AUTO`.
     OpenVino { device: String },
+}
+
+impl fmt::Display for Provider {
+    /// As it is written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => Ok(()),
+            Self::OpenVino { device } => write!(f, "openvino:{device}"),
+        }
+    }
 }
 
 impl FromStr for Provider {

@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod camera;
+pub mod cameras;
 pub mod cli;
 pub mod demo;
 pub mod faults;

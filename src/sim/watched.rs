@@ -90,6 +90,11 @@ impl Camera {
         Ok(())
     }
 
+    /// Processor time its process has used, seconds.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        self.process.cpu_seconds()
+    }
+
     /// The walkers set out.
     pub fn go(&mut self) -> Result<(), String> {
         let stdin = self.process.stdin().ok_or("a camera without input")?;

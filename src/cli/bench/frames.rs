@@ -135,7 +135,7 @@ const KNOWN_MAX: usize = 1000;
 /// Any time but 0, which would look like the time of something that never was.
 const START_MS: u64 = 1_000_000;
 
-struct Played {
+pub struct Played {
     size: (u32, u32),
     frames: u64,
     wall: Duration,
@@ -143,7 +143,7 @@ struct Played {
 }
 
 /// Gives every frame of the clip to `work` on this thread.
-fn play(
+pub fn play(
     opener: &GstOpener,
     clip: &Path,
     mut work: impl FnMut(&Frame) -> Result<(), String>,

@@ -1,6 +1,8 @@
 //! `menshen bench`: how fast and how right this machine is, one JSON object a line.
 
 mod calibration;
+#[cfg(feature = "sim")]
+mod cameras;
 pub mod embeddings;
 mod frames;
 mod recognition;
@@ -51,6 +53,9 @@ enum BenchCommand {
         #[arg(long, default_value_t = 1000)]
         probes: usize,
     },
+    #[cfg(feature = "sim")]
+    /// Many network cameras at once, over RTSP: is anybody missed, how soon is one told, what does a stream cost 多路摄像机测试
+    Cameras(cameras::CamerasArgs),
     #[cfg(feature = "sim")]
     /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
     Start {
@@ -104,6 +109,11 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
             frames::frames(&asked, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
+        #[cfg(feature = "sim")]
+        BenchCommand::Cameras(arguments) => {
+            let whole = cameras::cameras(arguments).map_err(one)?;
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         #[cfg(feature = "sim")]
         BenchCommand::Start { people, photo, starts, config } => {
             let asked = start::Asked { people: *people, photo, starts: *starts };

@@ -66,12 +66,23 @@ pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
          ! {media},stream-format=byte-stream,alignment=au ! appsink name=units sync=false"
     );
     if let Some(clip) = &arguments.clip {
-        let (units, caps) = collect(&format!("filesrc name=source ! decodebin ! {tail}"), |pipeline| {
+        // The scene is black while nobody is in it.
+        let gap = arguments.gap_ms * u64::from(fps) / 1000;
+        let launch = format!(
+            "concat name=one-after-the-other ! {tail} \
+             videotestsrc pattern=black num-buffers={gap} ! {raw},format=I420 ! one-after-the-other. \
+             filesrc name=source ! decodebin ! videoconvert ! videoscale ! videorate ! {raw},format=I420 \
+             ! one-after-the-other."
+        );
+        let (units, caps) = collect(&launch, |pipeline| {
             let source = pipeline.by_name("source").ok_or("no source")?;
             source.set_property_from_str("location", &clip.display().to_string());
             Ok(())
         })?;
-        return Ok(Film { idle: 0, walks: Vec::new(), units, caps });
+        let name = clip.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let idle = (gap as usize).min(units.len());
+        let walks = vec![Walk { name, from: idle, to: units.len() }];
+        return Ok(Film { units, walks, idle, caps });
     }
     let walkers: Vec<_> =
         arguments.walks.iter().map(|text| Walker::load(text, height)).collect::<Result<_, _>>()?;

@@ -32,7 +32,7 @@ pub struct CameraArgs {
     /// Time a walker takes from edge to edge
     #[arg(long, default_value_t = 4000)]
     pub walk_ms: u64,
-    /// Empty scene between walkers
+    /// Empty scene between walkers, or before a clip
     #[arg(long, default_value_t = 4000)]
     pub gap_ms: u64,
     /// Serve a video file in place of walkers, over and over
