@@ -7,7 +7,7 @@ use super::models::embedder_in_force;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::ports::camera::StreamSpec;
+use crate::ports::camera::{StreamOpener as _, StreamSpec};
 use crate::runtime::models::pick_models;
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]

@@ -3,15 +3,18 @@
 pub mod bench;
 pub mod check;
 pub mod data;
+pub mod devices;
 pub mod event_list;
 pub mod events;
 pub mod link;
+mod local_api;
 pub mod match_photos;
 mod model_fetch;
 mod model_use;
 pub mod models;
 #[cfg(feature = "sim")]
 mod outage;
+mod probe;
 pub mod run;
 pub mod users;
 pub mod why;
@@ -37,6 +40,8 @@ enum Command {
     Run(ConfigArgs),
     /// Check configuration, pipelines and models without starting 检查配置
     Check(ConfigArgs),
+    /// Capture devices: list, add, change, remove, try out 采集设备管理
+    Devices(devices::DevicesArgs),
     /// People of the registry 人员管理
     Users(users::UsersArgs),
     /// Events of history 历史事件
@@ -99,6 +104,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),

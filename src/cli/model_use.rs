@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::local_api::LocalApi;
 use crate::actors::registry::swap::{Ground, SwapError, choose, conclude};
 use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
@@ -110,46 +111,18 @@ fn offline(
 
 /// Asks the running box, and watches.
 fn online(settings: &Settings, name: Option<&str>) -> Result<Value, String> {
-    let listen = settings.local_api.listen.ok_or(
-        "the box is running, and its local API is off: set local_api.listen, or stop the box and try again",
-    )?;
+    let api = LocalApi::new(settings)?;
     let body = name.map_or_else(|| json!({ "back": true }), |name| json!({ "name": name }));
-    let base = format!("http://{listen}/menshen/api/models");
-    let token = &settings.local_api.token;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(30))
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let call = client.post(format!("{base}/use")).json(&body);
-        answer(call, token).await?;
-        loop {
-            let facts = answer(client.get(&base), token).await?;
-            if facts["swap"]["state"] == json!(SwapState::Done)
-                || facts["swap"]["state"] == json!(SwapState::Refused)
-            {
-                return Ok(facts);
-            }
-            progress(&facts);
-            tokio::time::sleep(LOOK_EVERY).await;
+    api.post("/menshen/api/models/use", Some(&body))?;
+    loop {
+        let facts = api.get("/menshen/api/models")?;
+        if facts["swap"]["state"] == json!(SwapState::Done)
+            || facts["swap"]["state"] == json!(SwapState::Refused)
+        {
+            return Ok(facts);
         }
-    })
-}
-
-/// The `data` of a call's answer, or what the box has against it.
-async fn answer(call: reqwest::RequestBuilder, token: &str) -> Result<Value, String> {
-    let call = if token.is_empty() { call } else { call.bearer_auth(token) };
-    let failed =
-        |error: reqwest::Error| format!("the box's local API does not answer: {}", error.without_url());
-    let body: Value = call.send().await.map_err(failed)?.json().await.map_err(failed)?;
-    match &body["error"]["message"] {
-        Value::Null => Ok(body["data"].clone()),
-        message => Err(text(message).to_owned()),
+        progress(&facts);
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -16,7 +16,9 @@ const LIBRARIES: &str =
 pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
     let settings = arguments.settings()?;
     start_log(&settings);
-    match actix::System::new().block_on(crate::runtime::run(settings))? {
+    let again = arguments.clone();
+    let reread = Box::new(move || again.settings());
+    match actix::System::new().block_on(crate::runtime::run(settings, reread))? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::Restart => Err(vec![start_afresh()]),
     }

@@ -137,6 +137,12 @@ impl<'a> Section<'a> {
         default
     }
 
+    /// Tables of a list that is still to be taken, as they are.
+    pub fn peek(&self, key: &str) -> Vec<Table> {
+        let list = self.table.get(key).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_table).cloned().collect()
+    }
+
     /// A sub-table; empty when absent.
     pub fn section(&mut self, key: &'static str) -> Section<'a> {
         let table = self.take(key, Table::new());

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
+use super::devices::DeviceTables;
 use super::reader::Section;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
@@ -139,6 +140,8 @@ pub struct Settings {
     pub pipelines_dir: PathBuf,
     pub language: Language,
     pub devices: Vec<DeviceConfig>,
+    /// The same as the file has them.
+    pub device_tables: DeviceTables,
     pub recognition: RecognitionSettings,
     pub passages: PassageSettings,
     pub events: EventSettings,
@@ -167,6 +170,7 @@ impl Settings {
         let pipelines_dir = root.take("pipelines_dir", PathBuf::from("pipelines"));
         let language = root.take("language", Language::Zh);
         let (platform, dev_sno) = read_platform(root.section("platform"), mode);
+        let device_tables = DeviceTables::new(&root.peek("devices"));
         let sections = root.sections("devices");
         if sections.len() > limits::DEVICES_MAX {
             root.wrong(
@@ -202,6 +206,7 @@ impl Settings {
             pipelines_dir,
             language,
             devices,
+            device_tables,
             recognition,
             passages,
             events,
@@ -277,7 +282,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     (platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file }), dev_sno)
 }
 
-fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
+pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
     let mut seen = BTreeSet::new();
     for mut section in sections {
@@ -322,11 +327,10 @@ fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> 
             location: section.take("location", String::new()),
             group_name: section.take("group_name", String::new()),
             action_url: action_url.flatten(),
+            enabled,
         };
         section.finish();
-        if enabled {
-            devices.push(device);
-        }
+        devices.push(device);
     }
     devices
 }

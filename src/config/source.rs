@@ -98,7 +98,7 @@ fn inspect_text(
 }
 
 /// TOML where it is TOML (`5`, `true`, `["a"]`), else a string.
-fn parse_value(text: &str) -> Value {
+pub fn parse_value(text: &str) -> Value {
     toml::from_str::<Table>(&format!("v = {text}"))
         .ok()
         .and_then(|mut table| table.remove("v"))

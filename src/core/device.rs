@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::limits;
 use super::relay::ActionUrl;
 
 /// The protocol's device types (section 1). Type 2, static stream, is retired.
@@ -66,12 +67,21 @@ pub struct DeviceConfig {
     pub group_name: String,
     /// How its door is opened, where it has one.
     pub action_url: Option<ActionUrl>,
+    /// Whether its stream is opened at all.
+    pub enabled: bool,
 }
 
 impl DeviceConfig {
     /// `{dev_sno}__{device ip or stream}` (protocol section 1).
     pub fn ep_id(dev_sno: &str, ip: &str) -> String {
         format!("{dev_sno}__{ip}")
+    }
+
+    /// Whether the stream has to be opened anew to go from `self` to `other`.
+    pub fn streams_alike(&self, other: &Self) -> bool {
+        self.enabled == other.enabled
+            && self.pipeline == other.pipeline
+            && self.parameters == other.parameters
     }
 
     /// The stream's address with user and password masked.
@@ -124,6 +134,7 @@ pub enum StreamState {
     Offline(String),
     /// A file that has been played to its end.
     Finished,
+    /// Being shut down, or not enabled.
     Stopped,
 }
 
@@ -143,6 +154,8 @@ pub struct DeviceStatus {
     /// Wall clock of the newest frame, ms; 0 before the first.
     pub last_frame_ms: u64,
     pub reconnects: u64,
+    /// What it sends, once it is known: `h264`, `h265`, `jpeg`.
+    pub codec: Option<String>,
 }
 
 impl DeviceStatus {
@@ -154,6 +167,7 @@ impl DeviceStatus {
             since_ms: 0,
             last_frame_ms: 0,
             reconnects: 0,
+            codec: None,
         }
     }
 }
@@ -169,6 +183,8 @@ pub enum StreamInput {
     Failed {
         generation: u64,
         reason: String,
+        /// The camera does not know the user or the password.
+        unauthorized: bool,
     },
     Ended {
         generation: u64,
@@ -208,6 +224,8 @@ pub struct StreamLife {
     live: bool,
     silence_timeout_ms: u64,
     backoff: Backoff,
+    /// While the camera does not know the user or the password.
+    locked_out: Backoff,
     generation: u64,
     opened_at_ms: u64,
     online_since_ms: u64,
@@ -221,6 +239,7 @@ impl StreamLife {
             live,
             silence_timeout_ms,
             backoff,
+            locked_out: Backoff::new(limits::UNAUTHORIZED_BACKOFF_MS.0, limits::UNAUTHORIZED_BACKOFF_MS.1),
             generation: 0,
             opened_at_ms: 0,
             online_since_ms: 0,
@@ -252,13 +271,23 @@ impl StreamLife {
                 self.state = Stopped;
                 with_change(vec![StreamEffect::Close], was_online)
             }
-            (
-                Opening | Online,
-                StreamInput::OpenFailed { generation, reason } | StreamInput::Failed { generation, reason },
-            ) if generation == self.generation => self.fail(reason, now_ms, jitter),
+            (Opening | Online, StreamInput::OpenFailed { generation, reason })
+                if generation == self.generation =>
+            {
+                self.fail(reason, jitter)
+            }
+            (Opening | Online, StreamInput::Failed { generation, reason, unauthorized })
+                if generation == self.generation =>
+            {
+                if unauthorized {
+                    self.fail_locked_out(reason, jitter)
+                } else {
+                    self.fail(reason, jitter)
+                }
+            }
             (Opening | Online, StreamInput::Ended { generation }) if generation == self.generation => {
                 if self.live {
-                    return self.fail("the live stream ended".to_owned(), now_ms, jitter);
+                    return self.fail("the live stream ended".to_owned(), jitter);
                 }
                 let was_online = self.state.is_online();
                 self.state = Finished;
@@ -279,7 +308,7 @@ impl StreamLife {
     fn tick(&mut self, last_frame_ms: Option<u64>, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
         let silent_ms = now_ms.saturating_sub(last_frame_ms.unwrap_or(self.opened_at_ms));
         if silent_ms > self.silence_timeout_ms {
-            return self.fail(format!("no frame for {:.1} s", silent_ms as f64 / 1000.0), now_ms, jitter);
+            return self.fail(format!("no frame for {:.1} s", silent_ms as f64 / 1000.0), jitter);
         }
         if last_frame_ms.is_none() {
             return Vec::new();
@@ -287,6 +316,7 @@ impl StreamLife {
         if self.state.is_online() {
             if now_ms.saturating_sub(self.online_since_ms) > STEADY_MS {
                 self.backoff.reset();
+                self.locked_out.reset();
             }
             return Vec::new();
         }
@@ -302,7 +332,19 @@ impl StreamLife {
         vec![StreamEffect::Open { generation: self.generation }]
     }
 
-    fn fail(&mut self, reason: String, _now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
+    /// Cameras lock an account after a few wrong passwords, so tries are far apart.
+    fn fail_locked_out(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
+        let mut effects = self.fail(reason, jitter);
+        let locked_out_ms = self.locked_out.next_ms(jitter);
+        for effect in &mut effects {
+            if let StreamEffect::RetryAfter { delay_ms, .. } = effect {
+                *delay_ms = locked_out_ms;
+            }
+        }
+        effects
+    }
+
+    fn fail(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
         let was_online = self.state.is_online();
         // The first failure after opening is news too: the installer wants the reason.
         let first = self.backoff.failures() == 0;
@@ -331,6 +373,10 @@ mod tests {
         StreamLife::new(live, 5_000, Backoff::new(1_000, 30_000))
     }
 
+    fn failed(generation: u64) -> StreamInput {
+        StreamInput::Failed { generation, reason: String::new(), unauthorized: false }
+    }
+
     fn online(life: &mut StreamLife) -> u64 {
         assert_eq!(life.step(StreamInput::Start, 0, 0.5), [StreamEffect::Open { generation: 1 }]);
         assert_eq!(
@@ -344,7 +390,7 @@ mod tests {
     #[test]
     fn every_kind_of_failure_leads_to_a_rebuild() {
         let failures: [fn(u64) -> StreamInput; 3] = [
-            |generation| StreamInput::Failed { generation, reason: "bus error".into() },
+            |generation| StreamInput::Failed { generation, reason: "bus error".into(), unauthorized: false },
             |generation| StreamInput::Ended { generation },
             |_| StreamInput::Tick { last_frame_ms: Some(90) },
         ];
@@ -387,7 +433,7 @@ mod tests {
     fn stale_news_is_dropped() {
         let mut life = life(true);
         let generation = online(&mut life);
-        life.step(StreamInput::Failed { generation, reason: String::new() }, 200, 0.5);
+        life.step(failed(generation), 200, 0.5);
         assert!(life.step(StreamInput::Ended { generation }, 201, 0.5).is_empty());
         assert!(life.step(StreamInput::RetryDue { generation }, 202, 0.5).is_empty());
     }
@@ -398,8 +444,7 @@ mod tests {
         let mut generation = online(&mut life);
         let mut delays = Vec::new();
         for round in 1..4u64 {
-            let effects =
-                life.step(StreamInput::Failed { generation, reason: String::new() }, round * 100, 1.0);
+            let effects = life.step(failed(generation), round * 100, 1.0);
             let StreamEffect::RetryAfter { generation: retry, delay_ms } = effects[1] else { panic!() };
             delays.push(delay_ms);
             life.step(StreamInput::RetryDue { generation: retry }, round * 100 + 1, 0.5);
@@ -408,8 +453,24 @@ mod tests {
         }
         assert_eq!(delays, [1_000, 2_000, 4_000]);
         life.step(StreamInput::Tick { last_frame_ms: Some(20_000) }, 20_000, 0.5);
-        let effects = life.step(StreamInput::Failed { generation, reason: String::new() }, 20_001, 1.0);
+        let effects = life.step(failed(generation), 20_001, 1.0);
         assert_eq!(effects[1], StreamEffect::RetryAfter { generation: life.generation(), delay_ms: 1_000 });
+    }
+
+    #[test]
+    fn a_wrong_password_is_tried_rarely_and_ever_more_so() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        let mut delays = Vec::new();
+        for _ in 0..6 {
+            let generation = life.generation();
+            let wrong = StreamInput::Failed { generation, reason: "Unauthorized".into(), unauthorized: true };
+            let effects = life.step(wrong, 100, 1.0);
+            let StreamEffect::RetryAfter { generation, delay_ms } = effects[1] else { panic!() };
+            delays.push(delay_ms);
+            life.step(StreamInput::RetryDue { generation }, 101, 1.0);
+        }
+        assert_eq!(delays, [60_000, 120_000, 240_000, 480_000, 900_000, 900_000]);
     }
 
     #[test]

@@ -147,9 +147,12 @@ pub const RESTART_WINDOW_MS: u64 = 60_000;
 
 /// Capture devices of one box; the original takes ten, eight cameras are the mission, sixty-four leave room.
 pub const DEVICES_MAX: usize = 64;
-/// First and longest wait before a stream is built again: a camera restarts in half a minute, and one with a
-/// wrong password must not be hammered.
-pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 10_000);
+/// First and longest wait before a stream is built again: whoever stands before a camera that is back should not wait
+/// longer than ten seconds for it, opening it and its next key frame included.
+pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 5_000);
+/// The same where the camera does not know the user or the password: cameras of the big makers lock an account for half
+/// an hour after five to seven wrong tries.
+pub const UNAUTHORIZED_BACKOFF_MS: (u64, u64) = (60_000, 900_000);
 /// How often streams are looked at for silence.
 pub const STREAM_TICK_MS: u64 = 250;
 /// How often passages of quiet cameras are looked at for their end.

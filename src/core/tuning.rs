@@ -3,6 +3,8 @@
 //! The configuration file gives the starting values. What the platform (`control_config`) or an operator (local
 //! API) changes later is kept as [`Changes`] and wins over the file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -68,6 +70,22 @@ pub struct Changes {
     pub gate_mode: Option<GateMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedder: Option<ChosenEmbedder>,
+    /// Devices by `ip` as they were added or changed; `None`: removed. Passwords among them: the file is the box's own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub devices: BTreeMap<String, Option<DeviceTable>>,
+}
+
+/// A device as a `[[devices]]` block of the configuration has it.
+pub type DeviceTable = serde_json::Map<String, serde_json::Value>;
+
+/// A change of one device.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeviceChange {
+    /// One that is not there yet.
+    Add(DeviceTable),
+    /// The keys given take the place of the present ones; a `null` takes a key away.
+    Set(DeviceTable),
+    Remove,
 }
 
 impl Tuning {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::frame::Frame;
 
-/// What to open: a pipeline template by name and the values of its parameters.
+/// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
     /// Shown in logs and metrics: the device's `ep_id`.
@@ -20,10 +20,36 @@ pub struct StreamSpec {
 /// What a running pipeline tells, from any thread. After `Failed` or `Ended` nothing more comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamNotice {
-    /// A bus error: what happened, in the words of the element, with credentials masked.
-    Failed(String),
+    /// What is being decoded, and by which element.
+    Decoding {
+        codec: String,
+        decoder: String,
+    },
+    Failed(StreamFailure),
     /// End of stream. On a live source that is a failure, on a file it is the end.
     Ended,
+}
+
+/// Why a stream does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamFailure {
+    pub kind: FailureKind,
+    /// What happened, in the words of the element, with credentials masked.
+    pub text: String,
+}
+
+/// What an installer would do something else about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// User name or password.
+    Unauthorized,
+    /// The server is there, the stream is not.
+    NotFound,
+    /// Nothing answers, or something else does.
+    Unreachable,
+    /// What comes cannot be decoded here.
+    Codec,
+    Other,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +80,12 @@ pub struct StreamTraits {
 pub trait StreamOpener: Send + Sync {
     /// Looks the template up without opening anything.
     fn traits(&self, pipeline: &str) -> Result<StreamTraits, OpenError>;
+
+    /// Whether a device's values fit its template, without opening anything. Blocks for a moment.
+    fn check(&self, spec: &StreamSpec) -> Result<(), OpenError>;
+
+    /// Reads the templates again; names of those that have changed. On an error the old ones stay. Blocks.
+    fn reload(&self) -> Result<Vec<String>, Vec<OpenError>>;
 
     /// Builds and starts the pipeline. Blocks for as long as building takes: call it off the actors' threads.
     fn open(

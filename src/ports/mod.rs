@@ -6,6 +6,7 @@ pub mod camera;
 pub mod changes;
 pub mod clock;
 pub mod dead_letters;
+pub mod device_book;
 pub mod inference;
 pub mod outbox;
 pub mod platform;

@@ -1,19 +1,20 @@
 //! Building everything, unspawned, from the settings.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use super::devices::{Reread, SettingsBook};
 use super::models::{models_in_force, pick_prepared};
 use super::open::key_places;
 use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
-use crate::actors::devices::actor::DevicesParts;
+use crate::actors::devices::actor::{DevicesParts, FramePlaces};
 use crate::actors::devices::message::ActOnDoor;
+use crate::actors::devices::roster::Roster;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::camera::{CameraRules, CameraSession};
 use crate::actors::face_engine::intake::FrameIntake;
@@ -46,7 +47,7 @@ use crate::adapters::vault::Vault;
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
 use crate::core::attention::AttentionRules;
-use crate::core::device::{DeviceConfig, DeviceKind, DeviceStatus};
+use crate::core::device::{DeviceConfig, DeviceStatus};
 use crate::core::event::EventRecord;
 use crate::core::gallery::Gallery;
 use crate::core::link::LinkState;
@@ -55,7 +56,9 @@ use crate::core::quality::QualityLevel;
 use crate::core::relay::{self, DoorCommand};
 use crate::core::storage::StorageBoard;
 use crate::core::tuning::Tuning;
+use crate::ports::camera::{FrameSink, StreamOpener as _};
 use crate::ports::clock::Clock;
+use crate::ports::device_book::DeviceBook;
 use crate::ports::inference::InferenceLoader;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
@@ -88,18 +91,24 @@ pub struct House {
     reporter_parts: ReporterParts,
     vault: Arc<Vault>,
     device_list: watch::Sender<Vec<DeviceStatus>>,
+    book: Arc<dyn DeviceBook>,
+    roster: Roster,
     /// Changes what can be retuned while the box runs.
     pub tuner: Tuner,
 }
 
 impl House {
-    /// Opens stores, loads what is on disk, checks models. Says everything it found wrong.
-    pub fn build(mut settings: Settings) -> Result<Self, Vec<String>> {
+    /// Opens stores, loads what is on disk, checks models. Says everything it found wrong. `reread` reads the configuration
+    /// file once more.
+    pub fn build(mut settings: Settings, reread: Reread) -> Result<Self, Vec<String>> {
         let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
         create_data_dir(&settings.data_dir)?;
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
         settings.change_identity(&tuner.changes());
+        let book: Arc<dyn DeviceBook> = Arc::new(SettingsBook::new(&settings, reread));
+        // The device manager tells what is wrong with any.
+        let roster = Roster::new(book.list(&tuner.changes()).0);
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let health = Arc::new(Health::default());
         let loader: Arc<dyn InferenceLoader> =
@@ -138,7 +147,7 @@ impl House {
                 intake,
                 clock: Arc::clone(&clock),
                 workers: settings.recognition.workers,
-                on_match: doors(&settings.devices, &handles, tuner.shared(), Arc::clone(&clock)),
+                on_match: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
             },
             reporter_parts: ReporterParts {
                 store: events.clone(),
@@ -166,7 +175,9 @@ impl House {
             health,
             restart: Arc::default(),
             // Full from the first moment: a login may be quicker than the device manager.
-            device_list: watch::channel(settings.devices.iter().map(DeviceStatus::unopened).collect()).0,
+            device_list: watch::channel(roster.all().iter().map(DeviceStatus::unopened).collect()).0,
+            book,
+            roster,
             clock,
             tuner,
             handles,
@@ -228,18 +239,27 @@ impl House {
         let opener = GstOpener::new(&self.settings.pipelines_dir)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let health = Arc::clone(&self.health);
-        let intake = Arc::clone(&self.worker_parts.intake);
+        let usable = |device: &DeviceConfig| {
+            let error = opener.traits(&device.pipeline).err()?;
+            Some(format!("device `{}`: {error}", device.ip))
+        };
+        let unusable: Vec<String> = self.settings.devices.iter().filter_map(usable).collect();
+        if !unusable.is_empty() {
+            return Err(unusable);
+        }
         let parts = DevicesParts {
             opener: Arc::new(opener),
             relay: Arc::new(HttpRelay::new().map_err(|error| vec![error])?),
-            attach: Arc::new(move |device| intake.attach(device)),
+            places: Arc::new(Places(Arc::clone(&self.worker_parts.intake))),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
             board: Arc::new(move |list| health.set_devices(list)),
+            book: Arc::clone(&self.book),
+            tuner: self.tuner.clone(),
+            roster: self.roster.clone(),
         };
-        let configs = self.settings.devices.clone();
         Ok(Box::new(ActorPart::new("devices", self.handles.devices.clone(), move || {
-            DevicesActor::new(parts.clone(), &configs).map_err(|error| error.to_string())
+            Ok(DevicesActor::new(parts.clone()))
         })))
     }
 
@@ -264,7 +284,7 @@ impl House {
             models: Arc::clone(&self.health.models),
             session: Arc::clone(&self.reporter_parts.session),
             restart: Arc::clone(&self.restart),
-            device_configs: self.settings.devices.clone(),
+            roster: self.roster.clone(),
             language: self.settings.language,
             dev_sno: self.settings.dev_sno.clone(),
             login_url: self.settings.platform.as_ref().map(|platform| platform.login_url.clone()),
@@ -273,6 +293,10 @@ impl House {
             monotonic_ms: Arc::new(move || clock.monotonic_ms()),
         };
         Some((listen, Arc::new(parts)))
+    }
+
+    pub fn device_count(&self) -> usize {
+        self.roster.all().len()
     }
 
     pub fn settings(&self) -> &Settings {
@@ -351,18 +375,16 @@ fn outside(settings: &Settings) -> Result<Outside, String> {
 
 /// Opens the door of a turnstile for whoever may pass; a busy device manager loses the command, which is then told.
 fn doors(
-    devices: &[DeviceConfig],
+    roster: &Roster,
     handles: &Handles,
     tuning: SharedTuning,
     clock: Arc<dyn Clock>,
 ) -> Arc<dyn Fn(&EventRecord) + Send + Sync> {
-    let manager = handles.devices.clone();
-    let with_door = devices.iter().filter(|device| device.action_url.is_some());
-    let kinds: HashMap<String, DeviceKind> =
-        with_door.map(|device| (device.ip.clone(), device.kind)).collect();
+    let (manager, roster) = (handles.devices.clone(), roster.clone());
     Arc::new(move |event| {
-        let (Some(kind), Some(who)) = (kinds.get(&event.device.ip), &event.identity) else { return };
-        let Some(mode) = relay::on_match(tuning.load().gate_mode, *kind, who.kind) else { return };
+        let device = roster.find(&event.device.ip).filter(|device| device.action_url.is_some());
+        let (Some(device), Some(who)) = (device, &event.identity) else { return };
+        let Some(mode) = relay::on_match(tuning.load().gate_mode, device.kind, who.kind) else { return };
         let act = ActOnDoor {
             ip: event.device.ip.clone(),
             command: DoorCommand::of_match(mode),
@@ -374,6 +396,19 @@ fn doors(
             tracing::error!(device = %event.device.ip, %error, "a door command was dropped");
         }
     })
+}
+
+/// Frames go to the face engine.
+struct Places(Arc<FrameIntake>);
+
+impl FramePlaces for Places {
+    fn attach(&self, device: &DeviceConfig) -> FrameSink {
+        self.0.attach(device)
+    }
+
+    fn detach(&self, device: &DeviceConfig) {
+        self.0.detach(device);
+    }
 }
 
 pub fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {

@@ -2,6 +2,7 @@
 //! supervises, and takes it all down in the opposite order.
 
 pub mod assemble;
+pub mod devices;
 pub mod metrics;
 pub mod models;
 pub mod open;

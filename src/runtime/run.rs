@@ -6,6 +6,7 @@ use actix_web::dev::ServerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::assemble::{Handles, House};
+use super::devices::Reread;
 use super::supervise::{Part, watch};
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
 use crate::config::Settings;
@@ -25,11 +26,11 @@ pub enum Ended {
 
 /// Runs until a signal or a restart is asked for, or until a part cannot be kept alive (`Err`, with what to tell
 /// the operator).
-pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
+pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String>> {
     let metrics = super::metrics::install().map_err(|error| vec![error])?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
-    let house = tokio::task::spawn_blocking(move || House::build(settings))
+    let house = tokio::task::spawn_blocking(move || House::build(settings, reread))
         .await
         .map_err(|panic| vec![panic.to_string()])??;
     let web = web::serve(listen, std::sync::Arc::clone(&house.health), metrics.clone()).map_err(|error| {
@@ -39,7 +40,7 @@ pub async fn run(settings: Settings) -> Result<Ended, Vec<String>> {
     let local_api = house.local_api().map(|(listen, parts)| {
         actix_rt::spawn(web::local::serve(listen, parts, std::sync::Arc::clone(&house.health)))
     });
-    tracing::info!(%listen, devices = house.settings().devices.len(), "menshen is running");
+    tracing::info!(%listen, devices = house.device_count(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),
         name = signal() => {

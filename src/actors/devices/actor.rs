@@ -1,28 +1,35 @@
 //! The device actor: one stream life per device, carried out on threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::prelude::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use futures_util::future::join_all;
 
-use super::message::{Drain, FromStream, ListDevices, OpenDone};
+use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
+use super::one::Device;
+use super::roster::Roster;
 use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
-use crate::core::backoff::Backoff;
-use crate::core::device::{DeviceConfig, DeviceStatus, StreamEffect, StreamInput, StreamLife, StreamState};
-use crate::core::frame::Frame;
+use crate::actors::tuning::Tuner;
+use crate::core::device::{DeviceConfig, DeviceStatus, StreamEffect, StreamInput};
 use crate::core::limits;
 use crate::ports::camera::{
-    FrameSink, NoticeSink, OpenError, Stream, StreamNotice, StreamOpener, StreamSpec,
+    FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice, StreamOpener,
 };
 use crate::ports::clock::Clock;
+use crate::ports::device_book::DeviceBook;
 use crate::ports::relay::DoorRelay;
 
-/// Gives the place where a device's frames go; the data plane's side of the house.
-pub type AttachFrames = Arc<dyn Fn(&DeviceConfig) -> FrameSink + Send + Sync>;
+/// The data plane's side of the house.
+pub trait FramePlaces: Send + Sync {
+    /// Gives the place where a device's frames go. Doing so again keeps the passages that are open there, and puts what
+    /// is configured now in force.
+    fn attach(&self, device: &DeviceConfig) -> FrameSink;
+    /// The device is gone: its passages end.
+    fn detach(&self, device: &DeviceConfig);
+}
 
 /// Told the full list whenever it changes, besides the reporter: health looks at it.
 pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
@@ -31,125 +38,148 @@ pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
 pub struct DevicesParts {
     pub opener: Arc<dyn StreamOpener>,
     pub relay: Arc<dyn DoorRelay>,
-    pub attach: AttachFrames,
+    pub places: Arc<dyn FramePlaces>,
     pub clock: Arc<dyn Clock>,
     pub reporter: Handle<ReporterActor>,
     pub board: Board,
-}
-
-/// One device.
-struct Device {
-    config: DeviceConfig,
-    life: StreamLife,
-    stream: Option<Box<dyn Stream>>,
-    frames: FrameSink,
-    /// Of the current generation; 0 before its first frame. Written by the decoder's thread.
-    last_frame_monotonic_ms: Arc<AtomicU64>,
-    last_frame_wall_ms: Arc<AtomicU64>,
-    since_ms: u64,
+    pub book: Arc<dyn DeviceBook>,
+    pub tuner: Tuner,
+    pub roster: Roster,
 }
 
 pub struct DevicesActor {
     pub(super) parts: DevicesParts,
-    devices: Vec<Device>,
+    pub(super) devices: Vec<Device>,
+    next_key: DeviceKey,
     /// The reporter has not heard of the newest list yet.
     untold: bool,
 }
 
 impl DevicesActor {
-    pub fn new(parts: DevicesParts, configs: &[DeviceConfig]) -> Result<Self, OpenError> {
-        let devices = configs
-            .iter()
-            .map(|config| {
-                let traits = parts.opener.traits(&config.pipeline)?;
-                let (first_ms, cap_ms) = limits::STREAM_BACKOFF_MS;
-                let silence_ms = traits.silence_timeout.as_millis() as u64;
-                Ok(Device {
-                    life: StreamLife::new(traits.live, silence_ms, Backoff::new(first_ms, cap_ms)),
-                    stream: None,
-                    frames: (parts.attach)(config),
-                    last_frame_monotonic_ms: Arc::default(),
-                    last_frame_wall_ms: Arc::default(),
-                    since_ms: parts.clock.wall_ms(),
-                    config: config.clone(),
-                })
-            })
-            .collect::<Result<_, OpenError>>()?;
-        Ok(Self { parts, devices, untold: true })
+    pub fn new(parts: DevicesParts) -> Self {
+        Self { parts, devices: Vec::new(), next_key: 0, untold: true }
+    }
+
+    /// Goes over to a list of devices: streams of those that stay as they are go on. Returns whom it concerned.
+    /// `anew`: pipelines whose streams are opened again in any case.
+    pub(super) fn apply(
+        &mut self,
+        configs: Vec<DeviceConfig>,
+        anew: &[String],
+        ctx: &mut Context<Self>,
+    ) -> Vec<String> {
+        let mut concerned = Vec::new();
+        let mut before = std::mem::take(&mut self.devices);
+        self.parts.roster.set(configs.clone());
+        for config in configs {
+            let found = before.iter().position(|device| device.config.ip == config.ip);
+            let known = found.map(|at| before.remove(at));
+            match known {
+                Some(mut device)
+                    if device.config.streams_alike(&config) && !anew.contains(&config.pipeline) =>
+                {
+                    if device.config != config {
+                        drop(self.parts.places.attach(&config));
+                        concerned.push(config.ip.clone());
+                        device.config = config;
+                    }
+                    self.devices.push(device);
+                }
+                known => {
+                    concerned.push(config.ip.clone());
+                    if let Some(mut device) = known {
+                        device.stream.take().map(close);
+                    }
+                    self.begin(config, ctx);
+                }
+            }
+        }
+        for mut gone in before {
+            concerned.push(gone.config.ip.clone());
+            gone.stream.take().map(close);
+            gone.forget_metrics();
+            self.parts.places.detach(&gone.config);
+        }
+        self.tell();
+        concerned
+    }
+
+    fn begin(&mut self, config: DeviceConfig, ctx: &mut Context<Self>) {
+        let (key, enabled) = (self.next_key, config.enabled);
+        self.next_key += 1;
+        let frames = self.parts.places.attach(&config);
+        let (opener, clock) = (self.parts.opener.as_ref(), self.parts.clock.as_ref());
+        let ep_id = config.ep_id.clone();
+        match Device::new(key, config, frames, opener, clock) {
+            Ok(device) => {
+                self.devices.push(device);
+                if enabled {
+                    self.step(key, StreamInput::Start, ctx);
+                }
+            }
+            // Refused where it is configured; only a pipeline file that went away since leads here.
+            Err(error) => tracing::error!(device = %ep_id, %error, "the device is passed over"),
+        }
     }
 
     pub(super) fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
         self.devices.iter().map(|device| &device.config).find(|config| config.ip == ip)
     }
 
-    fn step(&mut self, device: usize, input: StreamInput, ctx: &mut Context<Self>) {
+    fn device(&mut self, key: DeviceKey) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|device| device.key == key)
+    }
+
+    fn step(&mut self, key: DeviceKey, input: StreamInput, ctx: &mut Context<Self>) {
         let now_ms = self.parts.clock.monotonic_ms();
-        let effects = self.devices[device].life.step(input, now_ms, rand::random());
+        // A device that was removed or opened anew meanwhile.
+        let Some(device) = self.device(key) else { return };
+        let effects = device.life.step(input, now_ms, rand::random());
         for effect in effects {
             match effect {
-                StreamEffect::Open { generation } => self.open(device, generation, ctx),
+                StreamEffect::Open { generation } => self.open(key, generation, ctx),
                 StreamEffect::Close => {
-                    if let Some(stream) = self.devices[device].stream.take() {
-                        close(stream);
-                    }
+                    self.device(key).and_then(|device| device.stream.take()).map(close);
                 }
                 StreamEffect::RetryAfter { generation, delay_ms } => {
                     ctx.run_later(Duration::from_millis(delay_ms), move |actor, ctx| {
-                        actor.step(device, StreamInput::RetryDue { generation }, ctx);
+                        actor.step(key, StreamInput::RetryDue { generation }, ctx);
                     });
                 }
-                StreamEffect::Changed => self.changed(device),
+                StreamEffect::Changed => {
+                    let wall_ms = self.parts.clock.wall_ms();
+                    if let Some(device) = self.device(key) {
+                        device.note_change(wall_ms);
+                    }
+                    self.untold = true;
+                    self.tell();
+                }
             }
         }
     }
 
-    fn open(&mut self, index: usize, generation: u64, ctx: &Context<Self>) {
-        let device = &mut self.devices[index];
+    fn open(&mut self, key: DeviceKey, generation: u64, ctx: &Context<Self>) {
+        let clock = Arc::clone(&self.parts.clock);
+        let Some(device) = self.device(key) else { return };
         metrics::counter!("menshen_stream_reconnects_total", "device" => device.config.ep_id.clone())
             .absolute(device.life.reconnects());
-        // A new generation has its own frame clock: a late frame of the old one does not count.
-        device.last_frame_monotonic_ms = Arc::default();
-        let frames = watched(device, Arc::clone(&self.parts.clock));
+        let (frames, spec) = (device.watched_frames(clock), device.spec());
         let me = ctx.address();
         let notices: NoticeSink = {
             let me = me.clone();
             Arc::new(move |notice| {
-                let news = FromStream { device: index, generation, notice };
-                if me.try_send(news).is_err() {
+                if me.try_send(FromStream { device: key, generation, notice }).is_err() {
                     // The silence watchdog finds the dead stream in any case.
-                    tracing::warn!(device = index, "the device manager was too busy for a stream's notice");
+                    tracing::warn!(device = key, "the device manager was too busy for a stream's notice");
                 }
             })
-        };
-        let spec = StreamSpec {
-            device_id: device.config.ep_id.clone(),
-            pipeline: device.config.pipeline.clone(),
-            parameters: device.config.parameters.clone(),
         };
         let opener = Arc::clone(&self.parts.opener);
         actix_rt::spawn(async move {
             let opened = tokio::task::spawn_blocking(move || opener.open(&spec, frames, notices)).await;
             let result = opened.unwrap_or_else(|panic| Err(OpenError::Start(panic.to_string())));
-            let _ = me.send(OpenDone { device: index, generation, result }).await;
+            let _ = me.send(OpenDone { device: key, generation, result }).await;
         });
-    }
-
-    fn changed(&mut self, index: usize) {
-        let device = &mut self.devices[index];
-        device.since_ms = self.parts.clock.wall_ms();
-        let online = device.life.state().is_online();
-        metrics::gauge!("menshen_device_online", "device" => device.config.ep_id.clone())
-            .set(f64::from(u8::from(online)));
-        match device.life.state() {
-            StreamState::Offline(reason) => {
-                tracing::warn!(device = %device.config.ep_id, name = %device.config.name, reason, "offline");
-            }
-            state => {
-                tracing::info!(device = %device.config.ep_id, name = %device.config.name, ?state, "device");
-            }
-        }
-        self.untold = true;
-        self.tell();
     }
 
     fn tell(&mut self) {
@@ -159,41 +189,19 @@ impl DevicesActor {
         self.untold = self.parts.reporter.try_send(DevicesChanged(list)).is_err();
     }
 
-    fn list(&self) -> Vec<DeviceStatus> {
-        self.devices
-            .iter()
-            .map(|device| DeviceStatus {
-                config: device.config.clone(),
-                state: device.life.state().clone(),
-                since_ms: device.since_ms,
-                last_frame_ms: device.last_frame_wall_ms.load(Ordering::Relaxed),
-                reconnects: device.life.reconnects(),
-            })
-            .collect()
+    pub(super) fn list(&self) -> Vec<DeviceStatus> {
+        self.devices.iter().map(Device::status).collect()
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        for index in 0..self.devices.len() {
-            let last_ms = self.devices[index].last_frame_monotonic_ms.load(Ordering::Relaxed);
-            let last_frame_ms = Some(last_ms).filter(|ms| *ms > 0);
-            self.step(index, StreamInput::Tick { last_frame_ms }, ctx);
+        let looks: Vec<_> = self.devices.iter().map(|device| (device.key, device.last_frame_ms())).collect();
+        for (key, last_frame_ms) in looks {
+            self.step(key, StreamInput::Tick { last_frame_ms }, ctx);
         }
         if self.untold {
             self.tell();
         }
     }
-}
-
-/// The device's sink, noting when frames come.
-fn watched(device: &Device, clock: Arc<dyn Clock>) -> FrameSink {
-    let frames = Arc::clone(&device.frames);
-    let monotonic_ms = Arc::clone(&device.last_frame_monotonic_ms);
-    let wall_ms = Arc::clone(&device.last_frame_wall_ms);
-    Arc::new(move |frame: Frame| {
-        monotonic_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
-        wall_ms.store(frame.captured_at_ms, Ordering::Relaxed);
-        frames(frame);
-    })
 }
 
 /// Stopping waits for threads, so it is done on one.
@@ -207,25 +215,26 @@ impl Actor for DevicesActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::DEVICES_MAILBOX);
         ctx.run_interval(Duration::from_millis(limits::STREAM_TICK_MS), Self::tick);
-        for index in 0..self.devices.len() {
-            self.step(index, StreamInput::Start, ctx);
+        let (configs, problems) = self.parts.book.list(&self.parts.tuner.changes());
+        for problem in problems {
+            tracing::error!(problem, "a device changed in the field is of no use");
         }
-        self.tell();
+        self.apply(configs, &[], ctx);
     }
 }
 
 impl Handler<OpenDone> for DevicesActor {
     type Result = ();
 
-    fn handle(&mut self, OpenDone { device, generation, result }: OpenDone, ctx: &mut Self::Context) {
+    fn handle(&mut self, OpenDone { device: key, generation, result }: OpenDone, ctx: &mut Self::Context) {
         match result {
-            Ok(stream) if generation == self.devices[device].life.generation() => {
-                self.devices[device].stream = Some(stream);
-            }
-            // Given up meanwhile.
-            Ok(stream) => drop(close(stream)),
+            Ok(stream) => match self.device(key) {
+                Some(device) if generation == device.life.generation() => device.stream = Some(stream),
+                // Given up meanwhile.
+                _ => drop(close(stream)),
+            },
             Err(error) => {
-                self.step(device, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);
+                self.step(key, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);
             }
         }
     }
@@ -236,7 +245,17 @@ impl Handler<FromStream> for DevicesActor {
 
     fn handle(&mut self, FromStream { device, generation, notice }: FromStream, ctx: &mut Self::Context) {
         let input = match notice {
-            StreamNotice::Failed(reason) => StreamInput::Failed { generation, reason },
+            StreamNotice::Decoding { codec, decoder } => {
+                if let Some(device) = self.device(device) {
+                    tracing::info!(device = %device.config.ep_id, codec, decoder, "decoding");
+                    device.codec = Some(codec);
+                }
+                return;
+            }
+            StreamNotice::Failed(StreamFailure { kind, text }) => {
+                let unauthorized = kind == FailureKind::Unauthorized;
+                StreamInput::Failed { generation, reason: text, unauthorized }
+            }
             StreamNotice::Ended => StreamInput::Ended { generation },
         };
         self.step(device, input, ctx);

@@ -5,12 +5,35 @@ use actix::Message;
 use crate::core::device::DeviceStatus;
 use crate::core::relay::DoorCommand;
 use crate::core::status::Refusal;
+use crate::core::tuning::DeviceChange;
 use crate::ports::camera::{OpenError, Stream, StreamNotice};
 
 /// All devices as they stand now.
 #[derive(Clone, Message)]
 #[rtype(result = "Vec<DeviceStatus>")]
 pub struct ListDevices;
+
+/// Adds, changes or removes a device. Answered when it is on disk and in force; the stream may still be opening.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Option<DeviceStatus>, Refusal>")]
+pub struct ChangeDevice {
+    /// The device's `ip`.
+    pub ip: String,
+    pub change: DeviceChange,
+}
+
+/// Reads pipelines and the configuration file's devices again. On an error nothing changes.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Reloaded, Refusal>")]
+pub struct ReloadDevices;
+
+/// What a reload came to; the others' streams went on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// `ip`s of devices that were added, removed, or opened anew.
+    pub changed: Vec<String>,
+    pub devices: usize,
+}
 
 /// Calls the relay of a device, once. Too old a command is dropped.
 #[derive(Clone, Message)]
@@ -28,11 +51,14 @@ pub struct ActOnDoor {
 #[rtype(result = "()")]
 pub struct Drain;
 
+/// Names a device for as long as its stream has the same source.
+pub(super) type DeviceKey = u64;
+
 /// An attempt to open a stream has ended. To itself.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct OpenDone {
-    pub device: usize,
+    pub device: DeviceKey,
     pub generation: u64,
     pub result: Result<Box<dyn Stream>, OpenError>,
 }
@@ -41,7 +67,7 @@ pub(super) struct OpenDone {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct FromStream {
-    pub device: usize,
+    pub device: DeviceKey,
     pub generation: u64,
     pub notice: StreamNotice,
 }

@@ -1,7 +1,10 @@
 //! The capture-device manager: opens every device's stream, watches it, and opens it again for ever.
 
 pub mod actor;
+mod change;
 pub mod door;
 pub mod message;
+mod one;
+pub mod roster;
 
 pub use actor::DevicesActor;

@@ -86,6 +86,11 @@ impl CameraSession {
         Self { device, rules, passages, attention, told: HashMap::new(), scales }
     }
 
+    /// What is configured now; open passages go on under it.
+    pub fn set_device(&mut self, device: DeviceConfig) {
+        self.device = device;
+    }
+
     /// Looks at one frame. `analyzer` belongs to `recogniser`.
     pub fn look(
         &mut self,

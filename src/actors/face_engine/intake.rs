@@ -20,8 +20,17 @@ pub struct Lane {
     /// Set from the moment the lane is handed to the workers until one of them is through with it, so that a
     /// camera never occupies two workers.
     scheduled: AtomicBool,
+    /// The device is gone: the worker that finds this ends the passages.
+    gone: AtomicBool,
     pub session: Mutex<CameraSession>,
     pub device_id: String,
+}
+
+impl Lane {
+    /// Whether its device is gone; says so once.
+    pub fn take_gone(&self) -> bool {
+        self.gone.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// All lanes, and the channel that wakes the workers.
@@ -35,8 +44,8 @@ pub struct FrameIntake {
 
 impl FrameIntake {
     pub fn new(make_session: impl Fn(&DeviceConfig) -> CameraSession + Send + Sync + 'static) -> Self {
-        // A lane is in the channel at most once, so this bound is never reached.
-        let (wake, woken) = bounded(limits::DEVICES_MAX);
+        // A lane is in the channel at most once, lanes of devices that are going among them, so this is never reached.
+        let (wake, woken) = bounded(limits::DEVICES_MAX * 2);
         Self {
             lanes: RwLock::new(HashMap::new()),
             wake,
@@ -46,14 +55,19 @@ impl FrameIntake {
         }
     }
 
-    /// Where the frames of a device go. Attaching again keeps the lane and the passages in it.
+    /// Where the frames of a device go. Attaching again keeps the lane and the passages in it, and puts what is
+    /// configured now in force.
     pub fn attach(self: &Arc<Self>, device: &DeviceConfig) -> FrameSink {
         let lane = {
             let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lane) = lanes.get(&device.ep_id) {
+                lane.session.lock().unwrap_or_else(PoisonError::into_inner).set_device(device.clone());
+            }
             Arc::clone(lanes.entry(device.ep_id.clone()).or_insert_with(|| {
                 Arc::new(Lane {
                     slot: LatestSlot::default(),
                     scheduled: AtomicBool::new(false),
+                    gone: AtomicBool::new(false),
                     session: Mutex::new((self.make_session)(device)),
                     device_id: device.ep_id.clone(),
                 })
@@ -73,6 +87,15 @@ impl FrameIntake {
         })
     }
 
+    /// The device is gone: a worker ends its passages, and frames still on their way find nobody.
+    pub fn detach(&self, device: &DeviceConfig) {
+        let lane = self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(&device.ep_id);
+        if let Some(lane) = lane {
+            lane.gone.store(true, Ordering::Release);
+            self.schedule(&lane);
+        }
+    }
+
     fn schedule(&self, lane: &Arc<Lane>) {
         if !lane.scheduled.swap(true, Ordering::AcqRel) && self.wake.try_send(Arc::clone(lane)).is_err() {
             lane.scheduled.store(false, Ordering::Release);
@@ -88,7 +111,7 @@ impl FrameIntake {
     /// others.
     pub fn release(&self, lane: &Arc<Lane>) {
         lane.scheduled.store(false, Ordering::Release);
-        if lane.slot.is_full() {
+        if lane.slot.is_full() || lane.gone.load(Ordering::Acquire) {
             self.schedule(lane);
         }
     }

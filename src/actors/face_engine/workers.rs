@@ -174,6 +174,10 @@ impl Worker {
                 Err(_) => self.recover("frame"),
             }
         }
+        if lane.take_gone() {
+            let reports = lock(lane).finish();
+            self.forward(reports);
+        }
         self.parts.intake.release(lane);
     }
 

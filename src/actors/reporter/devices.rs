@@ -72,7 +72,7 @@ fn report(dev_sno: &str, list: &[DeviceStatus]) -> DeviceListReport {
             ep_group_name: config.group_name.clone(),
             ep_stream_url: config.masked_url(),
             last_monitor_time: device.last_frame_ms / 1000,
-            is_monitor: true,
+            is_monitor: config.enabled,
             privilege_group_key: config.permission_groups.join(","),
         }
     };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, Sample, State};
 use gstreamer_app::{AppSink, AppSinkCallbacks};
@@ -13,7 +14,9 @@ use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
 use super::template::FRAMES;
 use crate::core::device::mask_credentials;
 use crate::core::frame::{Frame, PixelFormat, Plane};
-use crate::ports::camera::{FrameSink, NoticeSink, OpenError, Stream, StreamNotice};
+use crate::ports::camera::{
+    FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
+};
 
 /// Stops with its last handle.
 pub struct Running {
@@ -29,6 +32,7 @@ impl Running {
             .and_then(|element| element.downcast::<AppSink>().ok())
             .ok_or_else(|| OpenError::Start(format!("the pipeline has no appsink `{FRAMES}`")))?;
         let failed_once = Arc::new(AtomicBool::new(false));
+        watch_decoders(&pipeline, Arc::clone(&notices));
         let tell = {
             let failed_once = Arc::clone(&failed_once);
             move |notice| {
@@ -45,7 +49,8 @@ impl Running {
             match message.view() {
                 MessageView::Error(error) => {
                     let from = error.src().map(|src| src.name().to_string()).unwrap_or_default();
-                    tell(StreamNotice::Failed(mask_credentials(&format!("{}: {}", from, error.error()))));
+                    let text = mask_credentials(&format!("{}: {}", from, error.error()));
+                    tell(StreamNotice::Failed(StreamFailure { kind: kind_of(&error.error()), text }));
                 }
                 MessageView::Eos(_) => tell(StreamNotice::Ended),
                 _ => {}
@@ -86,6 +91,62 @@ fn refuse_broken_pictures(pipeline: &Pipeline) {
     });
 }
 
+/// Says what is decoded, as soon as it is known; and has software decoders work in one thread: with several of them a
+/// picture comes later by one picture a thread, takes more memory, and the cores are shared by many cameras anyway.
+fn watch_decoders(pipeline: &Pipeline, notices: NoticeSink) {
+    pipeline.connect_deep_element_added(move |_, _, element| {
+        let is_decoder = element.factory().is_some_and(|factory| {
+            let class = factory.metadata("klass").unwrap_or_default().to_owned();
+            class.contains("Decoder") && class.contains("Video")
+        });
+        if !is_decoder {
+            return;
+        }
+        if element.find_property("max-threads").is_some() {
+            element.set_property_from_str("max-threads", "1");
+        }
+        let decoder = element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
+        let notices = Arc::clone(&notices);
+        if let Some(pad) = element.static_pad("sink") {
+            pad.connect_caps_notify(move |pad| {
+                let Some(caps) = pad.current_caps() else { return };
+                let Some(media) = caps.structure(0) else { return };
+                let codec =
+                    media.name().trim_start_matches("video/x-").trim_start_matches("image/").to_owned();
+                notices(StreamNotice::Decoding { codec, decoder: decoder.clone() });
+            });
+        }
+    });
+}
+
+fn kind_of(error: &glib::Error) -> FailureKind {
+    use gstreamer::{CoreError, ResourceError, StreamError};
+    let text = error.message();
+    // rtspsrc tells some of these as a general error, in these words.
+    if error.matches(ResourceError::NotAuthorized) || text.contains("nauthorized") {
+        FailureKind::Unauthorized
+    } else if error.matches(ResourceError::NotFound)
+        || text.contains("Not Found")
+        || text.contains("Not found")
+    {
+        FailureKind::NotFound
+    } else if error.matches(ResourceError::OpenRead)
+        || error.matches(ResourceError::OpenReadWrite)
+        || error.matches(ResourceError::Read)
+        || error.matches(ResourceError::Write)
+    {
+        FailureKind::Unreachable
+    } else if error.matches(CoreError::MissingPlugin)
+        || error.matches(StreamError::CodecNotFound)
+        || error.matches(StreamError::TypeNotFound)
+        || error.matches(StreamError::Decode)
+    {
+        FailureKind::Codec
+    } else {
+        FailureKind::Other
+    }
+}
+
 fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) + Send + 'static) {
     let sequence = AtomicU64::new(0);
     let callbacks = AppSinkCallbacks::builder()
@@ -97,7 +158,7 @@ fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) +
                     Ok(FlowSuccess::Ok)
                 }
                 Err(reason) => {
-                    tell(StreamNotice::Failed(reason));
+                    tell(StreamNotice::Failed(StreamFailure { kind: FailureKind::Other, text: reason }));
                     Err(FlowError::Error)
                 }
             }

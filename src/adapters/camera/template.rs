@@ -15,7 +15,7 @@ use crate::ports::camera::{OpenError, StreamTraits};
 /// Name of the appsink every template ends in.
 pub const FRAMES: &str = "frames";
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Url,
@@ -25,14 +25,14 @@ enum Kind {
 }
 
 /// The element property a parameter sets.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Target {
     element: String,
     property: String,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameter {
     description: String,
@@ -49,7 +49,7 @@ struct Parameter {
 }
 
 /// One template.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
     #[serde(skip)]

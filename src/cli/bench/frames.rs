@@ -150,7 +150,8 @@ pub fn play(
 ) -> Result<Played, String> {
     // Decoding may be two frames ahead, as far as the pipeline's own queue.
     let (frame_sender, frames) = bounded::<Frame>(2);
-    let (notice_sender, notices) = bounded(1);
+    // What is decoded, and how it ends.
+    let (notice_sender, notices) = bounded(8);
     let spec = StreamSpec {
         device_id: "bench".to_owned(),
         pipeline: "file-fast".to_owned(),
@@ -190,7 +191,8 @@ fn next(
         select! {
             recv(frames) -> frame => return Ok(frame.ok()),
             recv(notices) -> notice => match notice {
-                Ok(StreamNotice::Failed(reason)) => return Err(reason),
+                Ok(StreamNotice::Decoding { .. }) => {}
+                Ok(StreamNotice::Failed(failure)) => return Err(failure.text),
                 _ => *ended = true,
             },
         }
@@ -236,6 +238,7 @@ fn device() -> DeviceConfig {
         location: String::new(),
         group_name: String::new(),
         action_url: None,
+        enabled: true,
     }
 }
 

@@ -49,8 +49,7 @@ async fn act_now(parts: &LocalParts, mut call: Call) -> Answer {
         let command = action.command(limits::DOOR_SECONDS_MAX).map_err(wrong)?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
-        let device = parts.device_configs.iter().find(|device| device.ip == *ip);
-        relay_of(device, ip, &command)?;
+        relay_of(parts.roster.find(ip).as_ref(), ip, &command)?;
         commands.push((action, command));
     }
     let mut results = Vec::new();

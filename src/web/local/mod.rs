@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod devices;
 pub mod doors;
 pub mod guard;
 pub mod identity;
@@ -28,12 +29,12 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::actors::devices::DevicesActor;
+use crate::actors::devices::roster::Roster;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::{ReporterActor, SharedSession};
 use crate::actors::tuning::Tuner;
-use crate::core::device::DeviceConfig;
 use crate::core::limits;
 use crate::core::models::ModelBoard;
 use crate::core::status::Language;
@@ -50,7 +51,7 @@ pub struct LocalParts {
     pub session: SharedSession,
     /// Asks the runtime to start afresh.
     pub restart: Arc<Notify>,
-    pub device_configs: Vec<DeviceConfig>,
+    pub roster: Roster,
     pub language: Language,
     pub dev_sno: String,
     /// `None` in standalone mode.
@@ -122,6 +123,11 @@ fn routes(config: &mut ServiceConfig) {
         .route(&fog("EventAction"), web::put().to(doors::act))
         .route("/menshen/api/models", web::get().to(models::show))
         .route("/menshen/api/models/use", web::post().to(models::use_model))
+        .route("/menshen/api/devices", web::get().to(devices::list))
+        .route("/menshen/api/devices", web::post().to(devices::add))
+        .route("/menshen/api/devices", web::put().to(devices::change))
+        .route("/menshen/api/devices", web::delete().to(devices::remove))
+        .route("/menshen/api/devices/reload", web::post().to(devices::reload))
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {

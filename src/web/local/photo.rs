@@ -23,7 +23,7 @@ fn groups(parts: &LocalParts, call: &Call) -> Result<Vec<String>, Refusal> {
         return Ok(ids.split(',').map(|id| id.trim().to_owned()).collect());
     }
     let Some(ip) = call.text("device_ip") else { return Ok(vec![DEFAULT_PERMISSION_GROUP.to_owned()]) };
-    let device = parts.device_configs.iter().find(|device| device.ip == ip);
+    let device = parts.roster.find(ip);
     let missing = || {
         let detail = format!("no device has ip `{ip}`: add it as [[devices]] in the configuration");
         Refusal::new(StatusCode::LocalNotFound, detail)

@@ -1,0 +1,83 @@
+//! Devices added, changed, removed and read again while the box runs: on disk first, then in force, and no other
+//! device's stream is touched.
+
+use std::sync::Arc;
+
+use actix::prelude::{ActorFutureExt as _, Handler, ResponseActFuture, WrapFuture as _};
+
+use super::DevicesActor;
+use super::actor::DevicesParts;
+use super::message::{ChangeDevice, ReloadDevices, Reloaded};
+use super::one::spec_of;
+use crate::core::device::DeviceStatus;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::DeviceChange;
+use crate::ports::store::StoreError;
+
+/// Checks a change and makes it durable.
+fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Refusal> {
+    let becomes = parts.book.changed(&parts.tuner.changes(), ip, change)?;
+    if let Some((_, config)) = &becomes {
+        let unfit = |error: crate::ports::camera::OpenError| {
+            Refusal::new(
+                StatusCode::LocalParamError,
+                crate::core::device::mask_credentials(&error.to_string()),
+            )
+        };
+        parts.opener.check(&spec_of(config)).map_err(unfit)?;
+    }
+    let table = becomes.map(|(table, _)| table);
+    let unsaved = |error: StoreError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
+    parts.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let panicked =
+        |panic: tokio::task::JoinError| Refusal::new(StatusCode::ServerProcessFailed, panic.to_string());
+    tokio::task::spawn_blocking(work).await.map_err(panicked).and_then(|done| done)
+}
+
+impl Handler<ChangeDevice> for DevicesActor {
+    type Result = ResponseActFuture<Self, Result<Option<DeviceStatus>, Refusal>>;
+
+    fn handle(&mut self, ChangeDevice { ip, change }: ChangeDevice, _: &mut Self::Context) -> Self::Result {
+        let parts = self.parts.clone();
+        let saved = {
+            let ip = ip.clone();
+            blocking(move || save(&parts, &ip, &change))
+        };
+        Box::pin(saved.into_actor(self).map(move |saved, actor, ctx| {
+            saved?;
+            // As it is by now: another change may have come in between, and is in it too.
+            let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
+            actor.apply(configs, &[], ctx);
+            tracing::info!(device = %ip, "the devices were changed");
+            Ok(actor.list().into_iter().find(|device| device.config.ip == ip))
+        }))
+    }
+}
+
+impl Handler<ReloadDevices> for DevicesActor {
+    type Result = ResponseActFuture<Self, Result<Reloaded, Refusal>>;
+
+    fn handle(&mut self, _: ReloadDevices, _: &mut Self::Context) -> Self::Result {
+        let (opener, book) = (Arc::clone(&self.parts.opener), Arc::clone(&self.parts.book));
+        let wrong = |problems: Vec<String>| Refusal::new(StatusCode::LocalParamError, problems.join("; "));
+        let read = blocking(move || {
+            let pipelines =
+                opener.reload().map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect()))?;
+            book.reread().map_err(wrong)?;
+            Ok(pipelines)
+        });
+        Box::pin(read.into_actor(self).map(|read, actor, ctx| {
+            let pipelines = read?;
+            let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
+            let devices = configs.len();
+            let changed = actor.apply(configs, &pipelines, ctx);
+            tracing::info!(?changed, "devices and pipelines were read again");
+            Ok(Reloaded { changed, devices })
+        }))
+    }
+}

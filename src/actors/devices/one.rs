@@ -1,0 +1,110 @@
+//! One device: its configuration, the life of its stream, and when frames came.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::message::DeviceKey;
+use crate::core::backoff::Backoff;
+use crate::core::device::{DeviceConfig, DeviceStatus, StreamLife, StreamState};
+use crate::core::frame::Frame;
+use crate::core::limits;
+use crate::ports::camera::{FrameSink, OpenError, Stream, StreamOpener, StreamSpec};
+use crate::ports::clock::Clock;
+
+pub(super) struct Device {
+    pub key: DeviceKey,
+    pub config: DeviceConfig,
+    pub life: StreamLife,
+    pub stream: Option<Box<dyn Stream>>,
+    frames: FrameSink,
+    /// Of the current generation; 0 before its first frame. Written by the decoder's thread.
+    last_frame_monotonic_ms: Arc<AtomicU64>,
+    last_frame_wall_ms: Arc<AtomicU64>,
+    pub since_ms: u64,
+    /// What the camera sends, once it is known.
+    pub codec: Option<String>,
+}
+
+impl Device {
+    /// Not started. A template that cannot be used is told; such a device can be listed, and repaired.
+    pub fn new(
+        key: DeviceKey,
+        config: DeviceConfig,
+        frames: FrameSink,
+        opener: &dyn StreamOpener,
+        clock: &dyn Clock,
+    ) -> Result<Self, OpenError> {
+        let traits = opener.traits(&config.pipeline)?;
+        let (first_ms, cap_ms) = limits::STREAM_BACKOFF_MS;
+        let silence_ms = traits.silence_timeout.as_millis() as u64;
+        Ok(Self {
+            key,
+            life: StreamLife::new(traits.live, silence_ms, Backoff::new(first_ms, cap_ms)),
+            stream: None,
+            frames,
+            last_frame_monotonic_ms: Arc::default(),
+            last_frame_wall_ms: Arc::default(),
+            since_ms: clock.wall_ms(),
+            codec: None,
+            config,
+        })
+    }
+
+    pub fn spec(&self) -> StreamSpec {
+        spec_of(&self.config)
+    }
+
+    /// A new generation has its own frame clock: a late frame of the old one does not count.
+    pub fn watched_frames(&mut self, clock: Arc<dyn Clock>) -> FrameSink {
+        self.last_frame_monotonic_ms = Arc::default();
+        let frames = Arc::clone(&self.frames);
+        let monotonic_ms = Arc::clone(&self.last_frame_monotonic_ms);
+        let wall_ms = Arc::clone(&self.last_frame_wall_ms);
+        Arc::new(move |frame: Frame| {
+            monotonic_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
+            wall_ms.store(frame.captured_at_ms, Ordering::Relaxed);
+            frames(frame);
+        })
+    }
+
+    /// On the monotonic clock; `None` before the first frame of this generation.
+    pub fn last_frame_ms(&self) -> Option<u64> {
+        Some(self.last_frame_monotonic_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
+    }
+
+    pub fn status(&self) -> DeviceStatus {
+        DeviceStatus {
+            config: self.config.clone(),
+            state: self.life.state().clone(),
+            since_ms: self.since_ms,
+            last_frame_ms: self.last_frame_wall_ms.load(Ordering::Relaxed),
+            reconnects: self.life.reconnects(),
+            codec: self.codec.clone(),
+        }
+    }
+
+    /// Notes and tells a change of state.
+    pub fn note_change(&mut self, wall_ms: u64) {
+        self.since_ms = wall_ms;
+        let (ep_id, name) = (&self.config.ep_id, &self.config.name);
+        let online = self.life.state().is_online();
+        metrics::gauge!("menshen_device_online", "device" => ep_id.clone()).set(f64::from(u8::from(online)));
+        match self.life.state() {
+            StreamState::Offline(reason) => tracing::warn!(device = %ep_id, name = %name, reason, "offline"),
+            state => tracing::info!(device = %ep_id, name = %name, ?state, "device"),
+        }
+    }
+
+    /// No alarm shall go on for a device that is not there any more.
+    pub fn forget_metrics(&self) {
+        metrics::gauge!("menshen_device_online", "device" => self.config.ep_id.clone()).set(f64::NAN);
+    }
+}
+
+pub(super) fn spec_of(config: &DeviceConfig) -> StreamSpec {
+    StreamSpec {
+        device_id: config.ep_id.clone(),
+        pipeline: config.pipeline.clone(),
+        parameters: config.parameters.clone(),
+    }
+}

@@ -1,0 +1,385 @@
+//! `menshen devices probe`: what a stream is, or exactly why there is none, within ten seconds.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use crossbeam_channel::{Receiver, bounded, select};
+use serde_json::json;
+use url::Url;
+
+use super::ConfigArgs;
+use crate::adapters::camera::GstOpener;
+use crate::config::Settings;
+use crate::core::device::mask_credentials;
+use crate::core::frame::Frame;
+use crate::core::status::Language;
+use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
+use crate::runtime::models::ready_models;
+use crate::vision::FaceAnalyzer;
+use crate::vision::align::align;
+use crate::vision::quality::measure;
+
+#[derive(Args)]
+pub struct ProbeArgs {
+    /// The stream's address, or the `ip` of a configured device 视频流地址或设备地址
+    target: String,
+    /// A file of pipelines/ without .toml; else chosen by the address 采集管道
+    #[arg(long)]
+    pipeline: Option<String>,
+    /// More values for the pipeline, as in transport=udp 管道参数
+    #[arg(long = "parameter", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// As JSON 输出 JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// All of it takes no longer.
+const WITHIN: Duration = Duration::from_secs(10);
+/// A camera in the same building answers in milliseconds; a switch that drops packets never does.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Pictures are watched for this long once they come.
+const WATCHED: Duration = Duration::from_secs(3);
+/// Pictures that are looked at for faces.
+const LOOKED_AT: usize = 10;
+
+/// What is wrong with a stream.
+#[derive(Debug)]
+enum Fault {
+    NoUrl(String),
+    Name(String),
+    Refused(SocketAddr),
+    NoAnswer(SocketAddr),
+    Unreachable(SocketAddr, String),
+    Stream(StreamFailure),
+    Template(String),
+    NoPictures,
+}
+
+impl Fault {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NoUrl(_) => "address",
+            Self::Name(_) => "dns",
+            Self::Refused(_) => "refused",
+            Self::NoAnswer(_) => "no-answer",
+            Self::Unreachable(..) => "unreachable",
+            Self::Template(_) => "configuration",
+            Self::NoPictures => "no-pictures",
+            Self::Stream(failure) => match failure.kind {
+                FailureKind::Unauthorized => "unauthorized",
+                FailureKind::NotFound => "not-found",
+                FailureKind::Unreachable => "unreachable",
+                FailureKind::Codec => "codec",
+                FailureKind::Other => "stream",
+            },
+        }
+    }
+
+    /// What it is and what to do, for the installer.
+    fn text(&self, language: Language) -> String {
+        let both = |zh: String, en: String| if language == Language::Zh { zh } else { en };
+        match self {
+            Self::NoUrl(why) => both(format!("地址不正确：{why}"), format!("the address is no URL: {why}")),
+            Self::Name(host) => both(
+                format!("域名“{host}”无法解析：请检查拼写和 DNS，或改用 IP 地址"),
+                format!(
+                    "the name `{host}` is not known: check its spelling and the DNS server, or use the IP address"
+                ),
+            ),
+            Self::Refused(at) => both(
+                format!("{at} 拒绝连接：设备在线，但该端口没有服务，请检查端口"),
+                format!("{at} refuses: the machine is there, nothing serves this port; check the port"),
+            ),
+            Self::NoAnswer(at) => both(
+                format!("{at} 无应答：请检查电源、网线、网段和防火墙"),
+                format!("{at} does not answer: check power, cable, network and firewall"),
+            ),
+            Self::Unreachable(at, why) => {
+                both(format!("无法连接 {at}：{why}"), format!("{at} cannot be reached: {why}"))
+            }
+            Self::Template(why) => both(format!("参数不正确：{why}"), why.clone()),
+            Self::NoPictures => both(
+                format!("{} 秒内没有图像：请检查码流设置与关键帧间隔", WITHIN.as_secs()),
+                format!(
+                    "no picture within {} s: check the stream's settings and its key-frame interval",
+                    WITHIN.as_secs()
+                ),
+            ),
+            Self::Stream(StreamFailure { kind, text }) => match kind {
+                FailureKind::Unauthorized => both(
+                    format!("用户名或密码不正确（401）：{text}"),
+                    format!("the user name or the password is wrong (401): {text}"),
+                ),
+                FailureKind::NotFound => both(
+                    format!("设备上没有这个码流（404），请检查路径：{text}"),
+                    format!("the camera has no such stream (404), check the path: {text}"),
+                ),
+                FailureKind::Codec => both(
+                    format!("码流无法解码，请把摄像机设为 H.264：{text}"),
+                    format!("what it sends cannot be decoded here, set the camera to H.264: {text}"),
+                ),
+                FailureKind::Unreachable | FailureKind::Other => {
+                    both(format!("码流中断：{text}"), format!("the stream broke off: {text}"))
+                }
+            },
+        }
+    }
+}
+
+pub fn probe(arguments: &ProbeArgs) -> Result<ExitCode, Vec<String>> {
+    let settings = arguments.config.settings()?;
+    let spec = arguments.spec(&settings).map_err(|error| vec![error])?;
+    let began = Instant::now();
+    match look(&spec, &settings, began) {
+        Ok(seen) => {
+            seen.tell(&spec, arguments.json, settings.language);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(fault) if arguments.json => {
+            say(&json!({ "ok": false, "fault": fault.kind(), "message": fault.text(settings.language) })
+                .to_string());
+            Ok(ExitCode::FAILURE)
+        }
+        Err(fault) => Err(vec![fault.text(settings.language)]),
+    }
+}
+
+impl ProbeArgs {
+    fn spec(&self, settings: &Settings) -> Result<StreamSpec, String> {
+        let mut parameters = std::collections::BTreeMap::new();
+        let device = settings.devices.iter().find(|device| device.ip == self.target);
+        let pipeline = match (&self.pipeline, device) {
+            (Some(pipeline), _) => pipeline.clone(),
+            (None, Some(device)) => device.pipeline.clone(),
+            (None, None) if Path::new(&self.target).is_file() => "file".to_owned(),
+            (None, None) if self.target.starts_with("http") => "mjpeg".to_owned(),
+            (None, None) => "rtsp".to_owned(),
+        };
+        match device {
+            Some(device) => parameters.extend(device.parameters.clone()),
+            None => drop(parameters.insert("url".to_owned(), self.target.clone())),
+        }
+        for text in &self.parameters {
+            let (key, value) = text
+                .split_once('=')
+                .ok_or_else(|| format!("`{text}`: expected KEY=VALUE, as in transport=udp"))?;
+            parameters.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(StreamSpec { device_id: self.target.clone(), pipeline, parameters })
+    }
+}
+
+/// What came of a stream.
+struct Seen {
+    codec: String,
+    decoder: String,
+    size: (u32, u32),
+    frames_per_s: f64,
+    first_picture: Duration,
+    /// Of the pictures that were looked at.
+    looked_at: usize,
+    with_faces: usize,
+    faces_most: usize,
+    /// Longest and shortest side of the largest face's box.
+    face_px: Option<f32>,
+    /// 0 to 1, of the largest face, else of the picture.
+    brightness: Option<f32>,
+}
+
+fn look(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, Fault> {
+    let url = spec.parameters.get("url").map(String::as_str).unwrap_or_default();
+    if !Path::new(url).is_file() && !url.is_empty() {
+        reach(url)?;
+    }
+    let opener = GstOpener::new(&settings.pipelines_dir).map_err(|errors| {
+        Fault::Template(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    let (frame_sender, frames) = bounded::<Frame>(1);
+    let (notice_sender, notices) = bounded(8);
+    let stream = opener
+        .open(
+            spec,
+            // The newest would be lost when one waits: looking at faces is slower than the camera, and that is all right.
+            Arc::new(move |frame| drop(frame_sender.try_send(frame))),
+            Arc::new(move |notice| drop(notice_sender.try_send(notice))),
+        )
+        .map_err(|error| Fault::Template(mask_credentials(&error.to_string())))?;
+    let seen = watch(&frames, &notices, settings, began);
+    // Closing a broken stream may take a while, and nobody waits for it.
+    std::thread::spawn(move || drop(stream));
+    seen
+}
+
+/// Name, network and port, each with its own answer.
+fn reach(text: &str) -> Result<(), Fault> {
+    let url = Url::parse(text).map_err(|error| Fault::NoUrl(error.to_string()))?;
+    let Some(host) = url.host_str() else { return Err(Fault::NoUrl("no host".to_owned())) };
+    let port = url.port().unwrap_or(match url.scheme() {
+        "http" => 80,
+        "https" => 443,
+        "rtsps" => 322,
+        _ => 554,
+    });
+    let (name, (sender, receiver)) = (host.trim_matches(['[', ']']).to_owned(), bounded(1));
+    let asked = name.clone();
+    std::thread::spawn(move || {
+        let found: Vec<SocketAddr> =
+            (asked.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+        let _ = sender.send(found);
+    });
+    let addresses = receiver.recv_timeout(CONNECT_WITHIN).unwrap_or_default();
+    let Some(first) = addresses.first().copied() else { return Err(Fault::Name(name)) };
+    match TcpStream::connect_timeout(&first, CONNECT_WITHIN) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => Fault::Refused(first),
+            std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => Fault::NoAnswer(first),
+            _ => Fault::Unreachable(first, error.to_string()),
+        }),
+    }
+}
+
+fn watch(
+    frames: &Receiver<Frame>,
+    notices: &Receiver<StreamNotice>,
+    settings: &Settings,
+    began: Instant,
+) -> Result<Seen, Fault> {
+    let mut seen = Seen {
+        codec: String::new(),
+        decoder: String::new(),
+        size: (0, 0),
+        frames_per_s: 0.0,
+        first_picture: Duration::ZERO,
+        looked_at: 0,
+        with_faces: 0,
+        faces_most: 0,
+        face_px: None,
+        brightness: None,
+    };
+    let mut analyzer = None;
+    let (mut first, mut last): (Option<(Instant, u64)>, u64) = (None, 0);
+    loop {
+        let watched = first.map(|(at, _)| at.elapsed());
+        let left = WITHIN.saturating_sub(began.elapsed());
+        let left = watched.map_or(left, |watched| left.min(WATCHED.saturating_sub(watched)));
+        if left.is_zero() {
+            break;
+        }
+        select! {
+            recv(notices) -> notice => match notice {
+                Ok(StreamNotice::Decoding { codec, decoder }) => (seen.codec, seen.decoder) = (codec, decoder),
+                Ok(StreamNotice::Failed(failure)) if first.is_none() => return Err(Fault::Stream(failure)),
+                Ok(StreamNotice::Failed(_) | StreamNotice::Ended) | Err(_) => break,
+            },
+            recv(frames) -> frame => {
+                let Ok(frame) = frame else { break };
+                last = frame.sequence;
+                if first.is_none() {
+                    seen.first_picture = began.elapsed();
+                    seen.size = (frame.width, frame.height);
+                    first = Some((Instant::now(), frame.sequence));
+                    // Not before: whoever has no stream need not wait for models.
+                    analyzer = Some(load(settings)?);
+                }
+                if let Some(analyzer) = analyzer.as_mut().filter(|_| seen.looked_at < LOOKED_AT) {
+                    seen.add(analyzer, &frame);
+                }
+            },
+            default(left) => break,
+        }
+    }
+    let Some((at, from)) = first else { return Err(Fault::NoPictures) };
+    seen.frames_per_s = last.saturating_sub(from) as f64 / at.elapsed().as_secs_f64().max(0.001);
+    Ok(seen)
+}
+
+fn load(settings: &Settings) -> Result<FaceAnalyzer, Fault> {
+    let (models, loader) = ready_models(settings).map_err(|errors| Fault::Template(errors.join("; ")))?;
+    models.load(&loader).map_err(|error| Fault::Template(error.to_string()))
+}
+
+impl Seen {
+    fn add(&mut self, analyzer: &mut FaceAnalyzer, frame: &Frame) {
+        let Ok(faces) = analyzer.detect(frame) else { return };
+        self.looked_at += 1;
+        self.faces_most = self.faces_most.max(faces.len());
+        let largest = faces.iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()));
+        let Some(face) = largest else { return };
+        self.with_faces += 1;
+        let measured = measure(frame, face, align(frame, &face.landmarks).as_deref());
+        if self.face_px.is_none_or(|known| measured.face_size_px > known) {
+            self.face_px = Some(measured.face_size_px);
+            self.brightness = Some(measured.brightness);
+        }
+    }
+
+    fn tell(&self, spec: &StreamSpec, as_json: bool, language: Language) {
+        let (width, height) = self.size;
+        if as_json {
+            say(&json!({
+                "ok": true, "pipeline": spec.pipeline, "codec": self.codec, "decoder": self.decoder, "width": width,
+                "height": height, "frames_per_s": (self.frames_per_s * 10.0).round() / 10.0,
+                "first_picture_ms": self.first_picture.as_millis() as u64, "pictures_looked_at": self.looked_at,
+                "pictures_with_faces": self.with_faces, "faces_most": self.faces_most, "face_px": self.face_px,
+                "brightness": self.brightness,
+            })
+            .to_string());
+            return;
+        }
+        let zh = language == Language::Zh;
+        let (codec, fps, first) = (&self.codec, self.frames_per_s, self.first_picture.as_secs_f64());
+        say(&if zh {
+            format!(
+                "码流正常：{codec} {width}×{height}，{fps:.1} 帧/秒，{first:.1} 秒出图（{}）",
+                self.decoder
+            )
+        } else {
+            format!(
+                "ok: {codec} {width}x{height}, {fps:.1} frames/s, first picture after {first:.1} s ({})",
+                self.decoder
+            )
+        });
+        let (with, of, most) = (self.with_faces, self.looked_at, self.faces_most);
+        let faces = match (self.face_px, zh) {
+            (None, true) => format!("{of} 张图中没有人脸：请让一人站在通行位置再测"),
+            (None, false) => {
+                format!("no face in {of} pictures: have somebody stand where people pass, and try again")
+            }
+            (Some(px), true) => format!(
+                "{of} 张图中 {with} 张有人脸，最多 {most} 人；最大人脸 {px:.0} 像素{}，亮度 {:.2}",
+                if px < GOOD_FACE_PX { "，偏小，建议 120 像素以上" } else { "" },
+                self.brightness.unwrap_or_default()
+            ),
+            (Some(px), false) => format!(
+                "faces in {with} of {of} pictures, {most} at most; the largest {px:.0} px{}, brightness {:.2}",
+                if px < GOOD_FACE_PX { " (small: 120 px or more is good)" } else { "" },
+                self.brightness.unwrap_or_default()
+            ),
+        };
+        say(&faces);
+        if fps < f64::from(ENOUGH_FPS) {
+            say(if zh {
+                "帧率偏低：建议 10 帧/秒以上"
+            } else {
+                "few frames: 10 a second or more are good"
+            });
+        }
+    }
+}
+
+/// What the original box asks for (protocol section 10).
+const GOOD_FACE_PX: f32 = 120.0;
+const ENOUGH_FPS: u8 = 9;
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}

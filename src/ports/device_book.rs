@@ -1,0 +1,22 @@
+//! Which devices there are: the configuration file's, with what was changed in the field.
+
+use crate::core::device::DeviceConfig;
+use crate::core::status::Refusal;
+use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
+
+pub trait DeviceBook: Send + Sync {
+    /// The devices in force, the file's first; and what is wrong with those that are passed over.
+    fn list(&self, changes: &Changes) -> (Vec<DeviceConfig>, Vec<String>);
+
+    /// What a change makes of the device `ip`: its whole table and what that says; `None` when it goes.
+    #[allow(clippy::type_complexity, reason = "two views of one thing")]
+    fn changed(
+        &self,
+        changes: &Changes,
+        ip: &str,
+        change: &DeviceChange,
+    ) -> Result<Option<(DeviceTable, DeviceConfig)>, Refusal>;
+
+    /// Reads the configuration file's devices again; on an error the old ones stay. Blocks.
+    fn reread(&self) -> Result<(), Vec<String>>;
+}

@@ -1,0 +1,114 @@
+//! Devices of the configuration file, and what was added, changed or removed in the field.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::config::Settings;
+use crate::config::devices::{DeviceTables, read_device};
+use crate::core::device::DeviceConfig;
+use crate::core::limits;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
+use crate::ports::device_book::DeviceBook;
+
+/// Reads the configuration file once more.
+pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
+
+pub struct SettingsBook {
+    dev_sno: String,
+    file: Mutex<DeviceTables>,
+    reread: Reread,
+}
+
+impl SettingsBook {
+    pub fn new(settings: &Settings, reread: Reread) -> Self {
+        Self { dev_sno: settings.dev_sno.clone(), file: Mutex::new(settings.device_tables.clone()), reread }
+    }
+
+    fn file(&self) -> DeviceTables {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn refused(code: StatusCode, detail: impl Into<String>) -> Refusal {
+    Refusal::new(code, detail)
+}
+
+/// A device as it is now, if it is there.
+fn present<'a>(file: &'a DeviceTables, changes: &'a Changes, ip: &str) -> Option<&'a DeviceTable> {
+    match changes.devices.get(ip) {
+        Some(changed) => changed.as_ref(),
+        None => file.get(ip),
+    }
+}
+
+impl DeviceBook for SettingsBook {
+    fn list(&self, changes: &Changes) -> (Vec<DeviceConfig>, Vec<String>) {
+        let file = self.file();
+        let of_file =
+            file.iter().map(|(ip, table)| (ip, changes.devices.get(ip).map_or(Some(table), Option::as_ref)));
+        let added = changes
+            .devices
+            .iter()
+            .filter(|(ip, _)| file.get(ip).is_none())
+            .map(|(ip, table)| (ip.as_str(), table.as_ref()));
+        let (mut devices, mut problems) = (Vec::new(), Vec::new());
+        for (ip, table) in of_file.chain(added) {
+            let Some(table) = table else { continue };
+            match read_device(table, &self.dev_sno) {
+                Ok(device) => devices.push(device),
+                // Only a foreign hand, or another version, can have written it.
+                Err(mistakes) => problems.extend(
+                    mistakes.iter().map(|mistake| format!("device `{ip}` is passed over: {mistake}")),
+                ),
+            }
+        }
+        (devices, problems)
+    }
+
+    fn changed(
+        &self,
+        changes: &Changes,
+        ip: &str,
+        change: &DeviceChange,
+    ) -> Result<Option<(DeviceTable, DeviceConfig)>, Refusal> {
+        let file = self.file();
+        let present = present(&file, changes, ip);
+        let mut table = match (change, present) {
+            (DeviceChange::Add(_), Some(_)) => {
+                let detail = format!("there is a device `{ip}`; change it, or choose another `ip`");
+                return Err(refused(StatusCode::LocalParamError, detail));
+            }
+            (DeviceChange::Set(_) | DeviceChange::Remove, None) => {
+                return Err(refused(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
+            }
+            (DeviceChange::Remove, Some(_)) => return Ok(None),
+            (DeviceChange::Add(table), None) => {
+                let many = self.list(changes).0.len();
+                if many >= limits::DEVICES_MAX {
+                    let detail = format!("{many} devices; at most {} fit one box", limits::DEVICES_MAX);
+                    return Err(refused(StatusCode::LocalParamError, detail));
+                }
+                table.clone()
+            }
+            (DeviceChange::Set(keys), Some(present)) => {
+                let mut table = present.clone();
+                table.extend(keys.clone());
+                table.retain(|_, value| !value.is_null());
+                table
+            }
+        };
+        table.insert("ip".to_owned(), ip.into());
+        let device = read_device(&table, &self.dev_sno).map_err(|mistakes| {
+            let told: Vec<String> =
+                mistakes.iter().map(|mistake| format!("`{}`: {}", mistake.key, mistake.problem)).collect();
+            refused(StatusCode::LocalParamError, told.join("; "))
+        })?;
+        Ok(Some((table, device)))
+    }
+
+    fn reread(&self) -> Result<(), Vec<String>> {
+        let settings = (self.reread)()?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = settings.device_tables;
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Capture devices: how they stand, and adding, changing and removing them while the box runs.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::LocalParts;
+use super::answer::{Answer, ask, wrong};
+use super::body::{Call, text_of};
+use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
+use crate::core::device::{DeviceStatus, StreamState};
+use crate::core::limits;
+use crate::core::status::{Refusal, StatusCode};
+use crate::core::tuning::DeviceChange;
+
+/// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and how it stands.
+fn shown(device: &DeviceStatus) -> Value {
+    let config = &device.config;
+    let (state, reason) = match &device.state {
+        StreamState::Opening => ("opening", None),
+        StreamState::Online => ("online", None),
+        StreamState::Offline(reason) => ("offline", Some(reason)),
+        StreamState::Finished => ("finished", None),
+        StreamState::Stopped if config.enabled => ("stopped", None),
+        StreamState::Stopped => ("disabled", None),
+    };
+    json!({
+        "ip": config.ip, "ep_id": config.ep_id, "name": config.name, "type": config.kind, "pipeline": config.pipeline,
+        "url": config.masked_url(), "direction": config.direction, "permission_groups": config.permission_groups,
+        "enabled": config.enabled, "memo": config.memo, "location": config.location, "group_name": config.group_name,
+        "has_door": config.action_url.is_some(), "state": state, "reason": reason, "since_ms": device.since_ms,
+        "last_frame_ms": device.last_frame_ms, "reconnects": device.reconnects,
+        "codec": device.codec,
+    })
+}
+
+pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = list_now(&parts, &call).await;
+    parts.say(answer)
+}
+
+async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
+    let limit = call.number("limit", limits::DEVICES_MAX as u64, limits::LOCAL_PAGE_MAX as u64)? as usize;
+    let skip = call.number("skip_num", 0, limits::DEVICES_MAX as u64)? as usize;
+    let mut devices = ask(parts.devices.send(ListDevices)).await?;
+    if let Some(ip) = call.text("ip") {
+        devices.retain(|device| device.config.ip == ip);
+        if devices.is_empty() {
+            return Err(Refusal::new(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
+        }
+    }
+    let page: Vec<Value> = devices.iter().skip(skip).take(limit).map(shown).collect();
+    Ok(json!({ "total": devices.len(), "devices": page }))
+}
+
+pub async fn add(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = put_now(&parts, call, DeviceChange::Add).await;
+    parts.say(answer)
+}
+
+pub async fn change(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = put_now(&parts, call, DeviceChange::Set).await;
+    parts.say(answer)
+}
+
+async fn put_now(
+    parts: &LocalParts,
+    mut call: Call,
+    change: impl Fn(crate::core::tuning::DeviceTable) -> DeviceChange,
+) -> Answer {
+    let mut table = call.json().await?;
+    let ip = text_of(&table, &["ip"])?;
+    table.remove("ip");
+    let done = ask(parts.devices.send(ChangeDevice { ip, change: change(table) })).await??;
+    Ok(done.as_ref().map_or(Value::Null, shown))
+}
+
+pub async fn remove(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+    let answer = remove_now(&parts, call).await;
+    parts.say(answer)
+}
+
+async fn remove_now(parts: &LocalParts, mut call: Call) -> Answer {
+    let ip = match call.text("ip") {
+        Some(ip) => ip.to_owned(),
+        None => text_of(&call.json_opt().await?, &["ip"]).map_err(|_| wrong("`ip` says which device"))?,
+    };
+    ask(parts.devices.send(ChangeDevice { ip: ip.clone(), change: DeviceChange::Remove })).await??;
+    Ok(json!({ "ip": ip }))
+}
+
+/// Pipelines and the configuration file's devices are read again.
+pub async fn reload(parts: Data<LocalParts>) -> HttpResponse {
+    let answer = ask(parts.devices.send(ReloadDevices)).await.and_then(|done| done);
+    parts.say(answer.map(|done| json!({ "changed": done.changed, "devices": done.devices })))
+}
