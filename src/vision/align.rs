@@ -82,7 +82,13 @@ pub fn warp(frame: &Frame, back: &Similarity, side: usize) -> Vec<u8> {
 
 /// A picture of packed RGB seen in a mirror.
 pub fn mirror(rgb: &[u8], width: usize) -> Vec<u8> {
-    rgb.chunks_exact(width * 3).flat_map(|row| row.rchunks_exact(3)).flatten().copied().collect()
+    let mut mirrored = vec![0; rgb.len()];
+    for (row, target) in rgb.chunks_exact(width * 3).zip(mirrored.chunks_exact_mut(width * 3)) {
+        for (pixel, target) in row.rchunks_exact(3).zip(target.chunks_exact_mut(3)) {
+            target.copy_from_slice(pixel);
+        }
+    }
+    mirrored
 }
 
 #[cfg(test)]

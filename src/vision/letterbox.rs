@@ -3,7 +3,7 @@
 use super::catalogue::{ColourOrder, InputSpec};
 use super::pixels::rgb_region;
 use super::shrink::{ScaleError, Shrinker};
-use crate::core::frame::Frame;
+use crate::core::frame::{Frame, PixelFormat};
 use crate::ports::inference::Tensor;
 
 /// A scaled copy and how to get back: `frame = tensor / scale`.
@@ -43,16 +43,24 @@ impl Letterboxer {
             ColourOrder::Rgb => [0, 1, 2],
             ColourOrder::Bgr => [2, 1, 0],
         };
-        let (rgb, width, _) = rgb_region(small, 0, 0, small.width as usize, small.height as usize);
-        let scale = self.spec.scale;
+        let width = small.width as usize;
+        let rgb = packed_rgb(small);
+        let (scale, mean) = (self.spec.scale, self.spec.mean);
+        // What is left over is black.
         let mut data = Vec::with_capacity(area * 3);
-        for (plane, channel) in order.into_iter().enumerate() {
-            let mean = self.spec.mean[plane];
-            for row in rgb.chunks_exact(width as usize * 3) {
-                data.extend(row.chunks_exact(3).map(|pixel| (f32::from(pixel[channel]) - mean) * scale));
-                data.resize(data.len() + in_w - width as usize, -mean * scale);
+        for mean in mean {
+            data.resize(data.len() + area, -mean * scale);
+        }
+        let (first, rest) = data.split_at_mut(area);
+        let (second, third) = rest.split_at_mut(area);
+        let planes =
+            first.chunks_exact_mut(in_w).zip(second.chunks_exact_mut(in_w)).zip(third.chunks_exact_mut(in_w));
+        for (row, ((a, b), c)) in rgb.chunks_exact(width * 3).zip(planes) {
+            for (((pixel, a), b), c) in row.as_chunks::<3>().0.iter().zip(a).zip(b).zip(c) {
+                *a = (f32::from(pixel[order[0]]) - mean[0]) * scale;
+                *b = (f32::from(pixel[order[1]]) - mean[1]) * scale;
+                *c = (f32::from(pixel[order[2]]) - mean[2]) * scale;
             }
-            data.resize((plane + 1) * area, -mean * scale);
         }
         Tensor { shape: vec![1, 3, in_h, in_w], data }
     }
@@ -63,6 +71,15 @@ impl Letterboxer {
         };
         (fitting(small.width, self.spec.width) as usize, fitting(small.height, self.spec.height) as usize)
     }
+}
+
+/// The whole picture as packed RGB; borrowed where it is that already.
+fn packed_rgb(frame: &Frame) -> std::borrow::Cow<'_, [u8]> {
+    let (width, height) = (frame.width as usize, frame.height as usize);
+    if frame.format == PixelFormat::Rgb && frame.planes[0].stride == width * 3 {
+        return frame.plane(0)[..width * height * 3].into();
+    }
+    rgb_region(frame, 0, 0, width, height).0.into()
 }
 
 /// Detectors halve their input five times.

@@ -54,14 +54,19 @@ pub fn rgb_region(frame: &Frame, x1: usize, y1: usize, x2: usize, y2: usize) -> 
     }
     if (even_x, even_y) != (x1, y1) {
         let row = (x2 - even_x) * 3;
-        rgb = rgb
-            .chunks_exact(row)
-            .skip(y1 - even_y)
-            .flat_map(|line| &line[(x1 - even_x) * 3..])
-            .copied()
-            .collect();
+        let kept = rgb.chunks_exact(row).skip(y1 - even_y).map(|line| &line[(x1 - even_x) * 3..]);
+        rgb = joined(kept, (x2 - x1) * (y2 - y1) * 3);
     }
     (rgb, (x2 - x1) as u32, (y2 - y1) as u32)
+}
+
+/// Rows one after the other, a row at a time: byte by byte it takes twenty times as long.
+pub fn joined<'a>(rows: impl Iterator<Item = &'a [u8]>, bytes: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes);
+    for row in rows {
+        all.extend_from_slice(row);
+    }
+    all
 }
 
 /// `width` × `height` pixels from an even position on.
@@ -78,7 +83,7 @@ fn convert(
     let part = |plane: usize, column: usize, row: usize, row_bytes: usize, rows: usize| -> Vec<u8> {
         let stride = frame.planes[plane].stride;
         let lines = (row..row + rows).map(|line| &frame.plane(plane)[line * stride + column..][..row_bytes]);
-        lines.flatten().copied().collect()
+        joined(lines, row_bytes * rows)
     };
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     let (range, matrix, mode) = (YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);

@@ -3,6 +3,7 @@
 //!
 //! It shows that a model works, not how well; for that there is `menshen bench accuracy`.
 
+use super::align::mirror;
 use super::analyzer::FaceAnalyzer;
 use super::photo::decode_photo;
 use crate::core::face::Embedding;
@@ -16,7 +17,7 @@ const PORTRAITS: [(&str, &[u8]); 2] =
 type Change = fn(&[u8], usize) -> Vec<u8>;
 
 /// What is done to a portrait that must not make it another person.
-const CHANGES: [(&str, Change); 2] = [("mirrored", mirrored), ("darkened", darkened)];
+const CHANGES: [(&str, Change); 2] = [("mirrored", mirror), ("darkened", darkened)];
 
 /// What the test measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,10 +81,6 @@ fn changed(frame: &Frame, change: Change) -> Result<Frame, String> {
     // A decoded photo is packed RGB.
     let rgb = change(frame.plane(0), frame.width as usize);
     Frame::from_rgb(frame.width, frame.height, rgb, 0).map_err(|error| error.to_string())
-}
-
-fn mirrored(rgb: &[u8], width: usize) -> Vec<u8> {
-    rgb.chunks_exact(width * 3).flat_map(|row| row.rchunks_exact(3).flatten().copied()).collect()
 }
 
 fn darkened(rgb: &[u8], _: usize) -> Vec<u8> {

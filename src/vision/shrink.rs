@@ -3,6 +3,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use super::pixels::joined;
 use crate::core::frame::{Frame, PixelFormat, Plane};
 
 #[derive(Debug, thiserror::Error)]
@@ -65,5 +66,5 @@ fn packed_plane(frame: &Frame, index: usize, row: usize, rows: usize) -> std::bo
     if stride == row {
         return (&plane[..row * rows]).into();
     }
-    plane.chunks(stride).take(rows).flat_map(|line| &line[..row]).copied().collect::<Vec<_>>().into()
+    joined(plane.chunks(stride).take(rows).map(|line| &line[..row]), row * rows).into()
 }
