@@ -1,5 +1,6 @@
 //! Simulated cameras as child processes that tell who walks when.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,9 +30,18 @@ pub struct Camera {
     pub url: String,
     process: Process,
     ready: Arc<AtomicBool>,
+    /// To start it again at the same address.
+    arguments: Vec<OsString>,
+    truth: Truth,
+    on_walk: OnWalk,
+    /// Whether its walkers have set out.
+    going: bool,
 }
 
-const READY_WITHIN: Duration = Duration::from_mins(1);
+type OnWalk = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Eight of them encode their films at once on two cores.
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 impl Camera {
     /// Starts a camera that encodes its film; see [`wait_ready`](Self::wait_ready) and [`go`](Self::go).
@@ -42,37 +52,36 @@ impl Camera {
         walks: &[&str],
         more: &[&str],
         truth: &Truth,
-        on_walk: impl Fn(&str) + Send + 'static,
+        on_walk: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let port = free_port().map_err(|error| error.to_string())?;
         let url = format!("rtsp://127.0.0.1:{port}/{name}");
-        let executable = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(executable);
-        command.args(["sim", "camera", "--wait", "--path", name, "--listen", &format!("127.0.0.1:{port}")]);
+        let listen = format!("127.0.0.1:{port}");
+        let mut arguments: Vec<OsString> =
+            ["sim", "camera", "--wait", "--path", name, "--listen", &listen].map(OsString::from).into();
         for walk in walks {
-            command.arg("--walk").arg(pictures.join(walk));
+            arguments.extend([OsString::from("--walk"), pictures.join(walk).into_os_string()]);
         }
-        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = Process::spawn(&mut command).map_err(|error| format!("camera {name}: {error}"))?;
-        let output = process.stdout().ok_or("a camera without output")?;
-        let ready = Arc::new(AtomicBool::new(false));
-        let (truth, camera) = (Arc::clone(truth), name.to_owned());
-        let is_ready = Arc::clone(&ready);
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let Ok(fact) = serde_json::from_str::<Value>(&line) else { continue };
-                match fact["event"].as_str() {
-                    Some("ready") => is_ready.store(true, Ordering::Release),
-                    Some("walk-begins") => {
-                        on_walk(fact["name"].as_str().unwrap_or_default());
-                        begin(&truth, &camera, &fact);
-                    }
-                    Some("walk-ended") => end(&truth, &camera, &fact),
-                    _ => {}
-                }
-            }
-        });
-        Ok(Self { name: name.to_owned(), url, process, ready })
+        arguments.extend(more.iter().map(OsString::from));
+        let (truth, on_walk): (Truth, OnWalk) = (Arc::clone(truth), Arc::new(on_walk));
+        let (process, ready) = spawn(name, &arguments, &truth, &on_walk)?;
+        Ok(Self { name: name.to_owned(), url, process, ready, arguments, truth, on_walk, going: false })
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    pub fn signal(&self, name: &str) -> Result<(), String> {
+        self.process.signal(name).map_err(|error| format!("camera {}: {error}", self.name))
+    }
+
+    /// Starts it again at the same address; returns when it serves. Its walkers set out if they had.
+    pub fn restart(&mut self) -> Result<(), String> {
+        (self.process, self.ready) = spawn(&self.name, &self.arguments, &self.truth, &self.on_walk)?;
+        self.wait_ready()?;
+        if self.going { self.go() } else { Ok(()) }
     }
 
     /// Returns when the camera serves its stream.
@@ -97,9 +106,41 @@ impl Camera {
 
     /// The walkers set out.
     pub fn go(&mut self) -> Result<(), String> {
+        self.going = true;
         let stdin = self.process.stdin().ok_or("a camera without input")?;
         writeln!(stdin, "go").map_err(|error| format!("camera {}: {error}", self.name))
     }
+}
+
+fn spawn(
+    name: &str,
+    arguments: &[OsString],
+    truth: &Truth,
+    on_walk: &OnWalk,
+) -> Result<(Process, Arc<AtomicBool>), String> {
+    let executable = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(executable);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = Process::spawn(&mut command).map_err(|error| format!("camera {name}: {error}"))?;
+    let output = process.stdout().ok_or("a camera without output")?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let (truth, camera, on_walk) = (Arc::clone(truth), name.to_owned(), Arc::clone(on_walk));
+    let is_ready = Arc::clone(&ready);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let Ok(fact) = serde_json::from_str::<Value>(&line) else { continue };
+            match fact["event"].as_str() {
+                Some("ready") => is_ready.store(true, Ordering::Release),
+                Some("walk-begins") => {
+                    on_walk(fact["name"].as_str().unwrap_or_default());
+                    begin(&truth, &camera, &fact);
+                }
+                Some("walk-ended") => end(&truth, &camera, &fact),
+                _ => {}
+            }
+        }
+    });
+    Ok((process, ready))
 }
 
 fn begin(truth: &Truth, camera: &str, fact: &Value) {

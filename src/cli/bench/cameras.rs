@@ -42,6 +42,9 @@ pub struct CamerasArgs {
     /// Pause between walkers, ms 间隔
     #[arg(long, default_value_t = 3000)]
     gap_ms: u64,
+    /// Kill, freeze and restart cameras at random; everything random follows from this number 随机故障
+    #[arg(long, value_name = "SEED")]
+    chaos: Option<u64>,
     /// Pictures of scripts/setup 素材目录
     #[arg(long, default_value = ".setup/pictures")]
     pictures: PathBuf,
@@ -74,6 +77,7 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
         walkers,
         camera: arguments.camera_options(),
         config,
+        chaos: arguments.chaos,
         peer: arguments.peer.clone(),
     };
     run(&asked, &tell)

@@ -3,6 +3,7 @@
 //! The cameras' films are encoded before anything is measured; their processor time while serving is told apart from the
 //! box's. A passage is missed when the box's real-time event for it, with the right name, does not reach the receiver.
 
+mod chaos;
 mod peer;
 mod tally;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use self::chaos::Chaos;
 use self::tally::{Seen, Tally};
 use super::broker::free_port;
 use super::platform::ledger::now_ms;
@@ -36,6 +38,8 @@ pub struct Asked {
     pub camera: Vec<String>,
     /// More keys for the box's configuration.
     pub config: String,
+    /// Cameras are killed, frozen and started again at random; everything random follows from this.
+    pub chaos: Option<u64>,
     /// Python with OpenCV, to do the same afterwards (`benches/peer/peer.py cameras`).
     pub peer: Option<PathBuf>,
 }
@@ -60,6 +64,7 @@ const WARM_UP: Duration = Duration::from_secs(15);
 /// Events of walks that ended just now may still be on their way.
 const TAIL: Duration = Duration::from_secs(4);
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+const CHAOS_TICK: Duration = Duration::from_millis(250);
 /// A box that has more than this in hand after the first minute leaks.
 const SETTLED_AFTER: Duration = Duration::from_mins(1);
 
@@ -82,12 +87,22 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     stage.cameras.iter_mut().try_for_each(Camera::go)?;
     std::thread::sleep(WARM_UP);
     let (before, from_ms) = (stage.reading()?, now_ms());
-    let course = stage.watch(Duration::from_secs(asked.seconds))?;
+    let mut chaos = asked.chaos.map(Chaos::new);
+    let course = stage.watch(Duration::from_secs(asked.seconds), chaos.as_mut())?;
     let (after, to_ms) = (stage.reading()?, now_ms());
     std::thread::sleep(TAIL);
     let seen: Vec<Seen> = stage.platform.ledger().of_kind("realtime").iter().map(Seen::of_event).collect();
-    let tally = Tally::of(&stage.walks(from_ms, to_ms), &asked.walkers, &seen);
+    let mut walks = stage.walks(from_ms, to_ms);
+    if let Some(chaos) = &chaos {
+        walks = chaos.undisturbed(walks, &stage.cameras);
+    }
+    let mut tally = Tally::of(&walks, &asked.walkers, &seen);
     let mut line = tally.figures("cameras");
+    if let Some(chaos) = &chaos {
+        let (figures, problems) = chaos.figures(&stage.cameras);
+        merge(&mut line, &figures);
+        tally.problems.extend(problems);
+    }
     line["streams"] = json!(asked.streams);
     line["optimised"] = json!(!cfg!(debug_assertions));
     merge(&mut line, &after.since(&before, asked.streams));
@@ -226,11 +241,25 @@ impl Stage {
     }
 
     /// Lets it run, and notes memory and open files.
-    fn watch(&self, time: Duration) -> Result<Value, String> {
+    fn watch(&mut self, time: Duration, mut chaos: Option<&mut Chaos>) -> Result<Value, String> {
         let began = Instant::now();
         let mut samples: Vec<(Duration, f64, usize)> = Vec::new();
-        while began.elapsed() < time {
-            std::thread::sleep(SAMPLE_EVERY.min(time.saturating_sub(began.elapsed())));
+        let is_over = |chaos: &Option<&mut Chaos>| chaos.as_ref().is_none_or(|chaos| chaos.is_over());
+        // Whoever is away at the end is waited for, but not for ever.
+        while began.elapsed() < time || (!is_over(&chaos) && began.elapsed() < time + READY_WITHIN) {
+            let until = Instant::now() + SAMPLE_EVERY;
+            while let Some(chaos) = &mut chaos
+                && Instant::now() < until
+            {
+                let metrics = scrape::get(self.web_port, "/metrics");
+                let online = |name: &str| {
+                    let series = format!("menshen_device_online{{device=\"STANDALONE__{name}\"}}");
+                    scrape::value(&metrics, &series) == Some(1.0)
+                };
+                chaos.tick(&mut self.cameras, online, began.elapsed() >= time)?;
+                std::thread::sleep(CHAOS_TICK);
+            }
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
             let memory = self.container.resident_mb().ok_or("the box has gone")?;
             samples.push((began.elapsed(), memory, self.container.open_files().unwrap_or_default()));
         }

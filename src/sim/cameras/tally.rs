@@ -95,7 +95,7 @@ impl Tally {
     }
 
     pub fn is_whole(&self) -> bool {
-        self.walks > 0 && self.missed + self.misnamed + self.doubled == 0
+        self.walks > 0 && self.problems.is_empty()
     }
 
     pub fn figures(&self, measure: &str) -> Value {
