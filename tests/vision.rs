@@ -190,3 +190,74 @@ fn a_file_that_is_no_model_cannot_be_prepared() {
     }
     assert!(prepare::find(&model).is_none());
 }
+
+/// A picture as a print with a white margin on a wall, `share` of the wall's height.
+fn print_of(picture: &image::RgbImage, share: f32) -> image::RgbImage {
+    use image::{Rgb, RgbImage, imageops};
+    let height = (720.0 * share) as u32;
+    let width = picture.width() * height / picture.height();
+    let mut print = imageops::resize(picture, width, height, imageops::FilterType::Triangle);
+    // Paper is neither black nor as bright as what was photographed.
+    print
+        .pixels_mut()
+        .for_each(|pixel| *pixel = Rgb(pixel.0.map(|value| 30 + (f32::from(value) * 0.8) as u8)));
+    let margin = height / 20;
+    let mut sheet = RgbImage::from_pixel(width + 2 * margin, height + 2 * margin, Rgb([236; 3]));
+    imageops::replace(&mut sheet, &print, i64::from(margin), i64::from(margin));
+    let mut wall = RgbImage::from_fn(1280, 720, |_, y| {
+        let shade = 150 + (y / 12) as u8;
+        Rgb([shade, shade + 4, shade + 10])
+    });
+    let (x, y) = ((1280 - sheet.width()) / 2, (720 - sheet.height()) / 2);
+    imageops::replace(&mut wall, &sheet, i64::from(x), i64::from(y));
+    wall
+}
+
+/// The networks agree with the reference (OpenCV's cut-outs, the same weights) on photos of people, and on a print whose
+/// edges they see.
+#[test]
+fn photos_of_people_are_taken_for_living_and_a_small_print_is_not() {
+    let catalogue = Catalogue::read(Path::new("models")).unwrap();
+    let names = ["minifasnet-v2", "minifasnet-v1se"].map(str::to_owned);
+    let models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
+    let mut models = models.with_liveness(&catalogue, &names).unwrap();
+    models.verify_liveness().expect("models are fetched by scripts/setup");
+    let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
+    let mut original = models.load(&loader).unwrap();
+    original.ready_liveness(&loader).unwrap();
+    assert!(models.use_prepared_liveness(&loader).is_empty(), "the networks can be prepared");
+    let mut prepared = models.load(&loader).unwrap();
+    prepared.ready_liveness(&loader).unwrap();
+    let mut score = |frame: &Frame| {
+        let face = prepared.detect(frame).unwrap().remove(0);
+        let score = prepared.liveness(frame, &face).unwrap().unwrap();
+        let as_it_came = original.liveness(frame, &face).unwrap().unwrap();
+        assert!((score - as_it_came).abs() < 0.01, "prepared {score}, as it came {as_it_came}");
+        score
+    };
+    for (name, reference) in [
+        ("obama-1.jpg", 1.0),
+        ("obama-2.jpg", 0.986),
+        ("obama-3.jpg", 1.0),
+        ("biden-1.jpg", 0.998),
+        ("astronaut.png", 0.87),
+    ] {
+        let found = score(&decode_photo(&photo(name)).unwrap());
+        assert!((found - reference).abs() < 0.1, "{name}: {found}, the reference says {reference}");
+    }
+    let picture = image::load_from_memory(&photo("obama-2.jpg")).unwrap().into_rgb8();
+    for share in [0.55, 0.7, 0.85] {
+        let print = print_of(&picture, share);
+        let (width, height) = print.dimensions();
+        let found = score(&Frame::from_rgb(width, height, print.into_raw(), 0).unwrap());
+        assert!(found < 0.3, "a print of {share} of the picture's height: {found}");
+    }
+}
+
+#[test]
+fn without_liveness_models_nothing_is_said_about_it() {
+    let mut analyzer = analyzer();
+    let frame = decode_photo(&photo("obama-1.jpg")).unwrap();
+    let face = analyzer.detect(&frame).unwrap().remove(0);
+    assert_eq!(analyzer.liveness(&frame, &face).unwrap(), None);
+}

@@ -72,9 +72,10 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
     }
     line("quality   质量  ", quality(&event.quality));
     line("shots     抓拍  ", format!("{}", why.shots.len()));
-    for ShotTold { after_ms, quality, best, used } in &why.shots {
+    for ShotTold { after_ms, quality, best, used, liveness } in &why.shots {
         let left_out = if *used { "" } else { ", disagrees with the others 离群" };
-        let told = format!("after {after_ms:5} ms, quality {quality:.2}: {}{left_out}", ranking(best));
+        let live = liveness.map_or_else(String::new, |score| format!(", liveness {score:.2}"));
+        let told = format!("after {after_ms:5} ms, quality {quality:.2}{live}: {}{left_out}", ranking(best));
         line("                ", told);
     }
     if !why.fused.is_empty() {
@@ -90,6 +91,12 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
             lead(why),
         ),
     );
+    if let Some(least) = why.liveness_min {
+        let (score, live) = (event.quality.liveness, event.quality.live.unwrap_or_default());
+        let score = score.map_or_else(|| "not measured 未检测".to_owned(), |score| format!("{score:.2}"));
+        let verdict = if live { "a living face 活体" } else { "no living face 非活体" };
+        line("liveness  活体  ", format!("{score}, at least {least:.2} needed: {verdict}"));
+    }
     line("groups    权限组", why.groups.join(", "));
     let decision = match why.reason {
         Some(reason) => reason.text(),
@@ -195,7 +202,8 @@ mod tests {
 
     fn with_why(id: &str) -> EventRecord {
         let best = vec![Ranked::new("1001", 0.612), Ranked::new("1002", 0.2), Ranked::new("1003", 0.1)];
-        let shot = ShotTold { after_ms: 120, quality: 0.8, best: best.clone(), used: true };
+        let shot =
+            ShotTold { after_ms: 120, quality: 0.8, best: best.clone(), used: true, liveness: Some(0.91) };
         let why = Explanation {
             looks: 9,
             passed: 7,
@@ -204,6 +212,7 @@ mod tests {
             threshold: 0.426,
             sure_margin: 0.08,
             lead_min: 0.05,
+            liveness_min: Some(0.5),
             groups: vec!["0".into(), "7".into()],
             ground: Ground::Fusion,
             ..Explanation::default()
@@ -222,6 +231,8 @@ mod tests {
             "0.426",
             "0.506",
             "here 0.412",
+            "quality 0.80, liveness 0.91",
+            "at least 0.50 needed: no living face",
             "0, 7",
             "several shots fused",
             "number 7",

@@ -73,6 +73,10 @@ pub struct RecognitionSettings {
     pub score_range: ScoreRange,
     /// Raw similarity the best person must be ahead of the second best.
     pub lead_min: f32,
+    /// Networks that tell living faces from pictures, where a device asks for liveness.
+    pub liveness_models: Vec<String>,
+    /// 0–1.
+    pub liveness_min: f32,
     /// Minutes the box's time zone is ahead of UTC.
     pub utc_offset_min: i32,
     /// Unmatched faces of sufficient quality are enrolled as strangers.
@@ -328,6 +332,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             group_name: section.take("group_name", String::new()),
             action_url: action_url.flatten(),
             enabled,
+            liveness: section.take("liveness", false),
         };
         section.finish();
         devices.push(device);
@@ -356,6 +361,11 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         section.take_checked("threshold_range", [0.0f32, 82.0, 100.0], |[lowest, best, highest]| {
             ScoreRange::new(lowest, best, highest).map_err(|error| error.to_string())
         });
+    let liveness_models = ["minifasnet-v2", "minifasnet-v1se"].map(str::to_owned).to_vec();
+    let liveness_models: Vec<String> = section.take("liveness_models", liveness_models);
+    if liveness_models.is_empty() {
+        section.wrong("liveness_models", "must name at least one; a device without `liveness` runs none");
+    }
     let threshold = section.take_within("threshold", 82.0f32, 1.0, 100.0);
     let read = RecognitionSettings {
         detector,
@@ -370,6 +380,8 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         threshold,
         score_range: score_range.unwrap_or_default(),
         lead_min: section.take_within("lead_min", 0.05f32, 0.0, 1.0),
+        liveness_models,
+        liveness_min: section.take_within("liveness_min", 0.5f32, 0.01, 1.0),
         utc_offset_min: section.take_within("utc_offset_min", 480i32, -840, 840),
         enrol_strangers: section.take("enrol_strangers", false),
         strangers_max: section.take_within("strangers_max", 2000usize, 1, limits::STRANGERS_MAX),

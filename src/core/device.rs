@@ -69,6 +69,8 @@ pub struct DeviceConfig {
     pub action_url: Option<ActionUrl>,
     /// Whether its stream is opened at all.
     pub enabled: bool,
+    /// Only living faces are recognised here.
+    pub liveness: bool,
 }
 
 impl DeviceConfig {

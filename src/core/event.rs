@@ -50,6 +50,12 @@ pub struct ShotQuality {
     pub mask: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
+    /// How sure it is that the face is a living one, 0–1, and whether that was enough; absent where the device does not
+    /// ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
     /// Overall FIQA score, 0–1.
     pub score: f32,
     pub passed: bool,
@@ -70,6 +76,8 @@ impl ShotQuality {
             partial: measured.partial,
             mask: measured.mask,
             occlusion: measured.occlusion,
+            liveness: None,
+            live: None,
             score: judgement.score,
             passed: judgement.passed,
             success: names(&judgement.success),
@@ -91,7 +99,7 @@ pub struct EventRecord {
     pub out_timestamp_ms: u64,
     /// Mapped score, 0–1.
     pub score: f32,
-    /// Raw cosine similarity to the best match, −1 to 1; absent with an empty registry.
+    /// Raw cosine similarity to the best match, −1 to 1; absent with an empty registry and for a face that is not live.
     pub similarity: Option<f32>,
     pub want_action: WantAction,
     pub quality: ShotQuality,

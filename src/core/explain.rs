@@ -27,10 +27,12 @@ pub enum Reason {
     NotInGroup,
     /// Known, but before or after the time they may come.
     Expired,
+    /// The face, whosever it is, was not taken for a living one.
+    NotLive,
 }
 
 impl Reason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TooSmall,
         Self::TurnedAway,
         Self::Blurred,
@@ -43,6 +45,7 @@ impl Reason {
         Self::TooClose,
         Self::NotInGroup,
         Self::Expired,
+        Self::NotLive,
     ];
 
     /// Label in metrics.
@@ -60,6 +63,7 @@ impl Reason {
             Self::TooClose => "too_close",
             Self::NotInGroup => "not_in_group",
             Self::Expired => "expired",
+            Self::NotLive => "not_live",
         }
     }
 
@@ -78,6 +82,7 @@ impl Reason {
             Self::TooClose => "two people of the registry are equally similar 两人相似度过近",
             Self::NotInGroup => "known, but not in a permission group of this camera 不在本设备权限组",
             Self::Expired => "known, but outside the time they may come 不在有效期内",
+            Self::NotLive => "the face was not taken for a living one 未通过活体检测",
         }
     }
 
@@ -149,6 +154,9 @@ pub struct ShotTold {
     pub best: Vec<Ranked>,
     /// Whether it agreed with the other shots and is part of what they look like together.
     pub used: bool,
+    /// How sure it was that the face is a living one, 0–1; absent where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<f32>,
 }
 
 /// How often a check failed.
@@ -174,12 +182,15 @@ pub struct Explanation {
     pub threshold: f32,
     pub sure_margin: f32,
     pub lead_min: f32,
+    /// Least liveness, where the device asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_min: Option<f32>,
     /// Permission groups of the camera.
     pub groups: Vec<String>,
     pub ground: Ground,
     /// Why nobody was named.
     pub reason: Option<Reason>,
-    /// Somebody the registry knows who may not pass here, or not now.
+    /// Somebody the registry knows who may not pass here, or not now, or whose picture it was taken for.
     pub not_here: Option<Ranked>,
 }
 
@@ -249,7 +260,13 @@ mod tests {
     fn an_explanation_is_small_and_one_of_a_later_version_can_be_read() {
         let id = "x".repeat(500);
         let best = vec![Ranked::new(&id, 0.123_456_7); limits::EXPLAINED_BEST];
-        let shot = ShotTold { after_ms: 60_000, quality: 0.5, best: best.clone(), used: true };
+        let shot = ShotTold {
+            after_ms: 60_000,
+            quality: 0.5,
+            best: best.clone(),
+            used: true,
+            liveness: Some(0.123_456_7),
+        };
         let told = Explanation {
             shots: vec![shot; limits::SHOTS_KEPT],
             fused: best,

@@ -441,6 +441,8 @@ pub fn camera_rules(
             better_shot_ratio: passages.better_shot_ratio,
             // The detector's own, told with every frame.
             firm_score: 0.0,
+            // For those devices that ask for it.
+            liveness_min: Some(recognition.liveness_min),
         },
         attention: AttentionRules { idle_look_ms: recognition.idle_look_ms, ..AttentionRules::default() },
         live_level: recognition.live_level.clone(),

@@ -9,6 +9,7 @@ use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
 use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
 use crate::ports::device_book::DeviceBook;
+use crate::runtime::models::liveness_is_there;
 
 /// Reads the configuration file once more.
 pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
@@ -17,11 +18,19 @@ pub struct SettingsBook {
     dev_sno: String,
     file: Mutex<DeviceTables>,
     reread: Reread,
+    /// Whether a device may ask for liveness, and why not.
+    liveness_is_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
 impl SettingsBook {
     pub fn new(settings: &Settings, reread: Reread) -> Self {
-        Self { dev_sno: settings.dev_sno.clone(), file: Mutex::new(settings.device_tables.clone()), reread }
+        let of_box = settings.clone();
+        Self {
+            dev_sno: settings.dev_sno.clone(),
+            file: Mutex::new(settings.device_tables.clone()),
+            reread,
+            liveness_is_there: Box::new(move || liveness_is_there(&of_box)),
+        }
     }
 
     fn file(&self) -> DeviceTables {
@@ -103,6 +112,10 @@ impl DeviceBook for SettingsBook {
                 mistakes.iter().map(|mistake| format!("`{}`: {}", mistake.key, mistake.problem)).collect();
             refused(StatusCode::LocalParamError, told.join("; "))
         })?;
+        if device.liveness && device.enabled {
+            (self.liveness_is_there)()
+                .map_err(|error| refused(StatusCode::LocalParamError, format!("`liveness`: {error}")))?;
+        }
         Ok(Some((table, device)))
     }
 

@@ -23,7 +23,31 @@ fn pick(settings: &Settings, embedder: &str) -> Result<ModelSet, String> {
     let models = ModelSet::pick(&catalogue, &recognition.detector, embedder, recognition.detection_score_min)
         .map_err(|error| error.to_string())?;
     models.verify().map_err(|error| error.to_string())?;
+    match with_liveness(models.clone(), &catalogue, &recognition.liveness_models) {
+        Ok(models) => Ok(models),
+        // A device that comes to ask for it later is refused (`liveness_is_there`).
+        Err(_) if !asks_for_liveness(settings) => Ok(models),
+        Err(error) => Err(format!("a device asks for liveness: {error}")),
+    }
+}
+
+fn asks_for_liveness(settings: &Settings) -> bool {
+    settings.devices.iter().any(|device| device.liveness && device.enabled)
+}
+
+fn with_liveness(models: ModelSet, catalogue: &Catalogue, names: &[String]) -> Result<ModelSet, String> {
+    let models = models.with_liveness(catalogue, names).map_err(|error| error.to_string())?;
+    models.verify_liveness().map_err(|error| error.to_string())?;
     Ok(models)
+}
+
+/// Whether a device may ask for liveness: its networks are described and whole.
+pub fn liveness_is_there(settings: &Settings) -> Result<(), String> {
+    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
+    let recognition = &settings.recognition;
+    let models = ModelSet::pick(&catalogue, &recognition.detector, &recognition.embedder, None)
+        .map_err(|error| error.to_string())?;
+    with_liveness(models, &catalogue, &recognition.liveness_models).map(drop)
 }
 
 /// As [`pick_models`], with any embedder, to be run from the prepared files; a model that cannot be prepared goes on as it
@@ -35,7 +59,11 @@ pub fn pick_prepared(
 ) -> Result<ModelSet, String> {
     let mut models = pick(settings, embedder)?;
     accelerate(&mut models, loader);
-    for error in models.use_prepared(loader) {
+    let mut unprepared = models.use_prepared(loader);
+    if asks_for_liveness(settings) {
+        unprepared.extend(models.use_prepared_liveness(loader));
+    }
+    for error in unprepared {
         metrics::counter!("menshen_models_unprepared_total").increment(1);
         tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
     }

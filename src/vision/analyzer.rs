@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
-use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, ModelSpec};
+use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, LivenessSpec, ModelSpec};
 use super::letterbox::Letterboxer;
 use super::photo::decode_scaled;
 use super::prepare::{self, PrepareError};
 use super::quality::measure;
 use super::refine::refine;
 use super::shrink::{ScaleError, Shrinker};
-use super::{embedder, yunet};
+use super::{embedder, liveness, yunet};
 use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
@@ -49,6 +49,8 @@ pub struct ModelSet {
     embedder_spec: EmbedderSpec,
     /// The configured accelerator, and why it is of no use if it is not.
     accelerator: Option<(String, Option<String>)>,
+    /// Described; loaded only where a device asks for it.
+    liveness: Vec<(Chosen, LivenessSpec)>,
 }
 
 /// A model and the file it is run from.
@@ -109,13 +111,31 @@ impl ModelSet {
             embedder: original(embedder),
             embedder_spec,
             accelerator: None,
+            liveness: Vec::new(),
         })
+    }
+
+    /// Adds the networks that tell living faces from pictures of faces. They are loaded on
+    /// [`FaceAnalyzer::ready_liveness`].
+    pub fn with_liveness(mut self, catalogue: &Catalogue, names: &[String]) -> Result<Self, VisionError> {
+        for name in names {
+            let model = catalogue.find(name, "liveness")?.clone();
+            let spec = liveness::check(&model)
+                .map_err(|reason| VisionError::Model { model: model.name.clone(), reason })?;
+            self.liveness.push((Chosen { model, prepared: None, accelerated: false }, spec));
+        }
+        Ok(self)
     }
 
     /// Compares the files with their checksums.
     pub fn verify(&self) -> Result<(), CatalogueError> {
         self.detector.model.verify()?;
         self.embedder.model.verify()
+    }
+
+    /// As [`verify`](Self::verify), of the networks for liveness.
+    pub fn verify_liveness(&self) -> Result<(), CatalogueError> {
+        self.liveness.iter().try_for_each(|(chosen, _)| chosen.model.verify())
     }
 
     /// Goes over to the prepared files, which are made now where there are none. A model that cannot be
@@ -125,6 +145,11 @@ impl ModelSet {
             .into_iter()
             .filter_map(|chosen| chosen.use_prepared(loader).err())
             .collect()
+    }
+
+    /// As [`use_prepared`](Self::use_prepared), of the networks for liveness.
+    pub fn use_prepared_liveness(&mut self, loader: &dyn InferenceLoader) -> Vec<PrepareError> {
+        self.liveness.iter_mut().filter_map(|(chosen, _)| chosen.use_prepared(loader).err()).collect()
     }
 
     /// Runs the embedder on the loader's accelerator, if there is one and it gives the same answers; returns their least
@@ -173,7 +198,7 @@ impl ModelSet {
         Scale { similarity_min, similarity_threshold }
     }
 
-    /// Loads both models for one worker thread.
+    /// Loads the models for one worker thread.
     pub fn load(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
         let free = |chosen: &Chosen, wanted: bool| wanted && chosen.prepared.is_some() && !chosen.accelerated;
         Ok(FaceAnalyzer {
@@ -184,10 +209,23 @@ impl ModelSet {
             closer: Shrinker::default(),
             detector: self.detector.load(loader)?,
             embedder: self.embedder.load(loader)?,
+            liveness: Vec::new(),
             embeds_batches: free(&self.embedder, self.embedder.model.prepare.free_batch),
             embedder_id: self.embedder_id(),
             models: self.clone(),
         })
+    }
+
+    fn load_liveness(&self, loader: &dyn InferenceLoader) -> Result<Vec<liveness::Net>, InferenceError> {
+        let load = |(chosen, spec): &(Chosen, LivenessSpec)| {
+            Ok(liveness::Net {
+                name: chosen.model.name.clone(),
+                input: chosen.model.input.clone(),
+                spec: *spec,
+                inference: chosen.load(loader)?,
+            })
+        };
+        self.liveness.iter().map(load).collect()
     }
 }
 
@@ -207,6 +245,7 @@ pub struct FaceAnalyzer {
     closer: Shrinker,
     detector: Box<dyn Inference>,
     embedder: Box<dyn Inference>,
+    liveness: Vec<liveness::Net>,
     embedder_id: String,
     /// Whether the embedder takes several faces in one run.
     embeds_batches: bool,
@@ -265,6 +304,20 @@ impl FaceAnalyzer {
         let population = population.map(|population| population.mean.as_slice());
         embedder::to_embedding(&raw, views, self.models.embedder_spec, population, &self.embedder_id)
             .map_err(|reason| VisionError::Model { model: self.models.embedder.model.name.clone(), reason })
+    }
+
+    /// Loads the networks for liveness, if they are not loaded yet: a device asks for them, maybe since a moment ago.
+    pub fn ready_liveness(&mut self, loader: &dyn InferenceLoader) -> Result<(), VisionError> {
+        if self.liveness.is_empty() && !self.models.liveness.is_empty() {
+            self.models.verify_liveness()?;
+            self.liveness = self.models.load_liveness(loader)?;
+        }
+        Ok(())
+    }
+
+    /// How sure it is that a face is a living one, 0–1; `None` where no network for that is loaded.
+    pub fn liveness(&mut self, frame: &Frame, face: &Detection) -> Result<Option<f32>, VisionError> {
+        liveness::score(&mut self.liveness, frame, &face.bbox)
     }
 
     /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when

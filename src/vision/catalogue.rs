@@ -85,6 +85,17 @@ pub struct EmbedderSpec {
     pub mirror: bool,
 }
 
+/// `[liveness]`: one network of passive liveness, which looks at a face and what is around it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LivenessSpec {
+    /// Side of what is cut out, in sides of the face's box.
+    pub crop_scale: f32,
+    /// Classes of the output, and which of them says that the face is a living one.
+    pub classes: usize,
+    pub live_class: usize,
+}
+
 /// `[population]`: what features of many different people have in common, which says nothing about any one of them. It is
 /// taken out of every feature (centring), which sharpens both verification and search (README, Accuracy).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -115,6 +126,9 @@ pub struct SourceSpec {
     pub file: String,
     pub sha256: String,
     pub member: String,
+    /// For a file that is converted on the way: by what, and the checksum of what it is made from.
+    pub convert: Option<String>,
+    pub member_sha256: Option<String>,
     /// Only tests use it; not fetched for a box.
     #[serde(default)]
     pub tests_only: bool,
@@ -136,6 +150,7 @@ pub struct ModelSpec {
     #[serde(default)]
     pub closer_looks: Vec<CloserLook>,
     pub embedder: Option<EmbedderSpec>,
+    pub liveness: Option<LivenessSpec>,
     pub population: Option<PopulationSpec>,
     #[serde(default)]
     pub prepare: PrepareSpec,
@@ -203,8 +218,18 @@ impl ModelSpec {
                 }
                 Some(spec) => self.population.as_ref().map_or(Ok(()), |population| population.check(*spec)),
             },
+            "liveness" => match self.liveness {
+                None => Err("a liveness model needs a [liveness] section".to_owned()),
+                Some(spec) if !(1.0..=8.0).contains(&spec.crop_scale) => {
+                    Err("liveness.crop_scale must be 1 to 8".to_owned())
+                }
+                Some(spec) if spec.live_class >= spec.classes => {
+                    Err("liveness.live_class must be one of the classes, counted from 0".to_owned())
+                }
+                Some(_) => Ok(()),
+            },
             "detector" => Ok(()),
-            other => Err(format!("role `{other}` is unknown; there is detector, embedder")),
+            other => Err(format!("role `{other}` is unknown; there is detector, embedder, liveness")),
         }
     }
 }
@@ -309,7 +334,10 @@ mod tests {
         assert_eq!(catalogue.find("sface", "embedder").unwrap().id(), "sface@0ba9fbfa01b5-413559");
         assert!(matches!(catalogue.find("sface", "detector"), Err(CatalogueError::WrongRole { .. })));
         let missing = catalogue.find("facenet", "embedder").unwrap_err();
-        assert!(missing.to_string().contains("fr_feature, sface, yunet"), "{missing}");
+        assert!(
+            missing.to_string().contains("fr_feature, minifasnet-v1se, minifasnet-v2, sface, yunet"),
+            "{missing}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod analyzer;
 pub mod catalogue;
 pub mod embedder;
 pub mod letterbox;
+pub mod liveness;
 pub mod motion;
 pub mod photo;
 pub mod picture;

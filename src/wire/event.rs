@@ -72,6 +72,11 @@ pub struct FaceInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
     pub partial: bool,
+    /// Our own additions, at devices that ask for liveness: how sure it is, 0–1, and whether that was enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -121,6 +126,8 @@ impl From<&ShotQuality> for FaceInfo {
             mask: quality.mask.map(rounded),
             occlusion: quality.occlusion,
             partial: quality.partial,
+            liveness: quality.liveness.map(rounded),
+            live: quality.live,
         }
     }
 }

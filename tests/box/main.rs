@@ -25,6 +25,7 @@ mod http;
 mod journey;
 mod kills;
 mod link;
+mod liveness;
 mod local_api;
 mod login;
 mod probe;

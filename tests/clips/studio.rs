@@ -309,6 +309,7 @@ fn device() -> DeviceConfig {
         group_name: String::new(),
         action_url: None,
         enabled: true,
+        liveness: false,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::core::decision::people_first;
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::explain::{Explanation, Ground, Ranked, Reason, ShotTold};
-use crate::core::face::Embedding;
+use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
 use crate::core::limits;
@@ -80,7 +80,8 @@ pub struct CameraSession {
 
 impl CameraSession {
     pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
-        let passages = Passages::new(rules.passages.clone());
+        let liveness_min = rules.passages.liveness_min.filter(|_| device.liveness);
+        let passages = Passages::new(PassageRules { liveness_min, ..rules.passages.clone() });
         let attention = Attention::new(rules.attention.clone());
         let scales = scales_of(&rules.in_force.get());
         Self { device, rules, passages, attention, told: HashMap::new(), scales }
@@ -127,6 +128,7 @@ impl CameraSession {
             let aligned = timed("align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
             let embedding = timed("embed", || analyzer.embed(&aligned))?;
+            let liveness = self.liveness(analyzer, frame, &observation.detection)?;
             let together = self.passages.together(request, &embedding, observation.judgement.score);
             let (candidates, fused) = self.search(recogniser, &embedding, together.as_ref());
             let shot = Shot {
@@ -134,11 +136,29 @@ impl CameraSession {
                 taken_ms: now_ms,
                 observation: observation.clone(),
                 embedding,
+                liveness,
                 candidates,
             };
             self.passages.identify(request, shot, fused);
         }
         Ok(self.collect())
+    }
+
+    pub fn asks_for_liveness(&self) -> bool {
+        self.device.liveness
+    }
+
+    /// How sure it is that a face is a living one, where this device asks.
+    fn liveness(
+        &self,
+        analyzer: &mut FaceAnalyzer,
+        frame: &Frame,
+        face: &Detection,
+    ) -> Result<Option<f32>, VisionError> {
+        if !self.device.liveness {
+            return Ok(None);
+        }
+        timed("liveness", || analyzer.liveness(frame, face))
     }
 
     fn count_faces(&self, observations: &[Observation], firm_score: f32) {
@@ -266,7 +286,8 @@ impl CameraSession {
         }
         let enrols_strangers = self.rules.tuning.load().enrol_strangers;
         let is_stranger = view.identity.as_ref().is_none_or(|who| who.person.kind == PersonKind::Stranger);
-        if is_stranger && !self.rules.report_strangers && !enrols_strangers {
+        let is_wanted = self.rules.report_strangers || enrols_strangers || view.not_live.is_some();
+        if is_stranger && !is_wanted {
             return None;
         }
         let told = self.told.remove(&view.key);
@@ -282,7 +303,8 @@ impl CameraSession {
         let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
         let mut event = self.event(event_id, &view);
         event.why = Some(Box::new(why));
-        let stranger = (enrols_strangers && view.identity.is_none())
+        let is_picture = view.liveness.is_some_and(|liveness| !liveness.is_live);
+        let stranger = (enrols_strangers && view.identity.is_none() && !is_picture)
             .then(|| self.stranger(&view.shot, event.face_pic.as_deref(), &pictures))
             .flatten();
         let decided_ms = self.rules.clock.monotonic_ms();
@@ -303,7 +325,12 @@ impl CameraSession {
             best.map(|one| Ranked::new(&one.person.id, one.similarity)).collect()
         };
         let trace = &view.trace;
-        let elsewhere = if view.identity.is_none() { self.known_elsewhere(&view.looks_like) } else { None };
+        let not_live = view.not_live.as_ref();
+        let elsewhere = match (&view.identity, not_live) {
+            (None, Some(who)) => Some((Ranked::new(&who.person.id, who.similarity), Reason::NotLive)),
+            (None, None) => self.known_elsewhere(&view.looks_like),
+            (Some(_), _) => None,
+        };
         Explanation {
             looks: trace.looks,
             passed: trace.passed,
@@ -316,12 +343,14 @@ impl CameraSession {
                     quality: shot.quality,
                     best: ranked(&shot.best),
                     used: shot.used,
+                    liveness: shot.liveness,
                 })
                 .collect(),
             fused: ranked(&trace.fused),
             threshold: self.pass_of(&view.shot.embedding.model),
             sure_margin: self.rules.passages.similarity_sure_margin,
             lead_min: self.rules.passages.similarity_lead_min,
+            liveness_min: self.rules.passages.liveness_min.filter(|_| self.device.liveness),
             groups: self.device.permission_groups.clone(),
             ground: trace.ground,
             reason: trace.reason.map(|reason| elsewhere.as_ref().map_or(reason, |(_, why)| *why)),
@@ -375,7 +404,9 @@ impl CameraSession {
         // Passage times are monotonic; the wall clock is asked once, now.
         let (wall_ms, monotonic_ms) = (clock.wall_ms(), clock.monotonic_ms());
         let to_wall = |at_ms: u64| wall_ms.saturating_sub(monotonic_ms.saturating_sub(at_ms));
-        let similarity = view.identity.as_ref().or(view.shot.best()).map(|candidate| candidate.similarity);
+        // Whose picture it was has no score: one above the pass mark would look like a match.
+        let best = view.identity.as_ref().or(view.shot.best()).filter(|_| view.not_live.is_none());
+        let similarity = best.map(|candidate| candidate.similarity);
         let identity = view.identity.as_ref().map(|candidate| EventIdentity {
             id: candidate.person.id.clone(),
             name: candidate.person.name.clone(),
@@ -399,7 +430,11 @@ impl CameraSession {
             score,
             similarity,
             want_action: WantAction::Nothing,
-            quality: ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement),
+            quality: ShotQuality {
+                liveness: view.liveness.map(|liveness| liveness.score),
+                live: view.liveness.map(|liveness| liveness.is_live),
+                ..ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement)
+            },
             // Named always, written below: an event without its picture would look like a lost one.
             spot_pic: Some(spot_name(&event_id)),
             face_pic: Some(face_name(&event_id)),

@@ -163,6 +163,9 @@ impl Worker {
         if let Some(frame) = lane.slot.take() {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let mut session = lock(lane);
+                if session.asks_for_liveness() {
+                    self.analyzer.ready_liveness(self.parts.loader.as_ref())?;
+                }
                 timed("frame", || session.look(&mut self.analyzer, &self.recogniser, &frame))
             }));
             match outcome {

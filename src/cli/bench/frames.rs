@@ -239,6 +239,7 @@ fn device() -> DeviceConfig {
         group_name: String::new(),
         action_url: None,
         enabled: true,
+        liveness: false,
     }
 }
 

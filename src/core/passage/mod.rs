@@ -16,9 +16,12 @@
 //! * Where two came close, or somebody was out of sight, the track is in doubt: its next shots are held back until they
 //!   agree with what was seen before. A track that turns out to be somebody else starts that person's own passage, as of
 //!   when the doubt began.
+//! * Where a device asks for liveness, whoever was found is named only when the shots that show them say that the face is
+//!   a living one: two shots while the passage goes on, one at its end. Else it is told as a stranger's, with the reason.
 //! * A stranger's passage is told only at its end, and only when it was seen often, well and whole enough. What is left
 //!   over of somebody's passage, a few poor shots of a track that broke off, is no stranger.
 
+mod liveness;
 mod one;
 #[cfg(test)]
 mod tests;
@@ -26,9 +29,11 @@ mod words;
 
 use std::collections::VecDeque;
 
+use self::liveness::LIVE_SHOTS;
 use self::one::{Ended, Passage, Shows};
 pub use self::words::{
-    EmbedRequest, Observation, PassageFact, PassageKey, PassageRules, PassageView, Shot, ShotNote, Trace,
+    EmbedRequest, Liveness, Observation, PassageFact, PassageKey, PassageRules, PassageView, Shot, ShotNote,
+    Trace,
 };
 use crate::core::decision::{Verdict, judge};
 use crate::core::explain::Ground;
@@ -218,8 +223,8 @@ impl Passages {
                 _ => None,
             },
         };
-        if let Some((one, ground)) = found {
-            self.identified(at, one, ground);
+        if let Some((one, ground)) = found.or_else(|| passage.unproven.clone()) {
+            self.found(at, one, ground);
             return;
         }
         let passage = &mut self.current[at];
@@ -227,6 +232,16 @@ impl Passages {
             passage.tentative = Some(one.person.id.clone());
         }
         passage.note_last_resort(single, &fused);
+    }
+
+    /// Names somebody, unless it is still to be seen whether the face is a living one.
+    fn found(&mut self, at: usize, candidate: Candidate, ground: Ground) {
+        let passage = &mut self.current[at];
+        if passage.identity.is_some() || passage.is_live_enough(&self.rules, &candidate, LIVE_SHOTS) {
+            self.identified(at, candidate, ground);
+        } else {
+            passage.unproven = Some((candidate, ground));
+        }
     }
 
     fn identified(&mut self, at: usize, candidate: Candidate, ground: Ground) {
@@ -359,14 +374,21 @@ impl Passages {
     }
 
     /// Who passed the mark once and was gone before a second look is taken to be that person: an event above
-    /// the pass mark must not be called a stranger's. Of two who were too close to tell it is the more similar one.
+    /// the pass mark must not be called a stranger's. Of two who were too close to tell it is the more similar one. Whose
+    /// face is not a living one is named by none of this.
     fn believe_last_resorts(&mut self, now_ms: u64) {
-        let waits = |p: &Passage| p.identity.is_none() && p.last_resort.is_some();
+        let waits = |p: &Passage| p.identity.is_none() && (p.unproven.is_some() || p.last_resort.is_some());
         while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
-            let Some((candidate, ground)) = self.current[at].last_resort.take() else { return };
-            let fused = judge(&self.current[at].fused, self.rules.marks());
-            if !self.current[at].is_outvoted(&fused) {
+            let marks = self.rules.marks();
+            let passage = &mut self.current[at];
+            let (unproven, resort) = (passage.unproven.take(), passage.last_resort.take());
+            let is_outvoted = passage.is_outvoted(&judge(&passage.fused, marks));
+            let found = unproven.or(resort.filter(|_| !is_outvoted));
+            let Some((candidate, ground)) = found else { continue };
+            if passage.is_live_enough(&self.rules, &candidate, 1) {
                 self.identified(at, candidate, ground);
+            } else {
+                passage.not_live = Some(candidate);
             }
         }
     }

@@ -62,7 +62,7 @@ pub struct Passage {
     pub last_embed_ms: Option<u64>,
     pub best_shot: Option<Shot>,
     pub shots: Fusion,
-    notes: Vec<ShotNote>,
+    pub(super) notes: Vec<ShotNote>,
     /// What the gallery said of all shots together.
     pub fused: Vec<Candidate>,
     pub doubts: Vec<Doubt>,
@@ -72,6 +72,10 @@ pub struct Passage {
     pub tentative: Option<String>,
     /// Whom to name when it is over and nothing better was found.
     pub last_resort: Option<(Candidate, Ground)>,
+    /// Who was found by shots that do not show a living face yet.
+    pub unproven: Option<(Candidate, Ground)>,
+    /// Who was found until the end by shots that do not show a living face.
+    pub not_live: Option<Candidate>,
     /// More was not told apart: two were too close.
     too_close: bool,
     /// Compared with the others, with no new shot since.
@@ -100,6 +104,8 @@ impl Passage {
             met: BTreeMap::new(),
             tentative: None,
             last_resort: None,
+            unproven: None,
+            not_live: None,
             too_close: false,
             is_compared: false,
             identity: None,
@@ -260,6 +266,7 @@ impl Passage {
         self.fused.clear();
         self.doubts.clear();
         (self.tentative, self.last_resort, self.best_shot) = (None, None, None);
+        self.unproven = None;
         if self.identity.is_some() {
             self.identity = shot.best().cloned();
         }
@@ -377,6 +384,9 @@ impl Passage {
         if self.last_resort.is_none() {
             self.last_resort = gone.last_resort;
         }
+        if self.unproven.is_none() {
+            self.unproven = gone.unproven;
+        }
         if let Some(who) = gone.identity {
             self.improve(who, gone.ground);
         }
@@ -407,7 +417,8 @@ impl Passage {
 
     /// Why there is nothing to tell; `None` when there is.
     pub fn unseen(&self, rules: &PassageRules) -> Option<Reason> {
-        if self.identity.is_some() {
+        // Somebody's picture, held up however briefly, is told.
+        if self.identity.is_some() || (self.not_live.is_some() && self.best_shot.is_some()) {
             return None;
         }
         match &self.best_shot {
@@ -420,13 +431,19 @@ impl Passage {
     }
 
     pub fn view(&self, rules: &PassageRules) -> Option<PassageView> {
-        let reason = if self.too_close { Reason::TooClose } else { Reason::BelowThreshold };
+        let reason = match (&self.not_live, self.too_close) {
+            (Some(_), _) => Reason::NotLive,
+            (None, true) => Reason::TooClose,
+            (None, false) => Reason::BelowThreshold,
+        };
         Some(PassageView {
             key: self.key,
             first_seen_ms: self.first_seen_ms,
             last_seen_ms: self.last_seen_ms,
             shot: self.best_shot.clone()?,
             identity: self.identity.clone(),
+            not_live: self.not_live.clone(),
+            liveness: self.liveness(rules),
             looks_like: self.looks_like(rules)?,
             trace: Trace {
                 looks: self.hits,
@@ -447,6 +464,7 @@ fn note_of(tag: u64, shot: &Shot) -> ShotNote {
         taken_ms: shot.taken_ms,
         quality: shot.quality(),
         best: shot.candidates.iter().take(limits::EXPLAINED_BEST).cloned().collect(),
+        liveness: shot.liveness,
         used: true,
     }
 }

@@ -8,6 +8,8 @@ use crate::core::gallery::GalleryPerson;
 use crate::core::person::PersonKind;
 use crate::core::quality::{self, Measurements, QualityLevel};
 
+#[path = "liveness_tests.rs"]
+mod liveness;
 #[path = "swap_tests.rs"]
 mod swap;
 
@@ -62,6 +64,7 @@ fn shot(face: Face, now_ms: u64) -> Shot {
         taken_ms: now_ms,
         observation: observation(face),
         embedding: Embedding { model: MODEL.to_owned(), vector: face.looks.to_vec(), norm: 10.0 },
+        liveness: None,
         candidates: best.into_iter().collect(),
     }
 }

@@ -29,6 +29,8 @@ pub struct PassageRules {
     pub better_shot_ratio: f32,
     /// Detector's confidence from which a face is more than a faint one, which can only go on with a track.
     pub firm_score: f32,
+    /// Least liveness of somebody who is to be named; `None` where the device does not ask for it.
+    pub liveness_min: Option<f32>,
 }
 
 impl Default for PassageRules {
@@ -43,6 +45,7 @@ impl Default for PassageRules {
             embed_interval_ms: 150,
             better_shot_ratio: 1.15,
             firm_score: 0.7,
+            liveness_min: None,
         }
     }
 }
@@ -97,6 +100,8 @@ pub struct Shot {
     pub taken_ms: u64,
     pub observation: Observation,
     pub embedding: Embedding,
+    /// How sure it is that the face is a living one, 0–1; `None` where nobody asked.
+    pub liveness: Option<f32>,
     /// The gallery's best, above or below the pass mark, people first (`decision::people_first`).
     pub candidates: Vec<Candidate>,
 }
@@ -124,6 +129,7 @@ pub struct ShotNote {
     pub taken_ms: u64,
     pub quality: f32,
     pub best: Vec<Candidate>,
+    pub liveness: Option<f32>,
     /// Whether it agreed with the other shots.
     pub used: bool,
 }
@@ -140,6 +146,14 @@ pub struct Trace {
     pub reason: Option<Reason>,
 }
 
+/// What is said of a passage's liveness.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Liveness {
+    /// Mean of the shots, 0–1.
+    pub score: f32,
+    pub is_live: bool,
+}
+
 /// A passage as far as it is known.
 #[derive(Debug, Clone)]
 pub struct PassageView {
@@ -150,6 +164,10 @@ pub struct PassageView {
     pub shot: Shot,
     /// Who it is; `None` for a stranger.
     pub identity: Option<Candidate>,
+    /// Who would have been named had the face been a living one.
+    pub not_live: Option<Candidate>,
+    /// `None` where nobody asked.
+    pub liveness: Option<Liveness>,
     /// What all shots together look like.
     pub looks_like: Embedding,
     pub trace: Trace,

@@ -1,0 +1,108 @@
+//! Living faces and pictures held up to a camera.
+
+use super::*;
+
+/// Plays one face whose shots are as live as `scores` says, one after the other and over again, then quiet.
+fn show(face: Face, scores: &[f32], frames: u32) -> (Vec<(u64, String)>, Vec<PassageView>, Vec<Reason>) {
+    let rules = PassageRules { liveness_min: Some(0.5), ..PassageRules::default() };
+    let mut passages = Passages::new(rules);
+    let mut story = Story::default();
+    let (mut views, mut shots) = (Vec::new(), 0);
+    for step in 0..frames + 40 {
+        let now_ms = u64::from(step) * 100;
+        let faces = if step < frames { vec![observation(face)] } else { Vec::new() };
+        for request in passages.observe(now_ms, &faces) {
+            let liveness = Some(scores[shots % scores.len()]);
+            shots += 1;
+            passages.identify(request, Shot { liveness, ..shot(face, now_ms) }, Vec::new());
+        }
+        let facts = passages.collect(now_ms);
+        story.now_ms = now_ms;
+        story.tell(&facts);
+        for fact in facts {
+            if let PassageFact::Identified(view) | PassageFact::Ended(view) = fact {
+                views.push(view);
+            }
+        }
+    }
+    (story.told, views, story.missed)
+}
+
+fn names(told: &[(u64, String)]) -> Vec<&str> {
+    told.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+#[test]
+fn a_living_face_is_named_by_its_second_shot() {
+    let (told, views, _) = show(known(0.0, "1001", SURE), &[0.9], 10);
+    assert_eq!(names(&told), ["+1001", "-1001"]);
+    assert!((100..=300).contains(&told[0].0), "{told:?}");
+    assert_eq!(views[0].liveness.map(|l| l.is_live), Some(true));
+}
+
+#[test]
+fn a_picture_is_never_named_and_the_event_says_why() {
+    let (told, views, _) = show(known(0.0, "1001", SURE), &[0.1], 30);
+    assert_eq!(names(&told), ["-?"]);
+    let view = &views[0];
+    assert_eq!(view.not_live.as_ref().map(|who| who.person.id.as_str()), Some("1001"));
+    assert_eq!(view.trace.reason, Some(Reason::NotLive));
+    let liveness = view.liveness.unwrap();
+    assert!(!liveness.is_live && (liveness.score - 0.1).abs() < 1e-6);
+}
+
+#[test]
+fn one_lucky_shot_of_a_picture_names_nobody() {
+    let (told, ..) = show(known(0.0, "1001", SURE), &[1.0, 0.1, 0.1, 0.2], 40);
+    assert_eq!(names(&told), ["-?"]);
+}
+
+#[test]
+fn a_living_face_that_was_seen_badly_first_is_named_later() {
+    let (told, ..) = show(known(0.0, "1001", SURE), &[0.2, 0.9, 0.9, 0.9], 20);
+    assert_eq!(names(&told), ["+1001", "-1001"]);
+}
+
+#[test]
+fn between_the_marks_liveness_is_asked_for_as_well() {
+    assert_eq!(names(&show(known(0.0, "1001", LIKELY), &[0.9], 20).0), ["+1001", "-1001"]);
+    assert_eq!(names(&show(known(0.0, "1001", LIKELY), &[0.1], 20).0), ["-?"]);
+}
+
+#[test]
+fn a_single_shot_counts_at_the_end_and_a_picture_shown_briefly_is_told() {
+    let (told, ..) = show(known(0.0, "1001", SURE), &[0.9], 1);
+    assert_eq!(names(&told), ["+1001", "-1001"]);
+    assert!(told[0].0 > 2500, "only when it is over: {told:?}");
+    let (told, views, missed) = show(known(0.0, "1001", SURE), &[0.1], 1);
+    assert_eq!(names(&told), ["-?"]);
+    assert!(missed.is_empty() && views[0].not_live.is_some());
+}
+
+#[test]
+fn a_living_strangers_shots_do_not_vouch_for_the_picture_they_hold_up() {
+    let rules = PassageRules { liveness_min: Some(0.5), ..PassageRules::default() };
+    let mut passages = Passages::new(rules);
+    let (own, picture) = (stranger(0.0), known(0.0, "1001", SURE));
+    let mut told = Vec::new();
+    for step in 0..80u64 {
+        let face = if step < 20 { own } else { picture };
+        let faces = if step < 40 { vec![observation(face)] } else { Vec::new() };
+        for request in passages.observe(step * 100, &faces) {
+            let liveness = Some(if step < 20 { 1.0 } else { 0.0 });
+            passages.identify(request, Shot { liveness, ..shot(face, step * 100) }, Vec::new());
+        }
+        told.extend(passages.collect(step * 100));
+    }
+    assert!(told.iter().all(|fact| !matches!(fact, PassageFact::Identified(_))), "{told:?}");
+    let Some(PassageFact::Ended(view)) = told.last() else { panic!("{told:?}") };
+    assert_eq!(view.trace.reason, Some(Reason::NotLive));
+}
+
+#[test]
+fn a_stranger_is_told_with_their_liveness() {
+    let (told, views, _) = show(stranger(0.0), &[0.2], 20);
+    assert_eq!(names(&told), ["-?"]);
+    assert_eq!(views[0].liveness.map(|l| l.is_live), Some(false));
+    assert_eq!(views[0].trace.reason, Some(Reason::BelowThreshold));
+}
