@@ -137,9 +137,10 @@ fn quality(shot: &ShotQuality) -> String {
         }
     };
     let pose = shot.head_pose;
+    let mask = shot.mask.map_or_else(String::new, |value| format!(" · mask {value:.2}{}", verdict("mask")));
     format!(
         "face_size {:.0} px{} · headpose {:.0} {:.0} {:.0} (yaw pitch roll){} · clarity {:.2}{} · brightness {:.2}{} · \
-         partial {}{} · score {:.2}",
+         partial {}{}{mask} · score {:.2}",
         shot.face_size_px,
         verdict("face_size"),
         pose.yaw_deg,

@@ -408,6 +408,7 @@ fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLe
             }
             Check::Clarity => format!("clarity {:.2}", face.clarity),
             Check::Brightness => format!("brightness {:.2}", face.brightness),
+            Check::Mask => format!("mask {:.2}, take it off", face.mask.unwrap_or_default()),
             other => other.name().to_owned(),
         })
         .collect();

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod embedder;
 pub mod letterbox;
 pub mod liveness;
+pub mod mask;
 pub mod motion;
 pub mod photo;
 pub mod picture;

@@ -150,7 +150,7 @@ pub const ROWS: &[Row] = &[
         assert_eq!(faces[0]["bbox"].as_array().unwrap().len(), 4);
         assert_between(&faces[0]["score"], 0.0, 1.0);
         let info = &faces[0]["info"];
-        for field in ["brightness", "clarity", "face_size"] {
+        for field in ["brightness", "clarity", "face_size", "mask"] {
             assert!(info[field].is_f64() || info[field].is_i64(), "{field}: {info}");
         }
         assert_keys(&info["headpose"], &["pitch_angle", "roll_angle", "yaw_angle"]);
