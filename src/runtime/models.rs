@@ -23,12 +23,13 @@ fn pick(settings: &Settings, embedder: &str) -> Result<ModelSet, String> {
     let models = ModelSet::pick(&catalogue, &recognition.detector, embedder, recognition.detection_score_min)
         .map_err(|error| error.to_string())?;
     models.verify().map_err(|error| error.to_string())?;
-    match with_liveness(models.clone(), &catalogue, &recognition.liveness_models) {
-        Ok(models) => Ok(models),
-        // A device that comes to ask for it later is refused (`liveness_is_there`).
-        Err(_) if !asks_for_liveness(settings) => Ok(models),
-        Err(error) => Err(format!("a device asks for liveness: {error}")),
+    let names = &recognition.liveness_models;
+    if asks_for_liveness(settings) {
+        return with_liveness(models, &catalogue, names)
+            .map_err(|error| format!("a device asks for liveness: {error}"));
     }
+    // Described for a device that comes to ask for it later, and refused then if it is not there (`liveness_is_there`).
+    Ok(models.clone().with_liveness(&catalogue, names).unwrap_or(models))
 }
 
 fn asks_for_liveness(settings: &Settings) -> bool {

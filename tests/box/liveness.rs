@@ -105,4 +105,11 @@ fn a_device_that_asks_for_liveness_without_its_models_is_told_what_to_fetch() {
     let told = String::from_utf8_lossy(&check.stderr).into_owned() + &String::from_utf8_lossy(&check.stdout);
     assert!(!check.status.success() && told.contains("a device asks for liveness"), "{told}");
     assert!(told.contains("no model `minifasnet-v9`"), "{told}");
+    // The same while it is only a wish.
+    stage.set("devices.0.liveness", "false");
+    assert!(stage.run(&["check"]).status.success());
+    let add = ["devices", "add", "side", "type=network-camera", "url=rtsp://127.0.0.1:1/y", "liveness=true"];
+    let added = stage.run(&add);
+    let told = String::from_utf8_lossy(&added.stderr).into_owned() + &String::from_utf8_lossy(&added.stdout);
+    assert!(!added.status.success() && told.contains("`liveness`: no model `minifasnet-v9`"), "{told}");
 }
