@@ -31,7 +31,7 @@ fn mistakes_in_settings_pipelines_and_models_are_told_at_once() {
         "menshen.toml:10: `devices.0.type`: unknown variant `camera`, expected one of `turnstile`",
         "menshen.toml:13: `web.listen`: `nowhere` is no address",
         "pipeline `rtps`: there is no such template; there is file, file-fast, rtsp, test",
-        "no model `sfase` in models; there is fr_feature, sface, yunet",
+        "no model `sfase` in models; there is fr_feature, minifasnet-v1se, minifasnet-v2, sface, yunet",
         "6 problems",
     ] {
         assert!(told.contains(part), "`{part}` is not in:\n{told}");
