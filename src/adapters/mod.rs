@@ -6,6 +6,7 @@ pub mod changes_file;
 pub mod clock;
 pub mod dead_letters;
 pub mod files;
+pub mod ftp;
 pub mod onnx;
 pub mod pictures;
 pub mod platform_http;

@@ -114,7 +114,10 @@ pub fn main() -> ExitCode {
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "sim")]
-        Command::Sim(arguments) => crate::sim::cli::run(arguments, outage::fill),
+        Command::Sim(arguments) => {
+            let fills = crate::sim::cli::Fills { events: outage::fill, people: bench::start::fill_people };
+            crate::sim::cli::run(arguments, &fills)
+        }
     };
     match done {
         Ok(code) => code,

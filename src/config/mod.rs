@@ -4,6 +4,7 @@
 //! `--set key.path=value`.
 
 pub mod devices;
+pub mod photos;
 pub mod reader;
 pub mod settings;
 pub mod source;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::devices::DeviceTables;
+use super::photos::{FtpSettings, PhotoKeys, read_ftp};
 use super::reader::Section;
 use crate::core::device::{DeviceConfig, DeviceKind, Direction};
 use crate::core::limits;
@@ -146,6 +147,7 @@ pub struct Settings {
     pub devices: Vec<DeviceConfig>,
     /// The same as the file has them.
     pub device_tables: DeviceTables,
+    pub ftp: FtpSettings,
     pub recognition: RecognitionSettings,
     pub passages: PassageSettings,
     pub events: EventSettings,
@@ -183,6 +185,7 @@ impl Settings {
             );
         }
         let devices = read_devices(sections, &dev_sno);
+        let ftp = read_ftp(root.section("ftp"), &devices);
         let recognition = read_recognition(root.section("recognition"));
         let passages = read_passages(root.section("passages"));
         let events = read_events(root.section("events"));
@@ -211,6 +214,7 @@ impl Settings {
             language,
             devices,
             device_tables,
+            ftp,
             recognition,
             passages,
             events,
@@ -289,6 +293,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
 pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut accounts = PhotoKeys::default();
     for mut section in sections {
         let ip = section.take("ip", String::new());
         if ip.is_empty() || ip.contains(char::is_whitespace) {
@@ -318,6 +323,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             "" => Ok(None),
             text => ActionUrl::new(text).map(Some),
         });
+        let photos = accounts.read(&mut section, &pipeline, kind);
         let device = DeviceConfig {
             ep_id: DeviceConfig::ep_id(dev_sno, &ip),
             ip,
@@ -333,6 +339,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             action_url: action_url.flatten(),
             enabled,
             liveness: section.take("liveness", false),
+            photos,
         };
         section.finish();
         devices.push(device);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::limits;
+use super::photo::PhotoRules;
 use super::relay::ActionUrl;
 
 /// The protocol's device types (section 1). Type 2, static stream, is retired.
@@ -71,6 +72,8 @@ pub struct DeviceConfig {
     pub enabled: bool,
     /// Only living faces are recognised here.
     pub liveness: bool,
+    /// For devices that send photos.
+    pub photos: PhotoRules,
 }
 
 impl DeviceConfig {

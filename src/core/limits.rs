@@ -47,6 +47,56 @@ pub const REPORTER_MAILBOX: usize = 64;
 /// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
 pub const PHOTO_JOBS_WAITING: usize = 8;
 
+/// Photos of snapshot cameras and terminals handed to the vision workers and not yet begun. Ten of each at once leave
+/// twelve places; each photo holds at most [`PHOTO_BYTES_MAX`], as a rule half a megabyte. Beyond, the sender is told to
+/// try again.
+pub const PHOTO_PASSAGES_WAITING: usize = 32;
+/// And what they may weigh together: room for thirty-two photos of 2 MB.
+pub const PHOTO_PASSAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Faces of one photo that are recognised, the largest ones: a group at a gate, not a class picture.
+pub const PHOTO_FACES_MAX: usize = 16;
+/// People one device remembers to have told of within its de-duplication time.
+pub const PHOTO_TOLD_KEPT: usize = 128;
+/// Longest de-duplication time, and longest silence of a device that counts as online: a day.
+pub const PHOTO_DEDUP_S_MAX: u64 = 86_400;
+pub const PHOTO_ONLINE_S_MAX: u64 = 86_400;
+/// Time a sender waits for what becomes of a photo that was taken: a full queue behind live video takes seconds.
+pub const PHOTO_ANSWER_TIMEOUT_MS: u64 = 20_000;
+/// Photos being received over HTTP at one time, and the time each may take: 12 MB over a slow radio link.
+pub const PHOTO_POSTS_AT_ONCE: usize = 16;
+pub const PHOTO_POST_TIMEOUT_MS: u64 = 15_000;
+
+/// Time a snapshot camera has for one picture.
+pub const SNAPSHOT_TIMEOUT_MS: u64 = 5_000;
+
+/// Control line of FTP: the longest path and a command; the longest line a client may send before it is cut off.
+pub const FTP_LINE_BYTES_MAX: usize = 512;
+pub const FTP_PATH_BYTES_MAX: usize = 255;
+/// Folders inside folders: cameras make channel, year, month, day and hour.
+pub const FTP_DEPTH_MAX: usize = 16;
+/// FTP sessions at all, and of one address: a session costs a kilobyte, and cameras behind one router share an address.
+pub const FTP_SESSIONS_MAX: usize = 128;
+pub const FTP_SESSIONS_PER_ADDRESS: usize = 24;
+/// Uploads under way at one time, each of which may hold a whole photo: 16 × 12 MB at the very worst.
+pub const FTP_UPLOADS_AT_ONCE: usize = 16;
+/// Time to log in; silence after which a session ends (cameras keep one open between two photos); time a data connection
+/// has to come about; time without a byte, and time in all, that an upload may take.
+pub const FTP_LOGIN_MS: u64 = 30_000;
+pub const FTP_IDLE_MS: u64 = 300_000;
+pub const FTP_DATA_CONNECT_MS: u64 = 10_000;
+pub const FTP_STALL_MS: u64 = 5_000;
+pub const FTP_UPLOAD_MS: u64 = 30_000;
+/// Wait before a wrong password is answered; tries of one session; and wrong ones of an address, after which it is shut out
+/// for a while. A camera with a wrong password tries every few seconds for ever, and its neighbours may share its address.
+pub const FTP_WRONG_LOGIN_DELAY_MS: u64 = 2_000;
+pub const FTP_LOGIN_TRIES: u32 = 3;
+pub const FTP_WRONG_LOGINS_MAX: u32 = 10;
+pub const FTP_LOCKOUT_MS: u64 = 60_000;
+/// Addresses with wrong passwords that are remembered.
+pub const FTP_ADDRESSES_REMEMBERED: usize = 1_000;
+/// Wait when no connection can be accepted.
+pub const FTP_ACCEPT_RETRY_MS: u64 = 200;
+
 /// Passages on their way from the vision workers to the disk. Each holds two JPEGs (about 300 KB); when full,
 /// the workers wait and cameras drop frames, but no passage is lost.
 pub const PASSAGE_FACTS_WAITING: usize = 64;

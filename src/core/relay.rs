@@ -6,6 +6,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::device::{DeviceKind, mask_credentials};
 use super::person::PersonKind;
+use super::photo::PassMode;
 use super::tuning::GateMode;
 
 /// What a relay is told (protocol section 9, `action_mode`).
@@ -117,6 +118,25 @@ pub fn on_match(gate: GateMode, device: DeviceKind, person: PersonKind) -> Optio
     }
 }
 
+/// What a face asks of the device it was seen at: `person` is who it is, `None` for somebody nobody knows.
+pub fn on_face(
+    gate: GateMode,
+    pass: PassMode,
+    device: DeviceKind,
+    person: Option<PersonKind>,
+) -> Option<ActionMode> {
+    let is_gate = matches!(device, DeviceKind::Turnstile | DeviceKind::DoorTerminal);
+    let asked = person.and_then(|person| on_match(gate, device, person));
+    match pass {
+        PassMode::Normal => asked,
+        PassMode::AllForbidden => asked.filter(|mode| *mode != ActionMode::OpenDoor),
+        PassMode::AllPass => {
+            let opens = is_gate && gate == GateMode::OpenDoor && person != Some(PersonKind::Blacklist);
+            asked.or(opens.then_some(ActionMode::OpenDoor))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +176,24 @@ mod tests {
         assert_eq!(on_match(OpenDoor, Turnstile, Stranger), None);
         assert_eq!(on_match(Alarm, Turnstile, Blacklist), Some(Ring));
         assert_eq!(on_match(Avoid, Turnstile, Employee), None);
+    }
+    #[test]
+    fn pass_modes_hold_for_anyone_or_nobody() {
+        use ActionMode::{Alarm as Ring, OpenDoor as Open};
+        use DeviceKind::{DoorTerminal, NetworkCamera};
+        use GateMode::{Alarm, Avoid, OpenDoor};
+        use PassMode::{AllForbidden, AllPass, Normal};
+        use PersonKind::{Blacklist, Employee};
+        let asks = |gate, pass, person| on_face(gate, pass, DoorTerminal, person);
+        assert_eq!(asks(OpenDoor, Normal, Some(Employee)), Some(Open));
+        assert_eq!(asks(OpenDoor, Normal, None), None);
+        assert_eq!(asks(OpenDoor, AllPass, None), Some(Open));
+        assert_eq!(asks(OpenDoor, AllPass, Some(Blacklist)), None);
+        assert_eq!(asks(OpenDoor, AllForbidden, Some(Employee)), None);
+        assert_eq!(asks(Alarm, AllForbidden, Some(Blacklist)), Some(Ring));
+        for pass in [Normal, AllPass, AllForbidden] {
+            assert_eq!(asks(Avoid, pass, Some(Employee)), None);
+            assert_eq!(on_face(OpenDoor, pass, NetworkCamera, Some(Employee)), None);
+        }
     }
 }

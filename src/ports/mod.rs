@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod device_book;
 pub mod inference;
 pub mod outbox;
+pub mod photos;
 pub mod platform;
 pub mod relay;
 pub mod store;

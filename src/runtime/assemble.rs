@@ -9,15 +9,15 @@ use tokio::sync::{Notify, watch};
 use super::devices::{Reread, SettingsBook};
 use super::models::{models_in_force, pick_prepared};
 use super::open::key_places;
+use super::places::{Places, doors, intakes, start_ftp};
 use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
-use crate::actors::devices::actor::{DevicesParts, FramePlaces};
-use crate::actors::devices::message::ActOnDoor;
+use crate::actors::devices::actor::DevicesParts;
+use crate::actors::devices::push::PushOpener;
 use crate::actors::devices::roster::Roster;
 use crate::actors::face_engine::FaceEngineActor;
-use crate::actors::face_engine::camera::{CameraRules, CameraSession};
-use crate::actors::face_engine::intake::FrameIntake;
+use crate::actors::face_engine::camera::CameraRules;
 use crate::actors::face_engine::workers::WorkerParts;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
@@ -36,6 +36,7 @@ use crate::adapters::camera::GstOpener;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dead_letters::DeadLetterFile;
+use crate::adapters::ftp::FtpServer;
 use crate::adapters::onnx::OrtLoader;
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
@@ -48,15 +49,13 @@ use crate::config::Settings;
 use crate::config::settings::LoginMethod;
 use crate::core::attention::AttentionRules;
 use crate::core::device::{DeviceConfig, DeviceStatus};
-use crate::core::event::EventRecord;
 use crate::core::gallery::Gallery;
 use crate::core::link::LinkState;
 use crate::core::passage::PassageRules;
 use crate::core::quality::QualityLevel;
-use crate::core::relay::{self, DoorCommand};
 use crate::core::storage::StorageBoard;
 use crate::core::tuning::Tuning;
-use crate::ports::camera::{FrameSink, StreamOpener as _};
+use crate::ports::camera::StreamOpener as _;
 use crate::ports::clock::Clock;
 use crate::ports::device_book::DeviceBook;
 use crate::ports::inference::InferenceLoader;
@@ -123,8 +122,7 @@ impl House {
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
         let session = SharedSession::default();
         let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
-        let intake =
-            Arc::new(FrameIntake::new(move |device| CameraSession::new(device.clone(), rules.clone())));
+        let (intake, photos) = intakes(rules);
         Ok(Self {
             registry_parts: RegistryParts {
                 store: registry,
@@ -145,9 +143,10 @@ impl House {
                 in_force,
                 loader,
                 intake,
+                photos,
                 clock: Arc::clone(&clock),
                 workers: settings.recognition.workers,
-                on_match: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
+                on_face: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
             },
             reporter_parts: ReporterParts {
                 store: events.clone(),
@@ -247,10 +246,12 @@ impl House {
         if !unusable.is_empty() {
             return Err(unusable);
         }
+        let photos = Arc::clone(&self.worker_parts.photos);
+        let opener = PushOpener { inner: Arc::new(opener), photos: Arc::clone(&photos) };
         let parts = DevicesParts {
             opener: Arc::new(opener),
             relay: Arc::new(HttpRelay::new().map_err(|error| vec![error])?),
-            places: Arc::new(Places(Arc::clone(&self.worker_parts.intake))),
+            places: Arc::new(Places { frames: Arc::clone(&self.worker_parts.intake), photos }),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
             board: Arc::new(move |list| health.set_devices(list)),
@@ -280,6 +281,7 @@ impl House {
                 clock: Arc::clone(&self.clock),
                 utc_offset_min: self.settings.recognition.utc_offset_min,
             },
+            photos: Arc::clone(&self.worker_parts.photos),
             tuner: self.tuner.clone(),
             models: Arc::clone(&self.health.models),
             session: Arc::clone(&self.reporter_parts.session),
@@ -297,6 +299,13 @@ impl House {
 
     pub fn device_count(&self) -> usize {
         self.roster.all().len()
+    }
+
+    /// The FTP server, running; `None` when it is off.
+    pub fn ftp_server(&self) -> Result<Option<FtpServer>, Vec<String>> {
+        let health = Arc::clone(&self.health);
+        let board = Arc::new(move |state| health.set_ftp(state));
+        start_ftp(&self.settings.ftp, &self.worker_parts.photos, board)
     }
 
     pub fn settings(&self) -> &Settings {
@@ -371,44 +380,6 @@ fn outside(settings: &Settings) -> Result<Outside, String> {
     let probe = MachineProbe::new(settings.data_dir.clone(), platform_address(settings))?;
     let platform = platform_client(settings, &probe)?;
     Ok((Arc::new(probe), Arc::new(platform)))
-}
-
-/// Opens the door of a turnstile for whoever may pass; a busy device manager loses the command, which is then told.
-fn doors(
-    roster: &Roster,
-    handles: &Handles,
-    tuning: SharedTuning,
-    clock: Arc<dyn Clock>,
-) -> Arc<dyn Fn(&EventRecord) + Send + Sync> {
-    let (manager, roster) = (handles.devices.clone(), roster.clone());
-    Arc::new(move |event| {
-        let device = roster.find(&event.device.ip).filter(|device| device.action_url.is_some());
-        let (Some(device), Some(who)) = (device, &event.identity) else { return };
-        let Some(mode) = relay::on_match(tuning.load().gate_mode, device.kind, who.kind) else { return };
-        let act = ActOnDoor {
-            ip: event.device.ip.clone(),
-            command: DoorCommand::of_match(mode),
-            asked_ms: clock.monotonic_ms(),
-        };
-        if let Err(error) = manager.try_send(act) {
-            metrics::counter!("menshen_door_commands_total", "mode" => mode.wire(), "result" => "dropped")
-                .increment(1);
-            tracing::error!(device = %event.device.ip, %error, "a door command was dropped");
-        }
-    })
-}
-
-/// Frames go to the face engine.
-struct Places(Arc<FrameIntake>);
-
-impl FramePlaces for Places {
-    fn attach(&self, device: &DeviceConfig) -> FrameSink {
-        self.0.attach(device)
-    }
-
-    fn detach(&self, device: &DeviceConfig) {
-        self.0.detach(device);
-    }
 }
 
 pub fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {

@@ -30,6 +30,13 @@ fn describe() {
         "faces not good enough to be recognised, by failed check"
     );
     describe_counter!("menshen_matches_total", "passages in which somebody was recognised");
+    describe_counter!(
+        "menshen_photos_total",
+        "photos of snapshot cameras and terminals, by what became of them"
+    );
+    describe_gauge!("menshen_ftp_sessions", "open FTP sessions");
+    describe_counter!("menshen_ftp_logins_total", "FTP logins, right and wrong");
+    describe_counter!("menshen_ftp_refused_total", "what the FTP server refused, by reason");
     describe_counter!("menshen_events_total", "events kept, by kind");
     describe_counter!("menshen_events_lost_total", "events that could not be stored at all");
     describe_counter!(

@@ -6,6 +6,7 @@ pub mod devices;
 pub mod metrics;
 pub mod models;
 pub mod open;
+mod places;
 pub mod recover;
 pub mod run;
 pub mod supervise;

@@ -9,6 +9,7 @@ use super::assemble::{Handles, House};
 use super::devices::Reread;
 use super::supervise::{Part, watch};
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
+use crate::adapters::ftp::FtpServer;
 use crate::config::Settings;
 use crate::web;
 
@@ -40,6 +41,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
     let local_api = house.local_api().map(|(listen, parts)| {
         actix_rt::spawn(web::local::serve(listen, parts, std::sync::Arc::clone(&house.health)))
     });
+    let ftp = house.ftp_server()?;
     tracing::info!(%listen, devices = house.device_count(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),
@@ -54,6 +56,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
         () = upkeep(metrics) => Ok(Ended::Stopped),
     };
     house.health.set_draining();
+    stop_ftp(ftp).await;
     drain(&house.handles, deadline).await;
     if let Some(local_api) = local_api {
         local_api.abort();
@@ -99,6 +102,13 @@ async fn bounded<E>(part: &'static str, limit: Duration, work: impl Future<Outpu
                 "did not finish within runtime.shutdown_deadline_s; what is on disk is safe"
             );
         }
+    }
+}
+
+/// Its sessions end at once; photos that were taken are looked at all the same.
+async fn stop_ftp(ftp: Option<FtpServer>) {
+    if let Err(panic) = tokio::task::spawn_blocking(move || drop(ftp)).await {
+        tracing::error!(%panic, "stopping the FTP server");
     }
 }
 

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod faults;
 pub mod interrupt;
 pub mod outage;
+pub mod photos;
 pub mod platform;
 pub mod process;
 pub mod proxy;

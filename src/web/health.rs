@@ -35,6 +35,7 @@ struct Facts {
     parts: BTreeMap<&'static str, bool>,
     draining: bool,
     local_api: String,
+    ftp: String,
 }
 
 #[derive(Serialize)]
@@ -58,6 +59,8 @@ pub struct HealthReport {
     pub history: Vec<ReceiverStatus>,
     /// Where the local API listens, or why not; empty when it is off.
     pub local_api: String,
+    /// The same of the FTP server.
+    pub ftp: String,
 }
 
 /// Trouble with storing does not make the box unready: it recognises and tells in real time all the same.
@@ -120,6 +123,10 @@ impl Health {
         self.with(|facts| facts.local_api = state);
     }
 
+    pub fn set_ftp(&self, state: String) {
+        self.with(|facts| facts.ftp = state);
+    }
+
     pub fn set_draining(&self) {
         self.with(|facts| facts.draining = true);
     }
@@ -152,6 +159,7 @@ impl Health {
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),
                 local_api: facts.local_api.clone(),
+                ftp: facts.ftp.clone(),
             }
         })
     }

@@ -19,6 +19,7 @@ use menshen::core::device::{DeviceConfig, DeviceKind, Direction};
 use menshen::core::frame::Frame;
 use menshen::core::gallery::Gallery;
 use menshen::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use menshen::core::photo::PhotoRules;
 use menshen::core::quality::QualityLevel;
 use menshen::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
@@ -310,6 +311,7 @@ fn device() -> DeviceConfig {
         action_url: None,
         enabled: true,
         liveness: false,
+        photos: PhotoRules::default(),
     }
 }
 

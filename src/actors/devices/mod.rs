@@ -5,6 +5,7 @@ mod change;
 pub mod door;
 pub mod message;
 mod one;
+pub mod push;
 pub mod roster;
 
 pub use actor::DevicesActor;

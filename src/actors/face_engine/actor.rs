@@ -104,6 +104,7 @@ impl Handler<Drain> for FaceEngineActor {
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let Some(running) = self.running.take() else { return Box::pin(async {}) };
         let intake = self.parts.intake.clone();
+        self.parts.photos.close();
         let stop = move || {
             let Running { pool, passages, forwarder } = running;
             drop((pool.stop, pool.photos, pool.judged_first));

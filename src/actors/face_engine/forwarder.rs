@@ -6,6 +6,7 @@
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::oneshot;
 
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
@@ -18,7 +19,6 @@ use crate::core::person::PersonKind;
 use crate::wire::event::STRANGER_NAME;
 
 /// One fact on its way.
-#[derive(Clone)]
 pub struct PassageReport {
     pub event: EventRecord,
     pub pictures: Vec<EventPicture>,
@@ -29,6 +29,8 @@ pub struct PassageReport {
     pub stranger: Option<EnrolStranger>,
     /// Whether the person was there a moment ago.
     pub is_present: bool,
+    /// Told when the event is stored, by somebody who waits for that; dropped when it is lost.
+    pub stored: Option<oneshot::Sender<()>>,
 }
 
 /// Starts the thread. It ends when every sender is gone and the last report has been answered.
@@ -50,16 +52,20 @@ async fn forward(
     registry: &Handle<RegistryActor>,
 ) {
     // Blocking here is fine: this runtime has nothing else to do.
-    while let Ok(PassageReport { mut event, pictures, stage, stranger, decided_ms, is_present: _ }) =
-        reports.recv()
-    {
+    while let Ok(report) = reports.recv() {
+        let PassageReport { mut event, pictures, stage, stranger, decided_ms, is_present: _, stored } =
+            report;
         if let Some(stranger) = stranger {
             enrol(registry, stranger, &mut event).await;
         }
         let record = || RecordPassage { event: event.clone(), pictures: pictures.clone(), stage, decided_ms };
-        if let Err(error) = reporter.send_until_answered(record).await {
-            metrics::counter!("menshen_events_lost_total").increment(1);
-            tracing::error!(event_id = %event.event_id, %error, "EVENT LOST: it could not be stored");
+        match reporter.send_until_answered(record).await {
+            // Whoever waited may have gone.
+            Ok(()) => drop(stored.map(|stored| stored.send(()))),
+            Err(error) => {
+                metrics::counter!("menshen_events_lost_total").increment(1);
+                tracing::error!(event_id = %event.event_id, %error, "EVENT LOST: it could not be stored");
+            }
         }
     }
 }

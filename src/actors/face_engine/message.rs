@@ -2,9 +2,12 @@
 
 use actix::Message;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use crate::core::event::ShotQuality;
 use crate::core::face::Embedding;
+use crate::core::gallery::GalleryPerson;
+use crate::core::photo::PhotoResult;
 use crate::core::quality::QualityLevel;
 use crate::core::status::Refusal;
 
@@ -32,6 +35,61 @@ pub struct JudgePhoto {
     /// JPEG or PNG as it came.
     pub photo: Bytes,
     pub level: QualityLevel,
+}
+
+/// A photo a snapshot camera or a terminal took of somebody: a passage by itself. Goes to the workers through the bounded
+/// queue of [`PhotoIntake`](super::photos::PhotoIntake), behind live frames and before the photos above.
+#[derive(Debug, Clone)]
+pub struct RecognisePhoto {
+    /// The device's `ip` or `ep_id`.
+    pub device: String,
+    /// JPEG or PNG as it came.
+    pub photo: Bytes,
+    /// When it came, wall clock.
+    pub received_ms: u64,
+}
+
+/// What became of one.
+#[derive(Debug)]
+pub struct PhotoAnswer {
+    pub result: PhotoResult,
+    /// Faces found.
+    pub faces: usize,
+    /// The largest face: who it is, how sure (0–1), and its event where there is one.
+    pub who: Option<GalleryPerson>,
+    pub score: f32,
+    pub event_id: Option<String>,
+    /// Whether the device's door is to open.
+    pub opens: bool,
+    /// What exactly was wrong, where something was.
+    pub detail: String,
+    /// One for each event, told when it is stored.
+    pub stored: Vec<oneshot::Receiver<()>>,
+}
+
+impl PhotoAnswer {
+    /// Nothing came of it.
+    pub fn without(result: PhotoResult, detail: impl Into<String>) -> Self {
+        Self {
+            result,
+            faces: 0,
+            who: None,
+            score: 0.0,
+            event_id: None,
+            opens: false,
+            detail: detail.into(),
+            stored: Vec::new(),
+        }
+    }
+
+    /// Waits until the events are stored; false when one was lost.
+    pub async fn stored(&mut self) -> bool {
+        let mut all = true;
+        for stored in self.stored.drain(..) {
+            all &= stored.await.is_ok();
+        }
+        all
+    }
 }
 
 /// Ends the passages that are open, stops the workers; answers when the reporter has got everything.

@@ -1,13 +1,18 @@
 //! The face engine: vision workers that look at frames and photos, and the actor that fronts them.
 //!
-//! Frames reach the workers through latest-wins slots ([`intake`]), photos through a bounded channel; what has
-//! become certain goes to the reporter through the [`forwarder`].
+//! Frames reach the workers through latest-wins slots ([`intake`]), photos of devices through a bounded queue
+//! ([`photos`]), photos of the registry through bounded channels; what has become certain goes to the reporter through the
+//! [`forwarder`].
 
 pub mod actor;
 pub mod camera;
+pub mod desk;
 pub mod forwarder;
 pub mod intake;
 pub mod message;
+pub mod photo_look;
+pub mod photos;
+pub mod telling;
 pub mod workers;
 
 pub use actor::FaceEngineActor;

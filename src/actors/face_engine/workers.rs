@@ -1,4 +1,5 @@
-//! The vision workers: plain threads, each with its own models, that take live frames first and photos next.
+//! The vision workers: plain threads, each with its own models, that take live frames first, photos of devices next, and
+//! photos of the registry last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,18 +13,22 @@ use tokio::sync::oneshot;
 use super::camera::timed;
 use super::forwarder::PassageReport;
 use super::intake::{FrameIntake, Lane};
-use super::message::PhotoFace;
+use super::message::{PhotoAnswer, PhotoFace};
+use super::photo_look::{self, Looked};
+use super::photos::{self, PhotoIntake};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
-use crate::core::event::{EventRecord, ShotQuality};
+use crate::core::event::ShotQuality;
 use crate::core::limits;
+use crate::core::person::PersonKind;
+use crate::core::photo::PhotoResult;
 use crate::core::quality::QualityLevel;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::inference::InferenceLoader;
 use crate::vision::{FaceAnalyzer, VisionError};
 
-/// One photo to look at.
+/// One photo of the registry to look at.
 pub struct PhotoJob {
     pub photo: Bytes,
     pub level: QualityLevel,
@@ -38,16 +43,20 @@ pub enum Question {
     Judge(oneshot::Sender<Result<ShotQuality, Refusal>>),
 }
 
+pub type OnFace = Arc<dyn Fn(&str, Option<PersonKind>) + Send + Sync>;
+
 /// What the workers are built from.
 #[derive(Clone)]
 pub struct WorkerParts {
     pub in_force: InForce,
     pub loader: Arc<dyn InferenceLoader>,
     pub intake: Arc<FrameIntake>,
+    pub photos: Arc<PhotoIntake>,
     pub clock: Arc<dyn Clock>,
     pub workers: usize,
-    /// Told of every match of somebody who is there, the moment it is certain, before the disk; must not wait.
-    pub on_match: Arc<dyn Fn(&EventRecord) + Send + Sync>,
+    /// Told of everybody who is there, the moment it is certain who, before the disk; must not wait. The device's `ip`, and
+    /// what kind of person, `None` for somebody unknown on a photo.
+    pub on_face: OnFace,
 }
 
 /// Running workers. Dropping `stop` ends them.
@@ -61,6 +70,8 @@ pub struct WorkerPool {
 
 /// Live frames come first, but a photo waits for at most this many of them.
 const FRAMES_PER_PHOTO: u32 = 4;
+/// Photos of devices come before those of the registry, but these wait for at most this many of them.
+const PASSAGES_PER_PHOTO: u32 = 4;
 /// Photos to be judged come before those to be enrolled, but these wait for at most this many of them.
 const JUDGED_PER_ENROLLED: u32 = 4;
 
@@ -79,6 +90,7 @@ impl WorkerPool {
                 parts: parts.clone(),
                 passages: passages.clone(),
                 frames_in_a_row: 0,
+                passages_in_a_row: 0,
                 judged_in_a_row: 0,
             };
             let (photo_jobs, judge_jobs, stopped) = (photo_jobs.clone(), judge_jobs.clone(), stopped.clone());
@@ -99,6 +111,7 @@ struct Worker {
     parts: WorkerParts,
     passages: Sender<PassageReport>,
     frames_in_a_row: u32,
+    passages_in_a_row: u32,
     judged_in_a_row: u32,
 }
 
@@ -106,6 +119,8 @@ impl Worker {
     fn run(mut self, photos: &Receiver<PhotoJob>, judged_first: &Receiver<PhotoJob>, stopped: &Receiver<()>) {
         let intake = Arc::clone(&self.parts.intake);
         let frames = intake.woken();
+        let devices = Arc::clone(&self.parts.photos);
+        let passages = devices.jobs();
         let ticks = tick(Duration::from_millis(limits::PASSAGE_TICK_MS));
         loop {
             // Live first: `select!` alone would choose by chance.
@@ -113,28 +128,41 @@ impl Worker {
                 && let Ok(lane) = frames.try_recv()
             {
                 self.look(&lane);
+            } else if self.passages_in_a_row < PASSAGES_PER_PHOTO
+                && let Ok(job) = passages.try_recv()
+            {
+                self.recognise(job);
             } else if let Some(job) = self.next_photo(photos, judged_first) {
                 self.answer(job);
             } else {
-                self.frames_in_a_row = 0;
+                (self.frames_in_a_row, self.passages_in_a_row) = (0, 0);
                 select! {
                     recv(frames) -> lane => if let Ok(lane) = lane { self.look(&lane) },
+                    recv(passages) -> job => if let Ok(job) = job { self.recognise(job) },
                     recv(photos) -> job => match job {
                         Ok(job) => self.answer(job),
-                        Err(_) => return,
+                        Err(_) => return self.finish_passages(),
                     },
                     recv(judged_first) -> job => match job {
                         Ok(job) => self.answer(job),
-                        Err(_) => return,
+                        Err(_) => return self.finish_passages(),
                     },
                     recv(ticks) -> _ => {}
-                    recv(stopped) -> _ => return,
+                    recv(stopped) -> _ => return self.finish_passages(),
                 }
             }
             self.tend_quiet_cameras();
             if matches!(stopped.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected)) {
-                return;
+                return self.finish_passages();
             }
+        }
+    }
+
+    /// Photos that were taken are looked at before the end.
+    fn finish_passages(&mut self) {
+        let photos = Arc::clone(&self.parts.photos);
+        while let Ok(job) = photos.jobs().try_recv() {
+            self.recognise(job);
         }
     }
 
@@ -199,8 +227,40 @@ impl Worker {
         photos.try_recv().or_else(|_| judged_first.try_recv()).ok()
     }
 
-    fn answer(&mut self, PhotoJob { photo, level, question }: PhotoJob) {
+    /// A photo of a device: the door first, then whoever waits, then the disk.
+    fn recognise(&mut self, job: photos::PhotoJob) {
         self.frames_in_a_row = 0;
+        self.passages_in_a_row += 1;
+        self.follow_swap();
+        let looked = self.guarded_by(|own| {
+            let recogniser = Arc::clone(&own.recogniser);
+            timed("photo_passage", || {
+                photo_look::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
+            })
+        });
+        match looked {
+            Ok(Looked { reports, mut answer, face }) => {
+                if let Some(kind) = face {
+                    (self.parts.on_face)(&job.lane.device.ip, kind);
+                }
+                let mut reports = reports;
+                for report in &mut reports {
+                    let (stored, told) = oneshot::channel();
+                    report.stored = Some(stored);
+                    answer.stored.push(told);
+                }
+                job.answer.give(answer);
+                self.forward(reports);
+            }
+            Err(refusal) => {
+                let result = PhotoResult::of_code(refusal.code);
+                job.answer.give(PhotoAnswer::without(result, refusal.detail));
+            }
+        }
+    }
+
+    fn answer(&mut self, PhotoJob { photo, level, question }: PhotoJob) {
+        (self.frames_in_a_row, self.passages_in_a_row) = (0, 0);
         self.follow_swap();
         // Whoever asked may have gone; the answer then has no use.
         match question {
@@ -223,7 +283,11 @@ impl Worker {
         &mut self,
         work: impl FnOnce(&mut FaceAnalyzer) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        catch_unwind(AssertUnwindSafe(|| work(&mut self.analyzer))).unwrap_or_else(|_| {
+        self.guarded_by(|own| work(&mut own.analyzer))
+    }
+
+    fn guarded_by<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
             self.recover("photo");
             Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
         })
@@ -241,7 +305,9 @@ impl Worker {
 
     /// Passages of cameras that send nothing end too.
     fn tend_quiet_cameras(&mut self) {
-        let Some(lanes) = self.parts.intake.due_for_tick(self.parts.clock.monotonic_ms()) else { return };
+        let now_ms = self.parts.clock.monotonic_ms();
+        let Some(lanes) = self.parts.intake.due_for_tick(now_ms) else { return };
+        self.parts.photos.beat(now_ms);
         for lane in lanes {
             // A locked session is being looked at and needs no tending.
             let reports = lane.session.try_lock().map(|mut session| session.collect()).unwrap_or_default();
@@ -251,8 +317,11 @@ impl Worker {
 
     fn forward(&self, reports: Vec<PassageReport>) {
         for report in reports {
-            if report.stage == PassageStage::Open && report.is_present {
-                (self.parts.on_match)(&report.event);
+            // The door of a photo was told when the photo was looked at.
+            if let (PassageStage::Open, true, Some(who)) =
+                (report.stage, report.is_present, &report.event.identity)
+            {
+                (self.parts.on_face)(&report.event.device.ip, Some(who.kind));
             }
             if let Err(lost) = self.passages.send(report) {
                 metrics::counter!("menshen_events_lost_total").increment(1);

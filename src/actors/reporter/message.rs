@@ -21,6 +21,8 @@ pub enum PassageStage {
     Open,
     /// Over: goes into history.
     Closed,
+    /// Known, and over at once, as a photo is: both.
+    Whole,
 }
 
 /// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.

@@ -29,7 +29,7 @@ impl RealTime {
     pub fn push(&self, parts: &ReporterParts, message: RecordPassage) {
         let urls = parts.tuning.load().realtime_urls.clone();
         let is_wanted =
-            message.stage == PassageStage::Open && !message.event.is_stranger() && !urls.is_empty();
+            message.stage != PassageStage::Closed && !message.event.is_stranger() && !urls.is_empty();
         if !is_wanted {
             return;
         }

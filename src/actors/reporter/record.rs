@@ -134,7 +134,7 @@ fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), Store
     let kind = if event.is_stranger() { "stranger" } else { "match" };
     match message.stage {
         PassageStage::Open => parts.store.put_open(event, bytes)?,
-        PassageStage::Closed => {
+        PassageStage::Closed | PassageStage::Whole => {
             let closed = parts.store.close(event, bytes, &retention(parts)?)?;
             metrics::counter!("menshen_events_total", "kind" => kind).increment(1);
             tidy(parts, &closed.trimmed)?;
@@ -142,7 +142,7 @@ fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), Store
     }
     // A recognised person is told at once, a stranger at the passage's end: one line each.
     let told_at = if event.is_stranger() { PassageStage::Closed } else { PassageStage::Open };
-    if message.stage == told_at {
+    if message.stage == told_at || message.stage == PassageStage::Whole {
         tracing::info!(
             event = %event.event_id,
             device = %event.device.ep_id,

@@ -1,16 +1,18 @@
 //! Capture devices through GStreamer: launch templates from `pipelines/`, frames out of an appsink.
 
 pub mod pipeline;
+pub mod snapshot;
 pub mod template;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
-use template::Template;
+use template::{Source, Template};
 
 /// Opens streams by the templates of a folder.
 pub struct GstOpener {
@@ -52,7 +54,11 @@ impl StreamOpener for GstOpener {
     }
 
     fn check(&self, spec: &StreamSpec) -> Result<(), OpenError> {
-        self.template(&spec.pipeline)?.build(&spec.parameters).map(drop)
+        let template = self.template(&spec.pipeline)?;
+        match template.source() {
+            Source::Gstreamer => template.build(&spec.parameters).map(drop),
+            Source::Push | Source::Snapshot => template.values(&spec.parameters).map(drop),
+        }
     }
 
     fn reload(&self) -> Result<Vec<String>, Vec<OpenError>> {
@@ -70,7 +76,70 @@ impl StreamOpener for GstOpener {
         frames: FrameSink,
         notices: NoticeSink,
     ) -> Result<Box<dyn Stream>, OpenError> {
-        let pipeline = self.template(&spec.pipeline)?.build(&spec.parameters)?;
-        Ok(Box::new(pipeline::Running::start(pipeline, frames, notices)?))
+        let template = self.template(&spec.pipeline)?;
+        match template.source() {
+            Source::Gstreamer => {
+                let pipeline = template.build(&spec.parameters)?;
+                let frames = match template.max_fps(&spec.parameters) {
+                    Some(max_fps) => thinned(frames, max_fps),
+                    None => frames,
+                };
+                Ok(Box::new(pipeline::Running::start(pipeline, frames, notices)?))
+            }
+            Source::Snapshot => {
+                Ok(Box::new(snapshot::start(&template.values(&spec.parameters)?, frames, notices)?))
+            }
+            Source::Push => Err(OpenError::Start("this device sends its pictures by itself".to_owned())),
+        }
+    }
+}
+
+/// Lets at most so many frames a second through, evenly. Done here and not by the element `videorate`, which ends the
+/// whole process where a stream tells no frame rate.
+fn thinned(frames: FrameSink, max_fps: f64) -> FrameSink {
+    let interval = Duration::from_secs_f64(1.0 / max_fps.max(0.1));
+    let due = Mutex::new(Instant::now());
+    Arc::new(move |frame| {
+        let now = Instant::now();
+        {
+            let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+            // A little early is on time: frames of 15 a second do not come every 66.7 ms sharp.
+            if now + interval / 4 < *due {
+                return;
+            }
+            // What a network held up for a moment may come in one go.
+            let earliest = now.checked_sub(interval * 2).unwrap_or(now);
+            *due = (*due).max(earliest) + interval;
+        }
+        frames(frame);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::core::frame::Frame;
+
+    #[test]
+    fn frames_are_thinned_out_evenly() {
+        let passed = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&passed);
+        let sink = thinned(
+            Arc::new(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
+            10.0,
+        );
+        let frame = Frame::from_rgb(16, 16, vec![0; 768], 0).unwrap();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(500) {
+            sink(frame.clone());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let expected = began.elapsed().as_secs_f64() * 10.0;
+        let passed = f64::from(passed.load(Ordering::Relaxed));
+        assert!(passed >= 1.0 && passed <= expected + 2.0, "{passed} of at most {expected}");
     }
 }

@@ -20,6 +20,7 @@ pub const FRAMES: &str = "frames";
 enum Kind {
     Url,
     Path,
+    Device,
     Integer,
     Choice,
 }
@@ -45,7 +46,24 @@ struct Parameter {
     max: Option<i64>,
     /// Absent: the parameter must be given.
     default: Option<String>,
-    set: Target,
+    /// Where the value goes in a `launch`.
+    set: Option<Target>,
+    /// Instead: the frames a second that get through.
+    #[serde(default)]
+    thins: bool,
+}
+
+/// Where the pictures of a template come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The `launch` of GStreamer.
+    #[default]
+    Gstreamer,
+    /// The device sends them by itself.
+    Push,
+    /// It is asked for one after the other, over HTTP.
+    Snapshot,
 }
 
 /// One template.
@@ -58,6 +76,9 @@ pub struct Template {
     description: String,
     live: bool,
     silence_timeout_ms: u64,
+    #[serde(default)]
+    source: Source,
+    #[serde(default)]
     launch: String,
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
@@ -107,9 +128,30 @@ impl Template {
         if !(500..=120_000).contains(&self.silence_timeout_ms) {
             return Err(self.wrong("silence_timeout_ms must be 500 to 120000"));
         }
-        let pipeline = self.parse()?;
         for (name, parameter) in &self.parameters {
-            let Target { element, property } = &parameter.set;
+            if let Some(default) = &parameter.default {
+                parameter
+                    .check(default)
+                    .map_err(|reason| self.wrong(format!("parameters.{name}.default: {reason}")))?;
+            }
+        }
+        if self.source == Source::Gstreamer { self.check_launch() } else { self.check_without_launch() }
+    }
+
+    fn check_without_launch(&self) -> Result<(), OpenError> {
+        if !self.launch.is_empty() {
+            return Err(self.wrong("launch has no place where source is not gstreamer"));
+        }
+        match self.parameters.iter().find(|(_, parameter)| parameter.set.is_some()) {
+            Some((name, _)) => Err(self.wrong(format!("parameters.{name}: there is no element to set"))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_launch(&self) -> Result<(), OpenError> {
+        let pipeline = self.parse()?;
+        for (name, parameter) in self.parameters.iter().filter(|(_, parameter)| !parameter.thins) {
+            let Target { element, property } = self.target(name, parameter)?;
             let found = pipeline
                 .by_name(element)
                 .ok_or_else(|| self.wrong(format!("parameters.{name}: no element is named `{element}`")))?;
@@ -118,16 +160,17 @@ impl Template {
                     self.wrong(format!("parameters.{name}: `{element}` has no property `{property}`"))
                 );
             }
-            if let Some(default) = &parameter.default {
-                parameter
-                    .check(default)
-                    .map_err(|reason| self.wrong(format!("parameters.{name}.default: {reason}")))?;
-            }
         }
         if pipeline.by_name(FRAMES).is_none_or(|element| !element.is::<gstreamer_app::AppSink>()) {
             return Err(self.wrong(format!("launch must end in `appsink name={FRAMES}`")));
         }
         Ok(())
+    }
+
+    fn target<'a>(&self, name: &str, parameter: &'a Parameter) -> Result<&'a Target, OpenError> {
+        parameter.set.as_ref().ok_or_else(|| {
+            self.wrong(format!("parameters.{name}: `set` must name an element and a property"))
+        })
     }
 
     fn parse(&self) -> Result<Pipeline, OpenError> {
@@ -143,25 +186,49 @@ impl Template {
         element.downcast::<Pipeline>().map_err(|_| self.wrong("launch must describe more than one element"))
     }
 
-    /// The pipeline with a device's values set, not started.
-    pub fn build(&self, values: &BTreeMap<String, String>) -> Result<Pipeline, OpenError> {
-        if let Some(unknown) = values.keys().find(|key| !self.parameters.contains_key(*key)) {
+    /// Frames a second that a device's values let through.
+    pub fn max_fps(&self, given: &BTreeMap<String, String>) -> Option<f64> {
+        let (name, parameter) = self.parameters.iter().find(|(_, parameter)| parameter.thins)?;
+        given.get(name).or(parameter.default.as_ref())?.parse().ok()
+    }
+
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The values of a device, checked, with the defaults for what it does not name.
+    pub fn values(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OpenError> {
+        if let Some(unknown) = given.keys().find(|key| !self.parameters.contains_key(*key)) {
             let known: Vec<_> = self.parameters.keys().map(String::as_str).collect();
-            return Err(
-                self.wrong(format!("there is no parameter `{unknown}`; there is {}", known.join(", ")))
-            );
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(self.wrong(format!("there is no parameter `{unknown}`; there is {known}")));
         }
-        let pipeline = self.parse()?;
+        let mut values = BTreeMap::new();
         for (name, parameter) in &self.parameters {
-            let value = values.get(name).or(parameter.default.as_ref()).ok_or_else(|| {
+            let value = given.get(name).or(parameter.default.as_ref()).ok_or_else(|| {
                 self.wrong(format!("parameter `{name}` must be given: {}", parameter.description))
             })?;
             parameter.check(value).map_err(|reason| self.wrong(format!("parameter `{name}`: {reason}")))?;
+            values.insert(name.clone(), value.clone());
+        }
+        Ok(values)
+    }
+
+    /// The pipeline with a device's values set, not started.
+    pub fn build(&self, given: &BTreeMap<String, String>) -> Result<Pipeline, OpenError> {
+        let values = self.values(given)?;
+        let pipeline = self.parse()?;
+        for (name, value) in &values {
+            let parameter = &self.parameters[name];
+            if parameter.thins {
+                continue;
+            }
+            let Target { element, property } = self.target(name, parameter)?;
             let element = pipeline
-                .by_name(&parameter.set.element)
-                .ok_or_else(|| self.wrong(format!("no element is named `{}`", parameter.set.element)))?;
+                .by_name(element)
+                .ok_or_else(|| self.wrong(format!("no element is named `{element}`")))?;
             // The value is data for one property; GStreamer's launch syntax never sees it.
-            element.set_property_from_str(&parameter.set.property, value);
+            element.set_property_from_str(property, value);
         }
         Ok(pipeline)
     }
@@ -183,6 +250,13 @@ impl Parameter {
             }
             Kind::Path if Path::new(value).is_file() => Ok(()),
             Kind::Path => Err(format!("there is no file `{value}`")),
+            Kind::Device if !value.starts_with("/dev/") || value.contains("..") => {
+                Err(format!("`{value}` is no device; expected /dev/..., as in /dev/video0"))
+            }
+            Kind::Device if Path::new(value).exists() => Ok(()),
+            Kind::Device => {
+                Err(format!("there is no device `{value}`; is the camera plugged in? See ls /dev/video*"))
+            }
             Kind::Integer => {
                 let (min, max) = (self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX));
                 match value.parse::<i64>() {
@@ -235,6 +309,53 @@ mod tests {
         }
     }
 
+    /// Every parameter of every shipped template: what does not fit is refused, what is taken stays data.
+    #[test]
+    fn no_parameter_injects_anything() {
+        const EVIL: [&str; 9] = [
+            "x ! filesink location=/tmp/stolen name=evil",
+            "\" ! fakesink name=evil \"",
+            "rtsp://h/\" ! fakesink name=evil",
+            "http://h/x ! multifilesink name=evil location=/tmp/%d",
+            "/dev/video0 ! fakesink name=evil",
+            "/dev/../etc/passwd",
+            "15 ! fakesink name=evil",
+            "tcp ! fakesink name=evil",
+            "true name=evil",
+        ];
+        let good = |parameter: &Parameter| match parameter.kind {
+            Kind::Url => format!("{}://h/x", parameter.schemes[0]),
+            Kind::Path => "Cargo.toml".to_owned(),
+            Kind::Device => "/dev/null".to_owned(),
+            Kind::Integer | Kind::Choice => parameter.default.clone().unwrap(),
+        };
+        let mut tried = 0;
+        for (name, template) in shipped() {
+            let values: BTreeMap<_, _> =
+                template.parameters.iter().map(|(key, parameter)| (key.clone(), good(parameter))).collect();
+            template.values(&values).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let is_gstreamer = template.source == Source::Gstreamer;
+            let elements = is_gstreamer.then(|| template.build(&values).unwrap().children().len());
+            for key in template.parameters.keys() {
+                for evil in EVIL {
+                    let mut values = values.clone();
+                    values.insert(key.clone(), evil.to_owned());
+                    tried += 1;
+                    if template.values(&values).is_err() {
+                        continue;
+                    }
+                    // Taken: only a URL can be, and it is no more than that.
+                    assert!(matches!(template.parameters[key].kind, Kind::Url), "{name}.{key} took {evil}");
+                    let Some(elements) = elements else { continue };
+                    let pipeline = template.build(&values).unwrap();
+                    assert!(pipeline.by_name("evil").is_none(), "{name}.{key}: {evil}");
+                    assert_eq!(pipeline.children().len(), elements, "{name}.{key}: {evil}");
+                }
+            }
+        }
+        assert!(tried >= 9 * 12, "{tried}");
+    }
+
     #[test]
     fn every_broken_template_is_told() {
         gstreamer::init().unwrap();
@@ -244,13 +365,14 @@ mod tests {
             ("a", good.replace("videotestsrc", "nosuchelement")),
             ("b", good.replace("name=frames", "name=other")),
             ("c", good.replace("live = true", "lively = true")),
+            ("d", good.replace("live = true", "live = true\nsource = \"push\"")),
         ] {
             std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
         }
         let errors = read_all(folder.path()).unwrap_err();
         let all = errors.iter().map(ToString::to_string).collect::<String>();
-        assert_eq!(errors.len(), 3, "{all}");
-        for expected in ["nosuchelement", "appsink name=frames", "lively"] {
+        assert_eq!(errors.len(), 4, "{all}");
+        for expected in ["nosuchelement", "appsink name=frames", "lively", "launch has no place"] {
             assert!(all.contains(expected), "{all}");
         }
     }

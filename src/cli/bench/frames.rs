@@ -22,6 +22,7 @@ use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Gallery;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use crate::core::photo::PhotoRules;
 use crate::core::quality::QualityLevel;
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::ports::clock::Clock;
@@ -240,6 +241,7 @@ fn device() -> DeviceConfig {
         action_url: None,
         enabled: true,
         liveness: false,
+        photos: PhotoRules::default(),
     }
 }
 

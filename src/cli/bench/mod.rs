@@ -8,7 +8,7 @@ mod frames;
 mod recognition;
 mod search;
 #[cfg(feature = "sim")]
-mod start;
+pub mod start;
 mod statistics;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use serde_json::json;
 
 use super::frames::{made_up_person, unit_vector};
-use crate::config::Settings;
+use crate::config::{Overrides, Settings, load};
 use crate::core::face::Embedding;
 use crate::core::limits;
 use crate::core::person::Person;
@@ -75,6 +75,18 @@ pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
         "optimised": !cfg!(debug_assertions),
     }));
     Ok(())
+}
+
+/// The product's part in `menshen sim terminals`.
+pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<(), String> {
+    let settings = load(config, &Overrides::default())
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    create_data_dir(&settings.data_dir).map_err(|errors| errors.join("; "))?;
+    let photo = std::fs::read(photo).map_err(|error| format!("cannot read {}: {error}", photo.display()))?;
+    let (models, loader) = ready_models(&settings).map_err(|errors| errors.join("; "))?;
+    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let known = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+    fill(&settings, &known.embedding, people, &photo)
 }
 
 /// A data folder and a configuration of its own, removed at the end.

@@ -5,6 +5,7 @@ use crate::core::explain::{CheckCount, Ground, Reason};
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
+use crate::core::limits;
 use crate::core::quality::{Judgement, Measurements};
 use crate::core::track::TrackId;
 
@@ -51,7 +52,7 @@ impl Default for PassageRules {
 }
 
 impl PassageRules {
-    pub(super) fn marks(&self) -> Marks {
+    pub fn marks(&self) -> Marks {
         Marks {
             pass: self.similarity_pass,
             sure_margin: self.similarity_sure_margin,
@@ -67,7 +68,7 @@ impl PassageRules {
 
     /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the pass
     /// mark, since there are one or two to compare with and not a whole gallery.
-    pub(super) fn similarity_rejoin(&self) -> f32 {
+    pub fn similarity_rejoin(&self) -> f32 {
         self.similarity_pass * 0.8
     }
 }
@@ -171,6 +172,28 @@ pub struct PassageView {
     /// What all shots together look like.
     pub looks_like: Embedding,
     pub trace: Trace,
+}
+
+impl PassageView {
+    /// A photo is a passage by itself, of one shot. `key` tells nothing: there is no second fact of it.
+    pub fn of_photo(shot: Shot, identity: Option<Candidate>, ground: Ground, reason: Option<Reason>) -> Self {
+        let note = ShotNote {
+            tag: 0,
+            taken_ms: shot.taken_ms,
+            quality: shot.quality(),
+            best: shot.candidates.iter().take(limits::EXPLAINED_BEST).cloned().collect(),
+            used: true,
+        };
+        Self {
+            key: 0,
+            first_seen_ms: shot.taken_ms,
+            last_seen_ms: shot.taken_ms,
+            looks_like: shot.embedding.clone(),
+            identity,
+            trace: Trace { looks: 1, passed: 1, shots: vec![note], ground, reason, ..Trace::default() },
+            shot,
+        }
+    }
 }
 
 /// What has become certain.

@@ -18,6 +18,10 @@ use crate::wire::lenient;
 /// A call with its body still to be read.
 pub struct Call {
     query: BTreeMap<String, String>,
+    /// The device in the path, where the route has one.
+    device: Option<String>,
+    /// As it was sent, and without parameters.
+    content_type_sent: String,
     content_type: String,
     payload: Payload,
 }
@@ -29,9 +33,17 @@ impl FromRequest for Call {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let query = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        let content_type_sent = content_type.unwrap_or_default().to_owned();
+        let content_type = content_type_sent.split(';').next().unwrap_or_default();
         let content_type = content_type.trim().to_ascii_lowercase();
-        std::future::ready(Ok(Self { query, content_type, payload: payload.take() }))
+        let device = request.match_info().get("device").map(str::to_owned);
+        std::future::ready(Ok(Self {
+            query,
+            device,
+            content_type_sent,
+            content_type,
+            payload: payload.take(),
+        }))
     }
 }
 
@@ -39,6 +51,16 @@ impl Call {
     /// A text of the query that is not empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// The device a photo is of: in the path, or as `ip` or `ep_id`.
+    pub fn device(&self) -> Option<&str> {
+        self.device.as_deref().or_else(|| self.text("ip")).or_else(|| self.text("ep_id"))
+    }
+
+    /// The content type as it was sent, and the body, for whoever reads it by itself.
+    pub fn into_body(self) -> (String, Payload) {
+        (self.content_type_sent, self.payload)
     }
 
     pub fn number(&self, key: &str, default: u64, max: u64) -> Result<u64, Refusal> {

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod models;
 pub mod people;
 pub mod photo;
+pub mod picture;
 pub mod set_aside;
 pub mod urls;
 pub mod users;
@@ -30,6 +31,7 @@ use url::Url;
 
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::roster::Roster;
+use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::registry::RegistryActor;
@@ -46,6 +48,7 @@ pub struct LocalParts {
     pub reporter: Handle<ReporterActor>,
     pub devices: Handle<DevicesActor>,
     pub identifier: Identifier,
+    pub photos: Arc<PhotoIntake>,
     pub tuner: Tuner,
     pub models: Arc<ModelBoard>,
     pub session: SharedSession,
@@ -118,6 +121,7 @@ fn routes(config: &mut ServiceConfig) {
         .route(&fog("permissions"), web::put().to(users::replace_permissions))
         .route(&fog("permissions"), web::delete().to(users::delete_permissions))
         .route(&fog("Recognize"), web::post().to(photo::recognize))
+        .route(&fog("Recognize/{device}"), web::post().to(photo::recognize))
         .route(&fog("GateControllerMode"), web::get().to(doors::mode))
         .route(&fog("GateControllerMode"), web::post().to(doors::set_mode))
         .route(&fog("EventAction"), web::put().to(doors::act))

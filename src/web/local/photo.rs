@@ -1,20 +1,32 @@
-//! Photo terminals: a picture in, who it is out.
+//! Photo terminals and snapshot cameras: a picture in, who it is out.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode as Http;
 use actix_web::web::Data;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::LocalParts;
-use super::answer::{Answer, ask};
+use super::answer::{Answer, ask, refused_as};
 use super::body::Call;
+use super::{LocalParts, picture};
+use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
 use crate::actors::registry::message::GetPerson;
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
+use crate::core::photo::PhotoResult;
 use crate::core::status::{Refusal, StatusCode};
 use crate::wire::local::info_of;
 
 pub async fn recognize(parts: Data<LocalParts>, call: Call) -> HttpResponse {
-    let answer = recognize_now(&parts, call).await;
-    parts.say(answer)
+    let Some(device) = call.device().map(str::to_owned) else {
+        let answer = recognize_now(&parts, call).await;
+        return parts.say(answer);
+    };
+    match passage(&parts, call, &device).await {
+        // Worth sending again, which the general code for a failure does not say.
+        Err(refusal) if refusal.code == StatusCode::ServerProcessFailed => {
+            refused_as(Http::SERVICE_UNAVAILABLE, &refusal, parts.language)
+        }
+        answer => parts.say(answer),
+    }
 }
 
 /// People of the device's groups are looked for, of `permission_ids` where they are given, else of the default group.
@@ -23,30 +35,87 @@ fn groups(parts: &LocalParts, call: &Call) -> Result<Vec<String>, Refusal> {
         return Ok(ids.split(',').map(|id| id.trim().to_owned()).collect());
     }
     let Some(ip) = call.text("device_ip") else { return Ok(vec![DEFAULT_PERMISSION_GROUP.to_owned()]) };
-    let device = parts.roster.find(ip);
-    let missing = || {
-        let detail = format!("no device has ip `{ip}`: add it as [[devices]] in the configuration");
-        Refusal::new(StatusCode::LocalNotFound, detail)
-    };
-    device.map(|device| device.permission_groups.clone()).ok_or_else(missing)
+    parts.roster.find(ip).map(|device| device.permission_groups).ok_or_else(|| no_device(ip))
 }
 
+fn no_device(name: &str) -> Refusal {
+    let detail = format!("no device has ip `{name}`: add it as [[devices]] in the configuration");
+    Refusal::new(StatusCode::LocalNotFound, detail)
+}
+
+/// Only the question: no event is kept.
 async fn recognize_now(parts: &LocalParts, mut call: Call) -> Answer {
     let (received_ms, started_ms) = ((parts.wall_ms)(), (parts.monotonic_ms)());
     let groups = groups(parts, &call)?;
     let picture = call.picture().await?;
     let found = parts.identifier.identify(picture, &groups).await?;
     let who = found.best.filter(|_| found.passed);
-    let person = match &who {
-        Some(candidate) => ask(parts.registry.send(GetPerson { id: candidate.person.id.clone() })).await??,
-        None => None,
-    };
+    let id = who.map(|candidate| candidate.person.id);
     Ok(json!({
-        "result": who.is_some(),
-        "score": (f64::from(found.score) * 10_000.0).round() / 10_000.0,
-        "identity_id": who.map_or_else(String::new, |candidate| candidate.person.id),
-        "identity_info": person.map_or_else(|| json!({}), |found| info_of(&found.person)),
+        "result": id.is_some(),
+        "score": rounded(found.score),
+        "identity_info": info(parts, id.as_deref()).await?,
+        "identity_id": id.unwrap_or_default(),
         "timestamp": received_ms,
         "cost_ms": (parts.monotonic_ms)().saturating_sub(started_ms),
     }))
+}
+
+/// The photo is a passage of `device`: it becomes an event, and the door acts.
+async fn passage(parts: &LocalParts, call: Call, device: &str) -> Answer {
+    let (received_ms, started_ms) = ((parts.wall_ms)(), (parts.monotonic_ms)());
+    let lane = parts.photos.find(device);
+    let lane = lane.ok_or_else(|| {
+        if parts.roster.find(device).is_none() {
+            return no_device(device);
+        }
+        let detail = format!("device `{device}` has a stream; pipeline = \"post\" takes photos");
+        Refusal::new(StatusCode::LocalNotFound, detail)
+    })?;
+    let (content_type, payload) = call.into_body();
+    let photo = match picture::read(&content_type, payload).await {
+        Ok(photo) => photo,
+        Err(refusal) => {
+            // Too many bodies at once is all that can fail on this side.
+            let result = match PhotoResult::of_code(refusal.code) {
+                PhotoResult::Failed => PhotoResult::QueueFull,
+                result => result,
+            };
+            parts.photos.refuse(&lane, result);
+            return Err(refusal);
+        }
+    };
+    let photo = RecognisePhoto { device: lane.device.ep_id.clone(), photo, received_ms };
+    let answer = parts.photos.recognise(photo).await.ok_or_else(|| no_device(device))?;
+    tell(parts, answer, received_ms, started_ms).await
+}
+
+async fn tell(parts: &LocalParts, answer: PhotoAnswer, received_ms: u64, started_ms: u64) -> Answer {
+    // A door that opens for anyone opens for a poor picture too, and the terminal must hear of it.
+    if let (Some(code), false) = (answer.result.code(), answer.opens) {
+        return Err(Refusal::new(code, answer.detail));
+    }
+    let id = answer.who.as_ref().map(|who| who.id.clone());
+    Ok(json!({
+        "result": id.is_some(),
+        "pass": answer.opens,
+        "score": rounded(answer.score),
+        "identity_info": info(parts, id.as_deref()).await?,
+        "identity_id": id.unwrap_or_default(),
+        "event_id": answer.event_id.unwrap_or_default(),
+        "outcome": answer.result.name(),
+        "faces": answer.faces,
+        "timestamp": received_ms,
+        "cost_ms": (parts.monotonic_ms)().saturating_sub(started_ms),
+    }))
+}
+
+async fn info(parts: &LocalParts, id: Option<&str>) -> Answer {
+    let Some(id) = id else { return Ok(json!({})) };
+    let found = ask(parts.registry.send(GetPerson { id: id.to_owned() })).await??;
+    Ok(found.map_or_else(|| json!({}), |found| info_of(&found.person)))
+}
+
+fn rounded(score: f32) -> Value {
+    json!((f64::from(score) * 10_000.0).round() / 10_000.0)
 }

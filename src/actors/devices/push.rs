@@ -1,0 +1,56 @@
+//! Devices that send photos by themselves have no stream to open: opening them means listening.
+
+use std::sync::Arc;
+
+use crate::actors::face_engine::photos::PhotoIntake;
+use crate::core::photo::PUSH_PIPELINES;
+use crate::ports::camera::{
+    FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
+};
+
+/// Opens streams as `inner` does, and listens to devices that send.
+pub struct PushOpener {
+    pub inner: Arc<dyn StreamOpener>,
+    pub photos: Arc<PhotoIntake>,
+}
+
+struct Listening {
+    photos: Arc<PhotoIntake>,
+    ep_id: String,
+    ear: u64,
+}
+
+impl Stream for Listening {}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.photos.ignore(&self.ep_id, self.ear);
+    }
+}
+
+impl StreamOpener for PushOpener {
+    fn traits(&self, pipeline: &str) -> Result<StreamTraits, OpenError> {
+        self.inner.traits(pipeline)
+    }
+
+    fn check(&self, spec: &StreamSpec) -> Result<(), OpenError> {
+        self.inner.check(spec)
+    }
+
+    fn reload(&self) -> Result<Vec<String>, Vec<OpenError>> {
+        self.inner.reload()
+    }
+
+    fn open(
+        &self,
+        spec: &StreamSpec,
+        frames: FrameSink,
+        notices: NoticeSink,
+    ) -> Result<Box<dyn Stream>, OpenError> {
+        if !PUSH_PIPELINES.contains(&spec.pipeline.as_str()) {
+            return self.inner.open(spec, frames, notices);
+        }
+        let ear = self.photos.listen(&spec.device_id, frames);
+        Ok(Box::new(Listening { photos: Arc::clone(&self.photos), ep_id: spec.device_id.clone(), ear }))
+    }
+}

@@ -1,0 +1,93 @@
+//! Data connections: opened either way, to and from the camera's own address only, and a photo read from one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::FtpRules;
+use super::guard::refused;
+use crate::core::limits;
+
+const CONNECT: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
+const STALL: Duration = Duration::from_millis(limits::FTP_STALL_MS);
+const UPLOAD: Duration = Duration::from_millis(limits::FTP_UPLOAD_MS);
+/// Tries to find a free port of the range, beginning anywhere in it.
+const PORT_TRIES: u16 = 32;
+
+/// How the next data connection comes about.
+pub enum Data {
+    Passive(TcpListener),
+    Active(SocketAddr),
+}
+
+/// A port of the range on the address the camera reached.
+pub fn listen(rules: &FtpRules, local: IpAddr) -> std::io::Result<TcpListener> {
+    let (first, last) = rules.passive_ports;
+    let count = last - first + 1;
+    let start: u16 = rand::random_range(0..count);
+    let mut result = Err(std::io::Error::other("no passive port"));
+    for step in 0..count.min(PORT_TRIES) {
+        let port = first + (start + step) % count;
+        let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        result = socket.bind(SocketAddr::new(local, port)).and_then(|()| socket.listen(4));
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+impl Data {
+    /// The connection; whoever else comes to the port is sent away.
+    pub async fn connect(self, peer: IpAddr) -> Option<TcpStream> {
+        match self {
+            Self::Active(address) => timeout(CONNECT, TcpStream::connect(address)).await.ok()?.ok(),
+            Self::Passive(listener) => {
+                let deadline = Instant::now() + CONNECT;
+                loop {
+                    let (stream, from) = timeout_at(deadline, listener.accept()).await.ok()?.ok()?;
+                    if from.ip().to_canonical() == peer.to_canonical() {
+                        return Some(stream);
+                    }
+                    refused("foreign_data");
+                    tracing::warn!(%from, "a data connection from another address was refused");
+                }
+            }
+        }
+    }
+}
+
+/// Why a file is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    TooLarge,
+    TooSlow,
+    Lost,
+}
+
+/// Reads a file to its end; `keep` false reads it over.
+pub async fn receive(stream: &mut TcpStream, bytes_max: usize, keep: bool) -> Result<Bytes, Broken> {
+    let deadline = Instant::now() + UPLOAD;
+    let mut file = BytesMut::new();
+    let mut total = 0;
+    loop {
+        let stall = Instant::now() + STALL;
+        let read = timeout_at(stall.min(deadline), stream.read_buf(&mut file)).await;
+        match read {
+            Err(_) => return Err(Broken::TooSlow),
+            Ok(Err(_)) => return Err(Broken::Lost),
+            Ok(Ok(0)) => return Ok(file.freeze()),
+            Ok(Ok(count)) => total += count,
+        }
+        if total > bytes_max {
+            return Err(Broken::TooLarge);
+        }
+        if !keep {
+            file.clear();
+        }
+    }
+}

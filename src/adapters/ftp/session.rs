@@ -1,0 +1,235 @@
+//! One control connection, from greeting to goodbye.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout_at};
+
+use super::Shared;
+use super::data::{self, Broken, Data};
+use super::guard::refused;
+use crate::core::ftp::{Deed, Dialogue, Reply, passive_reply};
+use crate::core::limits;
+use crate::core::photo::PhotoResult;
+
+const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
+const IDLE: Duration = Duration::from_millis(limits::FTP_IDLE_MS);
+const WRITE: Duration = Duration::from_millis(limits::FTP_STALL_MS);
+const WRONG_DELAY: Duration = Duration::from_millis(limits::FTP_WRONG_LOGIN_DELAY_MS);
+/// Ports below are services of others; a camera listens above.
+const ACTIVE_PORT_MIN: u16 = 1024;
+
+/// The conversation is over.
+struct Over;
+
+struct Session<'a> {
+    shared: &'a Shared,
+    peer: IpAddr,
+    local: IpAddr,
+    lines: BufReader<OwnedReadHalf>,
+    out: OwnedWriteHalf,
+    talk: Dialogue,
+    device: Option<String>,
+    data: Option<Data>,
+    wrong: u32,
+    /// To be logged in by then.
+    login_by: Instant,
+}
+
+pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+    let Ok(local) = stream.local_addr() else { return };
+    let _ = stream.set_nodelay(true);
+    let (read, out) = stream.into_split();
+    let mut session = Session {
+        shared,
+        peer: peer.ip().to_canonical(),
+        local: local.ip().to_canonical(),
+        lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
+        out,
+        talk: Dialogue::default(),
+        device: None,
+        data: None,
+        wrong: 0,
+        login_by: Instant::now() + LOGIN,
+    };
+    // Where it broke off is of no interest: the camera comes again.
+    let _ = session.converse().await;
+}
+
+impl Session<'_> {
+    async fn converse(&mut self) -> Result<(), Over> {
+        self.say((220, "Menshen takes photos.")).await?;
+        loop {
+            let line = self.line().await?;
+            if let Some(device) = &self.device {
+                self.shared.desk.heard(device);
+            }
+            match self.talk.answer(&line) {
+                Deed::Reply(reply) => self.say(reply).await?,
+                Deed::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
+                Deed::Lines(lines) => self.send(lines).await?,
+                Deed::Login { user, password } => self.login(&user, &password).await?,
+                Deed::Passive { extended } => self.passive(extended).await?,
+                Deed::Active(address) => self.active(address).await?,
+                Deed::Receive { is_photo } => self.receive(is_photo).await?,
+                Deed::Quit => {
+                    self.say((221, "Goodbye.")).await?;
+                    return Err(Over);
+                }
+            }
+        }
+    }
+
+    /// One line of bounded length.
+    async fn line(&mut self) -> Result<Vec<u8>, Over> {
+        let deadline = if self.device.is_some() { Instant::now() + IDLE } else { self.login_by };
+        let mut line = Vec::new();
+        let limit = limits::FTP_LINE_BYTES_MAX as u64;
+        let mut bounded = (&mut self.lines).take(limit);
+        let read = timeout_at(deadline, bounded.read_until(b'\n', &mut line)).await;
+        match read {
+            Ok(Ok(0) | Err(_)) => Err(Over),
+            Ok(Ok(_)) if line.ends_with(b"\n") => Ok(line),
+            Ok(Ok(count)) if (count as u64) < limit => Err(Over),
+            Ok(Ok(_)) => {
+                refused("long_line");
+                self.say((500, "The line is too long.")).await?;
+                Err(Over)
+            }
+            Err(_) => {
+                self.say((421, "Nothing was said for too long.")).await?;
+                Err(Over)
+            }
+        }
+    }
+
+    async fn say(&mut self, (code, text): Reply) -> Result<(), Over> {
+        self.send(&format!("{code} {text}\r\n")).await
+    }
+
+    async fn send(&mut self, text: &str) -> Result<(), Over> {
+        let sent = timeout_at(Instant::now() + WRITE, self.out.write_all(text.as_bytes())).await;
+        if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Over) }
+    }
+
+    async fn login(&mut self, user: &str, password: &str) -> Result<(), Over> {
+        if let Some(device) = self.shared.desk.login(user, password) {
+            metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
+            self.shared.guard.right_login(self.peer);
+            self.shared.desk.heard(&device);
+            self.device = Some(device);
+            self.talk.is_in = true;
+            return self.say((230, "Logged in.")).await;
+        }
+        metrics::counter!("menshen_ftp_logins_total", "result" => "wrong").increment(1);
+        self.shared.guard.wrong_login(self.peer);
+        self.wrong += 1;
+        // The name is whatever somebody typed, a password perhaps: it is not logged.
+        tracing::warn!(from = %self.peer, "wrong FTP name or password");
+        tokio::time::sleep(WRONG_DELAY).await;
+        self.say((530, "Wrong name or password.")).await?;
+        if self.wrong >= limits::FTP_LOGIN_TRIES { Err(Over) } else { Ok(()) }
+    }
+
+    async fn passive(&mut self, extended: bool) -> Result<(), Over> {
+        let rules = &self.shared.rules;
+        let listener = match data::listen(rules, self.local) {
+            Ok(listener) => listener,
+            Err(error) => {
+                refused("no_port");
+                tracing::warn!(%error, "no free port in ftp.passive_ports");
+                return self.say((425, "No port is free, try again.")).await;
+            }
+        };
+        let port = listener.local_addr().map_or(0, |address| address.port());
+        let told = match (extended, rules.public_host, self.local) {
+            (true, _, _) => format!("229 Entering Extended Passive Mode (|||{port}|)"),
+            (false, Some(address), _) | (false, None, IpAddr::V4(address)) => passive_reply(address, port),
+            (false, None, IpAddr::V6(_)) => return self.say((522, "Use EPSV.")).await,
+        };
+        self.data = Some(Data::Passive(listener));
+        self.send(&(told + "\r\n")).await
+    }
+
+    async fn active(&mut self, address: SocketAddr) -> Result<(), Over> {
+        if address.ip().to_canonical() != self.peer || address.port() < ACTIVE_PORT_MIN {
+            refused("foreign_port");
+            tracing::warn!(from = %self.peer, "a data connection to another address was refused");
+            return self.say((504, "Only to your own address, above port 1023.")).await;
+        }
+        self.data = Some(Data::Active(address));
+        self.say((200, "OK.")).await
+    }
+
+    async fn receive(&mut self, is_photo: bool) -> Result<(), Over> {
+        let (Some(device), shared) = (self.device.clone(), self.shared) else { return Err(Over) };
+        let Some(data) = self.data.take() else { return self.say((425, "PASV or PORT first.")).await };
+        if is_photo {
+            if !shared.guard.may_upload(&device) {
+                shared.desk.refuse(&device, PhotoResult::RateLimited);
+                return self.say((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
+            }
+            if !shared.desk.has_room() {
+                shared.desk.refuse(&device, PhotoResult::QueueFull);
+                return self.say((450, "Too many photos wait, try again.")).await;
+            }
+        }
+        let Some(place) = shared.guard.receive() else {
+            shared.desk.refuse(&device, PhotoResult::QueueFull);
+            return self.say((450, "Too many uploads at once, try again.")).await;
+        };
+        self.say((150, "Send it.")).await?;
+        let Some(mut stream) = data.connect(self.peer).await else {
+            if is_photo {
+                shared.desk.refuse(&device, PhotoResult::Interrupted);
+            }
+            return self.say((425, "No data connection came about.")).await;
+        };
+        let file = data::receive(&mut stream, shared.rules.upload_bytes_max, is_photo).await;
+        drop((stream, place));
+        let reply = match file {
+            Ok(photo) if is_photo => self.hand_over(&device, photo).await?,
+            Ok(_) => {
+                refused("no_photo");
+                (226, "Taken and thrown away: no photo by its name.")
+            }
+            Err(broken) => {
+                let (result, reply) = told_broken(broken);
+                shared.desk.refuse(&device, result);
+                reply
+            }
+        };
+        self.say(reply).await
+    }
+
+    /// The reply comes when the photo's events are kept, so that what was said to be taken is.
+    async fn hand_over(&mut self, device: &str, photo: bytes::Bytes) -> Result<Reply, Over> {
+        let Some(fate) = self.shared.desk.take(device, photo).await else {
+            self.say((421, "This device is not configured any more.")).await?;
+            return Err(Over);
+        };
+        Ok(match fate.result {
+            _ if !fate.stored => (451, "It could not be stored, try again."),
+            PhotoResult::QueueFull => (450, "Too many photos wait, try again."),
+            result if result.is_passing() => (451, "It could not be looked at, try again."),
+            PhotoResult::Undecodable => (550, "No JPEG or PNG, or a broken one."),
+            PhotoResult::TooLarge => (552, "The picture is too large."),
+            PhotoResult::Recognised => (226, "Taken: recognised."),
+            PhotoResult::Stranger => (226, "Taken: a stranger."),
+            PhotoResult::Duplicate => (226, "Taken: told of a moment ago."),
+            PhotoResult::NoFace => (226, "Taken: no face."),
+            _ => (226, "Taken: no face that is good enough."),
+        })
+    }
+}
+
+fn told_broken(broken: Broken) -> (PhotoResult, Reply) {
+    match broken {
+        Broken::TooLarge => (PhotoResult::TooLarge, (552, "The file is larger than ftp.upload_max_kb.")),
+        Broken::TooSlow => (PhotoResult::Interrupted, (426, "It came too slowly and was given up.")),
+        Broken::Lost => (PhotoResult::Interrupted, (426, "The transfer broke off.")),
+    }
+}

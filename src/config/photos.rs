@@ -1,0 +1,121 @@
+//! What is configured of devices that send photos, and of the FTP server some send them to.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::reader::Section;
+use crate::core::device::{DeviceConfig, DeviceKind};
+use crate::core::limits;
+use crate::core::photo::{DEDUP_DEFAULT_S, FtpAccount, PUSH_PIPELINES, PassMode, PhotoRules};
+
+/// Shortest FTP password; it goes over the wire in the clear, and is guessed there too.
+const FTP_PASSWORD_MIN: usize = 8;
+
+/// Reads the keys of each device's block, and remembers the accounts that are taken.
+#[derive(Default)]
+pub struct PhotoKeys {
+    users: BTreeSet<String>,
+}
+
+impl PhotoKeys {
+    pub fn read(
+        &mut self,
+        section: &mut Section<'_>,
+        pipeline: &str,
+        kind: Option<DeviceKind>,
+    ) -> PhotoRules {
+        let pass_mode = section.take("pass_mode", PassMode::Normal);
+        let dedup_s = section.take_within("dedup_s", DEDUP_DEFAULT_S, 0, limits::PHOTO_DEDUP_S_MAX);
+        let online_s = section.take_within("online_s", 0u64, 0, limits::PHOTO_ONLINE_S_MAX);
+        let user = section.take("ftp_user", String::new());
+        let password = read_password(section);
+        let is_push = PUSH_PIPELINES.contains(&pipeline);
+        let is_gate = matches!(kind, Some(DeviceKind::Turnstile | DeviceKind::DoorTerminal));
+        if pass_mode == PassMode::AllPass && !(is_push && is_gate) {
+            section.wrong(
+                "pass_mode",
+                "all_pass needs a turnstile or door-terminal that sends photos (pipeline post or ftp)",
+            );
+        }
+        let ftp = (pipeline == "ftp").then(|| self.account(section, user.clone(), password.clone()));
+        if pipeline != "ftp" && !(user.is_empty() && password.is_empty()) {
+            section.wrong("ftp_user", "is for pipeline = \"ftp\" only");
+        }
+        PhotoRules { pass_mode, dedup_ms: dedup_s * 1000, online_ms: online_s * 1000, ftp }
+    }
+
+    fn account(&mut self, section: &Section<'_>, user: String, password: String) -> FtpAccount {
+        let is_plain = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if user.is_empty() || !is_plain(&user) {
+            section.wrong("ftp_user", "must be given: up to 64 printable characters without spaces");
+        } else if !self.users.insert(user.clone()) {
+            section.wrong("ftp_user", format!("`{user}` is used by two devices; each needs its own account"));
+        }
+        if password.len() < FTP_PASSWORD_MIN || !is_plain(&password) {
+            section.wrong(
+                "ftp_password",
+                format!("must be {FTP_PASSWORD_MIN} to 64 printable characters without spaces"),
+            );
+        }
+        FtpAccount { user, password }
+    }
+}
+
+/// The FTP server.
+#[derive(Debug, Clone)]
+pub struct FtpSettings {
+    /// `None`: it is off.
+    pub listen: Option<SocketAddr>,
+    pub passive_ports: (u16, u16),
+    pub public_host: Option<Ipv4Addr>,
+    pub upload_bytes_max: usize,
+    pub uploads_per_minute: u32,
+}
+
+/// `devices` as they were read: an account is of no use while the server is off.
+pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettings {
+    let listen = section.take_checked("listen", String::new(), |text| match text.as_str() {
+        "" => Ok(None),
+        text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
+            format!("`{text}` is no address; expected IP:PORT, as in 0.0.0.0:21, or \"\" for off")
+        }),
+    });
+    let passive_ports = section.take_checked("passive_ports", [50_000u16, 50_099], |[first, last]| {
+        let fits = first >= 1024 && first <= last;
+        fits.then_some((first, last)).ok_or_else(|| "must be [first, last], from 1024 on".to_owned())
+    });
+    let public_host = section.take_checked("public_host", String::new(), |text| match text.as_str() {
+        "" => Ok(None),
+        text => text.parse::<Ipv4Addr>().map(Some).map_err(|_| format!("`{text}` is no IPv4 address")),
+    });
+    let photo_kb_max = limits::PHOTO_BYTES_MAX / 1024;
+    let upload_max_kb = section.take_within("upload_max_kb", 8192usize, 16, photo_kb_max);
+    let uploads_per_minute = section.take_within("uploads_per_minute", 300u32, 1, 6000);
+    let listen = listen.flatten();
+    if listen.is_none() && devices.iter().any(|device| device.photos.ftp.is_some()) {
+        section.wrong("listen", "must be given: a device has pipeline = \"ftp\"");
+    }
+    if let (Some(IpAddr::V6(_)), Some(_)) = (listen.map(|listen| listen.ip()), public_host.flatten()) {
+        section.wrong("public_host", "is for an IPv4 listen address");
+    }
+    section.finish();
+    FtpSettings {
+        listen,
+        passive_ports: passive_ports.unwrap_or((50_000, 50_099)),
+        public_host: public_host.flatten(),
+        upload_bytes_max: upload_max_kb * 1024,
+        uploads_per_minute,
+    }
+}
+
+/// A wrong value is not repeated in the text of the mistake.
+fn read_password(section: &mut Section<'_>) -> String {
+    match section.take_opt::<toml::Value>("ftp_password") {
+        None => String::new(),
+        Some(toml::Value::String(text)) => text,
+        Some(_) => {
+            section.wrong("ftp_password", "must be a text in quotes");
+            String::new()
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Photos as capture: a snapshot camera or a photo terminal sends one picture of somebody, and that is a passage by
+//! itself. What a device is told to do with them, what becomes of each, and who has just been told of.
+
+use serde::{Deserialize, Serialize};
+
+use super::device::{DeviceConfig, DeviceKind};
+use super::explain::Reason;
+use super::face::Embedding;
+use super::limits;
+use super::status::StatusCode;
+
+/// Pipeline names of devices that send photos themselves.
+pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
+
+/// Whom a device lets pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassMode {
+    /// Whoever is recognised and may pass.
+    #[default]
+    Normal,
+    /// Anyone with a face, but for the blacklist; events are as they would be.
+    AllPass,
+    /// Nobody.
+    AllForbidden,
+}
+
+/// A device's account on the box's FTP server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FtpAccount {
+    pub user: String,
+    pub password: String,
+}
+
+/// Never shows the password.
+impl std::fmt::Debug for FtpAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FtpAccount").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What is done with a device's photos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoRules {
+    pub pass_mode: PassMode,
+    /// The same person makes one event in this time.
+    pub dedup_ms: u64,
+    /// Heard of within this time a device is online; 0: as long as the box listens.
+    pub online_ms: u64,
+    pub ftp: Option<FtpAccount>,
+}
+
+/// The protocol's original tells nobody twice within six seconds.
+pub const DEDUP_DEFAULT_S: u64 = 6;
+
+impl Default for PhotoRules {
+    fn default() -> Self {
+        Self { pass_mode: PassMode::Normal, dedup_ms: DEDUP_DEFAULT_S * 1000, online_ms: 0, ftp: None }
+    }
+}
+
+/// Whether a JPEG has its end: of one whose transfer broke off decoders show what there is, and grey below. What is no JPEG
+/// is left to its decoder.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return true;
+    }
+    // Header segments are stepped over: a thumbnail inside one has an end of its own.
+    let mut at = 2;
+    while let Some([0xff, kind]) = bytes.get(at..at + 2) {
+        let Some([high, low]) = bytes.get(at + 2..at + 4) else { return false };
+        if *kind == 0xda {
+            return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        // Bytes may fill the gap before a segment.
+        let segment = 2 + usize::from(u16::from_be_bytes([*high, *low]));
+        at += if *kind == 0xff { 1 } else { segment };
+    }
+    // Not built as usual: the decoder has the last word, where there are bytes left to look at.
+    bytes.len() >= at + 2
+}
+
+impl DeviceConfig {
+    /// Whether it sends photos by itself, instead of being asked for a stream.
+    pub fn is_push(&self) -> bool {
+        PUSH_PIPELINES.contains(&self.pipeline.as_str())
+    }
+
+    /// Whether somebody stands before it and waits to pass: one person a photo.
+    pub fn is_gate(&self) -> bool {
+        matches!(self.kind, DeviceKind::Turnstile | DeviceKind::DoorTerminal)
+    }
+}
+
+/// What became of a photo, or of one face in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhotoResult {
+    /// An event of somebody known.
+    Recognised,
+    /// An event of a stranger.
+    Stranger,
+    /// A stranger, and strangers make no events here (`passages.strangers`).
+    StrangerNotKept,
+    /// Told of a moment ago.
+    Duplicate,
+    NoFace,
+    /// A face that is not good enough, or nothing to tell.
+    Unfit(Reason),
+    /// No picture, or a broken one.
+    Undecodable,
+    TooLarge,
+    /// Broke off, or came too slowly.
+    Interrupted,
+    /// Not taken: too many wait.
+    QueueFull,
+    /// Not taken: the device sends more than it may.
+    RateLimited,
+    /// Not taken, or not finished: the box stops, or its models failed.
+    Failed,
+}
+
+impl PhotoResult {
+    /// Label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recognised => "recognised",
+            Self::Stranger => "stranger",
+            Self::StrangerNotKept => "stranger_not_kept",
+            Self::Duplicate => "duplicate",
+            Self::NoFace => "no_face",
+            Self::Unfit(reason) => reason.name(),
+            Self::Undecodable => "undecodable",
+            Self::TooLarge => "too_large",
+            Self::Interrupted => "interrupted",
+            Self::QueueFull => "queue_full",
+            Self::RateLimited => "rate_limited",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// A photo with several faces is counted as the one that says most.
+    pub fn weight(self) -> u8 {
+        match self {
+            Self::Recognised => 6,
+            Self::Stranger => 5,
+            Self::StrangerNotKept => 4,
+            Self::Duplicate => 3,
+            Self::Unfit(_) => 2,
+            Self::NoFace => 1,
+            Self::Undecodable
+            | Self::TooLarge
+            | Self::Interrupted
+            | Self::QueueFull
+            | Self::RateLimited
+            | Self::Failed => 0,
+        }
+    }
+
+    /// Whether sending the same photo again can end otherwise.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Interrupted | Self::QueueFull | Self::RateLimited | Self::Failed)
+    }
+
+    /// The photo's refusal as the box counts it.
+    pub fn of_code(code: StatusCode) -> Self {
+        match code {
+            StatusCode::NoFace => Self::NoFace,
+            StatusCode::ImageTooLarge | StatusCode::PayloadTooLarge => Self::TooLarge,
+            StatusCode::ServerProcessFailed => Self::Failed,
+            StatusCode::BadRequest => Self::Interrupted,
+            _ => Self::Undecodable,
+        }
+    }
+
+    /// For a caller who waits: the protocol's code, where the photo showed nobody.
+    pub fn code(self) -> Option<StatusCode> {
+        match self {
+            Self::Recognised | Self::Stranger | Self::StrangerNotKept | Self::Duplicate => None,
+            Self::NoFace => Some(StatusCode::NoFace),
+            Self::Unfit(Reason::TooSmall) => Some(StatusCode::FaceTooSmall),
+            Self::Unfit(_) => Some(StatusCode::LowQuality),
+            Self::Undecodable => Some(StatusCode::ImageError),
+            Self::TooLarge => Some(StatusCode::ImageTooLarge),
+            Self::Interrupted => Some(StatusCode::BadRequest),
+            Self::QueueFull | Self::RateLimited | Self::Failed => Some(StatusCode::ServerProcessFailed),
+        }
+    }
+}
+
+/// Somebody a device has told of.
+#[derive(Debug, Clone)]
+struct Told {
+    /// `None`: a stranger.
+    id: Option<String>,
+    looks: Embedding,
+    at_ms: u64,
+}
+
+/// Whom a device has told of in the last seconds.
+#[derive(Debug, Clone, Default)]
+pub struct RecentlyTold(Vec<Told>);
+
+impl RecentlyTold {
+    /// Whether this is somebody already told of within `window_ms`; when not, it is noted. A known person is the same by id,
+    /// a stranger by looking like anybody told of (`similarity_same`): a poor photo of somebody known is no stranger.
+    pub fn is_repeat(
+        &mut self,
+        id: Option<&str>,
+        looks: &Embedding,
+        now_ms: u64,
+        window_ms: u64,
+        similarity_same: f32,
+    ) -> bool {
+        self.0.retain(|told| now_ms.saturating_sub(told.at_ms) < window_ms);
+        let is_same = |told: &Told| match id {
+            Some(id) => told.id.as_deref() == Some(id),
+            // Whoever is beside somebody in one photo is somebody else.
+            None if told.at_ms >= now_ms => false,
+            None => told.looks.similarity(looks).is_some_and(|similarity| similarity >= similarity_same),
+        };
+        if self.0.iter().any(is_same) {
+            return true;
+        }
+        if window_ms > 0 {
+            if self.0.len() >= limits::PHOTO_TOLD_KEPT {
+                self.0.remove(0);
+            }
+            self.0.push(Told { id: id.map(str::to_owned), looks: looks.clone(), at_ms: now_ms });
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(degrees: f32) -> Embedding {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        Embedding { model: "m@1".into(), vector: vec![cos, sin], norm: 1.0 }
+    }
+
+    #[test]
+    fn one_event_a_person_and_window() {
+        let mut told = RecentlyTold::default();
+        let mut repeats =
+            |id: Option<&str>, degrees: f32, now_ms: u64| told.is_repeat(id, &at(degrees), now_ms, 6000, 0.5);
+        assert!(!repeats(Some("a"), 0.0, 0));
+        assert!(repeats(Some("a"), 80.0, 5999), "by id, whatever it looks like");
+        assert!(!repeats(Some("b"), 10.0, 1000), "somebody else, however alike");
+        assert!(repeats(None, 20.0, 2000), "a poor photo of somebody just told of");
+        assert!(!repeats(None, 120.0, 3000), "a stranger");
+        assert!(repeats(None, 130.0, 4000));
+        assert!(!repeats(None, 240.0, 4000) && !repeats(None, 240.0, 4000), "two in one photo");
+        assert!(!repeats(Some("c"), 120.0, 4000), "known now, a stranger a moment ago");
+        assert!(!repeats(Some("a"), 0.0, 6000), "the window counts from the event, not from the last photo");
+    }
+
+    #[test]
+    fn no_window_tells_everything_and_memory_is_bounded() {
+        let mut told = RecentlyTold::default();
+        for now_ms in 0..3 {
+            assert!(!told.is_repeat(Some("a"), &at(0.0), now_ms, 0, 0.5));
+        }
+        for person in 0..1000 {
+            told.is_repeat(Some(&person.to_string()), &at(0.0), 0, 6000, 0.5);
+        }
+        assert!(told.0.len() <= limits::PHOTO_TOLD_KEPT);
+    }
+
+    #[test]
+    fn a_jpeg_that_broke_off_is_not_whole() {
+        // Start; a segment of eight bytes with an end inside; the scan; the end.
+        let whole = [
+            0xff, 0xd8, 0xff, 0xe1, 0, 8, 0xff, 0xd8, 1, 2, 0xff, 0xd9, 0xff, 0xda, 0, 3, 7, 1, 2, 3, 0xff,
+            0, 4, 0xff, 0xd9,
+        ];
+        assert!(is_whole(&whole) && is_whole(b"hello") && is_whole(b""));
+        for part in 2..whole.len() - 1 {
+            assert!(!is_whole(&whole[..part]), "{part} bytes");
+        }
+        let padded = [&whole[..], &[0; 100]].concat();
+        assert!(is_whole(&padded), "cameras write things behind the end");
+    }
+
+    #[test]
+    fn results_have_names_of_their_own() {
+        let all = [
+            PhotoResult::Recognised,
+            PhotoResult::Stranger,
+            PhotoResult::StrangerNotKept,
+            PhotoResult::Duplicate,
+            PhotoResult::NoFace,
+            PhotoResult::Undecodable,
+            PhotoResult::TooLarge,
+            PhotoResult::Interrupted,
+            PhotoResult::QueueFull,
+            PhotoResult::RateLimited,
+            PhotoResult::Failed,
+        ];
+        let mut names: Vec<_> = all.iter().map(|result| result.name()).collect();
+        names.extend(Reason::ALL.map(|reason| PhotoResult::Unfit(reason).name()));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(all.iter().all(|result| !result.is_passing() || result.code().is_some()));
+    }
+}

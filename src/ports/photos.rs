@@ -1,0 +1,35 @@
+//! Where whoever receives photos hands them over.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::core::photo::PhotoResult;
+
+/// What became of a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhotoFate {
+    pub result: PhotoResult,
+    /// Its events, if there are any, are kept.
+    pub stored: bool,
+}
+
+pub type FateFuture<'a> = Pin<Box<dyn Future<Output = Option<PhotoFate>> + Send + 'a>>;
+
+pub trait PhotoDesk: Send + Sync {
+    /// The device whose account this is; `None` for a wrong name or password. Takes the same time for both.
+    fn login(&self, user: &str, password: &str) -> Option<String>;
+
+    /// The device said something.
+    fn heard(&self, device: &str);
+
+    /// Whether another photo would be taken now.
+    fn has_room(&self) -> bool;
+
+    /// Counts a photo that was not taken.
+    fn refuse(&self, device: &str, result: PhotoResult);
+
+    /// Hands a photo over and waits until its events are kept; `None` when there is no such device any more.
+    fn take(&self, device: &str, photo: Bytes) -> FateFuture<'_>;
+}
