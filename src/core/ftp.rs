@@ -3,7 +3,7 @@
 //!
 //! Commands that would read, list or delete are refused. Names are bounded and may not leave the top.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use ::core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::limits;
 

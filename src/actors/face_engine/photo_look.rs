@@ -1,6 +1,7 @@
 //! What a worker does with a photo of a device: the same chain a camera's frame goes through, with one shot a face.
 
 use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use super::camera::timed;
@@ -30,10 +31,37 @@ use crate::vision::{FaceAnalyzer, VisionError};
 
 /// A photo looked at: what is told, and the answer.
 pub struct Looked {
-    pub reports: Vec<PassageReport>,
+    pub drafts: Vec<Draft>,
     pub answer: PhotoAnswer,
     /// The largest face, for the door: somebody, or somebody known.
     pub face: Option<Option<PersonKind>>,
+}
+
+/// An event without its pictures: whoever waits at a door does not wait for these.
+pub struct Draft {
+    pub report: PassageReport,
+    shot: Shot,
+    /// A stranger who is to be known again.
+    enrols: bool,
+}
+
+impl Draft {
+    /// Makes the pictures.
+    pub fn finish(self, photos: &PhotoIntake, lane: &PhotoLane) -> PassageReport {
+        let Self { mut report, shot, enrols } = self;
+        let id = &report.event.event_id;
+        let made = catch_unwind(AssertUnwindSafe(|| pictures(id, &shot)));
+        report.pictures = made.unwrap_or_else(|_| {
+            metrics::counter!("menshen_vision_errors_total", "kind" => "photo").increment(1);
+            tracing::error!(event = id, "encoding panicked; the event goes without pictures");
+            Vec::new()
+        });
+        if enrols {
+            let teller = Teller { device: &lane.device, rules: &photos.rules, scales: &[] };
+            report.stranger = teller.stranger(&shot, report.event.face_pic.as_deref(), &report.pictures);
+        }
+        report
+    }
 }
 
 /// One face, good enough to be searched for.
@@ -52,7 +80,7 @@ struct Face {
     who: Option<GalleryPerson>,
     score: f32,
     is_risky: bool,
-    report: Option<PassageReport>,
+    draft: Option<Box<Draft>>,
 }
 
 impl Face {
@@ -63,7 +91,7 @@ impl Face {
             who: None,
             score: 0.0,
             is_risky: false,
-            report: None,
+            draft: None,
         }
     }
 }
@@ -220,7 +248,7 @@ impl Own<'_> {
             who: person,
             score: event.score,
             is_risky,
-            report: None,
+            draft: None,
         };
         if view.identity.is_none() && is_partial {
             return Face::unfit(Reason::Partial, "partial".to_owned());
@@ -240,21 +268,19 @@ impl Own<'_> {
             metrics::counter!("menshen_matches_total", "device" => self.lane.device.ep_id.clone())
                 .increment(1);
         }
-        let pictures = pictures(&event.event_id, &view.shot);
         event.why = Some(Box::new(why));
-        let stranger = (enrols_strangers && view.identity.is_none())
-            .then(|| teller.stranger(&view.shot, event.face_pic.as_deref(), &pictures))
-            .flatten();
+        let enrols = enrols_strangers && view.identity.is_none();
         let decided_ms = rules.clock.monotonic_ms();
-        face.report = Some(PassageReport {
+        let report = PassageReport {
             event,
-            pictures,
+            pictures: Vec::new(),
             stage: if is_stranger { PassageStage::Closed } else { PassageStage::Whole },
             decided_ms,
-            stranger,
+            stranger: None,
             is_present: self.is_fresh(decided_ms),
             stored: None,
-        });
+        };
+        face.draft = Some(Box::new(Draft { report, shot: view.shot, enrols }));
         face
     }
 
@@ -275,7 +301,7 @@ impl Own<'_> {
     fn conclude(&self, faces: usize, mut judged: Vec<Face>) -> Looked {
         let Some(first) = judged.first() else {
             return Looked {
-                reports: Vec::new(),
+                drafts: Vec::new(),
                 answer: PhotoAnswer::without(PhotoResult::NoFace, ""),
                 face: None,
             };
@@ -293,12 +319,16 @@ impl Own<'_> {
             faces,
             who: first.who.clone(),
             score: first.score,
-            event_id: first.report.as_ref().map(|report| report.event.event_id.clone()),
+            event_id: first.draft.as_ref().map(|draft| draft.report.event.event_id.clone()),
             opens: may_act && asks == Some(relay::ActionMode::OpenDoor),
             detail: first.detail.clone(),
             stored: Vec::new(),
         };
         let face = acts.then_some(kind);
-        Looked { reports: judged.iter_mut().filter_map(|face| face.report.take()).collect(), answer, face }
+        Looked {
+            drafts: judged.iter_mut().filter_map(|face| face.draft.take().map(|draft| *draft)).collect(),
+            answer,
+            face,
+        }
     }
 }

@@ -239,18 +239,18 @@ impl Worker {
             })
         });
         match looked {
-            Ok(Looked { reports, mut answer, face }) => {
+            Ok(Looked { mut drafts, mut answer, face }) => {
                 if let Some(kind) = face {
                     (self.parts.on_face)(&job.lane.device.ip, kind);
                 }
-                let mut reports = reports;
-                for report in &mut reports {
+                for draft in &mut drafts {
                     let (stored, told) = oneshot::channel();
-                    report.stored = Some(stored);
+                    draft.report.stored = Some(stored);
                     answer.stored.push(told);
                 }
                 job.answer.give(answer);
-                self.forward(reports);
+                let photos = Arc::clone(&self.parts.photos);
+                self.forward(drafts.into_iter().map(|draft| draft.finish(&photos, &job.lane)).collect());
             }
             Err(refusal) => {
                 let result = PhotoResult::of_code(refusal.code);
