@@ -167,28 +167,28 @@ impl Session<'_> {
     async fn receive(&mut self, is_photo: bool) -> Result<(), Over> {
         let (Some(device), shared) = (self.device.clone(), self.shared) else { return Err(Over) };
         let Some(data) = self.data.take() else { return self.say((425, "PASV or PORT first.")).await };
-        if is_photo {
-            if !shared.guard.may_upload(&device) {
-                shared.desk.refuse(&device, PhotoResult::RateLimited);
-                return self.say((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
+        // What is no photo is not counted as one, and may be as large as a clip is: none of it is kept.
+        let refuse = |result| {
+            if is_photo {
+                shared.desk.refuse(&device, result);
             }
-            if !shared.desk.has_room() {
-                shared.desk.refuse(&device, PhotoResult::QueueFull);
-                return self.say((450, "Too many photos wait, try again.")).await;
-            }
+        };
+        if is_photo && !shared.guard.may_upload(&device) {
+            refuse(PhotoResult::RateLimited);
+            return self.say((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
         }
-        let Some(place) = shared.guard.receive() else {
-            shared.desk.refuse(&device, PhotoResult::QueueFull);
-            return self.say((450, "Too many uploads at once, try again.")).await;
+        let place = if is_photo && !shared.desk.has_room() { None } else { shared.guard.receive() };
+        let Some(place) = place else {
+            refuse(PhotoResult::QueueFull);
+            return self.say((450, "Too many photos wait, try again.")).await;
         };
         self.say((150, "Send it.")).await?;
         let Some(mut stream) = data.connect(self.peer).await else {
-            if is_photo {
-                shared.desk.refuse(&device, PhotoResult::Interrupted);
-            }
+            refuse(PhotoResult::Interrupted);
             return self.say((425, "No data connection came about.")).await;
         };
-        let file = data::receive(&mut stream, shared.rules.upload_bytes_max, is_photo).await;
+        let bytes_max = if is_photo { shared.rules.upload_bytes_max } else { usize::MAX };
+        let file = data::receive(&mut stream, bytes_max, is_photo).await;
         drop((stream, place));
         let reply = match file {
             Ok(photo) if is_photo => self.hand_over(&device, photo).await?,
@@ -198,7 +198,7 @@ impl Session<'_> {
             }
             Err(broken) => {
                 let (result, reply) = told_broken(broken);
-                shared.desk.refuse(&device, result);
+                refuse(result);
                 reply
             }
         };
