@@ -137,7 +137,7 @@ impl PhotoIntake {
         self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(ep_id);
     }
 
-    /// From now on `ep_id` may send; `sink` is told while it counts as online. The number is for [`ignore`](Self::ignore).
+    /// From now on `sink` is told while `ep_id` counts as online. The number is for [`ignore`](Self::ignore).
     pub fn listen(&self, ep_id: &str, sink: FrameSink) -> u64 {
         let ear = self.next_ear.fetch_add(1, Ordering::Relaxed);
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).insert(ep_id.to_owned(), (ear, sink));
@@ -150,10 +150,6 @@ impl PhotoIntake {
         if listening.get(ep_id).is_some_and(|(current, _)| *current == ear) {
             listening.remove(ep_id);
         }
-    }
-
-    fn is_listening(&self, ep_id: &str) -> bool {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner).contains_key(ep_id)
     }
 
     /// A device by its `ip` or `ep_id`.
@@ -198,8 +194,9 @@ impl PhotoIntake {
         self.heard(&lane);
         let (to, answered) = oneshot::channel();
         let answer = Answering { device: ep_id.clone(), to: Some(to) };
-        if self.closed.load(Ordering::Acquire) || !self.is_listening(&ep_id) {
-            let detail = "the box is starting or stopping; send it again";
+        // Also between two signs of life, when the device manager counts the device as gone.
+        if self.closed.load(Ordering::Acquire) || !lane.device.enabled {
+            let detail = "the box is stopping, or the device is switched off";
             answer.give(PhotoAnswer::without(PhotoResult::Failed, detail));
             return Offered::Taken(answered);
         }
