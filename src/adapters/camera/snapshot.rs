@@ -257,6 +257,8 @@ mod tests {
 
     #[test]
     fn user_and_password_leave_the_address() {
+        // Another test may have been quicker.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let camera = Camera::new(Url::parse("http://ad%40min:p%2Fw+d@h/snap.jpg?c=1").unwrap()).unwrap();
         assert_eq!((camera.user.as_str(), camera.password.as_str()), ("ad@min", "p/w+d"));
         assert_eq!(camera.url.as_str(), "http://h/snap.jpg?c=1");

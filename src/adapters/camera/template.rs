@@ -344,8 +344,9 @@ mod tests {
                     if template.values(&values).is_err() {
                         continue;
                     }
-                    // Taken: only a URL can be, and it is no more than that.
-                    assert!(matches!(template.parameters[key].kind, Kind::Url), "{name}.{key} took {evil}");
+                    // Taken: a URL, or the path of a file that is there, and it is no more than that.
+                    let kind = &template.parameters[key].kind;
+                    assert!(matches!(kind, Kind::Url | Kind::Path), "{name}.{key} took {evil}");
                     let Some(elements) = elements else { continue };
                     let pipeline = template.build(&values).unwrap();
                     assert!(pipeline.by_name("evil").is_none(), "{name}.{key}: {evil}");
