@@ -99,6 +99,8 @@ pub enum PhotoResult {
     Recognised,
     /// An event of a stranger.
     Stranger,
+    /// An event of a face that is not taken for a living one, where the device asks.
+    NotLive,
     /// A stranger, and strangers make no events here (`passages.strangers`).
     StrangerNotKept,
     /// Told of a moment ago.
@@ -125,6 +127,7 @@ impl PhotoResult {
         match self {
             Self::Recognised => "recognised",
             Self::Stranger => "stranger",
+            Self::NotLive => "not_live",
             Self::StrangerNotKept => "stranger_not_kept",
             Self::Duplicate => "duplicate",
             Self::NoFace => "no_face",
@@ -142,7 +145,7 @@ impl PhotoResult {
     pub fn weight(self) -> u8 {
         match self {
             Self::Recognised => 6,
-            Self::Stranger => 5,
+            Self::Stranger | Self::NotLive => 5,
             Self::StrangerNotKept => 4,
             Self::Duplicate => 3,
             Self::Unfit(_) => 2,
@@ -175,7 +178,9 @@ impl PhotoResult {
     /// For a caller who waits: the protocol's code, where the photo showed nobody.
     pub fn code(self) -> Option<StatusCode> {
         match self {
-            Self::Recognised | Self::Stranger | Self::StrangerNotKept | Self::Duplicate => None,
+            Self::Recognised | Self::Stranger | Self::NotLive | Self::StrangerNotKept | Self::Duplicate => {
+                None
+            }
             Self::NoFace => Some(StatusCode::NoFace),
             Self::Unfit(Reason::TooSmall) => Some(StatusCode::FaceTooSmall),
             Self::Unfit(_) => Some(StatusCode::LowQuality),
@@ -299,7 +304,9 @@ mod tests {
             PhotoResult::Failed,
         ];
         let mut names: Vec<_> = all.iter().map(|result| result.name()).collect();
-        names.extend(Reason::ALL.map(|reason| PhotoResult::Unfit(reason).name()));
+        // Not alive and told of, or not: one name.
+        let unfit = Reason::ALL.into_iter().filter(|reason| *reason != Reason::NotLive);
+        names.extend(unfit.map(|reason| PhotoResult::Unfit(reason).name()));
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -113,3 +113,48 @@ fn a_device_that_asks_for_liveness_without_its_models_is_told_what_to_fetch() {
     let told = String::from_utf8_lossy(&added.stderr).into_owned() + &String::from_utf8_lossy(&added.stdout);
     assert!(!added.status.success() && told.contains("`liveness`: no model `minifasnet-v9`"), "{told}");
 }
+
+/// A terminal's one photo is all there is: it must show a living face by itself.
+#[test]
+fn a_terminal_that_asks_for_liveness_lets_no_print_in() {
+    let relay = Receiver::new(|_| 200);
+    let mut stage = Stage::standalone();
+    for (name, more) in [("strict", ""), ("open", "pass_mode = \"all_pass\"\n")] {
+        stage.add_config(&format!(
+            "\n[[devices]]\nip = \"{name}\"\ntype = \"door-terminal\"\npipeline = \"post\"\nliveness = true\ndedup_s = 0\n\
+             action_url = \"{}?m={{mode}}&d={name}\"\n{more}",
+            relay.url()
+        ));
+    }
+    stage.start();
+    let port = stage.local_port;
+    eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    eventually("both listen", SOON, || (stage.metric("menshen_device_online") >= 2.0).then_some(()));
+    let user = json!({ "identity_id": "1001", "reg_photo": photo_base64("obama-3.jpg"), "info": { "name": "Barack Obama" } });
+    assert_eq!(http::json(port, "POST", "/SophonFogSys/api/users", &user).0, 200);
+    let post = |device: &str, kind: &str, body: &[u8]| {
+        let path = format!("/SophonFogSys/api/Recognize?ip={device}");
+        let (status, answer) = http::call(port, "POST", &path, &[("Content-Type", kind)], body);
+        assert_eq!(status, 200, "{answer}");
+        answer["data"].clone()
+    };
+    let mut print = std::io::Cursor::new(Vec::new());
+    print_of("obama-2.jpg").write_to(&mut print, image::ImageFormat::Png).unwrap();
+    for device in ["strict", "open"] {
+        let answer = post(device, "image/png", print.get_ref());
+        assert_eq!(
+            (&answer["result"], &answer["pass"], &answer["outcome"], &answer["identity_id"]),
+            (&json!(false), &json!(false), &json!("not_live"), &json!("")),
+            "{device}: {answer}"
+        );
+    }
+    assert!(relay.got().is_empty(), "no door opened for a print");
+    let living = post("strict", "image/jpeg", &photo("obama-1.jpg"));
+    assert_eq!((&living["pass"], &living["identity_id"]), (&json!(true), &json!("1001")), "{living}");
+    eventually("the door opens", SOON, || (relay.got().len() == 1).then_some(()));
+    eventually("three events", SOON, || (stage.metric("menshen_events_total") == 3.0).then_some(()));
+    let told = stage.wait("told in real time", |entry| entry.kind == "realtime");
+    assert_eq!(told.body["ext_data"]["event_id"], living["event_id"]);
+    assert_eq!(stage.platform.ledger().of_kind("realtime").len(), 1, "a print is no match");
+    stage.stop();
+}

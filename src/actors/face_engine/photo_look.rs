@@ -210,6 +210,8 @@ impl Own<'_> {
             return Ok(Err(Face::unfit(Reason::NoShot, "the face cannot be aligned".to_owned())));
         };
         let embedding = timed("embed", || analyzer.embed(&aligned))?;
+        let asks = self.lane.device.liveness;
+        let liveness = if asks { timed("liveness", || analyzer.liveness(frame, &detection))? } else { None };
         let (candidates, _) = self.teller().search(recogniser, &embedding, None);
         let Marks { pass, sure_margin, lead_min } = self.passage_rules(recogniser).marks();
         let verdict = judge_candidates(&candidates, Marks { pass, sure_margin, lead_min });
@@ -224,30 +226,43 @@ impl Own<'_> {
         };
         let reason = identity.is_none().then_some(Reason::BelowThreshold);
         let observation = Observation { detection, measurements, judgement };
-        let shot = Shot { frame: frame.clone(), taken_ms: self.taken_ms, observation, embedding, candidates };
+        let shot = Shot {
+            frame: frame.clone(),
+            taken_ms: self.taken_ms,
+            observation,
+            embedding,
+            liveness,
+            candidates,
+        };
         Ok(Ok(Searched { shot, identity, reason, is_risky }))
     }
 
     /// Makes the event of one face, or says why there is none.
     fn tell(&self, Searched { shot, identity, reason, is_risky }: Searched) -> Face {
         let rules = &self.photos.rules;
-        let person = identity.as_ref().map(|(candidate, _)| candidate.person.clone());
-        let is_stranger = person.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger);
         let enrols_strangers = rules.tuning.load().enrol_strangers;
         let looks_like = shot.embedding.clone();
         let is_partial = shot.observation.measurements.partial;
-        let (identity, ground) = identity.map_or((None, Ground::None), |(who, ground)| (Some(who), ground));
-        let view = PassageView::of_photo(shot, identity, ground, reason);
+        let liveness_min = rules.passages.liveness_min.filter(|_| self.lane.device.liveness);
+        let view = PassageView::of_photo(shot, identity, reason, liveness_min);
+        let is_picture = view.liveness.is_some_and(|liveness| !liveness.is_live);
+        let person = view.identity.as_ref().map(|candidate| candidate.person.clone());
+        let is_stranger = person.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger);
         let teller = self.teller();
         let why = teller.explain(&view);
         let guessed = (why.ground == Ground::MoreSimilar).then_some(Reason::TooClose);
         let mut event = teller.event(uuid::Uuid::now_v7().to_string(), &view);
         let mut face = Face {
-            result: if is_stranger { PhotoResult::Stranger } else { PhotoResult::Recognised },
+            result: match (is_picture, is_stranger) {
+                (true, _) => PhotoResult::NotLive,
+                (false, true) => PhotoResult::Stranger,
+                (false, false) => PhotoResult::Recognised,
+            },
             detail: String::new(),
             who: person,
             score: event.score,
-            is_risky,
+            // A picture of somebody opens no door, not even one that opens for anyone.
+            is_risky: is_risky || is_picture,
             draft: None,
         };
         if view.identity.is_none() && is_partial {
@@ -269,7 +284,7 @@ impl Own<'_> {
                 .increment(1);
         }
         event.why = Some(Box::new(why));
-        let enrols = enrols_strangers && view.identity.is_none();
+        let enrols = enrols_strangers && view.identity.is_none() && !is_picture;
         let decided_ms = rules.clock.monotonic_ms();
         let report = PassageReport {
             event,
@@ -311,7 +326,10 @@ impl Own<'_> {
         let kind = first.who.as_ref().map(|who| who.kind);
         let gate_mode = self.photos.rules.tuning.load().gate_mode;
         let asks = relay::on_face(gate_mode, device.photos.pass_mode, device.kind, kind);
-        let may_act = !first.is_risky && self.is_fresh(self.photos.rules.clock.monotonic_ms());
+        // Where only living faces count, one that was not looked at is none.
+        let is_unproven = device.liveness && matches!(first.result, PhotoResult::Unfit(_));
+        let may_act =
+            !first.is_risky && !is_unproven && self.is_fresh(self.photos.rules.clock.monotonic_ms());
         // Whoever was told of a moment ago has been let in already.
         let acts = may_act && first.result != PhotoResult::Duplicate;
         let answer = PhotoAnswer {

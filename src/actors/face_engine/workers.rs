@@ -234,6 +234,10 @@ impl Worker {
         self.follow_swap();
         let looked = self.guarded_by(|own| {
             let recogniser = Arc::clone(&own.recogniser);
+            if job.lane.device.liveness {
+                let ready = own.analyzer.ready_liveness(own.parts.loader.as_ref());
+                ready.map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?;
+            }
             timed("photo_passage", || {
                 photo_look::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
             })

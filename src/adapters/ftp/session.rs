@@ -219,6 +219,7 @@ impl Session<'_> {
             PhotoResult::TooLarge => (552, "The picture is too large."),
             PhotoResult::Recognised => (226, "Taken: recognised."),
             PhotoResult::Stranger => (226, "Taken: a stranger."),
+            PhotoResult::NotLive => (226, "Taken: no living face."),
             PhotoResult::Duplicate => (226, "Taken: told of a moment ago."),
             PhotoResult::NoFace => (226, "Taken: no face."),
             _ => (226, "Taken: no face that is good enough."),

@@ -176,12 +176,29 @@ pub struct PassageView {
 
 impl PassageView {
     /// A photo is a passage by itself, of one shot. `key` tells nothing: there is no second fact of it.
-    pub fn of_photo(shot: Shot, identity: Option<Candidate>, ground: Ground, reason: Option<Reason>) -> Self {
+    ///
+    /// `liveness_min`: where liveness is asked for, whoever was found is named only when the shot says that the face is a
+    /// living one; one that nobody could judge does not.
+    pub fn of_photo(
+        shot: Shot,
+        found: Option<(Candidate, Ground)>,
+        reason: Option<Reason>,
+        liveness_min: Option<f32>,
+    ) -> Self {
+        let is_live = liveness_min.is_none_or(|least| shot.liveness.is_some_and(|score| score >= least));
+        let liveness = liveness_min.map(|_| Liveness { score: shot.liveness.unwrap_or(0.0), is_live });
+        let (found, ground) = found.map_or((None, Ground::None), |(who, ground)| (Some(who), ground));
+        let (identity, not_live) = if is_live { (found, None) } else { (None, found) };
+        let (ground, reason) = match &not_live {
+            Some(_) => (Ground::None, Some(Reason::NotLive)),
+            None => (ground, reason),
+        };
         let note = ShotNote {
             tag: 0,
             taken_ms: shot.taken_ms,
             quality: shot.quality(),
             best: shot.candidates.iter().take(limits::EXPLAINED_BEST).cloned().collect(),
+            liveness: shot.liveness,
             used: true,
         };
         Self {
@@ -190,6 +207,8 @@ impl PassageView {
             last_seen_ms: shot.taken_ms,
             looks_like: shot.embedding.clone(),
             identity,
+            not_live,
+            liveness,
             trace: Trace { looks: 1, passed: 1, shots: vec![note], ground, reason, ..Trace::default() },
             shot,
         }
