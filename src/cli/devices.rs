@@ -150,11 +150,11 @@ fn list(settings: &Settings) -> Result<(), String> {
         return Ok(());
     };
     let (devices, problems) = book.list(&tuner.changes());
-    for DeviceConfig { ip, name, kind, pipeline, enabled, .. } in &devices {
-        let kind = serde_json::to_value(kind).unwrap_or_default();
+    for device in &devices {
+        let DeviceConfig { ip, name, pipeline, enabled, .. } = device;
+        let kind = serde_json::to_value(device.kind).unwrap_or_default();
         let state = if *enabled { "not running 未运行" } else { "disabled 已停用" };
-        let url = devices.iter().find(|device| device.ip == *ip).map(DeviceConfig::masked_url);
-        line(ip, name, kind.as_str().unwrap_or_default(), pipeline, state, &url.unwrap_or_default());
+        line(ip, name, kind.as_str().unwrap_or_default(), pipeline, state, &device.masked_url());
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

@@ -25,6 +25,7 @@ pub mod score;
 pub mod slot;
 pub mod status;
 pub mod storage;
+pub mod stream;
 pub mod supervision;
 pub mod track;
 pub mod tuning;

@@ -16,6 +16,8 @@ pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
 pub struct SettingsBook {
     dev_sno: String,
+    /// Whether the FTP server is on.
+    has_ftp: bool,
     file: Mutex<DeviceTables>,
     reread: Reread,
     /// Whether a device may ask for liveness, and why not.
@@ -27,6 +29,7 @@ impl SettingsBook {
         let of_box = settings.clone();
         Self {
             dev_sno: settings.dev_sno.clone(),
+            has_ftp: settings.ftp.listen.is_some(),
             file: Mutex::new(settings.device_tables.clone()),
             reread,
             liveness_is_there: Box::new(move || liveness_is_there(&of_box)),
@@ -35,6 +38,28 @@ impl SettingsBook {
 
     fn file(&self) -> DeviceTables {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl SettingsBook {
+    /// One device cannot tell whether another has its FTP account, or whether there is a server.
+    fn check_account(&self, changes: &Changes, device: &DeviceConfig) -> Result<(), Refusal> {
+        let Some(account) = &device.photos.ftp else { return Ok(()) };
+        if !self.has_ftp {
+            let detail = "pipeline = \"ftp\" needs the FTP server: set ftp.listen in the configuration and start again";
+            return Err(refused(StatusCode::LocalParamError, detail));
+        }
+        let has_it = |other: &DeviceConfig| {
+            other.ip != device.ip && other.photos.ftp.as_ref().is_some_and(|ftp| ftp.user == account.user)
+        };
+        match self.list(changes).0.iter().find(|other| has_it(other)) {
+            Some(other) => {
+                let detail =
+                    format!("`ftp_user`: device `{}` has this account; each needs its own", other.ip);
+                Err(refused(StatusCode::LocalParamError, detail))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -116,6 +141,7 @@ impl DeviceBook for SettingsBook {
             (self.liveness_is_there)()
                 .map_err(|error| refused(StatusCode::LocalParamError, format!("`liveness`: {error}")))?;
         }
+        self.check_account(changes, &device)?;
         Ok(Some((table, device)))
     }
 

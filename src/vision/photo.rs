@@ -6,6 +6,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReade
 
 use crate::core::frame::Frame;
 use crate::core::limits;
+use crate::core::photo::is_whole;
 use crate::core::status::{Refusal, StatusCode};
 
 /// Decodes a JPEG or PNG, turned upright as its EXIF orientation says, and scaled down when it is large.
@@ -28,6 +29,9 @@ pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), Refusal> {
     match reader.format() {
         Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
         _ => return Err(broken("neither JPEG nor PNG".to_owned())),
+    }
+    if !is_whole(bytes) {
+        return Err(broken("it is cut off: its transfer broke off".to_owned()));
     }
     let mut decoder = reader.into_decoder().map_err(|error| refusal_of(&error))?;
     // The header alone decides: a 30 000 × 30 000 PNG of a few bytes must cost a few bytes.

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::core::device::{DeviceStatus, StreamState};
+use crate::core::device::DeviceStatus;
 use crate::core::history::{ReceiverBoard, ReceiverStatus};
 use crate::core::link::LinkState;
 use crate::core::models::{ModelBoard, ModelFacts};
 use crate::core::storage::{StorageBoard, StorageFacts};
+use crate::core::stream::StreamState;
 
 pub struct Health {
     started: Instant,

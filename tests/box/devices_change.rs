@@ -146,6 +146,12 @@ fn a_wrong_device_changes_nothing_and_the_mistake_is_named() {
             "latency_ms",
         ),
         ("POST", test(json!({ "permission_groups": [] })), 400, "permission_groups"),
+        (
+            "POST",
+            test(json!({ "pipeline": "ftp", "ftp_user": "cam", "ftp_password": "long-enough" })),
+            400,
+            "set ftp.listen",
+        ),
         ("PUT", json!({ "ip": "nobody", "name": "x" }), 404, "no device has ip `nobody`"),
         ("DELETE", json!({ "ip": "nobody" }), 404, "no device has ip `nobody`"),
     ] {

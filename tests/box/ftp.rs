@@ -356,3 +356,22 @@ fn accounts_are_checked_before_the_start() {
     stage.set("ftp.listen", "\"nowhere\"");
     assert!(!stage.run(&["check"]).status.success());
 }
+
+#[test]
+fn an_account_is_one_devices() {
+    let mut ftp = ftp_with("");
+    let other = |user: &str| {
+        serde_json::json!({ "ip": "cam3", "type": "snapshot-camera", "pipeline": "ftp", "ftp_user": user,
+            "ftp_password": "another-s3cret" })
+    };
+    let add =
+        |user: &str| crate::http::json(ftp.stage.local_port, "POST", "/menshen/api/devices", &other(user));
+    let (status, answer) = add("cam1");
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(status == 400 && message.contains("`cam1`") && !message.contains("s3cret"), "{status} {answer}");
+    assert_eq!(add("cam3").0, 200);
+    let mut camera = FtpStream::connect(("127.0.0.1", ftp.port)).unwrap();
+    camera.login("cam3", "another-s3cret").unwrap();
+    ftp.still_works();
+    ftp.stage.stop();
+}

@@ -56,3 +56,30 @@ fn record(stage: &Stage) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     file
 }
+
+/// A graphics processor no machine has: the CPU does its work, and everybody is told.
+#[test]
+fn an_accelerator_that_is_of_no_use_costs_nothing_but_speed() {
+    let mut camera = Camera::new("lobby", &["obama-2.jpg"], &["--size", "854x480"]);
+    let mut stage = Stage::standalone();
+    let folder = stage.folder.path().join("photos");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("Barack Obama-1001-staff.jpg"), photo("obama-1.jpg")).unwrap();
+    stage.add_camera(&camera);
+    stage.set("runtime.accelerator", "\"openvino:GPU.9\"");
+    let import = stage.run(&["users", "import", folder.to_str().unwrap()]);
+    assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    let check = stage.run(&["check"]);
+    let told = String::from_utf8_lossy(&check.stderr);
+    assert!(!check.status.success() && told.contains("runtime.accelerator"), "{told}");
+
+    stage.start();
+    camera.go();
+    stage.wait("Obama", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
+    let page = menshen::sim::scrape::get(stage.port, "/healthz");
+    let health: serde_json::Value = serde_json::from_str(&page[page.find('{').unwrap()..]).unwrap();
+    assert_eq!(health["models"]["accelerator"], "openvino:GPU.9");
+    assert!(health["models"]["accelerator_fault"].as_str().is_some_and(|fault| fault.len() > 10), "{page}");
+    assert!(stage.log().contains("the CPU embeds"), "it is in the log");
+    stage.stop();
+}

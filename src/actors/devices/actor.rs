@@ -13,8 +13,9 @@ use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
 use crate::actors::tuning::Tuner;
-use crate::core::device::{DeviceConfig, DeviceStatus, StreamEffect, StreamInput};
+use crate::core::device::{DeviceConfig, DeviceStatus};
 use crate::core::limits;
+use crate::core::stream::{StreamEffect, StreamInput};
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice, StreamOpener,
 };
@@ -109,16 +110,9 @@ impl DevicesActor {
         self.next_key += 1;
         let frames = self.parts.places.attach(&config);
         let (opener, clock) = (self.parts.opener.as_ref(), self.parts.clock.as_ref());
-        let ep_id = config.ep_id.clone();
-        match Device::new(key, config, frames, opener, clock) {
-            Ok(device) => {
-                self.devices.push(device);
-                if enabled {
-                    self.step(key, StreamInput::Start, ctx);
-                }
-            }
-            // Refused where it is configured; only a pipeline file that went away since leads here.
-            Err(error) => tracing::error!(device = %ep_id, %error, "the device is passed over"),
+        self.devices.push(Device::new(key, config, frames, opener, clock));
+        if enabled {
+            self.step(key, StreamInput::Start, ctx);
         }
     }
 

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::message::DeviceKey;
 use crate::core::backoff::Backoff;
-use crate::core::device::{DeviceConfig, DeviceStatus, StreamLife, StreamState};
+use crate::core::device::{DeviceConfig, DeviceStatus};
 use crate::core::frame::Frame;
 use crate::core::limits;
-use crate::ports::camera::{FrameSink, OpenError, Stream, StreamOpener, StreamSpec};
+use crate::core::stream::{StreamLife, StreamState};
+use crate::ports::camera::{FrameSink, Stream, StreamOpener, StreamSpec, StreamTraits};
 use crate::ports::clock::Clock;
+
+/// Of a template that cannot be read.
+const UNKNOWN: StreamTraits = StreamTraits { live: true, silence_timeout: Duration::from_secs(5) };
 
 pub(super) struct Device {
     pub key: DeviceKey,
@@ -26,18 +31,18 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Not started. A template that cannot be used is told; such a device can be listed, and repaired.
+    /// Not started. A template that is not there any more is told when the stream is opened; until then it counts as live.
     pub fn new(
         key: DeviceKey,
         config: DeviceConfig,
         frames: FrameSink,
         opener: &dyn StreamOpener,
         clock: &dyn Clock,
-    ) -> Result<Self, OpenError> {
-        let traits = opener.traits(&config.pipeline)?;
+    ) -> Self {
+        let traits = opener.traits(&config.pipeline).unwrap_or(UNKNOWN);
         let (first_ms, cap_ms) = limits::STREAM_BACKOFF_MS;
         let silence_ms = traits.silence_timeout.as_millis() as u64;
-        Ok(Self {
+        Self {
             key,
             life: StreamLife::new(traits.live, silence_ms, Backoff::new(first_ms, cap_ms)),
             stream: None,
@@ -47,7 +52,7 @@ impl Device {
             since_ms: clock.wall_ms(),
             codec: None,
             config,
-        })
+        }
     }
 
     pub fn spec(&self) -> StreamSpec {

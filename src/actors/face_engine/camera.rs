@@ -72,8 +72,8 @@ pub struct CameraSession {
 
 impl CameraSession {
     pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
-        let liveness_min = rules.passages.liveness_min.filter(|_| device.liveness);
-        let passages = Passages::new(PassageRules { liveness_min, ..rules.passages.clone() });
+        let mut passages = Passages::new(rules.passages.clone());
+        passages.set_liveness_min(rules.passages.liveness_min.filter(|_| device.liveness));
         let attention = Attention::new(rules.attention.clone());
         let scales = scales_of(&rules.in_force.get());
         Self { device, rules, passages, attention, told: HashMap::new(), scales }
@@ -81,6 +81,7 @@ impl CameraSession {
 
     /// What is configured now; open passages go on under it.
     pub fn set_device(&mut self, device: DeviceConfig) {
+        self.passages.set_liveness_min(self.rules.passages.liveness_min.filter(|_| device.liveness));
         self.device = device;
     }
 

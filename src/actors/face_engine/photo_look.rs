@@ -19,7 +19,7 @@ use crate::core::gallery::{Candidate, GalleryPerson};
 use crate::core::limits;
 use crate::core::passage::{Observation, PassageRules, PassageView, Shot};
 use crate::core::person::PersonKind;
-use crate::core::photo::{PhotoResult, is_whole};
+use crate::core::photo::PhotoResult;
 use crate::core::quality::judge;
 use crate::core::relay;
 use crate::core::score::Scale;
@@ -103,9 +103,6 @@ pub fn look(
     recogniser: &Recogniser,
     job: &PhotoJob,
 ) -> Result<Looked, Refusal> {
-    if !is_whole(&job.photo) {
-        return Err(Refusal::new(StatusCode::ImageError, "the picture is cut off: its transfer broke off"));
-    }
     let (mut frame, factor) = timed("decode_photo", || decode_scaled(&job.photo))?;
     frame.captured_at_ms = job.received_ms;
     let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());

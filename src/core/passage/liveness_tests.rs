@@ -33,6 +33,19 @@ fn names(told: &[(u64, String)]) -> Vec<&str> {
 }
 
 #[test]
+fn liveness_can_be_asked_for_while_somebody_is_there() {
+    let mut passages = Passages::new(PassageRules::default());
+    passages.set_liveness_min(Some(0.5));
+    let face = known(0.0, "1001", SURE);
+    for step in 0..10 {
+        for request in passages.observe(step * 100, &[observation(face)]) {
+            passages.identify(request, Shot { liveness: Some(0.1), ..shot(face, step * 100) }, Vec::new());
+        }
+        assert!(passages.collect(step * 100).is_empty(), "a picture is not named");
+    }
+}
+
+#[test]
 fn a_living_face_is_named_by_its_second_shot() {
     let (told, views, _) = show(known(0.0, "1001", SURE), &[0.9], 10);
     assert_eq!(names(&told), ["+1001", "-1001"]);

@@ -65,6 +65,11 @@ impl Passages {
         self.rules.similarity_pass = similarity;
     }
 
+    /// Least liveness of somebody who is to be named; whoever is named stays so.
+    pub fn set_liveness_min(&mut self, liveness: Option<f32>) {
+        self.rules.liveness_min = liveness;
+    }
+
     /// The detector's confidence from which a face is more than a faint one.
     pub fn set_firm_score(&mut self, score: f32) {
         self.rules.firm_score = score;

@@ -65,7 +65,7 @@ const WARM_UP: Duration = Duration::from_secs(15);
 const TAIL: Duration = Duration::from_secs(4);
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 const CHAOS_TICK: Duration = Duration::from_millis(250);
-/// A box that has more than this in hand after the first minute leaks.
+/// Memory is compared from here on: by then every camera has shown everybody once.
 const SETTLED_AFTER: Duration = Duration::from_mins(1);
 
 /// Dropped in this order: the box first.
@@ -75,6 +75,7 @@ struct Stage {
     truth: Truth,
     platform: SimPlatform,
     web_port: u16,
+    local_port: u16,
     folder: PathBuf,
 }
 
@@ -174,17 +175,16 @@ impl Stage {
         command.args(["run", "--config"]).arg(config_path);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let container = Process::spawn(&mut command).map_err(told)?;
-        let stage = Self { container, cameras, truth, platform, web_port, folder };
-        stage.wait_ready(local_port)?;
-        fs::write(stage.folder.join("local-port"), local_port.to_string()).map_err(told)?;
+        let stage = Self { container, cameras, truth, platform, web_port, local_port, folder };
+        stage.wait_ready()?;
         Ok(stage)
     }
 
-    fn wait_ready(&self, local_port: u16) -> Result<(), String> {
+    fn wait_ready(&self) -> Result<(), String> {
         let began = Instant::now();
         loop {
             let online = scrape::sum(&scrape::get(self.web_port, "/metrics"), "menshen_device_online");
-            let local = scrape::get(local_port, "/SophonMQ/api/DevSno");
+            let local = scrape::get(self.local_port, "/SophonMQ/api/DevSno");
             if online >= self.cameras.len() as f64 && !local.is_empty() {
                 return Ok(());
             }
@@ -201,18 +201,13 @@ impl Stage {
     }
 
     fn enrol(&self, walkers: &[Walker]) -> Result<(), String> {
-        let told = |error: std::io::Error| error.to_string();
-        let port: u16 = fs::read_to_string(self.folder.join("local-port"))
-            .map_err(told)?
-            .parse()
-            .map_err(|_| "no port of the local API".to_owned())?;
         let people: BTreeMap<&str, &PathBuf> =
             walkers.iter().map(|walker| (walker.person.as_str(), &walker.photo)).collect();
         for (id, photo) in people {
             let bytes = fs::read(photo).map_err(|error| format!("{}: {error}", photo.display()))?;
             let user = json!({ "identity_id": id, "reg_photo": base64::prelude::BASE64_STANDARD.encode(bytes),
                 "info": { "name": id, "permission_ids": ["0"] } });
-            let answer = scrape::post(port, "/SophonFogSys/api/users", &user);
+            let answer = scrape::post(self.local_port, "/SophonFogSys/api/users", &user);
             if !answer.contains("\"data\"") {
                 return Err(format!("{id} could not be enrolled: {answer}"));
             }
@@ -263,16 +258,15 @@ impl Stage {
             let memory = self.container.resident_mb().ok_or("the box has gone")?;
             samples.push((began.elapsed(), memory, self.container.open_files().unwrap_or_default()));
         }
-        let settled: Vec<_> = samples.iter().filter(|(at, ..)| *at >= SETTLED_AFTER).collect();
-        let third = (settled.len() / 3).max(1);
-        let mean = |part: &[&(Duration, f64, usize)]| {
-            part.iter().map(|(_, memory, _)| memory).sum::<f64>() / part.len().max(1) as f64
-        };
-        let (first, last) = (settled.iter().take(third), settled.iter().rev().take(third));
+        let settled = samples.iter().filter(|(at, ..)| *at >= SETTLED_AFTER);
+        let memory: Vec<f64> = settled.map(|(_, memory, _)| *memory).collect();
+        let third = memory.len() / 3;
+        // `None` where the run was too short to tell.
+        let mean = |part: &[f64]| (third > 0).then(|| rounded(part.iter().sum::<f64>() / third as f64));
         let files = samples.iter().map(|(.., files)| *files);
         Ok(json!({
-            "resident_mb_after_a_minute": rounded(mean(&first.copied().collect::<Vec<_>>())),
-            "resident_mb_at_the_end": rounded(mean(&last.copied().collect::<Vec<_>>())),
+            "resident_mb_first_third": mean(&memory[..third]),
+            "resident_mb_last_third": mean(&memory[memory.len() - third..]),
             "resident_mb_most": samples.iter().map(|(_, memory, _)| *memory).fold(0.0, f64::max).round(),
             "open_files": [files.clone().min(), files.max()],
         }))

@@ -8,9 +8,10 @@ use super::LocalParts;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
 use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
-use crate::core::device::{DeviceStatus, StreamState};
+use crate::core::device::DeviceStatus;
 use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
+use crate::core::stream::StreamState;
 use crate::core::tuning::DeviceChange;
 
 /// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and how it stands.

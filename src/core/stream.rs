@@ -1,0 +1,347 @@
+//! The life of one stream as a state machine: open, watch, open again for ever.
+
+use super::backoff::Backoff;
+use super::limits;
+
+/// How a stream stands, for people and for the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamState {
+    /// Being opened, or opened and without a first frame.
+    Opening,
+    Online,
+    /// Waiting for the next try; says why.
+    Offline(String),
+    /// A file that has been played to its end.
+    Finished,
+    /// Being shut down, or not enabled.
+    Stopped,
+}
+
+impl StreamState {
+    pub fn is_online(&self) -> bool {
+        matches!(self, Self::Online)
+    }
+}
+
+/// What happens to a stream. `generation` is the number its `Open` effect carried; others are stale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamInput {
+    Start,
+    OpenFailed {
+        generation: u64,
+        reason: String,
+    },
+    Failed {
+        generation: u64,
+        reason: String,
+        /// The camera does not know the user or the password.
+        unauthorized: bool,
+    },
+    Ended {
+        generation: u64,
+    },
+    RetryDue {
+        generation: u64,
+    },
+    /// Looked at regularly; `last_frame_ms` is the time of the newest frame of the current generation.
+    Tick {
+        last_frame_ms: Option<u64>,
+    },
+    Stop,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamEffect {
+    Open {
+        generation: u64,
+    },
+    Close,
+    RetryAfter {
+        generation: u64,
+        delay_ms: u64,
+    },
+    /// Online or offline has changed: the platform is told.
+    Changed,
+}
+
+/// Frames must have come for this long before the backoff starts over: a camera that gives one frame and
+/// dies is not well.
+const STEADY_MS: u64 = 10_000;
+
+/// The life of one stream: open, watch, rebuild for ever.
+#[derive(Debug)]
+pub struct StreamLife {
+    state: StreamState,
+    live: bool,
+    silence_timeout_ms: u64,
+    backoff: Backoff,
+    /// While the camera does not know the user or the password.
+    locked_out: Backoff,
+    generation: u64,
+    opened_at_ms: u64,
+    online_since_ms: u64,
+    reconnects: u64,
+    /// Why it failed last, since it was last online.
+    told: String,
+}
+
+impl StreamLife {
+    pub fn new(live: bool, silence_timeout_ms: u64, backoff: Backoff) -> Self {
+        Self {
+            state: StreamState::Stopped,
+            live,
+            silence_timeout_ms,
+            backoff,
+            locked_out: Backoff::new(limits::UNAUTHORIZED_BACKOFF_MS.0, limits::UNAUTHORIZED_BACKOFF_MS.1),
+            generation: 0,
+            opened_at_ms: 0,
+            online_since_ms: 0,
+            reconnects: 0,
+            told: String::new(),
+        }
+    }
+
+    pub fn state(&self) -> &StreamState {
+        &self.state
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Times the stream had to be built again.
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    pub fn step(&mut self, input: StreamInput, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
+        use StreamState::{Finished, Offline, Online, Opening, Stopped};
+        match (&self.state, input) {
+            (Stopped, StreamInput::Start) => self.open(now_ms),
+            (Stopped, _) | (_, StreamInput::Start) => Vec::new(),
+            (_, StreamInput::Stop) => {
+                self.generation += 1;
+                let was_online = self.state.is_online();
+                self.state = Stopped;
+                with_change(vec![StreamEffect::Close], was_online)
+            }
+            (Opening | Online, StreamInput::OpenFailed { generation, reason })
+                if generation == self.generation =>
+            {
+                self.fail(reason, jitter)
+            }
+            (Opening | Online, StreamInput::Failed { generation, reason, unauthorized })
+                if generation == self.generation =>
+            {
+                if unauthorized {
+                    self.fail_locked_out(reason, jitter)
+                } else {
+                    self.fail(reason, jitter)
+                }
+            }
+            (Opening | Online, StreamInput::Ended { generation }) if generation == self.generation => {
+                if self.live {
+                    return self.fail("the live stream ended".to_owned(), jitter);
+                }
+                let was_online = self.state.is_online();
+                self.state = Finished;
+                self.generation += 1;
+                with_change(vec![StreamEffect::Close], was_online)
+            }
+            (Offline(_), StreamInput::RetryDue { generation }) if generation == self.generation => {
+                self.reconnects += 1;
+                self.open(now_ms)
+            }
+            (Opening | Online, StreamInput::Tick { last_frame_ms }) => {
+                self.tick(last_frame_ms, now_ms, jitter)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn tick(&mut self, last_frame_ms: Option<u64>, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
+        let silent_ms = now_ms.saturating_sub(last_frame_ms.unwrap_or(self.opened_at_ms));
+        if silent_ms > self.silence_timeout_ms {
+            let reason = format!("no frame for {:.1} s", self.silence_timeout_ms as f64 / 1000.0);
+            return self.fail(reason, jitter);
+        }
+        if last_frame_ms.is_none() {
+            return Vec::new();
+        }
+        if self.state.is_online() {
+            if now_ms.saturating_sub(self.online_since_ms) > STEADY_MS {
+                self.backoff.reset();
+                self.locked_out.reset();
+            }
+            return Vec::new();
+        }
+        self.state = StreamState::Online;
+        self.told.clear();
+        self.online_since_ms = now_ms;
+        vec![StreamEffect::Changed]
+    }
+
+    fn open(&mut self, now_ms: u64) -> Vec<StreamEffect> {
+        self.generation += 1;
+        self.opened_at_ms = now_ms;
+        self.state = StreamState::Opening;
+        vec![StreamEffect::Open { generation: self.generation }]
+    }
+
+    /// Cameras lock an account after a few wrong passwords, so tries are far apart.
+    fn fail_locked_out(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
+        let mut effects = self.fail(reason, jitter);
+        let locked_out_ms = self.locked_out.next_ms(jitter);
+        for effect in &mut effects {
+            if let StreamEffect::RetryAfter { delay_ms, .. } = effect {
+                *delay_ms = locked_out_ms;
+            }
+        }
+        effects
+    }
+
+    fn fail(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
+        let was_online = self.state.is_online();
+        // A new reason is news too: the installer wants the present one.
+        let is_news = was_online || self.told != reason;
+        self.told.clone_from(&reason);
+        self.generation += 1;
+        self.state = StreamState::Offline(reason);
+        let delay_ms = self.backoff.next_ms(jitter);
+        with_change(
+            vec![StreamEffect::Close, StreamEffect::RetryAfter { generation: self.generation, delay_ms }],
+            is_news,
+        )
+    }
+}
+
+fn with_change(mut effects: Vec<StreamEffect>, changed: bool) -> Vec<StreamEffect> {
+    if changed {
+        effects.push(StreamEffect::Changed);
+    }
+    effects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(live: bool) -> StreamLife {
+        StreamLife::new(live, 5_000, Backoff::new(1_000, 30_000))
+    }
+
+    fn failed(generation: u64) -> StreamInput {
+        StreamInput::Failed { generation, reason: String::new(), unauthorized: false }
+    }
+
+    fn online(life: &mut StreamLife) -> u64 {
+        assert_eq!(life.step(StreamInput::Start, 0, 0.5), [StreamEffect::Open { generation: 1 }]);
+        assert_eq!(
+            life.step(StreamInput::Tick { last_frame_ms: Some(90) }, 100, 0.5),
+            [StreamEffect::Changed]
+        );
+        assert!(life.state().is_online());
+        life.generation()
+    }
+
+    #[test]
+    fn every_kind_of_failure_leads_to_a_rebuild() {
+        let failures: [fn(u64) -> StreamInput; 3] = [
+            |generation| StreamInput::Failed { generation, reason: "bus error".into(), unauthorized: false },
+            |generation| StreamInput::Ended { generation },
+            |_| StreamInput::Tick { last_frame_ms: Some(90) },
+        ];
+        for make in failures {
+            let mut life = life(true);
+            let generation = online(&mut life);
+            let effects = life.step(make(generation), 5_200, 1.0);
+            let [
+                StreamEffect::Close,
+                StreamEffect::RetryAfter { generation, delay_ms: 1_000 },
+                StreamEffect::Changed,
+            ] = effects[..]
+            else {
+                panic!("{effects:?}")
+            };
+            assert!(matches!(life.state(), StreamState::Offline(_)));
+            let effects = life.step(StreamInput::RetryDue { generation }, 6_200, 0.5);
+            assert!(matches!(effects[..], [StreamEffect::Open { .. }]));
+            assert_eq!(life.reconnects(), 1);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_never_shows_a_frame_times_out() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        assert!(life.step(StreamInput::Tick { last_frame_ms: None }, 4_900, 0.5).is_empty());
+        assert!(!life.step(StreamInput::Tick { last_frame_ms: None }, 5_100, 0.5).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_ends_is_done() {
+        let mut life = life(false);
+        let generation = online(&mut life);
+        life.step(StreamInput::Ended { generation }, 200, 0.5);
+        assert_eq!(life.state(), &StreamState::Finished);
+    }
+
+    #[test]
+    fn stale_news_is_dropped() {
+        let mut life = life(true);
+        let generation = online(&mut life);
+        life.step(failed(generation), 200, 0.5);
+        assert!(life.step(StreamInput::Ended { generation }, 201, 0.5).is_empty());
+        assert!(life.step(StreamInput::RetryDue { generation }, 202, 0.5).is_empty());
+    }
+
+    #[test]
+    fn backoff_grows_while_flapping_and_resets_when_steady() {
+        let mut life = life(true);
+        let mut generation = online(&mut life);
+        let mut delays = Vec::new();
+        for round in 1..4u64 {
+            let effects = life.step(failed(generation), round * 100, 1.0);
+            let StreamEffect::RetryAfter { generation: retry, delay_ms } = effects[1] else { panic!() };
+            delays.push(delay_ms);
+            life.step(StreamInput::RetryDue { generation: retry }, round * 100 + 1, 0.5);
+            life.step(StreamInput::Tick { last_frame_ms: Some(round * 100 + 2) }, round * 100 + 2, 0.5);
+            generation = life.generation();
+        }
+        assert_eq!(delays, [1_000, 2_000, 4_000]);
+        life.step(StreamInput::Tick { last_frame_ms: Some(20_000) }, 20_000, 0.5);
+        let effects = life.step(failed(generation), 20_001, 1.0);
+        assert_eq!(effects[1], StreamEffect::RetryAfter { generation: life.generation(), delay_ms: 1_000 });
+    }
+
+    #[test]
+    fn a_wrong_password_is_tried_rarely_and_ever_more_so() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        let mut delays = Vec::new();
+        for _ in 0..6 {
+            let generation = life.generation();
+            let wrong = StreamInput::Failed { generation, reason: "Unauthorized".into(), unauthorized: true };
+            let effects = life.step(wrong, 100, 1.0);
+            let StreamEffect::RetryAfter { generation, delay_ms } = effects[1] else { panic!() };
+            delays.push(delay_ms);
+            life.step(StreamInput::RetryDue { generation }, 101, 1.0);
+        }
+        assert_eq!(delays, [60_000, 120_000, 240_000, 480_000, 900_000, 900_000]);
+    }
+
+    #[test]
+    fn another_reason_is_news_and_the_same_one_is_not() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        let mut told = Vec::new();
+        for reason in ["refused", "refused", "no such stream", "no such stream", "refused"] {
+            let generation = life.generation();
+            let failed = StreamInput::Failed { generation, reason: reason.into(), unauthorized: false };
+            told.push(life.step(failed, 100, 0.5).contains(&StreamEffect::Changed));
+            let generation = life.generation();
+            life.step(StreamInput::RetryDue { generation }, 101, 0.5);
+        }
+        assert_eq!(told, [true, false, true, false, true]);
+    }
+}
