@@ -9,6 +9,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use serde_json::Value;
 
+const CLOSED_WITHIN: Duration = Duration::from_secs(2);
+
 /// A channel of user guest on one virtual host; work on it is waited for.
 pub struct Hand {
     runtime: tokio::runtime::Runtime,
@@ -54,9 +56,10 @@ impl Hand {
             let channel = connection.create_channel().await.unwrap();
             let published = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
             published.await.unwrap();
-            // An error says that there is no such exchange.
-            let _ = channel.close(200, "done".into()).await;
-            let _ = connection.close(200, "done".into()).await;
+            // An error says that there is no such exchange; when the broker closes the channel for that in the same moment,
+            // the client waits for an answer that never comes.
+            let _ = tokio::time::timeout(CLOSED_WITHIN, channel.close(200, "done".into())).await;
+            let _ = tokio::time::timeout(CLOSED_WITHIN, connection.close(200, "done".into())).await;
         });
     }
 
