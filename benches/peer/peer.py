@@ -230,6 +230,15 @@ def clip(options):
     )
 
 
+TELLING = threading.Lock()
+
+
+def tell(line):
+    """One line at a time, whichever thread says it."""
+    with TELLING:
+        print(json.dumps(line), flush=True)
+
+
 def watch(name, url, options, known, tallies, until):
     """One camera: a thread keeps the newest picture, this one looks at it."""
     peer, newest, arrived = Peer(), [None, 0], threading.Event()
@@ -264,7 +273,7 @@ def watch(name, url, options, known, tallies, until):
                 continue
             person, now = people[best], time.time()
             if now - last_seen.get(person, 0) > options.gap:
-                print(json.dumps({"event": "seen", "camera": name, "person": person}), flush=True)
+                tell({"event": "seen", "camera": name, "person": person})
             last_seen[person] = now
     tallies[name] = {"frames": newest[1], "looked_at": looked}
 
@@ -285,7 +294,7 @@ def cameras(options):
         threads.append(threading.Thread(target=watch, args=(name, url, options, known, tallies, until)))
         threads[-1].start()
     time.sleep(options.warm_up)
-    print(json.dumps({"event": "ready"}), flush=True)
+    tell({"event": "ready"})
     started, cpu = time.time(), cpu_seconds()
     for thread in threads:
         thread.join()
