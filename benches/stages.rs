@@ -71,6 +71,7 @@ fn frame() -> Frame {
         planes,
         captured_at_ms: 0,
         sequence: 0,
+        larger: None,
     }
 }
 

@@ -11,7 +11,7 @@ pub mod onnx;
 pub mod pictures;
 pub mod platform_http;
 mod record;
-pub mod relay_http;
+pub mod relay;
 pub mod space;
 pub mod store;
 pub mod system;

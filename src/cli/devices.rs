@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::ConfigArgs;
+use super::door::{DoorArgs, fire};
 use super::local_api::LocalApi;
 use super::probe::{ProbeArgs, probe};
 use crate::actors::tuning::Tuner;
@@ -74,6 +75,8 @@ enum DevicesCommand {
     },
     /// Try a stream out: what it is and what is seen in it, or exactly why there is none, within ten seconds 测试视频流
     Probe(ProbeArgs),
+    /// Try a device's door out: its relay is told at once, whether or not the box runs 测试开门
+    Door(DoorArgs),
     /// Read pipelines and the configuration file's devices again; streams that have not changed go on 重新读取
     Reload {
         #[command(flatten)]
@@ -82,7 +85,7 @@ enum DevicesCommand {
 }
 
 pub fn run(arguments: &DevicesArgs) -> Result<ExitCode, Vec<String>> {
-    use DevicesCommand::{Add, Change, Disable, Enable, List, Probe, Reload, Remove};
+    use DevicesCommand::{Add, Change, Disable, Door, Enable, List, Probe, Reload, Remove};
     let enabled = |on: bool| DeviceChange::Set([("enabled".to_owned(), json!(on))].into_iter().collect());
     match &arguments.command {
         List { config } => list(&config.settings()?),
@@ -92,6 +95,7 @@ pub fn run(arguments: &DevicesArgs) -> Result<ExitCode, Vec<String>> {
         Enable { ip, config } => change(&config.settings()?, ip, &enabled(true)),
         Disable { ip, config } => change(&config.settings()?, ip, &enabled(false)),
         Probe(arguments) => return probe(arguments),
+        Door(arguments) => fire(arguments),
         Reload { config } => reload(&config.settings()?),
     }
     .map_err(|error| vec![error])?;
@@ -115,13 +119,13 @@ fn table(keys: &[String]) -> Result<DeviceTable, Vec<String>> {
 }
 
 /// The devices of a box that is not running.
-struct Offline {
-    book: SettingsBook,
-    tuner: Tuner,
+pub(super) struct Offline {
+    pub book: SettingsBook,
+    pub tuner: Tuner,
 }
 
 /// `None` when a box runs on this data.
-fn offline(settings: &Settings) -> Result<Option<Offline>, String> {
+pub(super) fn offline(settings: &Settings) -> Result<Option<Offline>, String> {
     create_data_dir(&settings.data_dir).map_err(|errors| errors.join("; "))?;
     match open_registry_and_pictures(settings) {
         Ok(stores) => drop(stores),
@@ -212,6 +216,6 @@ fn reload(settings: &Settings) -> Result<(), String> {
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     println!("{line}");
 }

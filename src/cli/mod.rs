@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod data;
 pub mod devices;
+mod door;
 pub mod event_list;
 pub mod events;
 pub mod link;

@@ -52,6 +52,22 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Ve
     Ok(ExitCode::SUCCESS)
 }
 
+/// Ends the swap of the running box.
+pub fn cancel(settings: &Settings) -> Result<ExitCode, Vec<String>> {
+    let cancelled = || {
+        let api = LocalApi::new(settings)?;
+        api.post("/menshen/api/models/cancel", None)?;
+        let facts = watch(&api)?;
+        say(&format!(
+            "{}: {} goes on 继续使用原模型",
+            text(&facts["swap"]["state"]),
+            text(&facts["embedder"])
+        ));
+        Ok(ExitCode::SUCCESS)
+    };
+    cancelled().map_err(|error: String| vec![error])
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -114,11 +130,15 @@ fn online(settings: &Settings, name: Option<&str>) -> Result<Value, String> {
     let api = LocalApi::new(settings)?;
     let body = name.map_or_else(|| json!({ "back": true }), |name| json!({ "name": name }));
     api.post("/menshen/api/models/use", Some(&body))?;
+    watch(&api)
+}
+
+/// Until the swap is over.
+fn watch(api: &LocalApi) -> Result<Value, String> {
     loop {
         let facts = api.get("/menshen/api/models")?;
-        if facts["swap"]["state"] == json!(SwapState::Done)
-            || facts["swap"]["state"] == json!(SwapState::Refused)
-        {
+        let is_over = [SwapState::Done, SwapState::Refused, SwapState::Cancelled];
+        if is_over.iter().any(|state| facts["swap"]["state"] == json!(state)) {
             return Ok(facts);
         }
         progress(&facts);

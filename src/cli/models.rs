@@ -68,11 +68,14 @@ enum ModelsCommand {
     /// the two change places in one moment. Works on a running box (over its local API) and on one that is not running.
     Use {
         /// Name of an embedder 模型名
-        #[arg(required_unless_present = "back", conflicts_with = "back")]
+        #[arg(required_unless_present_any = ["back", "cancel"], conflicts_with_all = ["back", "cancel"])]
         name: Option<String>,
         /// Go back to the one before; its features were kept 回退到之前的模型
         #[arg(long)]
         back: bool,
+        /// End the change that is going on; the present model stays 取消正在进行的切换
+        #[arg(long, conflicts_with = "back")]
+        cancel: bool,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -83,6 +86,7 @@ pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
         ModelsCommand::Fetch { name, from, config } => {
             return model_fetch::fetch(&config.settings()?, name, from.as_deref());
         }
+        ModelsCommand::Use { cancel: true, config, .. } => return model_use::cancel(&config.settings()?),
         ModelsCommand::Use { name, config, .. } => {
             return model_use::use_model(&config.settings()?, name.as_deref());
         }

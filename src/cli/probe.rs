@@ -16,6 +16,7 @@ use crate::adapters::camera::GstOpener;
 use crate::config::Settings;
 use crate::core::device::mask_credentials;
 use crate::core::frame::Frame;
+use crate::core::lag::Handed;
 use crate::core::status::Language;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
@@ -207,7 +208,10 @@ fn look(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, 
         .open(
             spec,
             // The newest would be lost when one waits: looking at faces is slower than the camera, and that is all right.
-            Arc::new(move |frame| drop(frame_sender.try_send(frame))),
+            Arc::new(move |frame| match frame_sender.try_send(frame) {
+                Ok(()) => Handed::InTime,
+                Err(_) => Handed::TooSoon,
+            }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
         .map_err(|error| Fault::Template(mask_credentials(&error.to_string())))?;

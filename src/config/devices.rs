@@ -1,13 +1,18 @@
 //! Devices one by one: as the file has them, and as they are added and changed while the box runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use toml::Table;
 
+use super::photos::PhotoKeys;
 use super::reader::{Findings, Mistake, Section};
-use super::settings::read_devices;
-use crate::core::device::DeviceConfig;
+use crate::core::device::{DeviceConfig, DeviceKind, Direction};
+use crate::core::limits;
+use crate::core::person::DEFAULT_PERMISSION_GROUP;
+use crate::core::photo::PUSH_PIPELINES;
+use crate::core::relay::action_url::ActionUrl;
 use crate::core::tuning::DeviceTable;
+use crate::core::view::{Region, View};
 
 /// `[[devices]]` blocks by `ip`, in the file's order.
 #[derive(Clone, Default, PartialEq)]
@@ -40,6 +45,88 @@ impl DeviceTables {
         self.iter().find_map(|(known, table)| (known == ip).then_some(table))
     }
 }
+
+/// Reads the `[[devices]]` blocks; mistakes are noted.
+pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
+    let mut devices = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut accounts = PhotoKeys::default();
+    for mut section in sections {
+        let ip = section.take("ip", String::new());
+        if ip.is_empty() || ip.contains(char::is_whitespace) {
+            section.wrong("ip", "must be given: the device's address, or another name unique on this box");
+        } else if !seen.insert(ip.clone()) {
+            section.wrong("ip", format!("`{ip}` is used by two devices; each needs its own"));
+        }
+        let name = section.take("name", ip.clone());
+        let kind = section.take_opt::<DeviceKind>("type");
+        let pipeline = section.take("pipeline", "rtsp".to_owned());
+        let url = section.take("url", String::new());
+        let mut parameters: BTreeMap<String, String> = section.take("parameters", BTreeMap::new());
+        if !url.is_empty() {
+            parameters.insert("url".to_owned(), url);
+        }
+        let mut permission_groups: Vec<String> =
+            section.take("permission_groups", vec![DEFAULT_PERMISSION_GROUP.to_owned()]);
+        if permission_groups.is_empty() {
+            section.wrong(
+                "permission_groups",
+                "must name at least one group, or nobody is ever recognised here",
+            );
+            permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
+        }
+        let enabled = section.take("enabled", true);
+        let action_url = section.take_checked("action_url", String::new(), |text| match text.as_str() {
+            "" => Ok(None),
+            text => ActionUrl::new(text).map(Some),
+        });
+        let view = read_view(&mut section, &pipeline);
+        let photos = accounts.read(&mut section, &pipeline, kind);
+        let device = DeviceConfig {
+            ep_id: DeviceConfig::ep_id(dev_sno, &ip),
+            ip,
+            name,
+            kind: kind.unwrap_or(DeviceKind::NetworkCamera),
+            pipeline,
+            parameters,
+            direction: section.take("direction", Direction::In),
+            permission_groups,
+            memo: section.take("memo", String::new()),
+            location: section.take("location", String::new()),
+            group_name: section.take("group_name", String::new()),
+            action_url: action_url.flatten(),
+            enabled,
+            liveness: section.take("liveness", false),
+            view,
+            photos,
+        };
+        section.finish();
+        devices.push(device);
+    }
+    devices
+}
+
+fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
+    let regions = section.take_checked("regions", Vec::<[f32; 4]>::new(), |given| {
+        if given.len() > limits::REGIONS_MAX {
+            return Err(format!("{} regions; at most {} are looked at", given.len(), limits::REGIONS_MAX));
+        }
+        given.into_iter().map(Region::new).collect::<Result<Vec<_>, _>>()
+    });
+    let regions = regions.unwrap_or_default();
+    if !regions.is_empty() && PUSH_PIPELINES.contains(&pipeline) {
+        section.wrong("regions", "are for streams; a photo that is sent is looked at whole");
+    }
+    let least = section.take_within("face_min_px", 0.0f32, 0.0, 2000.0);
+    if least > 0.0 && least < FACE_MIN_PX {
+        section
+            .wrong("face_min_px", format!("must be {FACE_MIN_PX} to 2000, or 0 for that of [recognition]"));
+    }
+    View { regions, face_min_px: Some(least).filter(|px| *px > 0.0) }
+}
+
+/// No embedder makes anything of smaller faces.
+pub(super) const FACE_MIN_PX: f32 = 10.0;
 
 /// Reads one device, with every mistake in it.
 pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, Vec<Mistake>> {
@@ -75,6 +162,23 @@ mod tests {
             (device.ep_id.as_str(), device.name.as_str(), device.enabled),
             ("SNO__10.0.0.5", "10.0.0.5", false)
         );
+    }
+
+    #[test]
+    fn what_is_looked_at_is_read() {
+        let given = table(r#"{ "ip": "hall", "regions": [[0.1, 0.2, 0.5, 1]], "face_min_px": 90 }"#);
+        let view = read_device(&given, "SNO").unwrap().view;
+        assert_eq!(view.face_min_px, Some(90.0));
+        assert_eq!(view.regions, [Region::new([0.1, 0.2, 0.5, 1.0]).unwrap()]);
+        for (given, expected) in [
+            (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1, 1]] }"#, "left before right"),
+            (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1]] }"#, "`regions`"),
+            (r#"{ "ip": "hall", "pipeline": "post", "regions": [[0, 0, 0.5, 1]] }"#, "for streams"),
+            (r#"{ "ip": "hall", "face_min_px": 3 }"#, "10 to 2000"),
+        ] {
+            let told = told(&table(given));
+            assert!(told.contains(expected), "{told}");
+        }
     }
 
     fn told(given: &DeviceTable) -> String {

@@ -1,22 +1,19 @@
 //! The settings, checked. What cannot work cannot be expressed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use url::Url;
 
-use super::devices::DeviceTables;
-use super::photos::{FtpSettings, PhotoKeys, read_ftp};
+use super::devices::{DeviceTables, read_devices};
+use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
-use crate::core::device::{DeviceConfig, DeviceKind, Direction};
+use crate::core::device::DeviceConfig;
 use crate::core::limits;
 use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use crate::core::models::Provider;
-use crate::core::person::DEFAULT_PERMISSION_GROUP;
 use crate::core::quality::{Check, LevelName, QualityLevel, QualityLimits};
-use crate::core::relay::ActionUrl;
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
 use crate::core::tuning::{Changes, GateMode};
@@ -288,63 +285,6 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
     let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
     (platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file }), dev_sno)
-}
-
-pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
-    let mut devices = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut accounts = PhotoKeys::default();
-    for mut section in sections {
-        let ip = section.take("ip", String::new());
-        if ip.is_empty() || ip.contains(char::is_whitespace) {
-            section.wrong("ip", "must be given: the device's address, or another name unique on this box");
-        } else if !seen.insert(ip.clone()) {
-            section.wrong("ip", format!("`{ip}` is used by two devices; each needs its own"));
-        }
-        let name = section.take("name", ip.clone());
-        let kind = section.take_opt::<DeviceKind>("type");
-        let pipeline = section.take("pipeline", "rtsp".to_owned());
-        let url = section.take("url", String::new());
-        let mut parameters: BTreeMap<String, String> = section.take("parameters", BTreeMap::new());
-        if !url.is_empty() {
-            parameters.insert("url".to_owned(), url);
-        }
-        let mut permission_groups: Vec<String> =
-            section.take("permission_groups", vec![DEFAULT_PERMISSION_GROUP.to_owned()]);
-        if permission_groups.is_empty() {
-            section.wrong(
-                "permission_groups",
-                "must name at least one group, or nobody is ever recognised here",
-            );
-            permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
-        }
-        let enabled = section.take("enabled", true);
-        let action_url = section.take_checked("action_url", String::new(), |text| match text.as_str() {
-            "" => Ok(None),
-            text => ActionUrl::new(text).map(Some),
-        });
-        let photos = accounts.read(&mut section, &pipeline, kind);
-        let device = DeviceConfig {
-            ep_id: DeviceConfig::ep_id(dev_sno, &ip),
-            ip,
-            name,
-            kind: kind.unwrap_or(DeviceKind::NetworkCamera),
-            pipeline,
-            parameters,
-            direction: section.take("direction", Direction::In),
-            permission_groups,
-            memo: section.take("memo", String::new()),
-            location: section.take("location", String::new()),
-            group_name: section.take("group_name", String::new()),
-            action_url: action_url.flatten(),
-            enabled,
-            liveness: section.take("liveness", false),
-            photos,
-        };
-        section.finish();
-        devices.push(device);
-    }
-    devices
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {

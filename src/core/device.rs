@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::person::DEFAULT_PERMISSION_GROUP;
 use super::photo::PhotoRules;
-use super::relay::ActionUrl;
+use super::relay::action_url::ActionUrl;
 use super::stream::StreamState;
+use super::view::View;
 
 /// The protocol's device types (section 1). Type 2, static stream, is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,11 +73,35 @@ pub struct DeviceConfig {
     pub enabled: bool,
     /// Only living faces are recognised here.
     pub liveness: bool,
+    /// What of its picture is looked at.
+    pub view: View,
     /// For devices that send photos.
     pub photos: PhotoRules,
 }
 
 impl DeviceConfig {
+    /// A network camera of which nothing is said but who it is and how it is opened.
+    pub fn plain(ep_id: &str, ip: &str, pipeline: &str) -> Self {
+        Self {
+            ep_id: ep_id.to_owned(),
+            ip: ip.to_owned(),
+            name: ip.to_owned(),
+            kind: DeviceKind::NetworkCamera,
+            pipeline: pipeline.to_owned(),
+            parameters: BTreeMap::new(),
+            direction: Direction::In,
+            permission_groups: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+            memo: String::new(),
+            location: String::new(),
+            group_name: String::new(),
+            action_url: None,
+            enabled: true,
+            liveness: false,
+            view: View::default(),
+            photos: PhotoRules::default(),
+        }
+    }
+
     /// `{dev_sno}__{device ip or stream}` (protocol section 1).
     pub fn ep_id(dev_sno: &str, ip: &str) -> String {
         format!("{dev_sno}__{ip}")

@@ -63,6 +63,17 @@ pub struct Detection {
     pub score: f32,
 }
 
+impl Detection {
+    /// The same face in a picture of which this one is a part, `(dx, dy)` from its corner.
+    pub fn shifted(self, dx: f32, dy: f32) -> Self {
+        Self {
+            bbox: self.bbox.shifted(dx, dy),
+            landmarks: self.landmarks.map(|[x, y]| [x + dx, y + dy]),
+            score: self.score,
+        }
+    }
+}
+
 /// Head pose in degrees. Positive yaw: turned to the picture's right; positive pitch: looking up;
 /// positive roll: tilted clockwise as seen in the picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

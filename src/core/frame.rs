@@ -3,7 +3,11 @@
 //! Frames stay in YUV: detection reads a scaled-down copy, and only crops and scene pictures that are
 //! kept are ever converted in full.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use super::view::Window;
 
 /// How the bytes of a [`Frame`] are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,14 @@ pub struct Plane {
     pub stride: usize,
 }
 
+/// The same moment in a larger picture, which is decoded only when it is wanted.
+pub trait Larger: std::fmt::Debug + Send + Sync {
+    /// The same for as long as somebody holds it; else it is there for a moment only.
+    fn held(&self) -> Arc<dyn Larger>;
+    /// May take a tenth of a second and more.
+    fn decode(&self) -> Result<Frame, String>;
+}
+
 /// A picture with its time of capture. Cloning shares the pixels.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -36,13 +48,14 @@ pub struct Frame {
     pub captured_at_ms: u64,
     /// Counts up by one a frame per camera, also for frames that are dropped later.
     pub sequence: u64,
+    pub larger: Option<Arc<dyn Larger>>,
 }
 
 /// Why bytes and a described layout do not make a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    #[error("a frame of {width}x{height} px is outside 16..={max} px a side")]
-    Size { width: u32, height: u32, max: u32 },
+    #[error("a frame of {width}x{height} px is outside {min}..={max} px a side")]
+    Size { width: u32, height: u32, min: u32, max: u32 },
     #[error("plane {plane} needs bytes up to {needed}, the buffer has {len}")]
     TooShort { plane: usize, needed: usize, len: usize },
 }
@@ -50,9 +63,9 @@ pub enum FrameError {
 impl Frame {
     /// Checks that every plane lies inside the buffer, so that readers may index without surprises.
     pub fn validate(&self) -> Result<(), FrameError> {
-        let max = super::limits::FRAME_SIDE_MAX_PX;
-        if !(16..=max).contains(&self.width) || !(16..=max).contains(&self.height) {
-            return Err(FrameError::Size { width: self.width, height: self.height, max });
+        let (min, max) = (super::limits::FRAME_SIDE_MIN_PX, super::limits::FRAME_SIDE_MAX_PX);
+        if !(min..=max).contains(&self.width) || !(min..=max).contains(&self.height) {
+            return Err(FrameError::Size { width: self.width, height: self.height, min, max });
         }
         for (plane, (row_bytes, rows)) in self.plane_extents().into_iter().enumerate() {
             let Plane { offset, stride } = self.planes[plane];
@@ -80,9 +93,26 @@ impl Frame {
         &self.data[self.planes[index].offset..]
     }
 
+    /// A part of it, without a copy. The window must lie in the picture, as those of [`View`](super::view::View) do.
+    pub fn window(&self, window: Window) -> Self {
+        let (x, y) = (window.x as usize, window.y as usize);
+        let mut planes = self.planes;
+        for (index, plane) in planes.iter_mut().enumerate() {
+            let (across, down) = match (self.format, index) {
+                (PixelFormat::Rgb, _) => (x * 3, y),
+                (_, 0) | (PixelFormat::Nv12, _) => (x, if index == 0 { y } else { y / 2 }),
+                (PixelFormat::I420, _) => (x / 2, y / 2),
+            };
+            // Planes the format does not have stay where they are.
+            plane.offset += if plane.stride == 0 { 0 } else { down * plane.stride + across };
+        }
+        Self { width: window.width, height: window.height, planes, ..self.clone() }
+    }
+
     /// A copy that owns its pixels. Keeping a frame for long must not keep a decoder's buffer.
     pub fn detached(&self) -> Self {
-        Self { data: Bytes::copy_from_slice(&self.data), ..self.clone() }
+        let larger = self.larger.as_ref().map(|larger| larger.held());
+        Self { data: Bytes::copy_from_slice(&self.data), larger, ..self.clone() }
     }
 
     /// A frame from tightly packed RGB rows.
@@ -95,6 +125,7 @@ impl Frame {
             planes: [Plane { offset: 0, stride: width as usize * 3 }, Plane::default(), Plane::default()],
             captured_at_ms,
             sequence: 0,
+            larger: None,
         };
         frame.validate()?;
         Ok(frame)
@@ -109,6 +140,62 @@ mod tests {
     fn a_short_buffer_is_refused() {
         let err = Frame::from_rgb(32, 32, vec![0; 32 * 32 * 3 - 1], 0).unwrap_err();
         assert_eq!(err, FrameError::TooShort { plane: 0, needed: 3072, len: 3071 });
+    }
+
+    /// Every byte of a plane's rows, which are `row` long.
+    fn rows(frame: &Frame) -> Vec<Vec<u8>> {
+        let plane = |(index, (row, rows)): (usize, (usize, usize))| {
+            let stride = frame.planes[index].stride;
+            (0..rows).flat_map(|y| frame.plane(index)[y * stride..][..row].to_vec()).collect()
+        };
+        frame.plane_extents().into_iter().enumerate().map(plane).collect()
+    }
+
+    #[test]
+    fn a_window_shows_the_pixels_of_its_place() {
+        // Each byte tells its place: in I420 and NV12 of 20x18 px the planes are 20, and 10 or 20 bytes wide.
+        let window = Window { x: 2, y: 2, width: 16, height: 16 };
+        for (format, chroma_stride, chroma_planes) in
+            [(PixelFormat::I420, 10, 2), (PixelFormat::Nv12, 20, 1), (PixelFormat::Rgb, 0, 0)]
+        {
+            let luma_stride = if format == PixelFormat::Rgb { 60 } else { 20 };
+            let luma = luma_stride * 18;
+            let mut planes = [Plane { offset: 0, stride: luma_stride }, Plane::default(), Plane::default()];
+            for index in 0..chroma_planes {
+                planes[index + 1] = Plane { offset: luma + index * 9 * chroma_stride, stride: chroma_stride };
+            }
+            let data: Vec<u8> =
+                (0..luma + chroma_planes * 9 * chroma_stride).map(|at| (at % 251) as u8).collect();
+            let data = Bytes::from(data);
+            let frame = Frame {
+                data,
+                format,
+                width: 20,
+                height: 18,
+                planes,
+                captured_at_ms: 0,
+                sequence: 0,
+                larger: None,
+            };
+            frame.validate().unwrap();
+            let seen = frame.window(window);
+            seen.validate().unwrap();
+            let expected: Vec<Vec<u8>> = rows(&frame)
+                .into_iter()
+                .enumerate()
+                .map(|(index, plane)| {
+                    let stride = planes[index].stride;
+                    let (x, y, row, rows) = match (format, index) {
+                        (PixelFormat::Rgb, _) => (6, 2, 48, 16),
+                        (_, 0) => (2, 2, 16, 16),
+                        (PixelFormat::Nv12, _) => (2, 1, 16, 8),
+                        (PixelFormat::I420, _) => (1, 1, 8, 8),
+                    };
+                    (y..y + rows).flat_map(|y| plane[y * stride + x..][..row].to_vec()).collect()
+                })
+                .collect();
+            assert_eq!(rows(&seen), expected, "{format:?}");
+        }
     }
 
     #[test]
@@ -126,6 +213,7 @@ mod tests {
             ],
             captured_at_ms: 0,
             sequence: 0,
+            larger: None,
         };
         assert_eq!(frame.validate(), Ok(()));
     }

@@ -2,6 +2,10 @@
 
 /// Longest side of a camera frame: 8K video; anything larger is a broken header.
 pub const FRAME_SIDE_MAX_PX: u32 = 8192;
+/// Smallest side: a face that can be recognised does not fit into less.
+pub const FRAME_SIDE_MIN_PX: u32 = 16;
+/// Regions of interest of one camera; a hall with more doors than that has more cameras.
+pub const REGIONS_MAX: usize = 8;
 
 /// Longest side of a registry photo before decoding: a 16 384 px side already means 268 MP; phones give 12 000.
 pub const PHOTO_SIDE_MAX_PX: u32 = 16_384;
@@ -203,8 +207,20 @@ pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 5_000);
 /// The same where the camera does not know the user or the password: cameras of the big makers lock an account for half
 /// an hour after five to seven wrong tries.
 pub const UNAUTHORIZED_BACKOFF_MS: (u64, u64) = (60_000, 900_000);
+/// Encoded pictures of a main stream that are kept, and the memory they may take: a key frame every two seconds at 12 Mbit/s
+/// is 3 MB. How late they may come behind the stream that is looked at, how far off a picture may be, and how long
+/// decoding one may take: a group of fifty 4K pictures on a slow core.
+pub const MAIN_VIEW_KEPT_MS: u64 = 2_000;
+pub const MAIN_VIEW_BYTES_MAX: usize = 24 * 1024 * 1024;
+pub const MAIN_VIEW_LATE_MS: u64 = 100;
+pub const MAIN_VIEW_OFF_MAX_MS: u64 = 700;
+pub const MAIN_VIEW_DECODE_MS: u64 = 3_000;
+/// First and longest wait before it is opened again; a wrong password counts too, hence the length.
+pub const MAIN_VIEW_BACKOFF_MS: (u64, u64) = (2_000, 60_000);
 /// How often streams are looked at for silence.
 pub const STREAM_TICK_MS: u64 = 250;
+/// How often the processor time of streams goes into the metrics: a dozen small files a camera are read for it.
+pub const COST_TICK_MS: u64 = 2_000;
 /// How often passages of quiet cameras are looked at for their end.
 pub const PASSAGE_TICK_MS: u64 = 250;
 /// Oldest command for a door that is still carried out, and the time its relay has to answer: a door that opens
@@ -213,6 +229,18 @@ pub const DOOR_TTL_MS: u64 = 2_000;
 pub const RELAY_TIMEOUT_MS: u64 = 2_000;
 /// Longest a door may be asked to stay open.
 pub const DOOR_SECONDS_MAX: u32 = 3_600;
+/// Outputs of one relay a device may name: the largest common Modbus boards have sixteen.
+pub const RELAY_OUTPUTS_MAX: u16 = 16;
+/// Bytes of one raw command; those of relay boards have four to twelve.
+pub const RELAY_BYTES_MAX: usize = 64;
+/// First and longest wait before a relay that did not take "off" is told again, and when it is given up: a door must
+/// not stay open because the network was gone for a moment, and a relay that lost its power is at rest anyway.
+pub const RELAY_REST_BACKOFF_MS: (u64, u64) = (1_000, 10_000);
+pub const RELAY_REST_FOR_MS: u64 = 600_000;
+/// Ids of door commands that are remembered, so that one which comes again is not carried out again.
+pub const DOOR_IDS_KEPT: usize = 256;
+/// Longest id of a door command.
+pub const DOOR_ID_BYTES_MAX: usize = 64;
 
 /// Body of a local call with JSON: a user with a photo of [`PHOTO_BYTES_MAX`] in base64, or a hundred small ones.
 pub const LOCAL_JSON_BYTES_MAX: usize = 17 * 1024 * 1024;

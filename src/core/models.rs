@@ -61,11 +61,13 @@ pub enum SwapState {
     Done,
     /// The old model goes on; `reason` says why.
     Refused,
+    /// The old model goes on, since somebody wanted that.
+    Cancelled,
 }
 
 impl SwapState {
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Refused)
+        matches!(self, Self::Done | Self::Refused | Self::Cancelled)
     }
 }
 
@@ -88,6 +90,9 @@ pub struct SwapFacts {
     pub not_embedded_ids: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Somebody wants it to end.
+    #[serde(skip)]
+    pub is_unwanted: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -151,6 +156,22 @@ impl ModelBoard {
         })
     }
 
+    /// Asks the swap that is going on to end; whether there is one. Missing features of the model in force are made up for in
+    /// any case.
+    pub fn cancel(&self) -> bool {
+        self.change(|facts| match &mut facts.swap {
+            Some(swap) if !swap.state.is_over() && swap.from != swap.to => {
+                swap.is_unwanted = true;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.change(|facts| facts.swap.as_ref().is_some_and(|swap| swap.is_unwanted))
+    }
+
     pub fn swap(&self, change: impl FnOnce(&mut SwapFacts)) {
         self.change(|facts| {
             if let Some(swap) = &mut facts.swap {
@@ -189,5 +210,16 @@ mod tests {
         board.swap(|swap| swap.state = SwapState::Refused);
         assert_eq!(board.facts().swap.unwrap().to, "b@2");
         assert!(board.begin("a@1", "c@3"));
+    }
+
+    #[test]
+    fn only_a_swap_that_goes_on_is_cancelled() {
+        let board = ModelBoard::default();
+        assert!(!board.cancel());
+        board.begin("a@1", "b@2");
+        assert!(!board.is_cancelled() && board.cancel() && board.is_cancelled());
+        board.swap(|swap| swap.state = SwapState::Cancelled);
+        assert!(!board.cancel());
+        assert!(board.begin("a@1", "a@1") && !board.is_cancelled() && !board.cancel());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::frame::Frame;
+use crate::core::lag::Handed;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +62,16 @@ pub enum OpenError {
 }
 
 /// A running pipeline; dropping it stops it and returns only when its threads have ended.
-pub trait Stream: Send {}
+pub trait Stream: Send {
+    /// Processor time it has cost so far, decoding included; zero where that is not measured.
+    fn cost(&self) -> Duration {
+        Duration::ZERO
+    }
+}
 
-/// Receives every decoded frame on the decoder's thread; must return quickly and never block.
-pub type FrameSink = Arc<dyn Fn(Frame) + Send + Sync>;
+/// Receives every decoded frame on the decoder's thread; must return quickly and never block. Says whether frames come
+/// faster than they are looked at.
+pub type FrameSink = Arc<dyn Fn(Frame) -> Handed + Send + Sync>;
 /// Receives notices on any thread; must not block.
 pub type NoticeSink = Arc<dyn Fn(StreamNotice) + Send + Sync>;
 

@@ -40,7 +40,7 @@ use crate::adapters::ftp::FtpServer;
 use crate::adapters::onnx::OrtLoader;
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::platform_http::{self, PlatformHttp, PlatformParameters};
-use crate::adapters::relay_http::HttpRelay;
+use crate::adapters::relay::Relays;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::store::{RedbEventStore, RedbRegistryStore};
 use crate::adapters::system::MachineProbe;
@@ -250,7 +250,7 @@ impl House {
         let opener = PushOpener { inner: Arc::new(opener), photos: Arc::clone(&photos) };
         let parts = DevicesParts {
             opener: Arc::new(opener),
-            relay: Arc::new(HttpRelay::new().map_err(|error| vec![error])?),
+            relay: Arc::new(Relays::new().map_err(|error| vec![error])?),
             places: Arc::new(Places { frames: Arc::clone(&self.worker_parts.intake), photos }),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),

@@ -24,6 +24,25 @@ fn describe() {
         "menshen_frames_dropped_total",
         "frames overwritten by newer ones before a worker came"
     );
+    describe_counter!(
+        "menshen_frames_skipped_total",
+        "pictures no other is predicted from, left out before decoding because the camera was behind"
+    );
+    describe_gauge!(
+        "menshen_main_stream_up",
+        "1 while the main stream of a device comes in, where it has one"
+    );
+    describe_counter!(
+        "menshen_main_pictures_total",
+        "pictures of events wanted of a main stream, and whether it had them"
+    );
+    describe_counter!("menshen_door_commands_total", "door commands, by mode and result");
+    describe_counter!("menshen_door_rest_failures_total", "times a relay did not take being switched off");
+    describe_counter!(
+        "menshen_cpu_microseconds_total",
+        Unit::Microseconds,
+        "processor time of each device by stage: decode, glance, detect, measure, align, embed, liveness, search, encode"
+    );
     describe_counter!("menshen_faces_total", "faces followed");
     describe_counter!(
         "menshen_faces_refused_total",

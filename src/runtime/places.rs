@@ -13,6 +13,7 @@ use crate::actors::tuning::SharedTuning;
 use crate::adapters::ftp::{FtpBoard, FtpRules, FtpServer};
 use crate::config::photos::FtpSettings;
 use crate::core::device::DeviceConfig;
+use crate::core::lag::Handed;
 use crate::core::relay::{self, DoorCommand};
 use crate::ports::camera::FrameSink;
 use crate::ports::clock::Clock;
@@ -34,6 +35,7 @@ pub fn doors(roster: &Roster, handles: &Handles, tuning: SharedTuning, clock: Ar
         let (gate, pass) = (tuning.load().gate_mode, device.photos.pass_mode);
         let Some(mode) = relay::on_face(gate, pass, device.kind, person) else { return };
         let act = ActOnDoor {
+            id: uuid::Uuid::now_v7().to_string(),
             ip: ip.to_owned(),
             command: DoorCommand::of_match(mode),
             asked_ms: clock.monotonic_ms(),
@@ -59,7 +61,7 @@ impl FramePlaces for Places {
             self.frames.detach(device);
             self.photos.attach(device);
             // What comes here is only a sign of life.
-            return Arc::new(|_| ());
+            return Arc::new(|_| Handed::InTime);
         }
         self.photos.detach(&device.ep_id);
         self.frames.attach(device)

@@ -237,6 +237,7 @@ mod tests {
             planes,
             captured_at_ms: 0,
             sequence: 0,
+            larger: None,
         };
         frame.validate().unwrap();
         frame

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lenient;
+use crate::core::limits;
 use crate::core::person::{PermissionGroup, Person, RegisterType};
 use crate::core::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
 
@@ -22,6 +23,9 @@ pub struct WireAction {
     /// 0: all.
     #[serde(default, deserialize_with = "lenient::integer_opt")]
     pub logic_port: Option<i64>,
+    /// The caller's own id: a command that comes again under it is not carried out again.
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub id: Option<String>,
 }
 
 impl WireAction {
@@ -36,6 +40,9 @@ impl WireAction {
                 .filter(|value| (min..=max).contains(value))
                 .ok_or_else(|| format!("{field} must be {min} to {max}"))
         };
+        if self.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > limits::DOOR_ID_BYTES_MAX) {
+            return Err(format!("id must be 1 to {} bytes", limits::DOOR_ID_BYTES_MAX));
+        }
         Ok(DoorCommand {
             mode,
             seconds: within("action_duration", self.action_duration, DEFAULT_SECONDS, 1, seconds_max)?,
@@ -95,6 +102,7 @@ mod tests {
             (r#"{"action_ip":"1","action_mode":"explode"}"#, "action_mode"),
             (r#"{"action_ip":"1","action_mode":"alarm","action_duration":0}"#, "action_duration"),
             (r#"{"action_ip":"1","action_mode":"alarm","logic_port":-1}"#, "logic_port"),
+            (r#"{"action_ip":"1","action_mode":"alarm","id":""}"#, "id"),
         ] {
             let problem = read(text).unwrap_err();
             assert!(problem.contains(expected), "{text}: {problem}");

@@ -108,6 +108,22 @@ impl Camera {
         writeln!(self.process.as_mut().unwrap().stdin().unwrap(), "go").unwrap();
     }
 
+    /// Where it is served.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it again as somebody changed it.
+    pub fn start_as(&mut self, changed: &[(&str, &str)]) {
+        for (key, value) in changed {
+            match self.arguments.iter().position(|known| known == key) {
+                Some(at) => (*value).clone_into(&mut self.arguments[at + 1]),
+                None => self.arguments.extend([*key, *value].map(str::to_owned)),
+            }
+        }
+        self.start();
+    }
+
     pub fn kill9(&mut self) {
         self.process.take().unwrap().kill9();
     }

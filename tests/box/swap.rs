@@ -115,8 +115,8 @@ fn begin(stage: &Stage, body: &Value) {
 fn ended(stage: &Stage) -> Value {
     eventually("the swap ends", LONG, || {
         let swap = models(stage)["swap"].clone();
-        let over = swap["state"] == json!(SwapState::Done) || swap["state"] == json!(SwapState::Refused);
-        over.then_some(swap)
+        let over = [SwapState::Done, SwapState::Refused, SwapState::Cancelled];
+        over.iter().any(|state| swap["state"] == json!(state)).then_some(swap)
     })
 }
 
@@ -254,6 +254,37 @@ fn killed_in_the_middle_the_box_has_everyone_and_one_model() {
         String::from_utf8_lossy(&there.stderr)
     );
     assert!(is_of(&models(&stage), "fr_feature"));
+    stage.stop();
+}
+
+#[test]
+fn a_swap_is_cancelled_and_started_again() {
+    if !has_second_model() {
+        return;
+    }
+    let mut stage = Stage::standalone();
+    stage.set("recognition.workers", "1");
+    stage.start();
+    api_is_up(&stage);
+    let nothing = stage.run(&["models", "use", "--cancel"]);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no swap is going on"));
+    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
+    crowd(&stage, 0..150);
+    begin(&stage, &json!({ "name": "fr_feature" }));
+    eventually("a chunk is on the disk", LONG, || {
+        (models(&stage)["swap"]["embedded"].as_u64().unwrap_or_default() > 0).then_some(())
+    });
+    let cancelled = stage.run(&["models", "use", "--cancel"]);
+    let told = String::from_utf8_lossy(&cancelled.stdout).into_owned();
+    assert!(cancelled.status.success() && told.contains("sface@"), "{told}");
+    let swap = ended(&stage);
+    assert_eq!(swap["state"], "cancelled", "{swap}");
+    assert!(is_of(&models(&stage), "sface"));
+    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
+    begin(&stage, &json!({ "name": "fr_feature" }));
+    let swap = ended(&stage);
+    assert_eq!(swap["state"], "done", "{swap}");
+    assert!(swap["embedded"].as_u64().unwrap() < 151, "what was done is not done again: {swap}");
     stage.stop();
 }
 

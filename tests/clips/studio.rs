@@ -15,11 +15,11 @@ use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::camera::GstOpener;
 use menshen::adapters::onnx::OrtLoader;
 use menshen::config::{Overrides, Settings, load};
-use menshen::core::device::{DeviceConfig, DeviceKind, Direction};
+use menshen::core::device::DeviceConfig;
 use menshen::core::frame::Frame;
 use menshen::core::gallery::Gallery;
+use menshen::core::lag::Handed;
 use menshen::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
-use menshen::core::photo::PhotoRules;
 use menshen::core::quality::QualityLevel;
 use menshen::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
@@ -54,7 +54,10 @@ pub fn decode(clip: &Path) -> Vec<Frame> {
     let stream = opener
         .open(
             &spec,
-            Arc::new(move |frame: Frame| kept.lock().unwrap().push(frame.detached())),
+            Arc::new(move |frame: Frame| {
+                kept.lock().unwrap().push(frame.detached());
+                Handed::InTime
+            }),
             Arc::new(move |notice| drop(sender.send(notice))),
         )
         .unwrap();
@@ -296,23 +299,7 @@ fn png(picture: &RgbImage) -> Vec<u8> {
 }
 
 fn device() -> DeviceConfig {
-    DeviceConfig {
-        ep_id: "test__clip".to_owned(),
-        ip: "clip".to_owned(),
-        name: "clip".to_owned(),
-        kind: DeviceKind::NetworkCamera,
-        pipeline: "file-fast".to_owned(),
-        parameters: [].into(),
-        direction: Direction::In,
-        permission_groups: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
-        memo: String::new(),
-        location: String::new(),
-        group_name: String::new(),
-        action_url: None,
-        enabled: true,
-        liveness: false,
-        photos: PhotoRules::default(),
-    }
+    DeviceConfig::plain("test__clip", "clip", "file-fast")
 }
 
 /// Everything a camera reported.

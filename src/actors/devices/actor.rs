@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::prelude::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use futures_util::future::join_all;
 
+use super::door::CarriedOut;
 use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
 use super::one::Device;
 use super::roster::Roster;
@@ -15,9 +16,10 @@ use crate::actors::reporter::message::DevicesChanged;
 use crate::actors::tuning::Tuner;
 use crate::core::device::{DeviceConfig, DeviceStatus};
 use crate::core::limits;
+use crate::core::relay::action_url::ActionUrl;
 use crate::core::stream::{StreamEffect, StreamInput};
 use crate::ports::camera::{
-    FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice, StreamOpener,
+    FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice, StreamOpener,
 };
 use crate::ports::clock::Clock;
 use crate::ports::device_book::DeviceBook;
@@ -52,13 +54,14 @@ pub struct DevicesActor {
     pub(super) parts: DevicesParts,
     pub(super) devices: Vec<Device>,
     next_key: DeviceKey,
+    pub(super) carried_out: CarriedOut,
     /// The reporter has not heard of the newest list yet.
     untold: bool,
 }
 
 impl DevicesActor {
     pub fn new(parts: DevicesParts) -> Self {
-        Self { parts, devices: Vec::new(), next_key: 0, untold: true }
+        Self { parts, devices: Vec::new(), next_key: 0, carried_out: CarriedOut::default(), untold: true }
     }
 
     /// Goes over to a list of devices: streams of those that stay as they are go on. Returns whom it concerned.
@@ -89,7 +92,7 @@ impl DevicesActor {
                 known => {
                     concerned.push(config.ip.clone());
                     if let Some(mut device) = known {
-                        device.stream.take().map(close);
+                        device.close();
                     }
                     self.begin(config, ctx);
                 }
@@ -97,7 +100,7 @@ impl DevicesActor {
         }
         for mut gone in before {
             concerned.push(gone.config.ip.clone());
-            gone.stream.take().map(close);
+            gone.close();
             gone.forget_metrics();
             self.parts.places.detach(&gone.config);
         }
@@ -133,7 +136,10 @@ impl DevicesActor {
             match effect {
                 StreamEffect::Open { generation } => self.open(key, generation, ctx),
                 StreamEffect::Close => {
-                    self.device(key).and_then(|device| device.stream.take()).map(close);
+                    if let Some(device) = self.device(key) {
+                        device.note_cost();
+                        device.close();
+                    }
                 }
                 StreamEffect::RetryAfter { generation, delay_ms } => {
                     ctx.run_later(Duration::from_millis(delay_ms), move |actor, ctx| {
@@ -187,6 +193,10 @@ impl DevicesActor {
         self.devices.iter().map(Device::status).collect()
     }
 
+    fn note_costs(&mut self, _: &mut Context<Self>) {
+        self.devices.iter_mut().for_each(Device::note_cost);
+    }
+
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let looks: Vec<_> = self.devices.iter().map(|device| (device.key, device.last_frame_ms())).collect();
         for (key, last_frame_ms) in looks {
@@ -198,21 +208,19 @@ impl DevicesActor {
     }
 }
 
-/// Stopping waits for threads, so it is done on one.
-fn close(stream: Box<dyn Stream>) -> tokio::task::JoinHandle<()> {
-    tokio::task::spawn_blocking(move || drop(stream))
-}
-
 impl Actor for DevicesActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::DEVICES_MAILBOX);
         ctx.run_interval(Duration::from_millis(limits::STREAM_TICK_MS), Self::tick);
+        ctx.run_interval(Duration::from_millis(limits::COST_TICK_MS), Self::note_costs);
         let (configs, problems) = self.parts.book.list(&self.parts.tuner.changes());
         for problem in problems {
             tracing::error!(problem, "a device changed in the field is of no use");
         }
+        let may_be_on = configs.iter().filter_map(|device| device.action_url.as_ref());
+        self.parts.relay.rest(may_be_on.flat_map(ActionUrl::at_rest).collect());
         self.apply(configs, &[], ctx);
     }
 }
@@ -225,7 +233,7 @@ impl Handler<OpenDone> for DevicesActor {
             Ok(stream) => match self.device(key) {
                 Some(device) if generation == device.life.generation() => device.stream = Some(stream),
                 // Given up meanwhile.
-                _ => drop(close(stream)),
+                _ => drop(tokio::task::spawn_blocking(move || drop(stream))),
             },
             Err(error) => {
                 self.step(key, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);
@@ -268,10 +276,13 @@ impl Handler<Drain> for DevicesActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
-        let streams: Vec<_> = self.devices.iter_mut().filter_map(|device| device.stream.take()).collect();
+        let closing: Vec<_> = self.devices.iter_mut().filter_map(Device::close).collect();
         // No more ticks, retries or notices: what comes now is not looked at.
         ctx.stop();
-        let closing: Vec<_> = streams.into_iter().map(close).collect();
-        Box::pin(async move { drop(join_all(closing).await) })
+        let relay = Arc::clone(&self.parts.relay);
+        Box::pin(async move {
+            relay.rest_all().await;
+            drop(join_all(closing).await);
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Doors of devices: a command goes to the device's relay once, while it is fresh, and is never repeated.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::{Handler, ResponseFuture};
@@ -9,12 +10,17 @@ use super::message::ActOnDoor;
 use crate::core::device::DeviceConfig;
 use crate::core::limits;
 use crate::core::relay::DoorCommand;
+use crate::core::relay::order::DoorOrder;
 use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::relay::DoorRelay;
 
-/// The relay's address for a device, or what to configure.
-pub fn relay_of(device: Option<&DeviceConfig>, ip: &str, command: &DoorCommand) -> Result<url::Url, Refusal> {
+/// What a command comes to at a device's relay, or what to configure.
+pub fn order_of(
+    device: Option<&DeviceConfig>,
+    ip: &str,
+    command: &DoorCommand,
+) -> Result<DoorOrder, Refusal> {
     let missing = |detail: String| Refusal::new(StatusCode::LocalNotFound, detail);
     let device = device.ok_or_else(|| {
         missing(format!("no device has ip `{ip}`: add it as [[devices]] in the configuration"))
@@ -23,14 +29,32 @@ pub fn relay_of(device: Option<&DeviceConfig>, ip: &str, command: &DoorCommand) 
         missing(format!("device `{ip}` has no relay: set action_url in its [[devices]] block"))
     })?;
     relay
-        .fill(command)
-        .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, format!("action_url: {error}")))
+        .order(command)
+        .map_err(|error| Refusal::new(StatusCode::LocalParamError, format!("device `{ip}`: {error}")))
+}
+
+/// Ids of the commands carried out last.
+#[derive(Debug, Default)]
+pub(super) struct CarriedOut(VecDeque<String>);
+
+impl CarriedOut {
+    /// Whether a command is a new one; notes it.
+    fn is_new(&mut self, id: &str) -> bool {
+        if self.0.iter().any(|known| known == id) {
+            return false;
+        }
+        if self.0.len() == limits::DOOR_IDS_KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(id.to_owned());
+        true
+    }
 }
 
 async fn act(
     relay: Arc<dyn DoorRelay>,
     clock: Arc<dyn Clock>,
-    url: url::Url,
+    order: DoorOrder,
     asked_ms: u64,
 ) -> Result<(), Refusal> {
     if clock.monotonic_ms().saturating_sub(asked_ms) > limits::DOOR_TTL_MS {
@@ -40,7 +64,7 @@ async fn act(
         ));
     }
     relay
-        .call(url)
+        .act(order)
         .await
         .map_err(|reason| Refusal::new(StatusCode::RemoteServerFailed, format!("the relay {reason}")))
 }
@@ -49,22 +73,43 @@ impl Handler<ActOnDoor> for DevicesActor {
     type Result = ResponseFuture<Result<(), Refusal>>;
 
     fn handle(&mut self, message: ActOnDoor, _: &mut Self::Context) -> Self::Result {
-        let ActOnDoor { ip, command, asked_ms } = message;
-        let url = relay_of(self.config_of(&ip), &ip, &command);
+        let ActOnDoor { id, ip, command, asked_ms } = message;
+        let mut order = order_of(self.config_of(&ip), &ip, &command);
+        if order.is_ok() && !self.carried_out.is_new(&id) {
+            let detail = format!("command `{id}` has been carried out already; a new one needs a new id");
+            order = Err(Refusal::new(StatusCode::LocalParamError, detail));
+        }
         let (relay, clock) = (Arc::clone(&self.parts.relay), Arc::clone(&self.parts.clock));
         Box::pin(async move {
-            let outcome = match url {
-                Ok(url) => act(relay, clock, url, asked_ms).await,
+            let outcome = match order {
+                Ok(order) => act(relay, clock, order, asked_ms).await,
                 Err(refusal) => Err(refusal),
             };
+            let (mode, seconds, port) = (command.mode.wire(), command.seconds, command.logic_port);
             let result = if outcome.is_ok() { "ok" } else { "failed" };
-            metrics::counter!("menshen_door_commands_total", "mode" => command.mode.wire(), "result" => result)
-                .increment(1);
+            metrics::counter!("menshen_door_commands_total", "mode" => mode, "result" => result).increment(1);
             match &outcome {
-                Ok(()) => tracing::info!(device = %ip, mode = command.mode.wire(), "door"),
-                Err(refusal) => tracing::warn!(device = %ip, mode = command.mode.wire(), %refusal, "door"),
+                Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door"),
+                Err(refusal) => tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door"),
             }
             outcome
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_new_once() {
+        let mut carried_out = CarriedOut::default();
+        assert!(carried_out.is_new("first"));
+        assert!(!carried_out.is_new("first"));
+        for other in 0..limits::DOOR_IDS_KEPT {
+            assert!(carried_out.is_new(&other.to_string()));
+        }
+        assert_eq!(carried_out.0.len(), limits::DOOR_IDS_KEPT);
+        assert!(carried_out.is_new("first"), "forgotten by now");
     }
 }

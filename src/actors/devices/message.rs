@@ -35,10 +35,12 @@ pub struct Reloaded {
     pub devices: usize,
 }
 
-/// Calls the relay of a device, once. Too old a command is dropped.
+/// Calls the relay of a device, once. Too old a command is dropped, and so is one whose id has been there already.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), Refusal>")]
 pub struct ActOnDoor {
+    /// Unique to this command; in the log.
+    pub id: String,
     /// The device's `ip`.
     pub ip: String,
     pub command: DoorCommand,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::message::DeviceKey;
 use crate::core::backoff::Backoff;
 use crate::core::device::{DeviceConfig, DeviceStatus};
@@ -26,6 +28,8 @@ pub(super) struct Device {
     last_frame_monotonic_ms: Arc<AtomicU64>,
     last_frame_wall_ms: Arc<AtomicU64>,
     pub since_ms: u64,
+    /// Processor time of the present stream that is in the metrics already.
+    cost: Duration,
     /// What the camera sends, once it is known.
     pub codec: Option<String>,
 }
@@ -50,6 +54,7 @@ impl Device {
             last_frame_monotonic_ms: Arc::default(),
             last_frame_wall_ms: Arc::default(),
             since_ms: clock.wall_ms(),
+            cost: Duration::ZERO,
             codec: None,
             config,
         }
@@ -68,7 +73,7 @@ impl Device {
         Arc::new(move |frame: Frame| {
             monotonic_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
             wall_ms.store(frame.captured_at_ms, Ordering::Relaxed);
-            frames(frame);
+            frames(frame)
         })
     }
 
@@ -98,6 +103,24 @@ impl Device {
             StreamState::Offline(reason) => tracing::warn!(device = %ep_id, name = %name, reason, "offline"),
             state => tracing::info!(device = %ep_id, name = %name, ?state, "device"),
         }
+    }
+
+    /// Puts into the metrics what the stream has cost since the last time.
+    pub fn note_cost(&mut self) {
+        let spent = self.stream.as_ref().map_or(Duration::ZERO, |stream| stream.cost());
+        let news = spent.saturating_sub(self.cost).as_micros();
+        self.cost = spent;
+        metrics::counter!(
+            "menshen_cpu_microseconds_total", "device" => self.config.ep_id.clone(), "stage" => "decode"
+        )
+        .increment(u64::try_from(news).unwrap_or_default());
+    }
+
+    /// Closes the stream on a thread, since that waits for threads.
+    pub fn close(&mut self) -> Option<JoinHandle<()>> {
+        let stream = self.stream.take()?;
+        self.cost = Duration::ZERO;
+        Some(tokio::task::spawn_blocking(move || drop(stream)))
     }
 
     /// No alarm shall go on for a device that is not there any more.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cpu_time::ThreadTime;
+
 use super::forwarder::PassageReport;
 use super::telling::{Teller, pictures};
 use crate::actors::recogniser::{InForce, Recogniser};
@@ -97,18 +99,25 @@ impl CameraSession {
         frame: &Frame,
     ) -> Result<Vec<PassageReport>, VisionError> {
         let now_ms = self.rules.clock.monotonic_ms();
-        if !self.wants_look(frame, now_ms) {
+        let window = self.device.view.window(frame.width, frame.height);
+        let seen = window.map_or_else(|| frame.clone(), |window| frame.window(window));
+        if !self.wants_look(&seen, now_ms) {
             return Ok(self.collect());
         }
         self.follow_swap(analyzer, recogniser);
         self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
         self.passages.set_firm_score(analyzer.firm_score());
-        let detections = timed("detect", || analyzer.detect_faint(frame))?;
+        let detections = costed(&self.device, "detect", || analyzer.detect_faint(&seen))?;
+        let view = &self.device.view;
+        let face_min_px = view.face_min_px.unwrap_or(self.rules.face_min_px);
+        let (x, y) = window.map_or((0.0, 0.0), |window| (window.x as f32, window.y as f32));
         let observations: Vec<Observation> = detections
             .into_iter()
-            .filter(|face| face.bbox.width().min(face.bbox.height()) >= self.rules.face_min_px)
+            .map(|face| face.shifted(x, y))
+            .filter(|face| face.bbox.width().min(face.bbox.height()) >= face_min_px)
+            .filter(|face| view.includes(&face.bbox, frame.width, frame.height))
             .map(|detection| {
-                let measurements = timed("measure", || {
+                let measurements = costed(&self.device, "measure", || {
                     measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
                 });
                 let judgement = judge(&self.rules.live_level, &measurements);
@@ -122,9 +131,9 @@ impl CameraSession {
         for request in requests {
             let Some(frame) = &kept else { break };
             let observation = &observations[request.index];
-            let aligned = timed("align", || analyzer.align(frame, &observation.detection))?;
+            let aligned = costed(&self.device, "align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
-            let embedding = timed("embed", || analyzer.embed(&aligned))?;
+            let embedding = costed(&self.device, "embed", || analyzer.embed(&aligned))?;
             let liveness = self.liveness(analyzer, frame, &observation.detection)?;
             let together = self.passages.together(request, &embedding, observation.judgement.score);
             let (candidates, fused) = self.teller().search(recogniser, &embedding, together.as_ref());
@@ -155,7 +164,7 @@ impl CameraSession {
         if !self.device.liveness {
             return Ok(None);
         }
-        timed("liveness", || analyzer.liveness(frame, face))
+        costed(&self.device, "liveness", || analyzer.liveness(frame, face))
     }
 
     fn count_faces(&self, observations: &[Observation], firm_score: f32) {
@@ -210,7 +219,7 @@ impl CameraSession {
         if !self.attention.is_selective() {
             return true;
         }
-        let glance = timed("glance", || glance(frame));
+        let glance = costed(&self.device, "glance", || glance(frame));
         let presence = match (self.passages.is_empty(), self.passages.is_settled()) {
             (true, _) => Presence::Nobody,
             (_, true) => Presence::Known,
@@ -270,7 +279,7 @@ impl CameraSession {
         if stage == PassageStage::Open && !is_stranger {
             metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
         }
-        let pictures = if same_shot { Vec::new() } else { pictures(&event_id, &view.shot) };
+        let pictures = if same_shot { Vec::new() } else { pictures(&self.device, &event_id, &view.shot) };
         let mut event = self.teller().event(event_id, &view);
         event.why = Some(Box::new(why));
         let is_picture = view.liveness.is_some_and(|liveness| !liveness.is_live);
@@ -282,6 +291,16 @@ impl CameraSession {
         let is_present = decided_ms.saturating_sub(view.last_seen_ms) <= limits::DOOR_TTL_MS;
         Some(PassageReport { event, pictures, stage, decided_ms, stranger, is_present, stored: None })
     }
+}
+
+/// Runs a stage for a device and notes how long it took, and what it cost in processor time.
+pub fn costed<T>(device: &DeviceConfig, stage: &'static str, work: impl FnOnce() -> T) -> T {
+    let started = ThreadTime::now();
+    let value = timed(stage, work);
+    let spent = u64::try_from(started.elapsed().as_micros()).unwrap_or_default();
+    metrics::counter!("menshen_cpu_microseconds_total", "device" => device.ep_id.clone(), "stage" => stage)
+        .increment(spent);
+    value
 }
 
 /// Runs a stage and notes how long it took.

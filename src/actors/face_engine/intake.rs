@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::camera::CameraSession;
 use crate::core::device::DeviceConfig;
 use crate::core::frame::Frame;
+use crate::core::lag::Handed;
 use crate::core::limits;
 use crate::core::slot::LatestSlot;
 use crate::ports::camera::FrameSink;
@@ -80,10 +81,12 @@ impl FrameIntake {
         );
         Arc::new(move |frame| {
             frames.increment(1);
-            if !lane.slot.put(frame) {
+            let in_time = lane.slot.put(frame);
+            if !in_time {
                 dropped.increment(1);
             }
             intake.schedule(&lane);
+            if in_time { Handed::InTime } else { Handed::TooSoon }
         })
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
-use super::camera::timed;
+use super::camera::costed;
 use super::forwarder::PassageReport;
 use super::message::PhotoAnswer;
 use super::photos::{PhotoIntake, PhotoJob, PhotoLane};
@@ -50,7 +50,7 @@ impl Draft {
     pub fn finish(self, photos: &PhotoIntake, lane: &PhotoLane) -> PassageReport {
         let Self { mut report, shot, enrols } = self;
         let id = &report.event.event_id;
-        let made = catch_unwind(AssertUnwindSafe(|| pictures(id, &shot)));
+        let made = catch_unwind(AssertUnwindSafe(|| pictures(&lane.device, id, &shot)));
         report.pictures = made.unwrap_or_else(|_| {
             metrics::counter!("menshen_vision_errors_total", "kind" => "photo").increment(1);
             tracing::error!(event = id, "encoding panicked; the event goes without pictures");
@@ -103,10 +103,10 @@ pub fn look(
     recogniser: &Recogniser,
     job: &PhotoJob,
 ) -> Result<Looked, Refusal> {
-    let (mut frame, factor) = timed("decode_photo", || decode_scaled(&job.photo))?;
+    let (mut frame, factor) = costed(&job.lane.device, "decode_photo", || decode_scaled(&job.photo))?;
     frame.captured_at_ms = job.received_ms;
     let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
-    let mut detections = timed("detect", || analyzer.detect(&frame)).map_err(internal)?;
+    let mut detections = costed(&job.lane.device, "detect", || analyzer.detect(&frame)).map_err(internal)?;
     let faces = detections.len();
     metrics::counter!("menshen_faces_total", "device" => job.lane.device.ep_id.clone())
         .increment(faces as u64);
@@ -183,12 +183,13 @@ impl Own<'_> {
         detection: Detection,
     ) -> Result<Result<Searched, Face>, VisionError> {
         let rules = &self.photos.rules;
-        let mut measurements =
-            timed("measure", || measure(frame, &detection, align(frame, &detection.landmarks).as_deref()));
+        let mut measurements = costed(&self.lane.device, "measure", || {
+            measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
+        });
         // In the photo's own pixels, as it came.
         measurements.face_size_px *= factor;
         measurements.bbox = measurements.bbox.scaled(factor);
-        if measurements.face_size_px < rules.face_min_px {
+        if measurements.face_size_px < self.lane.device.view.face_min_px.unwrap_or(rules.face_min_px) {
             let detail = format!("face_size {:.0} px", measurements.face_size_px);
             return Ok(Err(Face::unfit(Reason::TooSmall, detail)));
         }
@@ -203,12 +204,16 @@ impl Own<'_> {
             let detail = format!("{}, face_size {:.0} px", names.join(", "), measurements.face_size_px);
             return Ok(Err(Face::unfit(Reason::of_check(*check), detail)));
         }
-        let Some(aligned) = timed("align", || analyzer.align(frame, &detection))? else {
+        let Some(aligned) = costed(&self.lane.device, "align", || analyzer.align(frame, &detection))? else {
             return Ok(Err(Face::unfit(Reason::NoShot, "the face cannot be aligned".to_owned())));
         };
-        let embedding = timed("embed", || analyzer.embed(&aligned))?;
+        let embedding = costed(&self.lane.device, "embed", || analyzer.embed(&aligned))?;
         let asks = self.lane.device.liveness;
-        let liveness = if asks { timed("liveness", || analyzer.liveness(frame, &detection))? } else { None };
+        let liveness = if asks {
+            costed(&self.lane.device, "liveness", || analyzer.liveness(frame, &detection))?
+        } else {
+            None
+        };
         let (candidates, _) = self.teller().search(recogniser, &embedding, None);
         let Marks { pass, sure_margin, lead_min } = self.passage_rules(recogniser).marks();
         let verdict = judge_candidates(&candidates, Marks { pass, sure_margin, lead_min });

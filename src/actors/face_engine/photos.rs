@@ -268,6 +268,7 @@ fn sign_of_life(captured_at_ms: u64) -> Frame {
         ],
         captured_at_ms,
         sequence: 0,
+        larger: None,
     }
 }
 

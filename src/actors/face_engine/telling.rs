@@ -1,7 +1,7 @@
 //! From a passage that is certain to what is told of it: the search in the gallery, the event, its pictures, and the chain
 //! that led there. For cameras and for photos alike.
 
-use super::camera::{CameraRules, timed};
+use super::camera::{CameraRules, costed};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::message::EventPicture;
@@ -9,7 +9,8 @@ use crate::core::decision::people_first;
 use crate::core::device::DeviceConfig;
 use crate::core::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
 use crate::core::explain::{Explanation, Ranked, Reason, ShotTold};
-use crate::core::face::Embedding;
+use crate::core::face::{BBox, Embedding};
+use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
 use crate::core::limits;
 use crate::core::passage::{PassageView, Shot};
@@ -40,7 +41,9 @@ impl Teller<'_> {
         let pass = recogniser.similarity_pass(&self.rules.tuning.load());
         let probes: Vec<&Embedding> = std::iter::once(shot).chain(together).collect();
         let groups = &self.device.permission_groups;
-        let found = timed("search", || recogniser.read().find_at(&probes, groups, CANDIDATES, self.now()));
+        let found = costed(self.device, "search", || {
+            recogniser.read().find_at(&probes, groups, CANDIDATES, self.now())
+        });
         let found = found.unwrap_or_else(|error| {
             // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
             metrics::counter!("menshen_mixed_features_total").increment(1);
@@ -197,11 +200,35 @@ fn face_name(event_id: &str) -> String {
     format!("{event_id}-face.jpg")
 }
 
-pub fn pictures(event_id: &str, shot: &Shot) -> Vec<EventPicture> {
-    let bbox = &shot.observation.detection.bbox;
+/// The picture of a shot's moment, of the main stream where there is one, and the place of the face in it.
+fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
+    let (frame, bbox) = (&shot.frame, shot.observation.detection.bbox);
+    let Some(larger) = &frame.larger else { return (frame.clone(), bbox) };
+    let decoded = costed(device, "main_picture", || larger.decode());
+    let result = if decoded.is_ok() { "ok" } else { "missing" };
+    metrics::counter!("menshen_main_pictures_total", "device" => device.ep_id.clone(), "result" => result)
+        .increment(1);
+    match decoded {
+        Ok(larger) => {
+            // Sub-streams may be squeezed: each direction has a scale of its own.
+            let across = larger.width as f32 / frame.width as f32;
+            let down = larger.height as f32 / frame.height as f32;
+            let bbox =
+                BBox { x1: bbox.x1 * across, x2: bbox.x2 * across, y1: bbox.y1 * down, y2: bbox.y2 * down };
+            (larger, bbox)
+        }
+        Err(reason) => {
+            tracing::debug!(device = %device.ep_id, reason, "an event has pictures of the smaller stream");
+            (frame.clone(), bbox)
+        }
+    }
+}
+
+pub fn pictures(device: &DeviceConfig, event_id: &str, shot: &Shot) -> Vec<EventPicture> {
+    let (frame, bbox) = best_picture(device, shot);
     let made = [
-        (spot_name(event_id), timed("encode", || scene_jpeg(&shot.frame))),
-        (face_name(event_id), timed("encode", || crop_jpeg(&shot.frame, bbox))),
+        (spot_name(event_id), costed(device, "encode", || scene_jpeg(&frame))),
+        (face_name(event_id), costed(device, "encode", || crop_jpeg(&frame, &bbox))),
     ];
     made.into_iter()
         .filter_map(|(name, jpeg)| match jpeg {

@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 
 use super::enrol::{RegistryParts, enrol_people, remove_photos};
 use super::message::{
-    DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople, GetPerson,
-    KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, UseModel,
-    WipePeople,
+    CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
+    GetPerson, KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions,
+    UseModel, WipePeople,
 };
 use super::{strangers, swap};
 use crate::actors::blocking::on_thread;
@@ -188,6 +188,14 @@ impl Handler<UseModel> for RegistryActor {
     fn handle(&mut self, UseModel { wanted }: UseModel, _: &mut Self::Context) -> Self::Result {
         let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
         Box::pin(async move { swap::start(&parts, &turn, wanted) })
+    }
+}
+
+impl Handler<CancelSwap> for RegistryActor {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, _: CancelSwap, _: &mut Self::Context) -> Self::Result {
+        swap::cancel(&self.parts.swap.board)
     }
 }
 

@@ -159,6 +159,11 @@ pub struct UseModel {
     pub wanted: Wanted,
 }
 
+/// Ends the swap that is going on; the embedder in force stays.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct CancelSwap;
+
 /// Which embedder a swap goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {

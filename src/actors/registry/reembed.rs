@@ -28,6 +28,8 @@ pub enum SwapError {
     Store(#[from] StoreError),
     #[error("the box is shutting down; what is embedded is kept, so that starting the swap again is quicker")]
     Stopped,
+    #[error("cancelled; what is embedded is kept, so that starting the swap again is quicker")]
+    Cancelled,
 }
 
 /// How often the log says how far it is.
@@ -96,6 +98,9 @@ impl Reembedder<'_> {
         loop {
             if self.stop.load(Ordering::Acquire) {
                 return Err(SwapError::Stopped);
+            }
+            if self.board.is_cancelled() {
+                return Err(SwapError::Cancelled);
             }
             let page = self.store.page(after.as_deref(), limits::REEMBED_CHUNK)?;
             let Some(last) = page.last() else { break };

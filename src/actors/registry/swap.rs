@@ -201,6 +201,12 @@ pub fn start(
     Ok(())
 }
 
+/// Asks the swap that is going on to end; it does so within a chunk of people, or at the latest before it changes over.
+pub fn cancel(board: &ModelBoard) -> Result<(), Refusal> {
+    let nothing = || Refusal::new(StatusCode::LocalNotFound, "no swap is going on");
+    board.cancel().then_some(()).ok_or_else(nothing)
+}
+
 /// On a thread of its own; however that ends, the board says it.
 fn in_background(board: Arc<ModelBoard>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
     let own = Arc::clone(&board);
@@ -217,14 +223,18 @@ fn in_background(board: Arc<ModelBoard>, work: impl FnOnce() -> Result<(), SwapE
 /// Writes the end of a swap on the board and into the log.
 pub fn conclude(board: &ModelBoard, outcome: &Result<(), SwapError>) {
     let reason = outcome.as_ref().err().map(ToString::to_string);
+    let (state, result) = match outcome {
+        Ok(()) => (SwapState::Done, "done"),
+        Err(SwapError::Cancelled) => (SwapState::Cancelled, "cancelled"),
+        Err(_) => (SwapState::Refused, "refused"),
+    };
     let facts = board.change(|facts| {
         if let Some(swap) = &mut facts.swap {
-            swap.state = if reason.is_none() { SwapState::Done } else { SwapState::Refused };
+            swap.state = state;
             swap.reason.clone_from(&reason);
         }
         facts.swap.clone().unwrap_or_default()
     });
-    let result = if reason.is_none() { "done" } else { "refused" };
     metrics::counter!("menshen_model_swaps_total", "result" => result).increment(1);
     metrics::gauge!("menshen_model_swap_people_left").set(0.0);
     match reason {
@@ -236,6 +246,13 @@ pub fn conclude(board: &ModelBoard, outcome: &Result<(), SwapError>) {
                 embedded = facts.embedded,
                 not_embedded = facts.not_embedded,
                 "the embedder in force has everyone it can have"
+            );
+        }
+        Some(_) if state == SwapState::Cancelled => {
+            tracing::info!(
+                from = facts.from,
+                to = facts.to,
+                "the swap was cancelled; the old embedder goes on"
             );
         }
         Some(reason) => tracing::error!(from = facts.from, to = facts.to, reason, "the old embedder goes on"),

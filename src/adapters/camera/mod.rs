@@ -1,17 +1,23 @@
 //! Capture devices through GStreamer: launch templates from `pipelines/`, frames out of an appsink.
 
+mod cost;
+pub mod main_view;
 pub mod pipeline;
 pub mod snapshot;
 pub mod template;
+mod thrift;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::core::frame::Frame;
+use crate::core::lag::Handed;
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
+use main_view::MainView;
 use template::{Source, Template};
 
 /// Opens streams by the templates of a folder.
@@ -44,6 +50,30 @@ impl GstOpener {
     }
 }
 
+impl GstOpener {
+    /// One that a device may have.
+    fn own_template(&self, name: &str) -> Result<Arc<Template>, OpenError> {
+        let template = self.template(name)?;
+        if template.is_encoded() {
+            let reason =
+                "its pictures are not decoded: it is opened by another, as main_url of rtsp does".to_owned();
+            return Err(OpenError::Template { name: name.to_owned(), reason });
+        }
+        Ok(template)
+    }
+
+    /// What is opened beside a device's stream.
+    fn main_view(&self, template: &Template, spec: &StreamSpec) -> Result<Option<Arc<MainView>>, OpenError> {
+        let Some((name, values)) = template.beside(&spec.parameters) else { return Ok(None) };
+        let other = self.template(name)?;
+        other.build(&values)?;
+        let silence = other.traits().silence_timeout;
+        let build = Box::new(move || other.build(&values).map_err(|error| error.to_string()));
+        let started = MainView::start(&spec.device_id, silence, build);
+        started.map(|view| Some(Arc::new(view))).map_err(|error| OpenError::Start(error.to_string()))
+    }
+}
+
 fn read(folder: &Path) -> Result<BTreeMap<String, Arc<Template>>, Vec<OpenError>> {
     Ok(template::read_all(folder)?.into_iter().map(|(name, template)| (name, Arc::new(template))).collect())
 }
@@ -54,7 +84,10 @@ impl StreamOpener for GstOpener {
     }
 
     fn check(&self, spec: &StreamSpec) -> Result<(), OpenError> {
-        let template = self.template(&spec.pipeline)?;
+        let template = self.own_template(&spec.pipeline)?;
+        if let Some((beside, values)) = template.beside(&spec.parameters) {
+            self.template(beside)?.build(&values)?;
+        }
         match template.source() {
             Source::Gstreamer => template.build(&spec.parameters).map(drop),
             Source::Push | Source::Snapshot => template.values(&spec.parameters).map(drop),
@@ -76,15 +109,21 @@ impl StreamOpener for GstOpener {
         frames: FrameSink,
         notices: NoticeSink,
     ) -> Result<Box<dyn Stream>, OpenError> {
-        let template = self.template(&spec.pipeline)?;
+        let template = self.own_template(&spec.pipeline)?;
         match template.source() {
             Source::Gstreamer => {
                 let pipeline = template.build(&spec.parameters)?;
+                let beside = self.main_view(&template, spec)?;
+                let frames = match &beside {
+                    Some(main_view) => with_larger(frames, Arc::clone(main_view)),
+                    None => frames,
+                };
                 let frames = match template.max_fps(&spec.parameters) {
                     Some(max_fps) => thinned(frames, max_fps),
                     None => frames,
                 };
-                Ok(Box::new(pipeline::Running::start(pipeline, frames, notices)?))
+                let running = pipeline::Running::start(pipeline, &spec.device_id, frames, notices)?;
+                Ok(Box::new(running.beside(beside)))
             }
             Source::Snapshot => {
                 Ok(Box::new(snapshot::start(&template.values(&spec.parameters)?, frames, notices)?))
@@ -94,15 +133,21 @@ impl StreamOpener for GstOpener {
     }
 }
 
+/// Frames know where a larger picture of their moment is.
+fn with_larger(frames: FrameSink, main_view: Arc<MainView>) -> FrameSink {
+    Arc::new(move |frame| {
+        let larger = Some(main_view.moment(frame.captured_at_ms));
+        frames(Frame { larger, ..frame })
+    })
+}
+
 /// Lets at most so many frames a second through, evenly. Done here and not by the element `videorate`, which ends the
 /// whole process where a stream tells no frame rate.
 fn thinned(frames: FrameSink, max_fps: f64) -> FrameSink {
     let pace = Mutex::new(Pace::new(max_fps, Instant::now()));
     Arc::new(move |frame| {
         let is_due = pace.lock().unwrap_or_else(PoisonError::into_inner).is_due(Instant::now());
-        if is_due {
-            frames(frame);
-        }
+        if is_due { frames(frame) } else { Handed::InTime }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use gstreamer::glib;
@@ -11,7 +11,10 @@ use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, Sam
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
 
+use super::cost::Cost;
+use super::main_view::MainView;
 use super::template::FRAMES;
+use super::thrift::Thrift;
 use crate::core::device::mask_credentials;
 use crate::core::frame::{Frame, PixelFormat, Plane};
 use crate::ports::camera::{
@@ -21,18 +24,32 @@ use crate::ports::camera::{
 /// Stops with its last handle.
 pub struct Running {
     pipeline: Pipeline,
+    cost: Arc<Cost>,
+    /// Runs as long as this does.
+    #[allow(dead_code, reason = "ends with it")]
+    beside: Option<Arc<MainView>>,
 }
 
-impl Stream for Running {}
+impl Stream for Running {
+    fn cost(&self) -> Duration {
+        self.cost.spent()
+    }
+}
 
 impl Running {
-    pub fn start(pipeline: Pipeline, frames: FrameSink, notices: NoticeSink) -> Result<Self, OpenError> {
+    pub fn start(
+        pipeline: Pipeline,
+        device: &str,
+        frames: FrameSink,
+        notices: NoticeSink,
+    ) -> Result<Self, OpenError> {
         let sink = pipeline
             .by_name(FRAMES)
             .and_then(|element| element.downcast::<AppSink>().ok())
             .ok_or_else(|| OpenError::Start(format!("the pipeline has no appsink `{FRAMES}`")))?;
         let failed_once = Arc::new(AtomicBool::new(false));
-        watch_decoders(&pipeline, Arc::clone(&notices));
+        let thrift = Arc::<Thrift>::default();
+        watch_decoders(&pipeline, device, Arc::clone(&notices), Arc::clone(&thrift));
         let tell = {
             let failed_once = Arc::clone(&failed_once);
             move |notice| {
@@ -43,8 +60,15 @@ impl Running {
             }
         };
         refuse_broken_pictures(&pipeline);
+        let frames: FrameSink = Arc::new(move |frame| {
+            let handed = frames(frame);
+            thrift.note(handed);
+            handed
+        });
         watch_frames(&sink, frames, tell.clone());
         let bus = pipeline.bus().ok_or_else(|| OpenError::Start("the pipeline has no bus".to_owned()))?;
+        let cost = Arc::<Cost>::default();
+        let noted = Arc::clone(&cost);
         bus.set_sync_handler(move |_, message| {
             match message.view() {
                 MessageView::Error(error) => {
@@ -52,17 +76,26 @@ impl Running {
                     let text = mask_credentials(&format!("{}: {}", from, error.error()));
                     tell(StreamNotice::Failed(StreamFailure { kind: kind_of(&error.error()), text }));
                 }
+                MessageView::StreamStatus(status) => noted.note(status),
                 MessageView::Eos(_) => tell(StreamNotice::Ended),
                 _ => {}
             }
             BusSyncReply::Drop
         });
-        let running = Self { pipeline };
+        let running = Self { pipeline, cost, beside: None };
         running
             .pipeline
             .set_state(State::Playing)
             .map_err(|error| OpenError::Start(format!("the pipeline does not start: {error}")))?;
         Ok(running)
+    }
+}
+
+impl Running {
+    /// With another stream, which ends together with this one.
+    pub fn beside(mut self, main_view: Option<Arc<MainView>>) -> Self {
+        self.beside = main_view;
+        self
     }
 }
 
@@ -93,7 +126,8 @@ fn refuse_broken_pictures(pipeline: &Pipeline) {
 
 /// Says what is decoded, as soon as it is known; and has software decoders work in one thread: with several of them a
 /// picture comes later by one picture a thread, takes more memory, and the cores are shared by many cameras anyway.
-fn watch_decoders(pipeline: &Pipeline, notices: NoticeSink) {
+fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift: Arc<Thrift>) {
+    let device = device.to_owned();
     pipeline.connect_deep_element_added(move |_, _, element| {
         let is_decoder = element.factory().is_some_and(|factory| {
             let class = factory.metadata("klass").unwrap_or_default().to_owned();
@@ -102,12 +136,11 @@ fn watch_decoders(pipeline: &Pipeline, notices: NoticeSink) {
         if !is_decoder {
             return;
         }
-        if element.find_property("max-threads").is_some() {
-            element.set_property_from_str("max-threads", "1");
-        }
+        one_thread(element);
         let decoder = element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
         let notices = Arc::clone(&notices);
         if let Some(pad) = element.static_pad("sink") {
+            thrift.guard(&pad, &device);
             pad.connect_caps_notify(move |pad| {
                 let Some(caps) = pad.current_caps() else { return };
                 let Some(media) = caps.structure(0) else { return };
@@ -117,6 +150,12 @@ fn watch_decoders(pipeline: &Pipeline, notices: NoticeSink) {
             });
         }
     });
+}
+
+pub(super) fn one_thread(element: &gstreamer::Element) {
+    if element.find_property("max-threads").is_some() {
+        element.set_property_from_str("max-threads", "1");
+    }
 }
 
 fn kind_of(error: &glib::Error) -> FailureKind {
@@ -168,7 +207,7 @@ fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) +
 }
 
 /// Shares the decoder's buffer; the frame gives it back when it is dropped.
-fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, String> {
+pub(super) fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, String> {
     let caps = sample.caps().ok_or("a sample without caps")?;
     let info = VideoInfo::from_caps(caps).map_err(|error| error.to_string())?;
     let format = match info.format() {
@@ -198,6 +237,7 @@ fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, String> {
         planes,
         captured_at_ms,
         sequence,
+        larger: None,
     };
     frame.validate().map_err(|error| error.to_string())?;
     Ok(frame)

@@ -51,6 +51,8 @@ struct Parameter {
     /// Instead: the frames a second that get through.
     #[serde(default)]
     thins: bool,
+    /// Instead: another template that is opened beside this one, with the value as its `url`. Empty is for none.
+    opens: Option<String>,
 }
 
 /// Where the pictures of a template come from.
@@ -76,6 +78,9 @@ pub struct Template {
     description: String,
     live: bool,
     silence_timeout_ms: u64,
+    /// Whether the pictures leave as they came: for a template others open.
+    #[serde(default)]
+    encoded: bool,
     #[serde(default)]
     source: Source,
     #[serde(default)]
@@ -110,6 +115,15 @@ pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenErr
             }
             Err(error) => errors.push(error),
         }
+    }
+    for template in templates.values() {
+        errors.extend(
+            template.opened().filter(|other| !templates.get(*other).is_some_and(Template::is_encoded)).map(
+                |other| {
+                    template.wrong(format!("opens `{other}`, which is no template with `encoded = true`"))
+                },
+            ),
+        );
     }
     if errors.is_empty() { Ok(templates) } else { Err(errors) }
 }
@@ -150,7 +164,7 @@ impl Template {
 
     fn check_launch(&self) -> Result<(), OpenError> {
         let pipeline = self.parse()?;
-        for (name, parameter) in self.parameters.iter().filter(|(_, parameter)| !parameter.thins) {
+        for (name, parameter) in self.parameters.iter().filter(|(_, parameter)| parameter.is_set()) {
             let Target { element, property } = self.target(name, parameter)?;
             let found = pipeline
                 .by_name(element)
@@ -192,6 +206,30 @@ impl Template {
         given.get(name).or(parameter.default.as_ref())?.parse().ok()
     }
 
+    /// Whether its pictures leave as they came.
+    pub fn is_encoded(&self) -> bool {
+        self.encoded
+    }
+
+    fn opened(&self) -> impl Iterator<Item = &str> {
+        self.parameters.values().filter_map(|parameter| parameter.opens.as_deref())
+    }
+
+    /// The template that is opened beside this one, and the values for it: what it knows of those of the device.
+    pub fn beside(&self, given: &BTreeMap<String, String>) -> Option<(&str, BTreeMap<String, String>)> {
+        let mut opening =
+            self.parameters.iter().filter_map(|(name, parameter)| Some((name, parameter.opens.as_ref()?)));
+        let (name, other) = opening.next()?;
+        let url = given.get(name).filter(|url| !url.is_empty())?;
+        let mut values: BTreeMap<String, String> = given
+            .iter()
+            .filter(|(key, _)| self.parameters.get(*key).is_some_and(Parameter::is_set))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        values.insert("url".to_owned(), url.clone());
+        Some((other, values))
+    }
+
     pub fn source(&self) -> Source {
         self.source
     }
@@ -220,7 +258,7 @@ impl Template {
         let pipeline = self.parse()?;
         for (name, value) in &values {
             let parameter = &self.parameters[name];
-            if parameter.thins {
+            if !parameter.is_set() {
                 continue;
             }
             let Target { element, property } = self.target(name, parameter)?;
@@ -235,9 +273,15 @@ impl Template {
 }
 
 impl Parameter {
+    /// Whether it sets a property of an element.
+    fn is_set(&self) -> bool {
+        !self.thins && self.opens.is_none()
+    }
+
     fn check(&self, value: &str) -> Result<(), String> {
         let shown = mask_credentials(value);
         match self.kind {
+            Kind::Url if self.opens.is_some() && value.is_empty() => Ok(()),
             Kind::Url => {
                 let url = Url::parse(value).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
                 if url.host_str().is_none() {

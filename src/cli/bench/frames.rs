@@ -17,12 +17,12 @@ use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::tuning::SharedTuning;
 use crate::adapters::camera::GstOpener;
 use crate::config::Settings;
-use crate::core::device::{DeviceConfig, DeviceKind, Direction};
+use crate::core::device::DeviceConfig;
 use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 use crate::core::gallery::Gallery;
+use crate::core::lag::Handed;
 use crate::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
-use crate::core::photo::PhotoRules;
 use crate::core::quality::QualityLevel;
 use crate::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::ports::clock::Clock;
@@ -163,7 +163,10 @@ pub fn play(
         .open(
             &spec,
             // Waits where a camera's slot would overwrite: here every frame counts.
-            Arc::new(move |frame| drop(frame_sender.send(frame))),
+            Arc::new(move |frame| {
+                drop(frame_sender.send(frame));
+                Handed::InTime
+            }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
         .map_err(|error| error.to_string())?;
@@ -226,23 +229,7 @@ fn print(head: &serde_json::Value, played: &Played, fps: u32) {
 }
 
 fn device() -> DeviceConfig {
-    DeviceConfig {
-        ep_id: "bench".to_owned(),
-        ip: "bench".to_owned(),
-        name: "bench".to_owned(),
-        kind: DeviceKind::NetworkCamera,
-        pipeline: "file-fast".to_owned(),
-        parameters: [].into(),
-        direction: Direction::In,
-        permission_groups: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
-        memo: String::new(),
-        location: String::new(),
-        group_name: String::new(),
-        action_url: None,
-        enabled: true,
-        liveness: false,
-        photos: PhotoRules::default(),
-    }
+    DeviceConfig::plain("bench", "bench", "file-fast")
 }
 
 /// Random unit vectors: nobody in the clip is among them, so every look searches everyone.

@@ -12,8 +12,9 @@ use super::frames::made_up_person;
 use super::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
 use crate::config::Settings;
 use crate::core::face::Embedding;
-use crate::core::gallery::Gallery;
+use crate::core::gallery::{Candidate, Gallery};
 use crate::core::person::DEFAULT_PERMISSION_GROUP;
+use crate::runtime::models::describe;
 
 /// One line of the list of pairs.
 struct ListedPair {
@@ -74,14 +75,18 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
             gallery.put(&made_up_person(index, embedding.clone())).map_err(|error| error.to_string())?;
         }
     }
-    let look = |name: &str| {
+    let mut leads = Leads::default();
+    let mut look = |name: &str, is_right: &dyn Fn(&str) -> bool| {
         let probe = embedding_of(&embedded, name)?;
-        gallery.search(&probe.vector, &[DEFAULT_PERMISSION_GROUP.to_owned()], 1).into_iter().next()
+        let best = gallery.search(&probe.vector, &[DEFAULT_PERMISSION_GROUP.to_owned()], 2);
+        leads.note(&best, is_right);
+        best.into_iter().next()
     };
     let (mut mated, mut right) = (Vec::new(), 0usize);
     for (index, photos) in enrolled.iter().enumerate() {
+        let id = index.to_string();
         for name in &photos[1..] {
-            let found = look(name).filter(|found| found.person.id == index.to_string());
+            let found = look(name, &|found| found == id).filter(|found| found.person.id == id);
             right += usize::from(found.is_some());
             // The wrong person on top is no identification at any threshold.
             mated.push(found.map_or(NO_FACE, |found| found.similarity));
@@ -90,7 +95,7 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     let mut others: Vec<f32> = people
         .values()
         .filter(|photos| photos.len() == 1)
-        .map(|photos| look(photos[0]).map_or(NO_FACE, |found| found.similarity))
+        .map(|photos| look(photos[0], &|_| false).map_or(NO_FACE, |found| found.similarity))
         .collect();
     line["bench"] = json!("identify");
     line["gallery_people"] = json!(gallery.people());
@@ -100,8 +105,44 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     for (name, fpir) in [("1e-2", 1e-2), ("1e-3", 1e-3)] {
         note(&mut line, "tpir_at_fpir", name, rate_at(&mated, &mut others, fpir));
     }
+    leads.tell(&mut line, settings)?;
     print(&line);
     Ok(())
+}
+
+/// What a least lead over the second best person (`recognition.lead_min`) holds back, at any pass mark.
+#[derive(Default)]
+struct Leads {
+    /// Similarity of the best person, lead over the second, whether it is the right one.
+    probes: Vec<(f32, f32, bool)>,
+}
+
+/// Leads that are told: half of the default, the default, twice the default.
+const LEADS: [f32; 3] = [0.025, 0.05, 0.1];
+
+impl Leads {
+    fn note(&mut self, best: &[Candidate], is_right: &dyn Fn(&str) -> bool) {
+        if let [first, second, ..] = best {
+            let lead = first.similarity - second.similarity;
+            self.probes.push((first.similarity, lead, is_right(&first.person.id)));
+        }
+    }
+
+    /// Of the probes above the pass mark: how many were named rightly and wrongly, and how many of each a lead holds back.
+    fn tell(&self, line: &mut Value, settings: &Settings) -> Result<(), String> {
+        let pass = describe(settings, &settings.recognition.embedder)?.1.similarity_threshold;
+        let passed = |right: bool, below: f32| {
+            let wanted = |probe: &&(f32, f32, bool)| probe.0 >= pass && probe.2 == right && probe.1 < below;
+            self.probes.iter().filter(wanted).count()
+        };
+        line["named_right"] = json!(passed(true, f32::INFINITY));
+        line["named_wrong"] = json!(passed(false, f32::INFINITY));
+        for lead in LEADS {
+            line[format!("held_by_lead_{lead}")] =
+                json!({ "right": passed(true, lead), "wrong": passed(false, lead) });
+        }
+        Ok(())
+    }
 }
 
 pub fn timed_embeddings(

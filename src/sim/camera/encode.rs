@@ -35,6 +35,16 @@ pub struct Film {
     pub caps: Caps,
 }
 
+impl Film {
+    /// Shows another film behind this one.
+    pub fn append(&mut self, other: Self) {
+        let behind = self.units.len();
+        let moved = |walk: Walk| Walk { from: walk.from + behind, to: walk.to + behind, ..walk };
+        self.walks.extend(other.walks.into_iter().map(moved));
+        self.units.extend(other.units);
+    }
+}
+
 fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
     match codec {
         "h264" => Ok((

@@ -44,6 +44,12 @@ pub struct CameraArgs {
     /// User and password the stream asks for, as USER:PASSWORD
     #[arg(long)]
     pub credentials: Option<String>,
+    /// Goes on in this size after each round, and then in `--size` again, as a camera whose settings are changed does
+    #[arg(long, value_parser = parse_size, conflicts_with = "record")]
+    pub other_size: Option<(u32, u32)>,
+    /// A camera whose clock jumps: its RTP timestamps leap every two seconds, forwards and backwards
+    #[arg(long)]
+    pub mad_clock: bool,
     /// Show the empty scene until a line comes on the standard input
     #[arg(long)]
     pub wait: bool,
@@ -59,7 +65,10 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
 pub fn run(arguments: &CameraArgs) -> Result<ExitCode, Vec<String>> {
     let show = |error: String| vec![error];
     gstreamer::init().map_err(|error| show(error.to_string()))?;
-    let film = encode::film(arguments).map_err(show)?;
+    let mut film = encode::film(arguments).map_err(show)?;
+    if let Some(size) = arguments.other_size {
+        film.append(encode::film(&CameraArgs { size, ..arguments.clone() }).map_err(show)?);
+    }
     match &arguments.record {
         Some(file) => encode::record(&film, arguments.fps, file).map_err(show)?,
         None => serve::serve(arguments, film).map_err(show)?,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gstreamer::glib;
 use gstreamer::prelude::*;
+use gstreamer::{PadProbeData, PadProbeReturn, PadProbeType};
 use gstreamer_app::AppSrc;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken};
@@ -70,19 +71,53 @@ fn factory(arguments: &CameraArgs, film: &Film, viewers: &Viewers) -> Result<RTS
     ));
     factory.set_shared(true);
     let (caps, viewers) = (film.caps.clone(), Arc::clone(viewers));
+    let (mad_clock, mixed_sizes) = (arguments.mad_clock, arguments.other_size.is_some());
     factory.connect_media_configure(move |_, media| {
-        let source = media
-            .element()
-            .downcast::<gstreamer::Bin>()
-            .ok()
-            .and_then(|bin| bin.by_name("source"))
-            .and_then(|element| element.downcast::<AppSrc>().ok());
+        let Ok(bin) = media.element().downcast::<gstreamer::Bin>() else { return };
+        if mad_clock && let Some(pad) = bin.by_name("pay0").and_then(|pay| pay.static_pad("src")) {
+            leap(&pad);
+        }
+        let source = bin.by_name("source").and_then(|element| element.downcast::<AppSrc>().ok());
         if let Some(source) = source {
+            let mut caps = caps.clone();
+            if mixed_sizes && let Some(media) = caps.make_mut().structure_mut(0) {
+                // What the pictures say of themselves counts.
+                media.remove_fields(["width", "height", "codec_data"]);
+            }
             source.set_caps(Some(&caps));
             viewers.lock().unwrap_or_else(PoisonError::into_inner).push(Viewer { source, started: false });
         }
     });
     Ok(factory)
+}
+
+/// Every two seconds of pictures the RTP timestamps leap somewhere else.
+fn leap(pad: &gstreamer::Pad) {
+    let began = Instant::now();
+    let shifted = move |buffer: &mut gstreamer::BufferRef| {
+        let round = began.elapsed().as_secs() / 2;
+        let by = (round as u32).wrapping_mul(2_654_435_761);
+        let Ok(mut bytes) = buffer.map_writable() else { return };
+        // Bytes 4 to 7 of an RTP header (RFC 3550, section 5.1).
+        if let Some(stamp) = bytes.get_mut(4..8).and_then(|stamp| <&mut [u8; 4]>::try_from(stamp).ok()) {
+            *stamp = u32::from_be_bytes(*stamp).wrapping_add(by).to_be_bytes();
+        }
+    };
+    pad.add_probe(PadProbeType::BUFFER | PadProbeType::BUFFER_LIST, move |_, info| {
+        match &mut info.data {
+            Some(PadProbeData::Buffer(buffer)) => shifted(buffer.make_mut()),
+            Some(PadProbeData::BufferList(list)) => {
+                let list = list.make_mut();
+                for index in 0..list.len() {
+                    if let Some(buffer) = list.get_mut(index) {
+                        shifted(buffer);
+                    }
+                }
+            }
+            _ => {}
+        }
+        PadProbeReturn::Ok
+    });
 }
 
 fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -> Result<(), String> {

@@ -29,6 +29,8 @@ fn shown(device: &DeviceStatus) -> Value {
         "ip": config.ip, "ep_id": config.ep_id, "name": config.name, "type": config.kind, "pipeline": config.pipeline,
         "url": config.masked_url(), "direction": config.direction, "permission_groups": config.permission_groups,
         "enabled": config.enabled, "memo": config.memo, "location": config.location, "group_name": config.group_name,
+        "regions": config.view.regions.iter().map(|r| [r.left, r.top, r.right, r.bottom]).collect::<Vec<_>>(),
+        "face_min_px": config.view.face_min_px,
         "has_door": config.action_url.is_some(), "state": state, "reason": reason, "since_ms": device.since_ms,
         "last_frame_ms": device.last_frame_ms, "reconnects": device.reconnects,
         "codec": device.codec,

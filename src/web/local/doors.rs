@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::LocalParts;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
-use crate::actors::devices::door::relay_of;
+use crate::actors::devices::door::order_of;
 use crate::actors::devices::message::ActOnDoor;
 use crate::actors::reporter::message::TellDevices;
 use crate::core::limits;
@@ -49,19 +49,21 @@ async fn act_now(parts: &LocalParts, mut call: Call) -> Answer {
         let command = action.command(limits::DOOR_SECONDS_MAX).map_err(wrong)?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
-        relay_of(parts.roster.find(ip).as_ref(), ip, &command)?;
+        order_of(parts.roster.find(ip).as_ref(), ip, &command)?;
         commands.push((action, command));
     }
     let mut results = Vec::new();
     for (action, command) in commands {
         let ip = action.action_ip.clone();
-        let outcome =
-            ask(parts.devices.send(ActOnDoor { ip, command, asked_ms })).await.and_then(|done| done);
+        let id = action.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let act = ActOnDoor { id: id.clone(), ip, command, asked_ms };
+        let outcome = ask(parts.devices.send(act)).await.and_then(|done| done);
         let (code, message) = match &outcome {
             Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
             Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
         };
         results.push(json!({
+            "id": id,
             "action_ip": action.action_ip,
             "action_port": command.action_port,
             "action_mode": command.mode.wire(),

@@ -127,6 +127,7 @@ fn routes(config: &mut ServiceConfig) {
         .route(&fog("EventAction"), web::put().to(doors::act))
         .route("/menshen/api/models", web::get().to(models::show))
         .route("/menshen/api/models/use", web::post().to(models::use_model))
+        .route("/menshen/api/models/cancel", web::post().to(models::cancel))
         .route("/menshen/api/devices", web::get().to(devices::list))
         .route("/menshen/api/devices", web::post().to(devices::add))
         .route("/menshen/api/devices", web::put().to(devices::change))

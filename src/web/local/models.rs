@@ -7,7 +7,7 @@ use serde_json::json;
 use super::LocalParts;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
-use crate::actors::registry::message::{UseModel, Wanted};
+use crate::actors::registry::message::{CancelSwap, UseModel, Wanted};
 
 pub async fn show(parts: Data<LocalParts>) -> HttpResponse {
     parts.say(Ok(json!(parts.models.facts())))
@@ -18,6 +18,12 @@ pub async fn show(parts: Data<LocalParts>) -> HttpResponse {
 pub async fn use_model(parts: Data<LocalParts>, call: Call) -> HttpResponse {
     let answer = use_now(&parts, call).await;
     parts.say(answer)
+}
+
+/// Ends the swap that is going on; [`show`] tells when it has.
+pub async fn cancel(parts: Data<LocalParts>) -> HttpResponse {
+    let answer = ask(parts.registry.send(CancelSwap)).await.and_then(|done| done);
+    parts.say(answer.map(|()| json!(parts.models.facts())))
 }
 
 async fn use_now(parts: &LocalParts, mut call: Call) -> Answer {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use reqwest::Client;
 use url::Url;
 
 use crate::core::limits;
-use crate::ports::relay::DoorRelay;
 
+#[derive(Clone)]
 pub struct HttpRelay {
     client: Client,
 }
@@ -27,22 +25,17 @@ impl HttpRelay {
             .map_err(|error| format!("cannot set up the relays' HTTP client: {error}"))?;
         Ok(Self { client })
     }
-}
 
-impl DoorRelay for HttpRelay {
-    fn call(&self, url: Url) -> BoxFuture<'_, Result<(), String>> {
-        async move {
-            let response = self.client.get(url).send().await.map_err(|error| {
-                // The error's own text names the address.
-                if error.is_timeout() { "no answer within the time limit" } else { "cannot be reached" }
-                    .to_owned()
-            })?;
-            if response.status().is_success() {
-                Ok(())
-            } else {
-                Err(format!("answered {}", response.status().as_u16()))
-            }
+    pub async fn call(&self, url: Url) -> Result<(), String> {
+        let response = self.client.get(url).send().await.map_err(|error| {
+            // The error's own text names the address.
+            if error.is_timeout() { "no answer within the time limit" } else { "cannot be reached" }
+                .to_owned()
+        })?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(format!("answered {}", response.status().as_u16()))
         }
-        .boxed()
     }
 }

@@ -1,10 +1,13 @@
 //! Doors: what is asked of a device's relay, and when a match asks for it by itself.
 
-use serde::{Deserialize, Serialize};
-use url::Url;
-use url::form_urlencoded::byte_serialize;
+pub mod action_url;
+pub mod modbus;
+pub mod order;
+pub mod raw;
 
-use super::device::{DeviceKind, mask_credentials};
+use serde::{Deserialize, Serialize};
+
+use super::device::DeviceKind;
 use super::person::PersonKind;
 use super::photo::PassMode;
 use super::tuning::GateMode;
@@ -53,56 +56,6 @@ impl DoorCommand {
 /// `action_duration` where none is given (protocol section 9).
 pub const DEFAULT_SECONDS: u32 = 5;
 
-/// Address of a relay with places for the command's values. May hold a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ActionUrl(String);
-
-const PLACES: [&str; 4] = ["{mode}", "{seconds}", "{port}", "{action_port}"];
-
-impl ActionUrl {
-    /// Checks a template; the error says what is wrong with it.
-    pub fn new(template: &str) -> Result<Self, String> {
-        let made = Self(template.to_owned());
-        let url = made
-            .fill(&DoorCommand::of_match(ActionMode::OpenDoor))
-            .map_err(|error| format!("is no URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err("must be http or https".to_owned());
-        }
-        if !template.contains("{mode}") {
-            return Err("must hold {mode}, or opening, closing and alarm would be the same call".to_owned());
-        }
-        let mut rest = template.to_owned();
-        for place in PLACES {
-            rest = rest.replace(place, "");
-        }
-        if rest.contains(['{', '}']) {
-            return Err(format!("holds an unknown place in braces; there is {}", PLACES.join(" ")));
-        }
-        Ok(made)
-    }
-
-    /// The address to call; values are percent-encoded.
-    pub fn fill(&self, command: &DoorCommand) -> Result<Url, url::ParseError> {
-        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-        let text = self
-            .0
-            .replace("{mode}", &encoded(command.mode.wire()))
-            .replace("{seconds}", &encoded(&command.seconds.to_string()))
-            .replace("{port}", &encoded(&command.logic_port.to_string()))
-            .replace("{action_port}", &encoded(&command.action_port.to_string()));
-        Url::parse(&text)
-    }
-}
-
-/// Never shows a password.
-impl std::fmt::Debug for ActionUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.split('?').next().unwrap_or_default();
-        f.write_str(&mask_credentials(text))
-    }
-}
-
 /// What a match asks of the device it was made at.
 pub fn on_match(gate: GateMode, device: DeviceKind, person: PersonKind) -> Option<ActionMode> {
     if !matches!(device, DeviceKind::Turnstile | DeviceKind::DoorTerminal) {
@@ -140,25 +93,6 @@ pub fn on_face(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates_are_checked_and_filled() {
-        let url =
-            ActionUrl::new("http://u:p@10.0.0.9:8/r?m={mode}&s={seconds}&p={port}&a={action_port}").unwrap();
-        let command = DoorCommand { mode: ActionMode::Alarm, seconds: 7, logic_port: 2, action_port: 80 };
-        assert_eq!(url.fill(&command).unwrap().as_str(), "http://u:p@10.0.0.9:8/r?m=alarm&s=7&p=2&a=80");
-        let shown = format!("{url:?}");
-        assert!(!shown.contains("u:p") && shown.contains("10.0.0.9"), "{shown}");
-        for (template, expected) in [
-            ("ftp://h/{mode}", "http or https"),
-            ("/relay?{mode}", "no URL"),
-            ("http://h/relay", "{mode}"),
-            ("http://h/{mode}/{door}", "unknown place"),
-        ] {
-            let problem = ActionUrl::new(template).unwrap_err();
-            assert!(problem.contains(expected), "{template}: {problem}");
-        }
-    }
 
     #[test]
     fn only_who_may_pass_opens_a_door() {

@@ -1,0 +1,98 @@
+//! `menshen devices door`: the installer's test of a relay.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::ConfigArgs;
+use super::devices::{Offline, offline, say};
+use super::local_api::LocalApi;
+use crate::actors::devices::door::order_of;
+use crate::adapters::relay::Relays;
+use crate::config::Settings;
+use crate::core::limits;
+use crate::core::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
+use crate::ports::device_book::DeviceBook as _;
+use crate::ports::relay::DoorRelay as _;
+use reqwest::Method;
+
+#[derive(Args)]
+pub struct DoorArgs {
+    /// The device whose door it is 设备地址
+    ip: String,
+    /// opendoor, closedoor or alarm 动作
+    #[arg(value_parser = mode, default_value = "opendoor")]
+    mode: ActionMode,
+    /// How long it stays open or rings 持续时间（秒）
+    #[arg(long, default_value_t = DEFAULT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::DOOR_SECONDS_MAX)))]
+    seconds: u32,
+    /// Of the relay's outputs; 0 for all 继电器输出
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    port: u32,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+fn mode(text: &str) -> Result<ActionMode, String> {
+    ActionMode::from_wire(text).ok_or_else(|| "there is opendoor, closedoor, alarm".to_owned())
+}
+
+const PATH: &str = "/SophonFogSys/api/EventAction";
+
+pub fn fire(arguments: &DoorArgs) -> Result<(), String> {
+    let settings = arguments.config.settings().map_err(|errors| errors.join("; "))?;
+    match offline(&settings)? {
+        None => through_the_box(arguments, &settings),
+        Some(files) => by_itself(arguments, &files),
+    }
+}
+
+fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> Result<(), String> {
+    let action = json!({
+        "action_ip": arguments.ip, "action_mode": arguments.mode.wire(), "action_duration": arguments.seconds,
+        "logic_port": arguments.port,
+    });
+    let answer = LocalApi::new(settings)?.call(Method::PUT, PATH, Some(&json!({ "action": [action] })))?;
+    let done = &answer["action"][0];
+    if done["result"].as_bool() != Some(true) {
+        return Err(format!("{}: {}", arguments.ip, done["message"].as_str().unwrap_or("no answer")));
+    }
+    say(&format!(
+        "{}: {} done 已执行 (id {})",
+        arguments.ip,
+        arguments.mode.wire(),
+        done["id"].as_str().unwrap_or_default()
+    ));
+    Ok(())
+}
+
+/// No box is running: this process is there for as long as the door is open.
+fn by_itself(arguments: &DoorArgs, files: &Offline) -> Result<(), String> {
+    let DoorArgs { ip, mode, seconds, port, .. } = arguments;
+    let (devices, _) = files.book.list(&files.tuner.changes());
+    let device = devices.iter().find(|device| device.ip == *ip);
+    let command = DoorCommand { mode: *mode, seconds: *seconds, logic_port: *port, action_port: 0 };
+    let order = order_of(device, ip, &command).map_err(|refusal| refusal.to_string())?;
+    let rests = order.steps.iter().any(|step| step.rest.is_some());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let relays = Relays::new()?;
+        let done = relays.act(order).await.map_err(|reason| format!("{ip}: the relay {reason}"));
+        if done.is_ok() {
+            say(&format!("{ip}: {} done 已执行", mode.wire()));
+        }
+        if rests {
+            say(&format!("{ip}: switched back in {seconds} s, or with Ctrl-C 将自动复位"));
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(u64::from(*seconds))) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            relays.rest_all().await;
+        }
+        done
+    })
+}

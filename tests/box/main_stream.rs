@@ -1,0 +1,69 @@
+//! Faces are found in a camera's sub-stream, and pictures are those of its main stream.
+
+use base64::Engine as _;
+use menshen::sim::platform::ledger::Entry;
+use serde_json::Value;
+
+use crate::http;
+use crate::stage::{Camera, SOON, Stage, eventually};
+
+/// A picture of an event, decoded.
+fn picture(entry: &Entry, field: &str) -> (Vec<u8>, image::DynamicImage) {
+    let text = entry.body["ext_data"][field].as_str().unwrap_or_default();
+    let bytes = base64::prelude::BASE64_STANDARD.decode(text).unwrap();
+    let decoded = image::load_from_memory(&bytes).unwrap();
+    (bytes, decoded)
+}
+
+/// The next event of the camera from entry `after` on.
+fn seen(stage: &Stage, after: u64) -> Entry {
+    stage.wait("Obama", |entry| {
+        entry.number >= after && entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == "hall"
+    })
+}
+
+#[test]
+fn events_show_the_main_stream_while_there_is_one() {
+    let mut sub = Camera::new("sub", &["obama-2.jpg"], &["--size", "640x360"]);
+    let mut main = Camera::new("main", &["obama-2.jpg"], &["--size", "1280x720"]);
+    let mut stage = Stage::standalone();
+    stage.add_device("hall", "rtsp", &sub.url());
+    stage.add_config(&format!("parameters = {{ main_url = \"{}\" }}\n", main.url()));
+    stage.start();
+    let port = stage.local_port;
+    eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    crate::photos::enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
+    let main_is_up = |stage: &Stage, up: f64| {
+        eventually("the main stream", SOON, || (stage.metric("menshen_main_stream_up") == up).then_some(()));
+    };
+    main_is_up(&stage, 1.0);
+    sub.go();
+    main.go();
+    let event = seen(&stage, 0);
+    assert_eq!(picture(&event, "spot_pic").1.width(), 1280, "the scene is the main stream's");
+    let (face, shown) = picture(&event, "recognize_face");
+    // 360 lines show a face of about 150 px, 720 twice that.
+    assert!(shown.width() > 220, "{} px", shown.width());
+    // And it is the face: the box recognises it in what it told.
+    let jpeg = [("Content-Type", "image/jpeg")];
+    let (_, answer) = http::call(port, "POST", "/SophonFogSys/api/Recognize", &jpeg, &face);
+    assert_eq!(answer["data"]["identity_id"], Value::from("1001"), "{answer}");
+
+    main.kill9();
+    main_is_up(&stage, 0.0);
+    let event = seen(&stage, stage.platform.ledger().len());
+    assert_eq!(picture(&event, "spot_pic").1.width(), 640, "without it, the other one's");
+    main.start();
+    main.go();
+    main_is_up(&stage, 1.0);
+    eventually("its pictures are back", SOON, || {
+        let event = seen(&stage, stage.platform.ledger().len());
+        (picture(&event, "spot_pic").1.width() == 1280).then_some(())
+    });
+    assert!(stage.log().contains("the main stream failed"), "an operator is told");
+    stage.stop();
+
+    let refused =
+        stage.run(&["devices", "add", "other", "pipeline=rtsp-main", &format!("url={}", sub.url())]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("main_url of rtsp"), "it is no device's own");
+}
