@@ -203,7 +203,7 @@ pub const RESTART_WINDOW_MS: u64 = 60_000;
 pub const DEVICES_MAX: usize = 64;
 /// First and longest wait before a stream is built again: whoever stands before a camera that is back should not wait
 /// longer than ten seconds for it, opening it and its next key frame included.
-pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 5_000);
+pub const STREAM_BACKOFF_MS: (u64, u64) = (1_000, 3_000);
 /// The same where the camera does not know the user or the password: cameras of the big makers lock an account for half
 /// an hour after five to seven wrong tries.
 pub const UNAUTHORIZED_BACKOFF_MS: (u64, u64) = (60_000, 900_000);

@@ -216,8 +216,10 @@ fn bytes_open_a_door_and_their_answer_is_read() {
     let answer = act(&stage, &json!({ "logic_port": 2 }));
     assert_eq!(answer["result"], json!(true), "{answer}");
     told("opened, and brought back", &[[0xA0, 1, 2, 1], [0xA0, 0, 0, 0]]);
-    let answer = act(&stage, &json!({ "action_mode": "closedoor" }));
-    assert_eq!(answer["result"], json!(false));
+    let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor" }] });
+    let (status, body) = http::json(stage.local_port, "PUT", ACTION, &close);
+    let told = body["error"]["message"].as_str().unwrap_or_default();
+    assert!(status == 400 && told.contains("closedoor=HEX"), "{body}");
     stage.stop();
 
     // A relay that answers something else has not opened.

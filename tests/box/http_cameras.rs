@@ -208,6 +208,8 @@ fn http_cameras_are_seen_and_come_back_from_whatever_befalls_them() {
     }
     camera.be(Mood::Torn);
     wait_state(&stage, "still", "cut off");
+    // Longer than `passages.gap_ms`: whoever is seen then is somebody new.
+    std::thread::sleep(Duration::from_secs(4));
     camera.be(Mood::Well);
     let after = stage.platform.ledger().len();
     for (device, _, _) in devices {

@@ -42,8 +42,6 @@ fn events_show_the_main_stream_while_there_is_one() {
     let event = seen(&stage, 0);
     assert_eq!(picture(&event, "spot_pic").1.width(), 1280, "the scene is the main stream's");
     let (face, shown) = picture(&event, "recognize_face");
-    // 360 lines show a face of about 150 px, 720 twice that.
-    assert!(shown.width() > 220, "{} px", shown.width());
     // And it is the face: the box recognises it in what it told.
     let jpeg = [("Content-Type", "image/jpeg")];
     let (_, answer) = http::call(port, "POST", "/SophonFogSys/api/Recognize", &jpeg, &face);
@@ -53,6 +51,9 @@ fn events_show_the_main_stream_while_there_is_one() {
     main_is_up(&stage, 0.0);
     let event = seen(&stage, stage.platform.ledger().len());
     assert_eq!(picture(&event, "spot_pic").1.width(), 640, "without it, the other one's");
+    let small = picture(&event, "recognize_face").1;
+    let (wide, narrow) = (shown.width() as f32, small.width() as f32);
+    assert!((1.7..2.3).contains(&(wide / narrow)), "{wide} px of 720 lines, {narrow} px of 360");
     main.start();
     main.go();
     main_is_up(&stage, 1.0);

@@ -37,7 +37,8 @@ impl Thrift {
             match buffer.map_readable() {
                 Ok(bytes) if is_disposable(codec, packing, &bytes) => {
                     skipped.increment(1);
-                    PadProbeReturn::Drop
+                    // The buffer is dropped here. `Drop` would have GStreamer give it up once more, and complain.
+                    PadProbeReturn::Handled
                 }
                 _ => PadProbeReturn::Ok,
             }

@@ -40,6 +40,9 @@ const BACK_WITHIN_MS: u64 = 10_000;
 /// A walk this near to trouble on its own camera is not judged: the first key frame, and what was on its way.
 const NEAR_MS: u64 = 2_500;
 
+/// A stream that was closed is gone by then, and the new one has all it needs.
+const CALM_MS: u64 = 3_000;
+
 pub struct Chaos {
     random: StdRng,
     next: Instant,
@@ -106,6 +109,12 @@ impl Chaos {
 
     pub fn is_over(&self) -> bool {
         self.troubles.iter().all(|trouble| trouble.back_ms.is_some())
+    }
+
+    /// Whether every camera is there, and has been for a moment.
+    pub fn is_calm(&self) -> bool {
+        let settled = |trouble: &Trouble| trouble.back_ms.is_some_and(|back_ms| now_ms() > back_ms + CALM_MS);
+        self.troubles.iter().all(settled)
     }
 
     /// Walks that no trouble on their own camera came near to.

@@ -238,7 +238,7 @@ impl Stage {
     /// Lets it run, and notes memory and open files.
     fn watch(&mut self, time: Duration, mut chaos: Option<&mut Chaos>) -> Result<Value, String> {
         let began = Instant::now();
-        let mut samples: Vec<(Duration, f64, usize)> = Vec::new();
+        let mut samples: Vec<Sample> = Vec::new();
         let is_over = |chaos: &Option<&mut Chaos>| chaos.as_ref().is_none_or(|chaos| chaos.is_over());
         // Whoever is away at the end is waited for, but not for ever.
         while began.elapsed() < time || (!is_over(&chaos) && began.elapsed() < time + READY_WITHIN) {
@@ -256,21 +256,40 @@ impl Stage {
             }
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
             let memory = self.container.resident_mb().ok_or("the box has gone")?;
-            samples.push((began.elapsed(), memory, self.container.open_files().unwrap_or_default()));
+            // Streams that are just being opened or closed hold more than those that run, and those that are away less.
+            let is_calm = chaos.as_ref().is_none_or(|chaos| chaos.is_calm());
+            let files = self.container.open_files().unwrap_or_default();
+            samples.push(Sample { at: began.elapsed(), memory, files, is_calm });
         }
-        let settled = samples.iter().filter(|(at, ..)| *at >= SETTLED_AFTER);
-        let memory: Vec<f64> = settled.map(|(_, memory, _)| *memory).collect();
-        let third = memory.len() / 3;
-        // `None` where the run was too short to tell.
-        let mean = |part: &[f64]| (third > 0).then(|| rounded(part.iter().sum::<f64>() / third as f64));
-        let files = samples.iter().map(|(.., files)| *files);
-        Ok(json!({
-            "resident_mb_first_third": mean(&memory[..third]),
-            "resident_mb_last_third": mean(&memory[memory.len() - third..]),
-            "resident_mb_most": samples.iter().map(|(_, memory, _)| *memory).fold(0.0, f64::max).round(),
-            "open_files": [files.clone().min(), files.max()],
-        }))
+        let most = samples.iter().map(|sample| sample.memory).fold(0.0, f64::max).round();
+        let (memory, files) = course(&samples, began.elapsed());
+        Ok(json!({ "resident_mb": memory, "open_files": files, "resident_mb_most": most }))
     }
+}
+
+struct Sample {
+    at: Duration,
+    memory: f64,
+    files: usize,
+    is_calm: bool,
+}
+
+/// Parts of a run, whose means show whether something grows.
+const PARTS: u32 = 6;
+
+/// Memory and open files of each part of the run, means of the calm samples; `None` where there was none.
+fn course(samples: &[Sample], whole: Duration) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+    let part = |index: u32| {
+        let span = (whole * index / PARTS).max(SETTLED_AFTER)..whole * (index + 1) / PARTS;
+        let calm: Vec<&Sample> =
+            samples.iter().filter(|sample| sample.is_calm && span.contains(&sample.at)).collect();
+        let mean = |value: &dyn Fn(&Sample) -> f64| {
+            let count = calm.len() as f64;
+            (count > 0.0).then(|| rounded(calm.iter().map(|sample| value(sample)).sum::<f64>() / count))
+        };
+        (mean(&|sample| sample.memory), mean(&|sample| sample.files as f64))
+    };
+    (0..PARTS).map(part).unzip()
 }
 
 /// What has been used up to a moment.
