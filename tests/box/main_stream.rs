@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use menshen::sim::platform::ledger::Entry;
+use menshen::sim::proxy::{Mode, Proxy};
 use serde_json::Value;
 
 use crate::http;
@@ -24,11 +25,14 @@ fn seen(stage: &Stage, after: u64) -> Entry {
 
 #[test]
 fn events_show_the_main_stream_while_there_is_one() {
-    let mut sub = Camera::new("sub", &["obama-2.jpg"], &["--size", "640x360"]);
-    let mut main = Camera::new("main", &["obama-2.jpg"], &["--size", "1280x720"]);
+    let mut camera = Camera::new("hall", &["obama-2.jpg"], &["--size", "1280x720", "--sub", "640x360"]);
+    // The main stream over a line of its own, which can be cut.
+    let line = Proxy::start(camera.port()).unwrap();
+    let main_url = format!("rtsp://127.0.0.1:{}/hall", line.port());
+    let sub_url = format!("{}-sub", camera.url());
     let mut stage = Stage::standalone();
-    stage.add_device("hall", "rtsp", &sub.url());
-    stage.add_config(&format!("parameters = {{ main_url = \"{}\" }}\n", main.url()));
+    stage.add_device("hall", "rtsp", &sub_url);
+    stage.add_config(&format!("parameters = {{ main_url = \"{main_url}\" }}\n"));
     stage.start();
     let port = stage.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
@@ -37,8 +41,7 @@ fn events_show_the_main_stream_while_there_is_one() {
         eventually("the main stream", SOON, || (stage.metric("menshen_main_stream_up") == up).then_some(()));
     };
     main_is_up(&stage, 1.0);
-    sub.go();
-    main.go();
+    camera.go();
     let event = seen(&stage, 0);
     assert_eq!(picture(&event, "spot_pic").1.width(), 1280, "the scene is the main stream's");
     let (face, shown) = picture(&event, "recognize_face");
@@ -47,15 +50,14 @@ fn events_show_the_main_stream_while_there_is_one() {
     let (_, answer) = http::call(port, "POST", "/SophonFogSys/api/Recognize", &jpeg, &face);
     assert_eq!(answer["data"]["identity_id"], Value::from("1001"), "{answer}");
 
-    main.kill9();
+    line.set(Mode::Cut);
     main_is_up(&stage, 0.0);
     let event = seen(&stage, stage.platform.ledger().len());
     assert_eq!(picture(&event, "spot_pic").1.width(), 640, "without it, the other one's");
     let small = picture(&event, "recognize_face").1;
     let (wide, narrow) = (shown.width() as f32, small.width() as f32);
     assert!((1.7..2.3).contains(&(wide / narrow)), "{wide} px of 720 lines, {narrow} px of 360");
-    main.start();
-    main.go();
+    line.set(Mode::Pass);
     main_is_up(&stage, 1.0);
     eventually("its pictures are back", SOON, || {
         let event = seen(&stage, stage.platform.ledger().len());
@@ -64,7 +66,6 @@ fn events_show_the_main_stream_while_there_is_one() {
     assert!(stage.log().contains("the main stream failed"), "an operator is told");
     stage.stop();
 
-    let refused =
-        stage.run(&["devices", "add", "other", "pipeline=rtsp-main", &format!("url={}", sub.url())]);
+    let refused = stage.run(&["devices", "add", "other", "pipeline=rtsp-main", &format!("url={sub_url}")]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("main_url of rtsp"), "it is no device's own");
 }

@@ -47,6 +47,9 @@ pub struct CameraArgs {
     /// Goes on in this size after each round, and then in `--size` again, as a camera whose settings are changed does
     #[arg(long, value_parser = parse_size, conflicts_with = "record")]
     pub other_size: Option<(u32, u32)>,
+    /// Serves the same once more in this size, at the same pace, as a camera's sub-stream: rtsp://LISTEN/PATH-sub
+    #[arg(long, value_parser = parse_size, conflicts_with_all = ["record", "other_size"])]
+    pub sub: Option<(u32, u32)>,
     /// A camera whose clock jumps: its RTP timestamps leap every two seconds, forwards and backwards
     #[arg(long)]
     pub mad_clock: bool,
@@ -71,7 +74,10 @@ pub fn run(arguments: &CameraArgs) -> Result<ExitCode, Vec<String>> {
     }
     match &arguments.record {
         Some(file) => encode::record(&film, arguments.fps, file).map_err(show)?,
-        None => serve::serve(arguments, film).map_err(show)?,
+        None => {
+            let sub = arguments.sub.map(|size| encode::film(&CameraArgs { size, ..arguments.clone() }));
+            serve::serve(arguments, film, sub.transpose().map_err(show)?).map_err(show)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -24,17 +24,22 @@ struct Viewer {
 }
 
 /// Serves until the process ends.
-pub fn serve(arguments: &CameraArgs, film: Film) -> Result<(), String> {
+pub fn serve(arguments: &CameraArgs, film: Film, sub: Option<Film>) -> Result<(), String> {
     let server = RTSPServer::new();
     server.set_address(&arguments.listen.ip().to_string());
     server.set_service(&arguments.listen.port().to_string());
-    let viewers = Viewers::default();
-    let factory = factory(arguments, &film, &viewers)?;
-    if let Some(credentials) = &arguments.credentials {
-        protect(&server, &factory, credentials)?;
-    }
     let mounts = server.mount_points().ok_or("the RTSP server has no mount points")?;
-    mounts.add_factory(&format!("/{}", arguments.path), factory);
+    let mut streams = Vec::new();
+    for (film, path) in [(Some(film), arguments.path.clone()), (sub, format!("{}-sub", arguments.path))] {
+        let Some(film) = film else { continue };
+        let viewers = Viewers::default();
+        let factory = factory(arguments, &film, &viewers)?;
+        if let Some(credentials) = &arguments.credentials {
+            protect(&server, &factory, credentials)?;
+        }
+        mounts.add_factory(&format!("/{path}"), factory);
+        streams.push((film, viewers));
+    }
     let context = glib::MainContext::new();
     server
         .attach(Some(&context))
@@ -50,7 +55,7 @@ pub fn serve(arguments: &CameraArgs, film: Film) -> Result<(), String> {
         });
     }
     let fps = arguments.fps;
-    std::thread::spawn(move || feed(&film, fps, &viewers, &go));
+    std::thread::spawn(move || feed(&streams, fps, &go));
     say(
         &serde_json::json!({ "event": "ready", "url": format!("rtsp://{}/{}", arguments.listen, arguments.path) }),
     );
@@ -137,7 +142,8 @@ fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -
 }
 
 /// Pushes one unit per frame time to every viewer, for ever, and says when walkers come and go.
-fn feed(film: &Film, fps: u32, viewers: &Viewers, go: &AtomicBool) {
+fn feed(streams: &[(Film, Viewers)], fps: u32, go: &AtomicBool) {
+    let Some((film, _)) = streams.first() else { return };
     let period = Duration::from_secs(1) / fps;
     let mut next = Instant::now();
     let mut index = 0;
@@ -155,13 +161,15 @@ fn feed(film: &Film, fps: u32, viewers: &Viewers, go: &AtomicBool) {
                 say(&serde_json::json!({ "event": "walk-ended", "name": walk.name, "at_ms": now_ms() }));
             }
         }
-        let unit = &film.units[index];
-        viewers.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|viewer| {
-            viewer.started |= unit.is_key;
-            let pushed = !viewer.started || viewer.source.push_buffer(plain(&unit.data)).is_ok();
-            // A source that takes nothing any more belongs to a media that was torn down.
-            pushed || viewer.source.current_state() > gstreamer::State::Null
-        });
+        for (film, viewers) in streams {
+            let Some(unit) = film.units.get(index) else { continue };
+            viewers.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|viewer| {
+                viewer.started |= unit.is_key;
+                let pushed = !viewer.started || viewer.source.push_buffer(plain(&unit.data)).is_ok();
+                // A source that takes nothing any more belongs to a media that was torn down.
+                pushed || viewer.source.current_state() > gstreamer::State::Null
+            });
+        }
         index += 1;
         next += period;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
