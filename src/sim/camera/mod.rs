@@ -72,12 +72,11 @@ pub fn run(arguments: &CameraArgs) -> Result<ExitCode, Vec<String>> {
     if let Some(size) = arguments.other_size {
         film.append(encode::film(&CameraArgs { size, ..arguments.clone() }).map_err(show)?);
     }
-    match &arguments.record {
-        Some(file) => encode::record(&film, arguments.fps, file).map_err(show)?,
-        None => {
-            let sub = arguments.sub.map(|size| encode::film(&CameraArgs { size, ..arguments.clone() }));
-            serve::serve(arguments, film, sub.transpose().map_err(show)?).map_err(show)?;
-        }
+    if let Some(file) = &arguments.record {
+        encode::record(&film, arguments.fps, file).map_err(show)?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let sub = arguments.sub.map(|size| encode::film(&CameraArgs { size, ..arguments.clone() }));
+    serve::serve(arguments, film, sub.transpose().map_err(show)?).map_err(show)?;
     Ok(ExitCode::SUCCESS)
 }
