@@ -79,15 +79,31 @@ impl Camera {
 
     /// Starts it again at the same address; returns when it serves. Its walkers set out if they had.
     pub fn restart(&mut self) -> Result<(), String> {
-        (self.process, self.ready) = spawn(&self.name, &self.arguments, &self.truth, &self.on_walk)?;
+        self.begin_restart()?;
         self.wait_ready()?;
+        self.resume()
+    }
+
+    /// The first half of [`restart`](Self::restart), without waiting for it to serve; [`resume`](Self::resume) is the other.
+    pub fn begin_restart(&mut self) -> Result<(), String> {
+        (self.process, self.ready) = spawn(&self.name, &self.arguments, &self.truth, &self.on_walk)?;
+        Ok(())
+    }
+
+    /// Whether it serves its stream.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Its walkers set out if they had.
+    pub fn resume(&mut self) -> Result<(), String> {
         if self.going { self.go() } else { Ok(()) }
     }
 
     /// Returns when the camera serves its stream.
     pub fn wait_ready(&mut self) -> Result<(), String> {
         let started = Instant::now();
-        while !self.ready.load(Ordering::Acquire) {
+        while !self.is_ready() {
             if started.elapsed() > READY_WITHIN || !self.process.is_running() {
                 return Err(format!(
                     "camera {} did not come up; try `menshen sim camera` by hand",

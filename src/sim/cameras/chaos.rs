@@ -25,6 +25,8 @@ struct Trouble {
     from_ms: u64,
     /// When it is to serve again.
     until: Instant,
+    /// A killed one has been started and encodes its film.
+    is_starting: bool,
     /// When it did.
     served_ms: Option<u64>,
     /// When the box had it online again.
@@ -64,13 +66,22 @@ impl Chaos {
         for trouble in self.troubles.iter_mut().filter(|trouble| trouble.back_ms.is_none()) {
             let camera = &mut cameras[trouble.camera];
             match trouble.served_ms {
-                None if Instant::now() >= trouble.until => {
-                    match trouble.kind {
-                        Kind::Killed => camera.restart()?,
-                        Kind::Frozen => camera.signal("CONT")?,
-                    }
+                // Nobody is waited for here: the others' return is looked at meanwhile.
+                None if trouble.is_starting && camera.is_ready() => {
+                    camera.resume()?;
                     trouble.served_ms = Some(now_ms());
                 }
+                None if trouble.is_starting => {}
+                None if Instant::now() >= trouble.until => match trouble.kind {
+                    Kind::Killed => {
+                        camera.begin_restart()?;
+                        trouble.is_starting = true;
+                    }
+                    Kind::Frozen => {
+                        camera.signal("CONT")?;
+                        trouble.served_ms = Some(now_ms());
+                    }
+                },
                 None => {}
                 Some(served_ms) => {
                     // A frozen one that came back before it was missed has been online all the time.
@@ -101,6 +112,7 @@ impl Chaos {
             kind,
             from_ms: now_ms(),
             until,
+            is_starting: false,
             served_ms: None,
             back_ms: None,
         });
