@@ -41,6 +41,11 @@ const SNIPPETS: &[&str] = &[
     "\u{0}",
     "，",
     "{\"a\":",
+    "<a>",
+    "]]>",
+    "<![CDATA[",
+    "&lt;",
+    "&x;",
     "0.1",
     "\"0\"",
 ];
@@ -149,4 +154,9 @@ fn report() {
 #[test]
 fn local() {
     smoke("local", 4000, checks::local);
+}
+
+#[test]
+fn onvif() {
+    smoke("onvif", 2000, checks::onvif);
 }

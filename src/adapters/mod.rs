@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod files;
 pub mod ftp;
 pub mod onnx;
+pub mod onvif;
 pub mod pictures;
 pub mod platform_http;
 mod record;

@@ -8,9 +8,11 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::ConfigArgs;
+use super::discover::{DiscoverArgs, discover};
 use super::door::{DoorArgs, fire};
 use super::local_api::LocalApi;
 use super::probe::{ProbeArgs, probe};
+use super::streams::{StreamsArgs, streams};
 use crate::actors::tuning::Tuner;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::changes_file::ChangesFile;
@@ -32,6 +34,10 @@ pub struct DevicesArgs {
 
 #[derive(Subcommand)]
 enum DevicesCommand {
+    /// Find the cameras on this network that speak ONVIF 搜索网络中的摄像机（ONVIF）
+    Discover(DiscoverArgs),
+    /// Ask a camera for its RTSP addresses, over ONVIF, within ten seconds 查询摄像机的 RTSP 地址（ONVIF）
+    Streams(StreamsArgs),
     /// All devices and how they stand 列出设备
     List {
         #[command(flatten)]
@@ -85,7 +91,9 @@ enum DevicesCommand {
 }
 
 pub fn run(arguments: &DevicesArgs) -> Result<ExitCode, Vec<String>> {
-    use DevicesCommand::{Add, Change, Disable, Door, Enable, List, Probe, Reload, Remove};
+    use DevicesCommand::{
+        Add, Change, Disable, Discover, Door, Enable, List, Probe, Reload, Remove, Streams,
+    };
     let enabled = |on: bool| DeviceChange::Set([("enabled".to_owned(), json!(on))].into_iter().collect());
     match &arguments.command {
         List { config } => list(&config.settings()?),
@@ -94,6 +102,8 @@ pub fn run(arguments: &DevicesArgs) -> Result<ExitCode, Vec<String>> {
         Remove { ip, config } => change(&config.settings()?, ip, &DeviceChange::Remove),
         Enable { ip, config } => change(&config.settings()?, ip, &enabled(true)),
         Disable { ip, config } => change(&config.settings()?, ip, &enabled(false)),
+        Discover(arguments) => return discover(arguments),
+        Streams(arguments) => return streams(arguments),
         Probe(arguments) => return probe(arguments),
         Door(arguments) => fire(arguments),
         Reload { config } => reload(&config.settings()?),

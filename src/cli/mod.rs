@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod data;
 pub mod devices;
+mod discover;
 mod door;
 pub mod event_list;
 pub mod events;
@@ -17,6 +18,8 @@ pub mod models;
 mod outage;
 mod probe;
 pub mod run;
+mod streams;
+mod streams_fault;
 pub mod users;
 pub mod why;
 
@@ -41,7 +44,7 @@ enum Command {
     Run(ConfigArgs),
     /// Check configuration, pipelines and models without starting 检查配置
     Check(ConfigArgs),
-    /// Capture devices: list, add, change, remove, try out 采集设备管理
+    /// Capture devices: find, list, add, change, remove, try out 采集设备管理
     Devices(devices::DevicesArgs),
     /// People of the registry 人员管理
     Users(users::UsersArgs),

@@ -70,6 +70,35 @@ pub const PHOTO_ANSWER_TIMEOUT_MS: u64 = 20_000;
 pub const PHOTO_POSTS_AT_ONCE: usize = 16;
 pub const PHOTO_POST_TIMEOUT_MS: u64 = 15_000;
 
+/// A WS-Discovery datagram: SOAP over UDP allows no more. Answers read in one search, to stop a flood: 256 cameras that answer
+/// three questions, asked three times, make 2 304.
+pub const ONVIF_DATAGRAM_BYTES_MAX: usize = 32_767;
+pub const ONVIF_ANSWERS_MAX: usize = 4_096;
+/// Answers that wait to be read while others are: a building's cameras answer within the same half second.
+pub const ONVIF_ANSWERS_WAITING: usize = 256;
+/// Cameras of one search: a whole /24 network. Matches of one answer: devices answer for themselves. Addresses kept of one camera:
+/// it has two network cards with two kinds of addresses.
+pub const ONVIF_CAMERAS_MAX: usize = 256;
+pub const ONVIF_MATCHES_MAX: usize = 16;
+pub const ONVIF_ADDRESSES_MAX: usize = 8;
+/// Longest search: whoever has not answered by then was asked three times and is not there.
+pub const ONVIF_SEARCH_S_MAX: u64 = 60;
+/// Local addresses a search goes out from, each with a thread: boxes have four, machines full of containers some tens.
+pub const ONVIF_INTERFACES_MAX: usize = 64;
+/// SOAP answer over HTTP: a recorder tells 128 profiles of 6 KB.
+pub const ONVIF_ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Profiles of one camera or recorder that are asked for: 64 channels with two each.
+pub const ONVIF_PROFILES_MAX: usize = 128;
+/// Elements inside elements (ONVIF's go ten deep), and namespaces declared at one place (cameras declare a hundred at the root).
+pub const ONVIF_DEPTH_MAX: usize = 32;
+pub const ONVIF_NAMESPACES_MAX: usize = 512;
+/// Longest text of a camera that is shown: ONVIF names end at 64.
+pub const ONVIF_TEXT_CHARS_MAX: usize = 120;
+/// Time to find a camera's streams in all, to connect, and for one call: somebody on a ladder waits for it.
+pub const ONVIF_LOOKUP_MS: u64 = 10_000;
+pub const ONVIF_CONNECT_MS: u64 = 3_000;
+pub const ONVIF_CALL_MS: u64 = 5_000;
+
 /// Time a snapshot camera has for one picture.
 pub const SNAPSHOT_TIMEOUT_MS: u64 = 5_000;
 

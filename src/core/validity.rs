@@ -143,7 +143,7 @@ fn time_of_day(text: &str) -> Option<i64> {
 }
 
 /// Days since the epoch of a date of the Gregorian calendar (Howard Hinnant, `days_from_civil`).
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

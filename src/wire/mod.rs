@@ -10,6 +10,7 @@ pub mod fiqa;
 pub mod lenient;
 pub mod local;
 pub mod login;
+pub mod onvif;
 pub mod picture;
 pub mod reply;
 pub mod report;

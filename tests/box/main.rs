@@ -32,6 +32,8 @@ mod liveness;
 mod local_api;
 mod login;
 mod main_stream;
+mod onvif;
+mod onvif_camera;
 mod photos;
 mod probe;
 mod realtime;

@@ -3,6 +3,7 @@
 //! and, on seeds and random changes of them, by `tests/fuzz_smoke.rs`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use menshen::core::limits;
 use menshen::core::score::ScoreRange;
@@ -14,6 +15,7 @@ use menshen::wire::event::EventBody;
 use menshen::wire::lenient;
 use menshen::wire::local::WireAction;
 use menshen::wire::login::{ErrorDocument, LoginDocument, Session};
+use menshen::wire::onvif::{device, discovery, media, soap};
 use menshen::wire::picture;
 use menshen::wire::reply::Reply;
 use menshen::wire::report::{DeviceListReport, StatusReport};
@@ -164,4 +166,37 @@ pub fn reply(bytes: &[u8]) {
 pub fn report(bytes: &[u8]) {
     round_trip::<DeviceListReport>(bytes);
     round_trip::<StatusReport>(bytes);
+}
+
+/// Whatever cameras and everybody else on their network answer, over UDP and HTTP.
+pub fn onvif(bytes: &[u8]) {
+    let url = Url::parse("http://192.168.1.64/onvif/device_service").expect("a URL");
+    let at = device::Named { url, ip: IpAddr::from([192, 168, 1, 64]) };
+    let mut answers = discovery::Answers::default();
+    let (_, found) = answers.take(at.ip, bytes);
+    assert!(found <= limits::ONVIF_MATCHES_MAX);
+    for camera in answers.into_cameras() {
+        assert!(camera.addresses.len() <= limits::ONVIF_ADDRESSES_MAX);
+        for text in [camera.name, camera.hardware, camera.location].into_iter().flatten() {
+            let length = text.chars().count();
+            assert!(length <= limits::ONVIF_TEXT_CHARS_MAX + 1 && !text.chars().any(char::is_control));
+        }
+    }
+    let _ = (device::read_clock(bytes), soap::is_refusal(bytes));
+    for services in [device::read_services(bytes, &at.url), device::read_capabilities(bytes, &at.url)] {
+        let services = services.unwrap_or_default();
+        for url in [services.media, services.media_2].into_iter().flatten() {
+            let (reached, moved) = at.reach(url);
+            assert!(moved.is_none() || reached.host_str() == at.url.host_str());
+        }
+    }
+    let profiles = media::read_profiles(bytes).unwrap_or_default();
+    assert!(profiles.len() <= limits::ONVIF_PROFILES_MAX);
+    for profile in profiles {
+        let request = media::get_stream_uri(media::Version::One, &profile.token).envelope(None);
+        assert!(request.matches("<ProfileToken>").count() == 1, "a token stays inside its element");
+    }
+    if let Ok(address) = media::read_stream(bytes, &at) {
+        assert!(address.shown().starts_with("rtsp") && address.to_enter(Some("u")).starts_with("rtsp"));
+    }
 }

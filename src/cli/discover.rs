@@ -1,0 +1,179 @@
+//! `menshen devices discover`: the cameras on the network that speak ONVIF.
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::ConfigArgs;
+use crate::adapters::changes_file::ChangesFile;
+use crate::adapters::onvif::discovery::{Found, interfaces, search};
+use crate::config::Settings;
+use crate::core::device::{DeviceConfig, mask_credentials};
+use crate::core::limits;
+use crate::core::status::Language;
+use crate::ports::changes::ChangesStore as _;
+use crate::ports::device_book::DeviceBook as _;
+use crate::runtime::devices::SettingsBook;
+use crate::wire::onvif::discovery::FoundCamera;
+
+#[derive(Args)]
+pub struct DiscoverArgs {
+    /// How long answers are waited for 等待应答的秒数
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX))]
+    seconds: u64,
+    /// Search from this address of this machine only; may be repeated. Else from all but the loopback 从本机此地址搜索
+    #[arg(long = "interface", value_name = "IP")]
+    interfaces: Vec<Ipv4Addr>,
+    /// As JSON 输出 JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
+    let settings = arguments.config.settings()?;
+    let known = known_devices(&settings)?;
+    let from = interfaces(&arguments.interfaces).map_err(|error| vec![error])?;
+    let zh = settings.language == Language::Zh;
+    if !arguments.json {
+        let (seconds, from) = (arguments.seconds, from.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let from = from.join(", ");
+        note(&if zh {
+            format!("正在搜索 {seconds} 秒，从 {from} …")
+        } else {
+            format!("searching for {seconds} s from {from} …")
+        });
+    }
+    let found = search(&from, Duration::from_secs(arguments.seconds), |camera| {
+        if !arguments.json {
+            note(&format!("  + {} {}", camera.ip, camera.name.as_deref().unwrap_or_default()));
+        }
+    });
+    let failed = found.failed.iter().map(|(interface, why)| format!("{interface}: {why}"));
+    if found.failed.len() == from.len() && found.cameras.is_empty() {
+        return Err(failed.collect());
+    }
+    if arguments.json {
+        say(&as_json(&found, &known).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !found.cameras.is_empty() {
+        let (have, none) = if zh { ("已添加为", "–") } else { ("device", "–") };
+        let (name, hardware) = if zh { ("名称", "型号") } else { ("name", "hardware") };
+        line("ip", name, hardware, have, "XAddrs");
+        for camera in &found.cameras {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            let device = device_of(camera, &known).map_or(none, |device| device.ip.as_str());
+            let addresses: Vec<String> = shown_addresses(camera).collect();
+            let ip = camera.ip.to_string();
+            line(&ip, &text(&camera.name), &text(&camera.hardware), device, &addresses.join(" "));
+        }
+    }
+    failed.for_each(|text| note(&text));
+    summary(&found, zh).iter().for_each(|text| note(text));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The devices of this box as its next start has them; the box need not run, and is not disturbed.
+fn known_devices(settings: &Settings) -> Result<Vec<DeviceConfig>, Vec<String>> {
+    let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
+    let again = settings.clone();
+    let book = SettingsBook::new(settings, Box::new(move || Ok(again.clone())));
+    let (devices, problems) = book.list(&changes);
+    problems.iter().for_each(|problem| note(problem));
+    Ok(devices)
+}
+
+/// The device that is this camera: by its `ip`, or by the host of its address.
+fn device_of<'a>(camera: &FoundCamera, known: &'a [DeviceConfig]) -> Option<&'a DeviceConfig> {
+    let hosts: Vec<String> = camera.hosts().collect();
+    let is_at = |device: &DeviceConfig| {
+        let url = device.parameters.get("url").and_then(|url| Url::parse(url).ok());
+        let host = url.as_ref().and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
+        hosts.contains(&device.ip) || host.is_some_and(|host| hosts.iter().any(|known| known == host))
+    };
+    known.iter().find(|device| is_at(device))
+}
+
+fn shown_addresses(camera: &FoundCamera) -> impl Iterator<Item = String> {
+    camera.addresses.iter().map(|url| mask_credentials(url.as_str()))
+}
+
+fn as_json(found: &Found, known: &[DeviceConfig]) -> Value {
+    let camera = |camera: &FoundCamera| {
+        json!({
+            "ip": camera.ip, "endpoint": camera.endpoint, "name": camera.name, "hardware": camera.hardware,
+            "location": camera.location, "xaddrs": shown_addresses(camera).collect::<Vec<_>>(),
+            "device": device_of(camera, known).map(|device| &device.ip),
+        })
+    };
+    let failed: Vec<Value> = found
+        .failed
+        .iter()
+        .map(|(interface, why)| json!({ "interface": interface.ip, "message": why }))
+        .collect();
+    json!({
+        "cameras": found.cameras.iter().map(camera).collect::<Vec<_>>(), "others": found.others,
+        "unreadable": found.unreadable, "left_out": found.too_many, "cut_short": found.is_cut_short, "failed": failed,
+    })
+}
+
+/// What is to be said besides the table.
+fn summary(found: &Found, zh: bool) -> Vec<String> {
+    let mut told = Vec::new();
+    let count = found.cameras.len();
+    told.push(match (count, zh) {
+        (0, true) => "没有摄像机应答：请确认摄像机与本机在同一网段、已启用 ONVIF（海康：网络 → 高级 → 集成协议），\
+                      且防火墙放行 UDP 3702"
+            .to_owned(),
+        (0, false) => {
+            "no camera answered: are they on the same network as this machine, is ONVIF switched on in them (Hikvision: \
+             Network, Advanced, Integration Protocol), and does a firewall keep answers from UDP port 3702?"
+                .to_owned()
+        }
+        (_, true) => format!("{count} 台摄像机；查询视频流地址：menshen devices streams IP --user admin --password-stdin"),
+        (_, false) => {
+            format!("{count} cameras; their streams: menshen devices streams IP --user admin --password-stdin")
+        }
+    });
+    let more = [
+        (
+            found.others,
+            "台其他设备应答（打印机、电脑等）",
+            "others answered that are no cameras (printers, computers)",
+        ),
+        (found.unreadable, "个应答无法读取", "answers could not be read"),
+        (found.too_many, "台摄像机超出上限，未列出", "answers of more cameras than are listed"),
+    ];
+    for (count, chinese, english) in more.into_iter().filter(|(count, ..)| *count > 0) {
+        told.push(if zh { format!("{count} {chinese}") } else { format!("{count} {english}") });
+    }
+    if found.is_cut_short {
+        let max = limits::ONVIF_ANSWERS_MAX;
+        told.push(if zh {
+            format!("应答超过 {max} 个，提前结束：有设备在泛洪")
+        } else {
+            format!("ended early after {max} answers: something floods this network")
+        });
+    }
+    told
+}
+
+fn line(ip: &str, name: &str, hardware: &str, device: &str, addresses: &str) {
+    say(&format!("{ip:<16} {name:<28} {hardware:<20} {device:<16} {addresses}"));
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer for whoever reads it")]
+fn note(line: &str) {
+    eprintln!("{line}");
+}

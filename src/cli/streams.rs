@@ -1,0 +1,280 @@
+//! `menshen devices streams`: a camera's RTSP addresses, from the camera itself, or exactly why there are none.
+
+use std::io::Read as _;
+use std::net::Ipv6Addr;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::ConfigArgs;
+use super::streams_fault::{kind, text};
+use crate::adapters::onvif::Login;
+use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
+use crate::core::limits;
+use crate::core::status::Language;
+use crate::wire::onvif::media::Profile;
+
+#[derive(Args)]
+pub struct StreamsArgs {
+    /// HOST, HOST:PORT or http://…/onvif/device_service 摄像机地址
+    target: String,
+    /// A user of the camera; some makers keep ONVIF users apart from those of the web page 用户名
+    #[arg(long)]
+    user: Option<String>,
+    /// Other users of this machine can see it; better --password-stdin 密码（本机其他用户可见）
+    #[arg(long, requires = "user", conflicts_with = "password_stdin")]
+    password: Option<String>,
+    /// Read the password from standard input, up to the end of the line 从标准输入读取密码
+    #[arg(long, requires = "user")]
+    password_stdin: bool,
+    /// As JSON 输出 JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// A password is not longer; more is another file.
+const PASSWORD_BYTES_MAX: u64 = 1024;
+const SERVICE: &str = "/onvif/device_service";
+
+pub fn streams(arguments: &StreamsArgs) -> Result<ExitCode, Vec<String>> {
+    let language = arguments.config.settings()?.language;
+    let (device, login) = arguments.asked().map_err(|error| vec![error])?;
+    let host = device.host_str().unwrap_or_default().to_owned();
+    if !arguments.json {
+        let port = device.port_or_known_default().unwrap_or_default();
+        note(&if language == Language::Zh {
+            format!("正在查询 {host}:{port} …")
+        } else {
+            format!("asking {host}:{port} …")
+        });
+    }
+    let user = login.as_ref().map(|login| login.user.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| vec![error.to_string()])?;
+    let found = runtime.block_on(ask(&device, login));
+    // A name server that does not answer would hold it for half a minute.
+    runtime.shutdown_background();
+    match found {
+        Ok(found) => {
+            let suggested = suggestions(&found, &host, user.as_deref());
+            if arguments.json {
+                say(&as_json(&found, &suggested, language).to_string());
+            } else {
+                tell(&found, &suggested, &host, language);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if arguments.json => {
+            let message = text(&error, language);
+            say(&json!({ "ok": false, "fault": kind(&error), "message": message }).to_string());
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(vec![text(&error, language)]),
+    }
+}
+
+impl StreamsArgs {
+    /// The device service, without a login in it, and the login.
+    fn asked(&self) -> Result<(Url, Option<Login>), String> {
+        let mut url = device_service(&self.target)?;
+        let of_url = (!url.username().is_empty())
+            .then(|| (decoded(url.username()), decoded(url.password().unwrap_or_default())));
+        // Cannot fail: the address has a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        let Some(user) = self.user.clone() else {
+            return Ok((url, of_url.map(|(user, password)| Login { user, password })));
+        };
+        let password = match &self.password {
+            Some(password) => password.clone(),
+            None if self.password_stdin => password_from_stdin()?,
+            None => return Err("--user wants --password-stdin, or --password".to_owned()),
+        };
+        Ok((url, Some(Login { user, password })))
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn password_from_stdin() -> Result<String, String> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(PASSWORD_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("the password cannot be read: {error}"))?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let password = String::from_utf8(line.to_vec()).map_err(|_| "the password is no UTF-8".to_owned())?;
+    let password = password.trim_end_matches('\r');
+    match password.len() as u64 {
+        0 => Err("--password-stdin: there is no password on standard input".to_owned()),
+        1..=PASSWORD_BYTES_MAX => Ok(password.to_owned()),
+        _ => Err(format!("--password-stdin: longer than {PASSWORD_BYTES_MAX} bytes; is it the password?")),
+    }
+}
+
+/// The address of the device service that a target stands for.
+fn device_service(target: &str) -> Result<Url, String> {
+    let target = target.trim();
+    let wrong = |why: &str| {
+        let target = crate::core::device::mask_credentials(target);
+        format!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
+    };
+    let text = match target.split_once("://") {
+        Some(("http" | "https", _)) => target.to_owned(),
+        Some(_) => return Err(wrong("is no address of an ONVIF service")),
+        None if target.parse::<Ipv6Addr>().is_ok() => format!("http://[{target}]"),
+        None => format!("http://{target}"),
+    };
+    let mut url = Url::parse(&text).map_err(|error| wrong(&format!("is no address: {error}")))?;
+    if url.path() == "/" {
+        url.set_path(SERVICE);
+    }
+    Ok(url)
+}
+
+/// One line a lens or channel: its best profile. The biggest picture is that, of those that are video.
+fn suggestions(found: &Found, host: &str, user: Option<&str>) -> Vec<String> {
+    let mut best: Vec<&FoundStream> = Vec::new();
+    let worth = |profile: &Profile| {
+        let is_video = profile.codec.as_deref() != Some("JPEG");
+        (is_video, profile.size.map_or(0, |(width, height)| u64::from(width) * u64::from(height)))
+    };
+    for stream in found.streams.iter().filter(|stream| stream.address.is_ok()) {
+        match best.iter_mut().find(|known| known.profile.source == stream.profile.source) {
+            Some(known) if worth(&stream.profile) > worth(&known.profile) => *known = stream,
+            Some(_) => {}
+            None => best.push(stream),
+        }
+    }
+    let line = |(place, stream): (usize, &FoundStream)| {
+        let address = stream.address.as_ref().ok()?.to_enter(user);
+        let host = host.trim_matches(['[', ']']);
+        let ip = if place == 0 { host.to_owned() } else { format!("{host}-{}", place + 1) };
+        Some(format!(
+            "menshen devices add {} type=network-camera {}",
+            quoted(&ip),
+            quoted(&format!("url={address}"))
+        ))
+    };
+    best.into_iter().enumerate().filter_map(line).collect()
+}
+
+/// As a shell takes it for one word, whatever a camera put into it.
+fn quoted(word: &str) -> String {
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '=' | '@');
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn as_json(found: &Found, suggested: &[String], language: Language) -> Value {
+    let stream = |FoundStream { profile, address }: &FoundStream| {
+        let (width, height) = profile.size.unzip();
+        let error = address.as_ref().err();
+        json!({
+            "name": profile.name, "token": profile.token, "source": profile.source, "codec": profile.codec,
+            "width": width, "height": height, "frames_per_s": profile.frames_per_s,
+            "url": address.as_ref().ok().map(crate::wire::onvif::media::StreamAddress::shown),
+            "fault": error.map(kind), "message": error.map(|error| text(error, language)),
+        })
+    };
+    json!({
+        "ok": true, "media": found.version.number(), "clock_ahead_ms": found.clock_ahead_ms,
+        "replaced_hosts": found.moved, "streams": found.streams.iter().map(stream).collect::<Vec<_>>(),
+        "suggested": suggested,
+    })
+}
+
+/// A clock that is further off deserves a word: recordings and events of the camera carry it.
+const CLOCK_OFF_MS: u64 = 10_000;
+
+fn tell(found: &Found, suggested: &[String], host: &str, language: Language) {
+    let zh = language == Language::Zh;
+    for FoundStream { profile, address } in &found.streams {
+        let name = if profile.name.is_empty() { &profile.token } else { &profile.name };
+        let name = crate::wire::onvif::soap::tidy(name, limits::ONVIF_TEXT_CHARS_MAX);
+        let codec = profile.codec.as_deref().unwrap_or("?");
+        let size = profile.size.map_or_else(|| "?".to_owned(), |(width, height)| format!("{width}x{height}"));
+        let rate = profile.frames_per_s.map_or_else(|| "?".to_owned(), |rate| format!("{rate}/s"));
+        let address = match address {
+            Ok(address) => address.shown(),
+            Err(error) => text(error, language),
+        };
+        say(&format!("{name:<28} {codec:<6} {size:<10} {rate:<6} {address}"));
+    }
+    if !found.moved.is_empty() {
+        let told = found.moved.join(", ");
+        note(&if zh {
+            format!("摄像机给出的主机 {told} 已换成 {host}（端口未变）：摄像机在路由器之后，或有多个地址")
+        } else {
+            format!(
+                "the camera told {told}, replaced by {host} with its RTSP port kept: it is behind a router, or has several \
+                 addresses"
+            )
+        });
+    }
+    if let Some(ahead_ms) = found.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_OFF_MS) {
+        let seconds = ahead_ms.unsigned_abs() / 1_000;
+        note(&match (ahead_ms > 0, zh) {
+            (true, true) => format!("摄像机时钟快 {seconds} 秒：请设置其时间"),
+            (false, true) => format!("摄像机时钟慢 {seconds} 秒：请设置其时间"),
+            (true, false) => format!("the camera's clock is {seconds} s ahead: set it"),
+            (false, false) => format!("the camera's clock is {seconds} s behind: set it"),
+        });
+    }
+    let has_password = suggested.iter().any(|line| line.contains(crate::wire::onvif::media::PASSWORD_HERE));
+    note(match (zh, has_password) {
+        (true, true) => "添加为设备（PASSWORD 处填密码，@ 写作 %40，/ 写作 %2F）：",
+        (false, true) => "to add it (put the password for PASSWORD, with %40 for @ and %2F for /):",
+        (true, false) => "添加为设备：",
+        (false, false) => "to add it:",
+    });
+    suggested.iter().for_each(|line| say(line));
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer for whoever reads it")]
+fn note(line: &str) {
+    eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_in_all_forms_lead_to_the_device_service() {
+        for (target, expected) in [
+            ("192.168.1.64", "http://192.168.1.64/onvif/device_service"),
+            ("192.168.1.64:8000", "http://192.168.1.64:8000/onvif/device_service"),
+            ("cam.local", "http://cam.local/onvif/device_service"),
+            ("fd00::5", "http://[fd00::5]/onvif/device_service"),
+            ("http://10.0.0.9:8899/onvif/devices", "http://10.0.0.9:8899/onvif/devices"),
+            ("https://10.0.0.9", "https://10.0.0.9/onvif/device_service"),
+        ] {
+            assert_eq!(device_service(target).unwrap().as_str(), expected, "{target}");
+        }
+        for target in ["", "rtsp://u:s3cret@10.0.0.9/x", "http://", "a b"] {
+            let error = device_service(target).unwrap_err();
+            assert!(error.contains("HOST:PORT") && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_camera_cannot_leave_its_word_in_a_shell() {
+        assert_eq!(quoted("10.0.0.9"), "10.0.0.9");
+        assert_eq!(quoted("url=rtsp://h/a?b=1&c=2"), "'url=rtsp://h/a?b=1&c=2'");
+        assert_eq!(quoted("x';reboot;'"), r"'x'\'';reboot;'\'''");
+    }
+}
