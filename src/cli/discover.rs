@@ -75,7 +75,9 @@ pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
         }
     }
     failed.for_each(|text| note(&text));
-    summary(&found, zh).iter().for_each(|text| note(text));
+    for text in summary(&found, zh) {
+        note(&text);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,7 +87,9 @@ fn known_devices(settings: &Settings) -> Result<Vec<DeviceConfig>, Vec<String>> 
     let again = settings.clone();
     let book = SettingsBook::new(settings, Box::new(move || Ok(again.clone())));
     let (devices, problems) = book.list(&changes);
-    problems.iter().for_each(|problem| note(problem));
+    for problem in &problems {
+        note(problem);
+    }
     Ok(devices)
 }
 

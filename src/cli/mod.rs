@@ -16,6 +16,7 @@ mod model_use;
 pub mod models;
 #[cfg(feature = "sim")]
 mod outage;
+mod password;
 mod probe;
 pub mod run;
 mod streams;

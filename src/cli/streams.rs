@@ -1,6 +1,5 @@
 //! `menshen devices streams`: a camera's RTSP addresses, from the camera itself, or exactly why there are none.
 
-use std::io::Read as _;
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::ConfigArgs;
+use super::password::read_password;
 use super::streams_fault::{kind, text};
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
@@ -26,7 +26,7 @@ pub struct StreamsArgs {
     /// Other users of this machine can see it; better --password-stdin 密码（本机其他用户可见）
     #[arg(long, requires = "user", conflicts_with = "password_stdin")]
     password: Option<String>,
-    /// Read the password from standard input, up to the end of the line 从标准输入读取密码
+    /// Read the password from standard input: type it unseen, or pipe it in 从标准输入读取密码（不回显）
     #[arg(long, requires = "user")]
     password_stdin: bool,
     /// As JSON 输出 JSON
@@ -36,8 +36,6 @@ pub struct StreamsArgs {
     config: ConfigArgs,
 }
 
-/// A password is not longer; more is another file.
-const PASSWORD_BYTES_MAX: u64 = 1024;
 const SERVICE: &str = "/onvif/device_service";
 
 pub fn streams(arguments: &StreamsArgs) -> Result<ExitCode, Vec<String>> {
@@ -93,7 +91,7 @@ impl StreamsArgs {
         };
         let password = match &self.password {
             Some(password) => password.clone(),
-            None if self.password_stdin => password_from_stdin()?,
+            None if self.password_stdin => read_password(&format!("{user} 密码 password: "))?,
             None => return Err("--user wants --password-stdin, or --password".to_owned()),
         };
         Ok((url, Some(Login { user, password })))
@@ -102,22 +100,6 @@ impl StreamsArgs {
 
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-fn password_from_stdin() -> Result<String, String> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(PASSWORD_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("the password cannot be read: {error}"))?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let password = String::from_utf8(line.to_vec()).map_err(|_| "the password is no UTF-8".to_owned())?;
-    let password = password.trim_end_matches('\r');
-    match password.len() as u64 {
-        0 => Err("--password-stdin: there is no password on standard input".to_owned()),
-        1..=PASSWORD_BYTES_MAX => Ok(password.to_owned()),
-        _ => Err(format!("--password-stdin: longer than {PASSWORD_BYTES_MAX} bytes; is it the password?")),
-    }
 }
 
 /// The address of the device service that a target stands for.
@@ -236,7 +218,9 @@ fn tell(found: &Found, suggested: &[String], host: &str, language: Language) {
         (true, false) => "添加为设备：",
         (false, false) => "to add it:",
     });
-    suggested.iter().for_each(|line| say(line));
+    for line in suggested {
+        say(line);
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]

@@ -277,7 +277,8 @@ fn faults_pages_and_nonsense_are_told_apart() {
     let nested = "<a>".repeat(100_000);
     let envelope = |inner: &str| format!("<Envelope><Body><GetProfilesResponse>{inner}").into_bytes();
     let deep = envelope(&format!("<Profiles token=\"1\">{nested}"));
-    let namespaces: String = (0..2_000).map(|n| format!(" xmlns:n{n}=\"u\"")).collect();
+    let namespaces: String =
+        (0..2_000).flat_map(|n| [" xmlns:n".to_owned(), n.to_string(), "=\"u\"".to_owned()]).collect();
     let entity = envelope("<Profiles token=\"1\"><Name>&c;</Name></Profiles>");
     for (bytes, expected) in [
         (seed!("page.html"), "Page"),
@@ -363,7 +364,7 @@ mod any_bytes {
         fn no_password_of_an_address_is_shown(password in "[a-zA-Z0-9_%.!~-]{6,20}") {
             let at = named("http://h/x", ip(1));
             let of = |uri: &str| {
-                let uri = uri.replace("$", &password);
+                let uri = uri.replace('$', &password);
                 let text = format!(
                     "<Envelope><Body><GetStreamUriResponse><Uri>{uri}</Uri></GetStreamUriResponse></Body></Envelope>"
                 );

@@ -1,0 +1,63 @@
+//! A password from standard input: piped in, or typed without being seen.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Stdin, stdin};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// A password is not longer; more is another file.
+const BYTES_MAX: u64 = 1024;
+
+/// One line. `prompt` is shown where somebody types it.
+pub fn read_password(prompt: &str) -> Result<String, String> {
+    let terminal = stdin();
+    let unseen = if terminal.is_terminal() {
+        ask(prompt);
+        Some(Unseen::new(&terminal)?)
+    } else {
+        None
+    };
+    let mut bytes = Vec::new();
+    let read = terminal.lock().take(BYTES_MAX + 1).read_until(b'\n', &mut bytes);
+    if unseen.is_some() {
+        // The line's end was not seen either.
+        ask("\n");
+    }
+    drop(unseen);
+    read.map_err(|error| format!("the password cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "the password is no UTF-8".to_owned())?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    match password.len() as u64 {
+        0 => Err("--password-stdin: there is no password on standard input".to_owned()),
+        1..=BYTES_MAX => Ok(password.to_owned()),
+        _ => Err(format!("--password-stdin: longer than {BYTES_MAX} bytes; is it the password?")),
+    }
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Unseen<'a> {
+    terminal: &'a Stdin,
+    before: Termios,
+}
+
+impl<'a> Unseen<'a> {
+    fn new(terminal: &'a Stdin) -> Result<Self, String> {
+        let failed = |error: rustix::io::Errno| format!("the terminal would show the password: {error}");
+        let before = tcgetattr(terminal).map_err(failed)?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(terminal, OptionalActions::Flush, &modes).map_err(failed)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        // A terminal that has gone needs it no more.
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the terminal is where somebody types")]
+fn ask(text: &str) {
+    eprint!("{text}");
+}
