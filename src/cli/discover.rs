@@ -142,7 +142,7 @@ fn summary(found: &Found, zh: bool) -> Vec<String> {
         }
         (_, true) => format!("{count} 台摄像机；查询视频流地址：menshen devices streams IP --user admin --password-stdin"),
         (_, false) => {
-            format!("{count} cameras; their streams: menshen devices streams IP --user admin --password-stdin")
+            format!("{count} found; their streams: menshen devices streams IP --user admin --password-stdin")
         }
     });
     let more = [
