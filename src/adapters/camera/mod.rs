@@ -44,7 +44,13 @@ impl GstOpener {
             name: name.to_owned(),
             reason: format!(
                 "there is no such template; there is {}",
-                templates.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                // Those a device may have.
+                templates
+                    .iter()
+                    .filter(|(_, template)| !template.is_encoded())
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         })
     }
