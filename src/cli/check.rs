@@ -23,7 +23,7 @@ pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
         Ok(mut models) => match OrtLoader::new(&settings.onnxruntime, &settings.provider) {
             Err(error) => problems.push(error.to_string()),
             Ok(loader) => {
-                let accelerated = models.use_accelerator(&loader);
+                let accelerated = models.use_accelerator(&loader, settings.precision);
                 problems.extend(
                     accelerated.and_then(Result::err).map(|error| format!("runtime.accelerator: {error}")),
                 );

@@ -12,6 +12,7 @@ pub mod link;
 mod local_api;
 pub mod match_photos;
 mod model_fetch;
+mod model_int8;
 mod model_use;
 pub mod models;
 #[cfg(feature = "sim")]

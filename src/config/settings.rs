@@ -12,7 +12,7 @@ use super::reader::Section;
 use crate::core::device::DeviceConfig;
 use crate::core::limits;
 use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
-use crate::core::models::Provider;
+use crate::core::models::{Precision, Provider};
 use crate::core::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use crate::core::score::ScoreRange;
 use crate::core::status::Language;
@@ -160,6 +160,8 @@ pub struct Settings {
     pub onnxruntime: PathBuf,
     /// What embedders run on.
     pub provider: Provider,
+    /// How many bits they calculate with there.
+    pub precision: Precision,
     pub shutdown_deadline_ms: u64,
 }
 
@@ -199,6 +201,13 @@ impl Settings {
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
         let provider = runtime.take_checked("accelerator", String::new(), |text| text.parse());
+        let precision = if runtime.take("int8", false) { Precision::Int8 } else { Precision::Full };
+        if precision == Precision::Int8 && provider == Some(Provider::Cpu) {
+            runtime.wrong(
+                "int8",
+                "8-bit integers are for an accelerator; set runtime.accelerator, or int8 = false",
+            );
+        }
         let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
         runtime.finish();
         root.finish();
@@ -224,6 +233,7 @@ impl Settings {
             log_format,
             onnxruntime,
             provider: provider.unwrap_or_default(),
+            precision,
             shutdown_deadline_ms,
         }
     }

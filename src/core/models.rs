@@ -95,6 +95,16 @@ pub struct SwapFacts {
     pub is_unwanted: bool,
 }
 
+/// How many bits the embedder calculates with on an accelerator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As many as the accelerator likes.
+    #[default]
+    Full,
+    /// 8-bit integers, by the ranges that were measured for the model (`models/<name>/int8.toml`).
+    Int8,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ModelFacts {
     /// Id of the embedder that recognises.

@@ -2,7 +2,7 @@
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::core::models::ModelBoard;
+use crate::core::models::{ModelBoard, Precision};
 use crate::core::score::Scale;
 use crate::core::tuning::Changes;
 use crate::ports::inference::InferenceLoader;
@@ -59,7 +59,7 @@ pub fn pick_prepared(
     loader: &dyn InferenceLoader,
 ) -> Result<ModelSet, String> {
     let mut models = pick(settings, embedder)?;
-    accelerate(&mut models, loader);
+    accelerate(&mut models, loader, settings.precision);
     let mut unprepared = models.use_prepared(loader);
     if asks_for_liveness(settings) {
         unprepared.extend(models.use_prepared_liveness(loader));
@@ -71,13 +71,23 @@ pub fn pick_prepared(
     Ok(models)
 }
 
+/// As [`pick_prepared`], on the CPU, whatever accelerator there is.
+pub fn pick_plain(
+    settings: &Settings,
+    embedder: &str,
+    loader: &dyn InferenceLoader,
+) -> Result<ModelSet, String> {
+    let mut models = pick(settings, embedder)?;
+    models.use_prepared(loader).first().map_or(Ok(models), |error| Err(error.to_string()))
+}
+
 /// Uses the configured accelerator if it is of use; the CPU goes on with its work if not, and that is told.
-fn accelerate(models: &mut ModelSet, loader: &dyn InferenceLoader) {
+fn accelerate(models: &mut ModelSet, loader: &dyn InferenceLoader, precision: Precision) {
     let accelerator = loader.accelerator();
-    match models.use_accelerator(loader) {
+    match models.use_accelerator(loader, precision) {
         None => {}
         Some(Ok(cosine)) => {
-            tracing::info!(accelerator, cosine, "embedding is accelerated");
+            tracing::info!(accelerator, ?precision, cosine, "embedding is accelerated");
         }
         Some(Err(error)) => {
             metrics::counter!("menshen_accelerator_faults_total").increment(1);

@@ -74,7 +74,8 @@ pub fn warp(frame: &Frame, back: &Similarity, side: usize) -> Vec<u8> {
     for y in 0..side {
         for x in 0..side {
             let [sx, sy] = back.apply(x as f32, y as f32);
-            out.extend(sample_bilinear(frame, sx, sy).map(|value| value.round() as u8));
+            // Never negative, so that this rounds.
+            out.extend(sample_bilinear(frame, sx, sy).map(|value| (value + 0.5) as u8));
         }
     }
     out

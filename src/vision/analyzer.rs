@@ -1,19 +1,22 @@
 //! The chain for one worker thread: detect → align → measure → embed.
 
+mod glance;
+
 use std::path::PathBuf;
 
 use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
 use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, LivenessSpec, ModelSpec};
 use super::letterbox::Letterboxer;
 use super::photo::decode_scaled;
-use super::prepare::{self, PrepareError};
+use super::prepare::{self, Calibration, PrepareError, write_int8};
 use super::quality::measure;
-use super::refine::refine;
+use super::refine::{mean_landmarks, refine};
 use super::shrink::{ScaleError, Shrinker};
 use super::{embedder, liveness, yunet};
 use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
+use crate::core::models::Precision;
 use crate::core::quality::{Judgement, Measurements, QualityLevel, judge};
 use crate::core::score::Scale;
 use crate::core::status::{Refusal, StatusCode};
@@ -59,16 +62,17 @@ struct Chosen {
     model: ModelSpec,
     /// The prepared file, once it is known to be good.
     prepared: Option<PathBuf>,
-    /// The accelerator gives the original's answers: it runs the original, since preparation serves the CPU's kernels.
-    accelerated: bool,
+    /// What the accelerator runs, once it is known to give the original's answers: the original, since preparation serves the
+    /// CPU's kernels, or its form in 8-bit integers.
+    accelerated: Option<PathBuf>,
 }
 
 impl Chosen {
     fn load(&self, loader: &dyn InferenceLoader) -> Result<Box<dyn Inference>, InferenceError> {
-        let (path, place) = match &self.prepared {
-            _ if self.accelerated => (self.model.path(), Placement::Accelerator),
-            Some(prepared) => (prepared.clone(), Placement::Cpu),
-            None => (self.model.path(), Placement::Cpu),
+        let (path, place) = match (&self.accelerated, &self.prepared) {
+            (Some(accelerated), _) => (accelerated.clone(), Placement::Accelerator),
+            (None, Some(prepared)) => (prepared.clone(), Placement::Cpu),
+            (None, None) => (self.model.path(), Placement::Cpu),
         };
         loader.load(&path, &self.model.input.name, &self.model.outputs.names, place)
     }
@@ -104,7 +108,7 @@ impl ModelSet {
             }
         };
         detector_spec.score_min = score_min.unwrap_or(detector_spec.score_min);
-        let original = |model| Chosen { model, prepared: None, accelerated: false };
+        let original = |model| Chosen { model, prepared: None, accelerated: None };
         Ok(Self {
             detector: original(detector),
             detector_spec,
@@ -122,7 +126,7 @@ impl ModelSet {
             let model = catalogue.find(name, "liveness")?.clone();
             let spec = liveness::check(&model)
                 .map_err(|reason| VisionError::Model { model: model.name.clone(), reason })?;
-            self.liveness.push((Chosen { model, prepared: None, accelerated: false }, spec));
+            self.liveness.push((Chosen { model, prepared: None, accelerated: None }, spec));
         }
         Ok(self)
     }
@@ -152,13 +156,26 @@ impl ModelSet {
         self.liveness.iter_mut().filter_map(|(chosen, _)| chosen.use_prepared(loader).err()).collect()
     }
 
-    /// Runs the embedder on the loader's accelerator, if there is one and it gives the same answers; returns their least
-    /// cosine. The detector stays on the CPU: its input changes size from camera to camera, and landmarks want all
-    /// their bits.
-    pub fn use_accelerator(&mut self, loader: &dyn InferenceLoader) -> Option<Result<f64, PrepareError>> {
+    /// Runs the embedder on the loader's accelerator, if there is one and it gives the same answers, in 8-bit integers if that
+    /// is wanted; returns their least cosine. The detector stays on the CPU: its input changes size from camera to
+    /// camera, and landmarks want all their bits.
+    pub fn use_accelerator(
+        &mut self,
+        loader: &dyn InferenceLoader,
+        precision: Precision,
+    ) -> Option<Result<f64, PrepareError>> {
         let name = loader.accelerator()?;
-        let proved = prepare::prove_accelerated(&self.embedder.model, loader);
-        self.embedder.accelerated = proved.is_ok();
+        let model = &self.embedder.model;
+        let path = match precision {
+            Precision::Full => Ok(model.path()),
+            Precision::Int8 => Calibration::read(model).and_then(|found| write_int8(model, &found.ranges)),
+        };
+        let proved = path.and_then(|path| match precision {
+            Precision::Full => Ok((prepare::prove_accelerated(model, loader)?, path)),
+            Precision::Int8 => Ok((prepare::prove_int8(model, loader, &path)?, path)),
+        });
+        self.embedder.accelerated = proved.as_ref().ok().map(|(_, path)| path.clone());
+        let proved = proved.map(|(cosine, _)| cosine);
         self.accelerator = Some((name, proved.as_ref().err().map(ToString::to_string)));
         Some(proved)
     }
@@ -166,6 +183,17 @@ impl ModelSet {
     /// Name of the accelerator that is configured, and why it is of no use if it is not.
     pub fn accelerator(&self) -> Option<(&str, Option<&str>)> {
         self.accelerator.as_ref().map(|(name, fault)| (name.as_str(), fault.as_deref()))
+    }
+
+    /// Runs the embedder from another file on the accelerator, whatever it answers: for measuring that.
+    pub fn accelerated_by(mut self, path: PathBuf) -> Self {
+        self.embedder.accelerated = Some(path);
+        self
+    }
+
+    /// Description of the embedder.
+    pub fn embedder_model(&self) -> &ModelSpec {
+        &self.embedder.model
     }
 
     /// Features as they are before anything is taken out of them, for calibration.
@@ -200,7 +228,9 @@ impl ModelSet {
 
     /// Loads the models for one worker thread.
     pub fn load(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
-        let free = |chosen: &Chosen, wanted: bool| wanted && chosen.prepared.is_some() && !chosen.accelerated;
+        let free = |chosen: &Chosen, wanted: bool| {
+            wanted && chosen.prepared.is_some() && chosen.accelerated.is_none()
+        };
         Ok(FaceAnalyzer {
             letterboxer: Letterboxer::new(
                 self.detector.model.input.clone(),
@@ -306,6 +336,11 @@ impl FaceAnalyzer {
             .map_err(|reason| VisionError::Model { model: self.models.embedder.model.name.clone(), reason })
     }
 
+    /// The aligned face as the embedder gets it.
+    pub fn embedder_input(&self, aligned: &AlignedFace) -> Tensor {
+        embedder::to_tensor(aligned, &self.models.embedder.model.input)
+    }
+
     /// Loads the networks for liveness, if they are not loaded yet: a device asks for them, maybe since a moment ago.
     pub fn ready_liveness(&mut self, loader: &dyn InferenceLoader) -> Result<(), VisionError> {
         if self.liveness.is_empty() && !self.models.liveness.is_empty() {
@@ -327,13 +362,14 @@ impl FaceAnalyzer {
         if looks.is_empty() {
             return Ok(align(frame, &face.landmarks));
         }
-        let landmarks = {
+        let seen = {
             let mut shrinker = std::mem::take(&mut self.closer);
             let refined = refine(frame, face, &looks, &mut shrinker, |cut_out| self.detect(cut_out));
             self.closer = shrinker;
             refined?
         };
-        Ok(align(frame, &landmarks))
+        let seen = seen.iter().map(|look| &look.landmarks).chain([&face.landmarks]);
+        Ok(align(frame, &mean_landmarks(seen)))
     }
 
     /// The largest face of a photo, whatever its quality, and aligned.
@@ -341,6 +377,9 @@ impl FaceAnalyzer {
         &mut self,
         frame: &Frame,
     ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
+        if let Some(found) = self.face_at_a_glance(frame)? {
+            return Ok(Some(found));
+        }
         let faces = self.detect(frame)?;
         let Some(face) = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) else {
             return Ok(None);

@@ -6,7 +6,7 @@ use super::align::mirror;
 use super::catalogue::CloserLook;
 use super::pixels::rgb_region;
 use super::shrink::{ScaleError, Shrinker};
-use crate::core::face::{Detection, Landmarks};
+use crate::core::face::{BBox, Detection, Landmarks};
 use crate::core::frame::Frame;
 
 /// One closer look: `frame = origin + cut-out / scale`.
@@ -59,15 +59,17 @@ impl View {
         }))
     }
 
-    /// The landmarks of the face nearest to where it should be, in the frame.
-    fn to_frame(&self, found: &[Detection]) -> Option<Landmarks> {
+    /// The face nearest to where it should be, in the frame.
+    fn to_frame(&self, found: &[Detection]) -> Option<Detection> {
         let off_centre = |face: &Detection| {
             let (x, y) = face.bbox.center();
             (x - self.centre[0]).hypot(y - self.centre[1])
         };
         let face = found.iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)))?;
-        let mut points = face.landmarks;
+        let (mut points, mut bbox) = (face.landmarks, face.bbox);
         if self.mirrored {
+            let width = self.cut_out.width as f32;
+            (bbox.x1, bbox.x2) = (width - bbox.x2, width - bbox.x1);
             let [left_eye, right_eye, nose, left_mouth, right_mouth] = points;
             points = [right_eye, left_eye, nose, right_mouth, left_mouth];
             for point in &mut points {
@@ -76,27 +78,42 @@ impl View {
         }
         // Pixels are squares: the middle of the first lies at a half.
         let back = |at: f32, axis: usize| (at + 0.5) / self.scale[axis] - 0.5 + self.origin[axis];
-        Some(points.map(|[x, y]| [back(x, 0), back(y, 1)]))
+        let edge = |at: f32, axis: usize| at / self.scale[axis] + self.origin[axis];
+        Some(Detection {
+            bbox: BBox {
+                x1: edge(bbox.x1, 0),
+                y1: edge(bbox.y1, 1),
+                x2: edge(bbox.x2, 0),
+                y2: edge(bbox.y2, 1),
+            },
+            landmarks: points.map(|[x, y]| [back(x, 0), back(y, 1)]),
+            score: face.score,
+        })
     }
 }
 
-/// The mean of the landmarks of `face` and of every closer look that finds a face; `detect` finds faces in a cut-out.
+/// `face` as every closer look that finds it sees it, in the frame; `detect` finds faces in a cut-out.
 pub fn refine<E: From<ScaleError>>(
     frame: &Frame,
     face: &Detection,
     looks: &[CloserLook],
     shrinker: &mut Shrinker,
     mut detect: impl FnMut(&Frame) -> Result<Vec<Detection>, E>,
-) -> Result<Landmarks, E> {
-    let mut found = vec![face.landmarks];
+) -> Result<Vec<Detection>, E> {
+    let mut found = Vec::with_capacity(looks.len());
     for look in looks {
         let Some(view) = View::of(frame, face, *look, shrinker)? else { continue };
         found.extend(view.to_frame(&detect(&view.cut_out)?));
     }
-    let count = found.len() as f32;
-    Ok(std::array::from_fn(|point| {
-        std::array::from_fn(|axis| found.iter().map(|look| look[point][axis]).sum::<f32>() / count)
-    }))
+    Ok(found)
+}
+
+/// Steadier than any one of them.
+pub fn mean_landmarks<'a>(seen: impl Iterator<Item = &'a Landmarks> + Clone) -> Landmarks {
+    let count = seen.clone().count() as f32;
+    std::array::from_fn(|point| {
+        std::array::from_fn(|axis| seen.clone().map(|look| look[point][axis]).sum::<f32>() / count)
+    })
 }
 
 #[cfg(test)]
@@ -175,24 +192,34 @@ mod tests {
             })
             .unwrap();
             assert_eq!(looks, LOOKS.len());
-            // One look is off by five pixels; spots begin at whole pixels.
-            let off = 5.0 / (LOOKS.len() as f32 + 1.0);
-            for (found, [x, y]) in found.iter().zip(true_face.landmarks) {
-                assert!((found[0] - x.trunc() - off).abs() < 1.0, "{found:?} {x}");
-                assert!((found[1] - y.trunc()).abs() < 1.0, "{found:?} {y}");
+            assert_eq!(found.len(), LOOKS.len());
+            for face in &found {
+                // Spots begin at whole pixels.
+                for (found, [x, y]) in face.landmarks.iter().zip(true_face.landmarks) {
+                    assert!((found[0] - x.trunc()).abs() < 1.5, "{found:?} {x}");
+                    assert!((found[1] - y.trunc()).abs() < 1.5, "{found:?} {y}");
+                }
+                // `find` draws the box around the nose, as wide as the eyes are apart to both sides.
+                let ((cx, cy), [nose_x, nose_y]) = (face.bbox.center(), true_face.landmarks[2]);
+                assert!((cx - nose_x).abs() < 2.5 && (cy - nose_y).abs() < 2.5, "{:?}", face.bbox);
+                assert!((face.bbox.width() - 0.8 * size).abs() < 4.0, "{:?}", face.bbox);
+            }
+            let mean = mean_landmarks(found.iter().map(|face| &face.landmarks));
+            for (mean, [x, y]) in mean.iter().zip(true_face.landmarks) {
+                assert!((mean[0] - x.trunc()).abs() < 1.0 && (mean[1] - y.trunc()).abs() < 1.0, "{mean:?}");
             }
         }
     }
 
     #[test]
-    fn where_nothing_is_found_the_first_look_stays() {
+    fn where_nothing_is_found_there_is_nothing_to_add() {
         let frame = Frame::from_rgb(64, 64, vec![90; 64 * 64 * 3], 0).unwrap();
         let nothing = |face: &Detection| {
             refine(&frame, face, &LOOKS, &mut Shrinker::default(), |_| Ok::<_, ScaleError>(Vec::new()))
                 .unwrap()
         };
         for face in [face_at(10.0, 10.0, 30.0), face_at(10.0, 10.0, 0.0), face_at(-90.0, 900.0, 30.0)] {
-            assert_eq!(nothing(&face), face.landmarks);
+            assert!(nothing(&face).is_empty());
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::adapters::camera::GstOpener;
 use crate::cli::ConfigArgs;
 use crate::config::Settings;
 use crate::core::frame::Frame;
+use crate::core::models::Precision;
 use crate::core::quality::judge;
 use crate::runtime::models::ready_models;
 use crate::sim::camera::{CameraArgs, encode};
@@ -66,10 +67,11 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
     let settings = arguments.config.settings().map_err(|errors| errors.join("; "))?;
     let walkers = arguments.walkers(&settings)?;
     let config = format!(
-        "models_dir = \"{}\"\npipelines_dir = \"{}\"\nruntime.accelerator = \"{}\"\n",
+        "models_dir = \"{}\"\npipelines_dir = \"{}\"\nruntime.accelerator = \"{}\"\nruntime.int8 = {}\n",
         absolute(&settings.models_dir)?,
         absolute(&settings.pipelines_dir)?,
-        settings.provider
+        settings.provider,
+        settings.precision == Precision::Int8
     );
     let asked = Asked {
         streams: arguments.streams.into(),

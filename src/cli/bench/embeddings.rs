@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
@@ -54,39 +57,62 @@ pub fn list_images(folder: &Path) -> Result<Vec<String>, String> {
     Ok(found)
 }
 
+/// What came out, and what it took once all models were loaded.
+pub struct EmbeddingRun {
+    pub embedded: Embedded,
+    pub wall: Duration,
+    pub cpu: Duration,
+}
+
 /// Embeds every photo as enrolment would, but judges no quality: a benchmark must not choose its photos.
 pub fn embed_all(
     settings: &Settings,
     folder: &Path,
     names: &[String],
     centring: Centring,
-) -> Result<Embedded, String> {
+) -> Result<EmbeddingRun, String> {
     let (mut models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     if centring == Centring::Off {
         models = models.uncentred();
     }
+    embed_with(&models, &loader, settings.recognition.workers, folder, names)
+}
+
+/// As [`embed_all`], with models that were readied by the caller.
+pub fn embed_with(
+    models: &ModelSet,
+    loader: &OrtLoader,
+    workers: usize,
+    folder: &Path,
+    names: &[String],
+) -> Result<EmbeddingRun, String> {
+    let analyzers: Vec<FaceAnalyzer> = (0..workers.max(1))
+        .map(|_| models.load(loader).map_err(|error| error.to_string()))
+        .collect::<Result<_, _>>()?;
+    let (started, cpu) = (Instant::now(), ProcessTime::now());
     let next = AtomicUsize::new(0);
     let embedded = Mutex::new(Embedded::new());
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..settings.recognition.workers.max(1))
-            .map(|_| scope.spawn(|| work(&models, &loader, folder, names, &next, &embedded)))
+        let (next, embedded) = (&next, &embedded);
+        let workers: Vec<_> = analyzers
+            .into_iter()
+            .map(|analyzer| scope.spawn(move || work(analyzer, folder, names, next, embedded)))
             .collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err("a vision thread panicked".to_owned()))
         })
     })?;
-    Ok(embedded.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let embedded = embedded.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(EmbeddingRun { embedded, wall: started.elapsed(), cpu: cpu.elapsed() })
 }
 
 fn work(
-    models: &ModelSet,
-    loader: &OrtLoader,
+    mut analyzer: FaceAnalyzer,
     folder: &Path,
     names: &[String],
     next: &AtomicUsize,
     embedded: &Mutex<Embedded>,
 ) -> Result<(), String> {
-    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
         let embedding = embed(&mut analyzer, &folder.join(name))?;
         let done = {

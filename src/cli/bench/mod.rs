@@ -5,11 +5,11 @@ mod calibration;
 mod cameras;
 pub mod embeddings;
 mod frames;
-mod recognition;
+pub mod recognition;
 mod search;
 #[cfg(feature = "sim")]
 pub mod start;
-mod statistics;
+pub mod statistics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
-use cpu_time::ProcessTime;
 use serde_json::{Value, json};
 
-use super::embeddings::{Centring, Embedded, embed_all, list_images};
+use super::embeddings::{Centring, Embedded, EmbeddingRun, embed_all, list_images};
 use super::frames::made_up_person;
 use super::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
 use crate::config::Settings;
@@ -151,14 +149,13 @@ pub fn timed_embeddings(
     names: &[String],
     centring: Centring,
 ) -> Result<(Embedded, Value), String> {
-    let (started, cpu) = (Instant::now(), ProcessTime::now());
-    let embedded = embed_all(settings, images, names, centring)?;
+    let EmbeddingRun { embedded, wall, cpu } = embed_all(settings, images, names, centring)?;
     let photos = names.len() as f64;
     let line = json!({
         "photos": names.len(),
         "photos_without_face": embedded.values().filter(|embedding| embedding.is_none()).count(),
-        "photos_per_s": photos / started.elapsed().as_secs_f64(),
-        "cpu_ms_per_photo": cpu.elapsed().as_secs_f64() * 1000.0 / photos,
+        "photos_per_s": photos / wall.as_secs_f64(),
+        "cpu_ms_per_photo": cpu.as_secs_f64() * 1000.0 / photos,
         "embedder": embedded.values().flatten().next().map(|embedding| &embedding.model),
         "optimised": !cfg!(debug_assertions),
     });
@@ -203,12 +200,19 @@ fn similarity(embedded: &Embedded, a: &str, b: &str) -> f32 {
 
 /// Similarities of all pairs of photos of one person, and of two.
 pub fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
-    let photos: Vec<(&str, Option<&Embedding>)> =
-        embedded.iter().map(|(name, embedding)| (person_of(name), embedding.as_ref())).collect();
+    mixed_pairs(embedded, embedded)
+}
+
+/// The same where the first photo of each pair was embedded in one way and the second in another.
+pub fn mixed_pairs(one: &Embedded, another: &Embedded) -> (Vec<f32>, Vec<f32>) {
+    let photos = |embedded: &'_ Embedded| -> Vec<(String, Option<Embedding>)> {
+        embedded.iter().map(|(name, embedding)| (person_of(name).to_owned(), embedding.clone())).collect()
+    };
+    let (photos, others) = (photos(one), photos(another));
     let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
     for (index, (person, a)) in photos.iter().enumerate() {
-        for (other, b) in &photos[index + 1..] {
-            let similarity = a.zip(*b).and_then(|(a, b)| a.similarity(b)).unwrap_or(NO_FACE);
+        for (other, b) in others.iter().skip(index + 1) {
+            let similarity = a.as_ref().zip(b.as_ref()).and_then(|(a, b)| a.similarity(b)).unwrap_or(NO_FACE);
             if person == other { &mut genuine } else { &mut impostor }.push(similarity);
         }
     }
@@ -216,7 +220,7 @@ pub fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// The sub-folder a photo lies in.
-fn person_of(name: &str) -> &str {
+pub fn person_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

@@ -3,7 +3,11 @@
 //! The prepared file lies beside the original, with a note of what it was made from, its own checksum and
 //! how equal its answers were when it was made. It is used when all of that still holds, and made anew when not.
 //! Features stay labelled with the original: the answers are the same.
+//!
+//! For accelerators there is another form, in 8-bit integers (`int8`), whose answers are nearly the same; it is accepted by what
+//! it costs in recognition.
 
+mod int8;
 mod narrow;
 mod onnx;
 mod prelu;
@@ -20,7 +24,8 @@ use sha2::{Digest as _, Sha256};
 use super::catalogue::{CatalogueError, ModelSpec};
 use crate::ports::inference::{InferenceError, InferenceLoader};
 
-pub use proof::{COSINE_MIN, cosine, milliseconds_a_run, prove_accelerated};
+pub use int8::{Calibration, Calibrator, Loss, Ranges, Rates, write_int8};
+pub use proof::{COSINE_MIN, cosine, milliseconds_a_run, prove_accelerated, prove_int8};
 pub use rewrite::Rewrites;
 
 /// Raised with every change to the rewrites, so that files of an older version are made anew.
@@ -40,6 +45,8 @@ pub enum PrepareError {
         "output `{output}` differs from the original's: cosine {cosine:.6}, at least {cosine_min} needed"
     )]
     Differs { output: String, cosine: f64, cosine_min: f64 },
+    #[error("{path}: {reason}; make it with `menshen models prepare NAME --int8 --images DIR`")]
+    Calibration { path: PathBuf, reason: String },
     #[error("cannot write {path}: {reason}")]
     Write { path: PathBuf, reason: String },
 }
@@ -88,16 +95,11 @@ pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf
 
 /// Prepares a model whose checksum is right, proves the result and writes it.
 pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note, Rewrites), PrepareError> {
-    model.verify()?;
-    let path = model.path();
-    let bytes = std::fs::read(&path)
-        .map_err(|error| CatalogueError::Read { path: path.clone(), reason: error.to_string() })?;
-    let mut graph = onnx::Model::decode(bytes.as_slice())
-        .map_err(|error| PrepareError::Format { path: path.clone(), reason: error.to_string() })?;
+    let mut graph = read(model)?;
     let rewrites = rewrite::rewrite(&mut graph, model.prepare)
-        .map_err(|reason| PrepareError::Rewrite { path: path.clone(), reason })?;
+        .map_err(|reason| PrepareError::Rewrite { path: model.path(), reason })?;
     let prepared = graph.encode_to_vec();
-    drop((graph, bytes));
+    drop(graph);
 
     // Proved before it gets its name: a file of that name is a proved one.
     let target = prepared_path(model);
@@ -117,6 +119,16 @@ pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note,
     rename(&part, &target)?;
     write_note(model, &note)?;
     Ok((note, rewrites))
+}
+
+/// The graph of a model whose checksum is right.
+fn read(model: &ModelSpec) -> Result<onnx::Model, PrepareError> {
+    model.verify()?;
+    let path = model.path();
+    let bytes = std::fs::read(&path)
+        .map_err(|error| CatalogueError::Read { path: path.clone(), reason: error.to_string() })?;
+    onnx::Model::decode(bytes.as_slice())
+        .map_err(|error| PrepareError::Format { path, reason: error.to_string() })
 }
 
 fn write_note(model: &ModelSpec, note: &Note) -> Result<(), PrepareError> {

@@ -170,6 +170,7 @@ impl Attribute {
 /// `TensorProto.DataType`.
 const FLOAT: i32 = 1;
 const UINT8: i32 = 2;
+const INT8: i32 = 3;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorData {
@@ -215,6 +216,11 @@ impl TensorData {
         Self { dims, data_type: Some(UINT8), name, raw_data: Some(values), ..Self::default() }
     }
 
+    pub fn integers(name: String, dims: Vec<i64>, values: &[i8]) -> Self {
+        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { dims, data_type: Some(INT8), name, raw_data: Some(raw), ..Self::default() }
+    }
+
     /// The values, when they are f32 and inside the file, as many as the shape says.
     pub fn to_floats(&self) -> Option<Vec<f32>> {
         if self.data_type != Some(FLOAT) || !self.external_data.is_empty() {
@@ -241,6 +247,15 @@ pub struct ValueInfo {
     pub doc_string: Option<String>,
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub metadata_props: Vec<Vec<u8>>,
+}
+
+impl ValueInfo {
+    /// An f32 tensor of a shape that the graph says.
+    pub fn floats(name: String) -> Self {
+        let tensor = TensorType { elem_type: Some(FLOAT), shape: None };
+        let kind = Type { tensor: Some(tensor), ..Type::default() };
+        Self { name, kind: Some(kind), ..Self::default() }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -15,6 +15,10 @@ pub const COSINE_MIN: f64 = 0.9999;
 /// which are harder than faces. A wrong kernel or layout is far below it.
 pub const ACCELERATED_COSINE_MIN: f64 = 0.999;
 
+/// And in 8-bit integers. Made pictures are no faces, which the ranges were measured on, so this only tells a form that works
+/// from one that does not; how well it recognises was measured when it was made ([`Loss`](super::Loss)).
+pub const INT8_COSINE_MIN: f64 = 0.9;
+
 /// Pictures compared: flat, smooth and noisy ones, so that small and large activations both occur.
 const PICTURES: usize = 6;
 
@@ -26,6 +30,11 @@ pub fn prove(model: &ModelSpec, loader: &dyn InferenceLoader, prepared: &Path) -
 /// The same for the original on the accelerator.
 pub fn prove_accelerated(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<f64, PrepareError> {
     equal(model, loader, (&model.path(), Placement::Accelerator), ACCELERATED_COSINE_MIN)
+}
+
+/// The same for the form in 8-bit integers on the accelerator.
+pub fn prove_int8(model: &ModelSpec, loader: &dyn InferenceLoader, int8: &Path) -> Result<f64, PrepareError> {
+    equal(model, loader, (int8, Placement::Accelerator), INT8_COSINE_MIN)
 }
 
 /// Compares a file in a place with the original on the CPU.

@@ -22,6 +22,22 @@ const IR_WITHOUT_WEIGHT_INPUTS: i64 = 4;
 
 /// Rewrites in place; an error says why the file cannot be prepared.
 pub fn rewrite(model: &mut Model, spec: PrepareSpec) -> Result<Rewrites, String> {
+    let mut done = fold(model)?;
+    if let Some(graph) = model.graph.as_mut() {
+        done.prelus_rewritten = rewrite_prelus(graph);
+        free_dimensions(graph, spec);
+    }
+    if spec.narrow_layers {
+        done.layers_narrowed = narrow_layers(model);
+    }
+    if let Some(graph) = model.graph.as_mut() {
+        drop_unused_weights(graph);
+    }
+    Ok(done)
+}
+
+/// What every form of the model begins with: weights are constants, batch norms are part of what is before them.
+pub(super) fn fold(model: &mut Model) -> Result<Rewrites, String> {
     model.ir_version = model.ir_version.max(IR_WITHOUT_WEIGHT_INPUTS);
     let graph = model.graph.as_mut().ok_or("the file holds no graph")?;
     let has_subgraphs = graph
@@ -32,19 +48,12 @@ pub fn rewrite(model: &mut Model, spec: PrepareSpec) -> Result<Rewrites, String>
     if has_subgraphs {
         return Err("the graph has sub-graphs, which may read any value".to_owned());
     }
-    let mut done = Rewrites {
+    let done = Rewrites {
         inputs_stripped: strip_weight_inputs(graph),
         batch_norms_folded: fold_batch_norms(graph),
-        prelus_rewritten: rewrite_prelus(graph),
-        layers_narrowed: 0,
+        ..Rewrites::default()
     };
-    free_dimensions(graph, spec);
-    if spec.narrow_layers {
-        done.layers_narrowed = narrow_layers(model);
-    }
-    if let Some(graph) = model.graph.as_mut() {
-        drop_unused_weights(graph);
-    }
+    drop_unused_weights(graph);
     Ok(done)
 }
 

@@ -1,0 +1,151 @@
+//! `menshen models prepare NAME --int8 --images DIR`: an embedder in 8-bit integers for the accelerator, accepted only if it
+//! recognises as well.
+
+use std::path::Path;
+
+use super::bench::embeddings::{Embedded, embed_with, list_images};
+use super::bench::recognition::mixed_pairs;
+use super::bench::statistics::rate_at;
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
+use crate::ports::inference::InferenceLoader as _;
+use crate::runtime::models::pick_plain;
+use crate::vision::analyzer::ModelSet;
+use crate::vision::photo::decode_photo;
+use crate::vision::prepare::{Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8};
+
+/// Faces the ranges are measured on; more of them changed nothing on SFace.
+const FACES: usize = 200;
+/// Where the rates are told.
+const FALSE_MATCH_RATE: f64 = 1e-3;
+
+/// Measures, makes, measures again, and writes `int8.toml` beside the model if the loss is acceptable.
+pub fn prepare_int8(settings: &Settings, names: &[String], images: &Path) -> Result<(), Vec<String>> {
+    let name = match names {
+        [] => &settings.recognition.embedder,
+        [name] => name,
+        _ => return Err(vec!["--int8 takes one model at a time".to_owned()]),
+    };
+    prepare_one(settings, name, images).map_err(|error| vec![format!("{name}: {error}")])
+}
+
+fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), String> {
+    let loader =
+        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
+    let Some(accelerator) = loader.accelerator() else {
+        return Err(
+            "8-bit integers are for accelerators (ONNX Runtime's own kernels are no faster with them): run \
+                    scripts/setup --openvino and set runtime.accelerator, for example \"openvino:CPU\""
+                .to_owned(),
+        );
+    };
+    let models = pick_plain(settings, name, &loader)?;
+    let model = models.embedder_model().clone();
+    let photos = list_images(images)?;
+    let (chosen, others) = split(&photos);
+
+    let (ranges, faces) = calibrate(&models, &loader, images, &chosen)?;
+    let path = write_int8(&model, &ranges).map_err(|error| error.to_string())?;
+    let proof = prove_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
+    say(&format!(
+        "{name}: ranges of {} values measured on {faces} faces; cosine {proof:.4} on made pictures",
+        ranges.len()
+    ));
+
+    let embed = |models: &ModelSet| {
+        embed_with(models, &loader, settings.recognition.workers, images, &others).map(|done| done.embedded)
+    };
+    say(&format!(
+        "embedding {} other photos as the model came, then in 8-bit integers on {accelerator}",
+        others.len()
+    ));
+    let (original, int8) = (embed(&models)?, embed(&models.clone().accelerated_by(path))?);
+    let loss = loss(&original, &int8)?;
+    tell(&loss);
+    if let Some(objection) = loss.objection() {
+        return Err(format!("not accepted: {objection}"));
+    }
+    let calibration = Calibration { original_sha256: model.sha256.clone(), faces, loss, ranges };
+    let target = calibration.write(&model).map_err(|error| error.to_string())?;
+    say(&format!("accepted; written to {}. The box uses it with runtime.int8 = true", target.display()));
+    Ok(())
+}
+
+/// Every so many photos one for the ranges, and all others for measuring what they cost.
+fn split(photos: &[String]) -> (Vec<String>, Vec<String>) {
+    let step = photos.len().div_ceil(FACES).max(2);
+    let part = |wanted: bool| {
+        photos
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| at.is_multiple_of(step) == wanted)
+            .map(|(_, name)| name.clone())
+            .collect()
+    };
+    (part(true), part(false))
+}
+
+fn calibrate(
+    models: &ModelSet,
+    loader: &OrtLoader,
+    images: &Path,
+    photos: &[String],
+) -> Result<(Ranges, usize), String> {
+    let mut calibrator =
+        Calibrator::new(models.embedder_model(), loader).map_err(|error| error.to_string())?;
+    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
+    for name in photos {
+        let bytes =
+            std::fs::read(images.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let frame = decode_photo(&bytes).map_err(|refusal| format!("{name}: {refusal}"))?;
+        let face = analyzer.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
+        if let Some((_, Some(aligned))) = face {
+            calibrator.look(&analyzer.embedder_input(&aligned)).map_err(|error| error.to_string())?;
+        }
+    }
+    match calibrator.finish() {
+        (_, 0) => Err(format!("{}: no face in any of {} photos", images.display(), photos.len())),
+        found => Ok(found),
+    }
+}
+
+fn loss(original: &Embedded, int8: &Embedded) -> Result<Loss, String> {
+    let cosines: Vec<f64> = original
+        .iter()
+        .filter_map(|(name, a)| Some(cosine(&a.as_ref()?.vector, &int8.get(name)?.as_ref()?.vector)))
+        .collect();
+    let (of_original, of_int8, of_mixed) =
+        (mixed_pairs(original, original), mixed_pairs(int8, int8), mixed_pairs(original, int8));
+    let (genuine_pairs, impostor_pairs) = (of_original.0.len(), of_original.1.len());
+    let rates = |(genuine, mut impostor): (Vec<f32>, Vec<f32>)| {
+        rate_at(&genuine, &mut impostor, FALSE_MATCH_RATE)
+            .map(|point| Rates { true_match_rate: point.rate, mark: point.threshold })
+            .ok_or_else(|| "the photos show too few people for a false match rate of 1e-3".to_owned())
+    };
+    Ok(Loss {
+        genuine_pairs,
+        impostor_pairs,
+        cosine_least: cosines.iter().copied().fold(1.0, f64::min),
+        cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
+        original: rates(of_original)?,
+        int8: rates(of_int8)?,
+        mixed: rates(of_mixed)?,
+    })
+}
+
+fn tell(loss: &Loss) {
+    say(&format!("{} pairs of one person, {} of two", loss.genuine_pairs, loss.impostor_pairs));
+    let rows = [("as it came", loss.original), ("8-bit integers", loss.int8), ("one of each", loss.mixed)];
+    for (what, Rates { true_match_rate, mark }) in rows {
+        say(&format!(
+            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, mark {mark:.4}",
+            true_match_rate * 100.0
+        ));
+    }
+    say(&format!("  cosine between the two: least {:.4}, mean {:.4}", loss.cosine_least, loss.cosine_mean));
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
