@@ -8,6 +8,7 @@ use crate::adapters::camera::GstOpener;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::ports::camera::{StreamOpener as _, StreamSpec};
+use crate::runtime::attributes::load_asked;
 use crate::runtime::models::pick_models;
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
@@ -28,6 +29,7 @@ pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
                     accelerated.and_then(Result::err).map(|error| format!("runtime.accelerator: {error}")),
                 );
                 problems.extend(models.load(&loader).err().map(|error| error.to_string()));
+                problems.extend(load_asked(&settings, &loader).err());
             }
         },
     }

@@ -7,12 +7,16 @@ use clap::Args;
 
 use super::ConfigArgs;
 use super::models::embedder_in_force;
+use crate::adapters::onnx::OrtLoader;
+use crate::config::Settings;
 use crate::core::face::{Detection, Embedding};
 use crate::core::quality::{QualityLevel, judge};
 use crate::core::score::ScoreMap;
 use crate::core::status::Language;
+use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::ready_models;
 use crate::vision::FaceAnalyzer;
+use crate::vision::attributes::Nets;
 use crate::vision::photo::decode_photo;
 use crate::vision::quality::measure;
 
@@ -22,6 +26,9 @@ pub struct MatchArgs {
     a: PathBuf,
     /// Second photo 第二张照片
     b: PathBuf,
+    /// Guess age and gender as well 同时估计年龄与性别
+    #[arg(long)]
+    attributes: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -34,7 +41,10 @@ pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     settings.recognition.embedder = embedder_in_force(&settings)?;
     let (models, loader) = ready_models(&settings)?;
     let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
-    let (first, second) = (look(&mut analyzer, &arguments.a), look(&mut analyzer, &arguments.b));
+    let nets = arguments.attributes.then(|| load_attributes(&settings, &loader));
+    let mut nets = nets.transpose().map_err(|error| vec![error])?;
+    let mut look = |path: &Path| look(&mut analyzer, nets.as_mut(), path);
+    let (first, second) = (look(&arguments.a), look(&arguments.b));
     let (first, second) = match (first, second) {
         (Ok(first), Ok(second)) => (first, second),
         (first, second) => return Err([first.err(), second.err()].into_iter().flatten().collect()),
@@ -53,8 +63,12 @@ pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
-/// The largest face's embedding; its quality is said, and does not decide.
-fn look(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Embedding, String> {
+fn load_attributes(settings: &Settings, loader: &OrtLoader) -> Result<Nets, String> {
+    pick_attributes(settings)?.load(loader).map_err(|error| error.to_string())
+}
+
+/// The largest face's embedding; its quality is said, with `nets` also its age and gender, and neither decides.
+fn look(analyzer: &mut FaceAnalyzer, nets: Option<&mut Nets>, path: &Path) -> Result<Embedding, String> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     let refused = |code: &str| format!("{name}: {code}");
@@ -69,6 +83,10 @@ fn look(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Embedding, String> {
         .ok_or_else(|| refused("no face found in the picture 图片中没有检测到人脸"))?;
     let quality = describe(&measure(&frame, &face, aligned.as_deref()), &face);
     say(&format!("{name}: {count} face(s) 张人脸; {quality}"));
+    if let Some(nets) = nets {
+        let guessed = nets.look(&frame, &face.landmarks).map_err(|error| refused(&error.to_string()))?;
+        say(&format!("{name}: {guessed}"));
+    }
     let aligned = aligned.ok_or_else(|| refused("the face cannot be aligned 人脸无法对齐"))?;
     analyzer.embed(&aligned).map_err(|error| refused(&error.to_string()))
 }

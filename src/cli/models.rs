@@ -17,10 +17,11 @@ use crate::ports::changes::ChangesStore as _;
 use crate::ports::inference::{InferenceLoader as _, Placement};
 use crate::runtime::models::pick_prepared;
 use crate::vision::analyzer::ModelSet;
+use crate::vision::attributes::{self, AttributeModels};
 use crate::vision::catalogue::{Catalogue, ModelSpec};
 use crate::vision::photo::decode_photo;
 use crate::vision::prepare::{self, COSINE_MIN, cosine};
-use crate::vision::self_test::self_test;
+use crate::vision::self_test::{SelfTest, self_test};
 
 #[derive(Args)]
 pub struct ModelsArgs {
@@ -49,8 +50,8 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Checksums, loading, speed, and for embedders a self-test; with photos also whether prepared and original give the
-    /// same features 检查模型
+    /// Checksums, loading, speed, and for embedders and models of age and gender a self-test; with photos also whether
+    /// prepared and original give the same features 检查模型
     Check {
         /// Names; none means all 模型名，缺省为全部
         names: Vec<String>,
@@ -242,14 +243,25 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, prepare::P
     Ok(line)
 }
 
-/// Whether an embedder recognises, behind the configured detector.
+/// Whether an embedder recognises, and whether models of age and gender see anything, behind the configured detector.
 fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> Result<String, String> {
-    if model.role != "embedder" {
-        return Ok(String::new());
+    let analyzer = |embedder: &str| {
+        let models = pick_prepared(settings, embedder, loader)?;
+        models.load(loader).map_err(|error| error.to_string())
+    };
+    match model.role.as_str() {
+        "embedder" => {
+            let SelfTest { same_least, different } = self_test(&mut analyzer(&model.name)?)?;
+            Ok(format!("; self-test: same person at least {same_least:.2}, two people {different:.2}"))
+        }
+        "age" | "gender" => {
+            let nets = AttributeModels::default().with(model).and_then(|models| models.load(loader));
+            let mut nets = nets.map_err(|error| error.to_string())?;
+            let seen = attributes::self_test(&mut analyzer(&settings.recognition.embedder)?, &mut nets)?;
+            Ok(format!("; self-test: {seen}"))
+        }
+        _ => Ok(String::new()),
     }
-    let models = pick_prepared(settings, &model.name, loader)?;
-    let test = self_test(&mut models.load(loader).map_err(|error| error.to_string())?)?;
-    Ok(format!("; self-test: same person at least {:.2}, two people {:.2}", test.same_least, test.different))
 }
 
 /// The configured chain with prepared and with original models on the same aligned faces.

@@ -52,6 +52,9 @@ fn chain(event: &EventRecord, sequence: Option<u64>) -> String {
             format!("{}; nothing more was kept of this event 无更多记录", quality(&event.quality)),
         ),
     }
+    if let Some(attributes) = &event.quality.attributes {
+        line("guessed   属性  ", attributes.to_string());
+    }
     let who = event.identity.as_ref().map_or("a stranger 陌生人", |who| who.id.as_str());
     let place = sequence.map_or_else(
         || "the passage had not ended 通行未结束".to_owned(),
@@ -199,6 +202,7 @@ fn time(at_ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::adapters::store::fixture::{ALL, event, store};
+    use crate::core::attributes::{Attributes, Gender, GenderGuess};
     use crate::core::explain::{Ground, Reason};
 
     fn with_why(id: &str) -> EventRecord {
@@ -250,6 +254,10 @@ mod tests {
                 .contains("not in a permission group of this camera 不在本设备权限组: 1009 0.700")
         );
         assert!(chain(&event("old"), Some(1)).contains("nothing more was kept"));
+        assert!(!text.contains("guessed"), "nobody asked:\n{text}");
+        let gender = GenderGuess { gender: Gender::Female, confidence: 0.97 };
+        stranger.quality.attributes = Some(Attributes { age: None, gender: Some(gender) });
+        assert!(chain(&stranger, None).contains("guessed   属性    female 女 (0.97); a guess 仅为估计"));
     }
 
     #[test]

@@ -97,6 +97,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             action_url: action_url.flatten(),
             enabled,
             liveness: section.take("liveness", false),
+            attributes: section.take("attributes", false),
             view,
             photos,
         };

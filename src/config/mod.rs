@@ -3,6 +3,7 @@
 //! Sources, the weakest first: built-in defaults, the file, environment variables `MENSHEN_KEY__PATH`,
 //! `--set key.path=value`.
 
+pub mod attributes;
 pub mod devices;
 pub mod photos;
 pub mod reader;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
+use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
@@ -75,6 +76,7 @@ pub struct RecognitionSettings {
     pub liveness_models: Vec<String>,
     /// 0–1.
     pub liveness_min: f32,
+    pub attributes: AttributeSettings,
     /// Minutes the box's time zone is ahead of UTC.
     pub utc_offset_min: i32,
     /// Unmatched faces of sufficient quality are enrolled as strangers.
@@ -339,6 +341,7 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         lead_min: section.take_within("lead_min", 0.05f32, 0.0, 1.0),
         liveness_models,
         liveness_min: section.take_within("liveness_min", 0.5f32, 0.01, 1.0),
+        attributes: read_attributes(&mut section),
         utc_offset_min: section.take_within("utc_offset_min", 480i32, -840, 840),
         enrol_strangers: section.take("enrol_strangers", false),
         strangers_max: section.take_within("strangers_max", 2000usize, 1, limits::STRANGERS_MAX),

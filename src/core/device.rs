@@ -73,6 +73,8 @@ pub struct DeviceConfig {
     pub enabled: bool,
     /// Only living faces are recognised here.
     pub liveness: bool,
+    /// Age and gender are guessed of the people seen here.
+    pub attributes: bool,
     /// What of its picture is looked at.
     pub view: View,
     /// For devices that send photos.
@@ -97,6 +99,7 @@ impl DeviceConfig {
             action_url: None,
             enabled: true,
             liveness: false,
+            attributes: false,
             view: View::default(),
             photos: PhotoRules::default(),
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attributes::Attributes;
 use super::explain::Explanation;
 use super::face::{BBox, HeadPose};
 use super::person::PersonKind;
@@ -56,6 +57,9 @@ pub struct ShotQuality {
     pub liveness: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
+    /// Guesses at age and gender; absent where nobody asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
     /// Overall FIQA score, 0–1.
     pub score: f32,
     pub passed: bool,
@@ -78,6 +82,7 @@ impl ShotQuality {
             occlusion: measured.occlusion,
             liveness: None,
             live: None,
+            attributes: None,
             score: judgement.score,
             passed: judgement.passed,
             success: names(&judgement.success),

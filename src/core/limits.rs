@@ -27,6 +27,10 @@ pub const EXPLAINED_ID_CHARS_MAX: usize = 64;
 /// what it is. More people than this do not leave one picture within seconds.
 pub const PASSAGES_REMEMBERED: usize = 16;
 
+/// Samples a pixel and side where a face is made small for the networks that guess age and gender: enough for a face of
+/// 500 px; of a larger one, rarely sent, the finest lines are skipped.
+pub const ATTRIBUTE_SAMPLES_MAX: usize = 8;
+
 /// Unacknowledged commands the broker may hand over: one being carried out, one waiting, so that the link
 /// never idles for a round trip; a command may hold 50 000 ids, so not more.
 pub const COMMAND_PREFETCH: u16 = 2;

@@ -1,6 +1,7 @@
 //! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
 
 pub mod attention;
+pub mod attributes;
 pub mod backoff;
 pub mod decision;
 pub mod device;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use super::attributes::attribute_desk;
 use super::devices::{Reread, SettingsBook};
 use super::models::{models_in_force, pick_prepared};
 use super::open::key_places;
@@ -17,6 +18,7 @@ use crate::actors::devices::actor::DevicesParts;
 use crate::actors::devices::push::PushOpener;
 use crate::actors::devices::roster::Roster;
 use crate::actors::face_engine::FaceEngineActor;
+use crate::actors::face_engine::attributes::AttributeDesk;
 use crate::actors::face_engine::camera::CameraRules;
 use crate::actors::face_engine::workers::WorkerParts;
 use crate::actors::handle::Handle;
@@ -112,6 +114,7 @@ impl House {
         let health = Arc::new(Health::default());
         let loader: Arc<dyn InferenceLoader> =
             Arc::new(OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?);
+        let attributes = attribute_desk(&settings, &loader).map_err(|error| vec![error])?;
         let (models, spare) = models_in_force(&settings, &tuner.changes(), &*loader, &health.models)?;
         let Stores { registry, events, pictures, filled } =
             open_stores(&settings, &vault, &health.storage, &models).map_err(|error| one(&error))?;
@@ -122,7 +125,7 @@ impl House {
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
         let session = SharedSession::default();
         let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
-        let (intake, photos) = intakes(rules);
+        let (intake, photos) = intakes(CameraRules { attributes, ..rules });
         Ok(Self {
             registry_parts: RegistryParts {
                 store: registry,
@@ -421,6 +424,8 @@ pub fn camera_rules(
         report_strangers: passages.strangers,
         stranger_level: QualityLevel::Custom(recognition.custom_level.clone()),
         tuning,
+        // Of the whole box; a camera by itself guesses nothing.
+        attributes: AttributeDesk::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::core::limits;
 use crate::core::status::{Refusal, StatusCode};
 use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
 use crate::ports::device_book::DeviceBook;
+use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::liveness_is_there;
 
 /// Reads the configuration file once more.
@@ -22,17 +23,20 @@ pub struct SettingsBook {
     reread: Reread,
     /// Whether a device may ask for liveness, and why not.
     liveness_is_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The same for guesses at age and gender.
+    attributes_are_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
 impl SettingsBook {
     pub fn new(settings: &Settings, reread: Reread) -> Self {
-        let of_box = settings.clone();
+        let (of_box, same) = (settings.clone(), settings.clone());
         Self {
             dev_sno: settings.dev_sno.clone(),
             has_ftp: settings.ftp.listen.is_some(),
             file: Mutex::new(settings.device_tables.clone()),
             reread,
             liveness_is_there: Box::new(move || liveness_is_there(&of_box)),
+            attributes_are_there: Box::new(move || pick_attributes(&same).map(drop)),
         }
     }
 
@@ -140,6 +144,10 @@ impl DeviceBook for SettingsBook {
         if device.liveness && device.enabled {
             (self.liveness_is_there)()
                 .map_err(|error| refused(StatusCode::LocalParamError, format!("`liveness`: {error}")))?;
+        }
+        if device.attributes && device.enabled {
+            (self.attributes_are_there)()
+                .map_err(|error| refused(StatusCode::LocalParamError, format!("`attributes`: {error}")))?;
         }
         self.check_account(changes, &device)?;
         Ok(Some((table, device)))

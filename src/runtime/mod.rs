@@ -2,6 +2,7 @@
 //! supervises, and takes it all down in the opposite order.
 
 pub mod assemble;
+pub mod attributes;
 pub mod devices;
 pub mod metrics;
 pub mod models;

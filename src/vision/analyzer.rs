@@ -13,6 +13,7 @@ use super::quality::measure;
 use super::refine::{mean_landmarks, refine};
 use super::shrink::{ScaleError, Shrinker};
 use super::{embedder, liveness, yunet};
+use crate::core::attributes::Attributes;
 use crate::core::event::ShotQuality;
 use crate::core::face::{Detection, Embedding};
 use crate::core::frame::Frame;
@@ -267,6 +268,18 @@ pub struct AnalyzedFace {
     pub embedding: Embedding,
 }
 
+/// The largest face of a photo, judged.
+struct MeasuredFace {
+    /// As it was looked at, maybe smaller than the photo.
+    frame: Frame,
+    /// In pixels of `frame`.
+    face: Detection,
+    aligned: Option<AlignedFace>,
+    /// In pixels of the photo.
+    measurements: Measurements,
+    judgement: Judgement,
+}
+
 /// Owns its models; one a thread.
 pub struct FaceAnalyzer {
     models: ModelSet,
@@ -389,11 +402,7 @@ impl FaceAnalyzer {
     }
 
     /// The largest face of a photo, measured in the photo's own pixels.
-    fn measured_face(
-        &mut self,
-        bytes: &[u8],
-        level: &QualityLevel,
-    ) -> Result<(Option<AlignedFace>, Measurements, Judgement), Refusal> {
+    fn measured_face(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<MeasuredFace, Refusal> {
         let (frame, factor) = decode_scaled(bytes)?;
         let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
         let (face, aligned) = self
@@ -404,18 +413,29 @@ impl FaceAnalyzer {
         measurements.face_size_px *= factor;
         measurements.bbox = measurements.bbox.scaled(factor);
         let judgement = judge(level, &measurements);
-        Ok((aligned, measurements, judgement))
+        Ok(MeasuredFace { frame, face, aligned, measurements, judgement })
     }
 
     /// How good the largest face of a photo is, whether or not it passes `level`.
     pub fn judge_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<ShotQuality, Refusal> {
-        let (_, measurements, judgement) = self.measured_face(bytes, level)?;
-        Ok(ShotQuality::new(&measurements, &judgement))
+        self.judge_photo_and(bytes, level, |_, _| None)
+    }
+
+    /// The same, with what `guess` makes of the face.
+    pub fn judge_photo_and(
+        &mut self,
+        bytes: &[u8],
+        level: &QualityLevel,
+        guess: impl FnOnce(&Frame, &Detection) -> Option<Attributes>,
+    ) -> Result<ShotQuality, Refusal> {
+        let MeasuredFace { frame, face, measurements, judgement, .. } = self.measured_face(bytes, level)?;
+        let attributes = guess(&frame, &face);
+        Ok(ShotQuality { attributes, ..ShotQuality::new(&measurements, &judgement) })
     }
 
     /// A registry photo: the largest face counts, and it must pass `level`.
     pub fn analyze_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<AnalyzedFace, Refusal> {
-        let (aligned, measurements, judgement) = self.measured_face(bytes, level)?;
+        let MeasuredFace { aligned, measurements, judgement, .. } = self.measured_face(bytes, level)?;
         if !judgement.passed {
             return Err(quality_refusal(&measurements, &judgement, level));
         }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::attributes::{AgeSpec, GenderSpec};
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CatalogueError {
     #[error("cannot read {path}: {reason}")]
@@ -18,10 +20,12 @@ pub enum CatalogueError {
     NoSuchModel { name: String, folder: PathBuf, available: String },
     #[error("model `{name}` is a {found}, a {expected} is needed")]
     WrongRole { name: String, found: String, expected: &'static str },
-    #[error("{path} is missing; fetch it with `menshen models fetch NAME`, or put the file there yourself")]
-    FileMissing { path: PathBuf },
-    #[error("{path} has sha256 {found}, its model.toml says {expected}; fetch it again with scripts/setup")]
-    Checksum { path: PathBuf, found: String, expected: String },
+    #[error("{path} is missing; fetch it with `menshen models fetch {name}`, or put the file there yourself")]
+    FileMissing { name: String, path: PathBuf },
+    #[error(
+        "{path} has sha256 {found}, its model.toml says {expected}; fetch it again with `menshen models fetch {name}`"
+    )]
+    Checksum { name: String, path: PathBuf, found: String, expected: String },
 }
 
 /// Order of the colour planes a model expects.
@@ -132,6 +136,9 @@ pub struct SourceSpec {
     /// Only tests use it; not fetched for a box.
     #[serde(default)]
     pub tests_only: bool,
+    /// Of use only where somebody asks for it; fetched with `menshen models fetch`, not by set-up.
+    #[serde(default)]
+    pub on_demand: bool,
 }
 
 /// One `model.toml`.
@@ -151,6 +158,8 @@ pub struct ModelSpec {
     pub closer_looks: Vec<CloserLook>,
     pub embedder: Option<EmbedderSpec>,
     pub liveness: Option<LivenessSpec>,
+    pub age: Option<AgeSpec>,
+    pub gender: Option<GenderSpec>,
     pub population: Option<PopulationSpec>,
     #[serde(default)]
     pub prepare: PrepareSpec,
@@ -180,7 +189,7 @@ impl ModelSpec {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CatalogueError::FileMissing { path });
+                return Err(CatalogueError::FileMissing { name: self.name.clone(), path });
             }
             Err(error) => return Err(CatalogueError::Read { path, reason: error.to_string() }),
         };
@@ -188,7 +197,7 @@ impl ModelSpec {
         if found == self.sha256 {
             return Ok(());
         }
-        Err(CatalogueError::Checksum { path, found, expected: self.sha256.clone() })
+        Err(CatalogueError::Checksum { name: self.name.clone(), path, found, expected: self.sha256.clone() })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -228,8 +237,12 @@ impl ModelSpec {
                 }
                 Some(_) => Ok(()),
             },
+            "age" => AgeSpec::of(self).map(drop),
+            "gender" => GenderSpec::of(self).map(drop),
             "detector" => Ok(()),
-            other => Err(format!("role `{other}` is unknown; there is detector, embedder, liveness")),
+            other => {
+                Err(format!("role `{other}` is unknown; there is detector, embedder, liveness, age, gender"))
+            }
         }
     }
 }
@@ -335,7 +348,9 @@ mod tests {
         assert!(matches!(catalogue.find("sface", "detector"), Err(CatalogueError::WrongRole { .. })));
         let missing = catalogue.find("facenet", "embedder").unwrap_err();
         assert!(
-            missing.to_string().contains("fr_feature, minifasnet-v1se, minifasnet-v2, sface, yunet"),
+            missing
+                .to_string()
+                .contains("age-v1, fr_feature, gender-v1, minifasnet-v1se, minifasnet-v2, sface, yunet"),
             "{missing}"
         );
     }

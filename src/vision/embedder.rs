@@ -17,18 +17,18 @@ pub fn check(model: &ModelSpec) -> Result<EmbedderSpec, String> {
     model.embedder.ok_or_else(|| "decoder arcface-112 needs an [embedder] section".to_owned())
 }
 
-/// The aligned face as the model's input tensor.
+/// The aligned face, of the input's size, as the model's input tensor.
 pub fn to_tensor(face: &[u8], spec: &InputSpec) -> Tensor {
-    let area = ALIGNED_SIDE * ALIGNED_SIDE;
+    let (width, height) = (spec.width as usize, spec.height as usize);
     let order = match spec.colour {
         ColourOrder::Rgb => [0, 1, 2],
         ColourOrder::Bgr => [2, 1, 0],
     };
-    let mut data = Vec::with_capacity(area * 3);
+    let mut data = Vec::with_capacity(width * height * 3);
     for (plane, channel) in order.into_iter().enumerate() {
         data.extend(face.chunks_exact(3).map(|p| (f32::from(p[channel]) - spec.mean[plane]) * spec.scale));
     }
-    Tensor { shape: vec![1, 3, ALIGNED_SIDE, ALIGNED_SIDE], data }
+    Tensor { shape: vec![1, 3, height, width], data }
 }
 
 /// Several inputs of one face each as one.

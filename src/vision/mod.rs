@@ -4,6 +4,7 @@
 
 pub mod align;
 pub mod analyzer;
+pub mod attributes;
 pub mod catalogue;
 pub mod embedder;
 pub mod letterbox;

@@ -10,7 +10,7 @@ use crate::core::face::Embedding;
 use crate::core::frame::Frame;
 
 /// Portraits in the public domain; see `self_test/README.md`.
-const PORTRAITS: [(&str, &[u8]); 2] =
+pub(super) const PORTRAITS: [(&str, &[u8]); 2] =
     [("A", include_bytes!("self_test/obama.jpg")), ("B", include_bytes!("self_test/collins.jpg"))];
 
 /// Packed RGB and its width in pixels, to packed RGB of the same size.

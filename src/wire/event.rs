@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::attributes::{FaceAttributes, sex_number};
 use crate::core::event::{EventRecord, ShotQuality, WantAction};
 use crate::core::face::HeadPose;
 use crate::core::person::PersonKind;
@@ -39,6 +40,9 @@ pub struct ExtData {
     pub spot_pic: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face: Option<String>,
+    /// Guesses at age and gender, at devices that ask for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognize_face_attr: Option<FaceAttributes>,
     pub person_type: i64,
     pub device_type: String,
     /// Always empty: the camera's own quality data, which network cameras do not give.
@@ -54,6 +58,12 @@ pub struct ExtData {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoxFiqaInfo {
+    /// The guesses of `recognize_face_attr` once more, in numbers: years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u8>,
+    /// 0 male, 1 female.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<u8>,
     pub info: FaceInfo,
     pub fiqa_result: bool,
     pub success: Vec<String>,
@@ -134,7 +144,10 @@ impl From<&ShotQuality> for FaceInfo {
 
 impl From<&ShotQuality> for BoxFiqaInfo {
     fn from(quality: &ShotQuality) -> Self {
+        let guesses = quality.attributes.unwrap_or_default();
         Self {
+            age: guesses.age.map(|guess| guess.years),
+            sex: guesses.gender.map(|guess| sex_number(guess.gender)),
             info: quality.into(),
             fiqa_result: quality.passed,
             success: quality.success.clone(),
@@ -168,6 +181,7 @@ impl EventBody {
                 ep_id: history.is_some().then(|| event.device.ep_id.clone()),
                 spot_pic: pictures.spot_pic,
                 recognize_face: pictures.recognize_face,
+                recognize_face_attr: event.quality.attributes.as_ref().map(Into::into),
                 person_type: identity.map_or(PersonKind::Stranger, |who| who.kind).number(),
                 device_type: event.device.device_type.clone(),
                 grab_fiqa_info: Map::new(),

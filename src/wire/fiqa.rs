@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attributes::FaceAttributes;
 use super::event::{FaceInfo, rounded};
 use crate::core::event::ShotQuality;
 
@@ -16,6 +17,9 @@ pub struct FaceResult {
     pub success: Vec<String>,
     pub fails: Vec<String>,
     pub info: FaceInfo,
+    /// Here our own addition, with `recognition.attributes_in_fiqa`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognize_face_attr: Option<FaceAttributes>,
 }
 
 impl From<&ShotQuality> for FaceResult {
@@ -28,6 +32,7 @@ impl From<&ShotQuality> for FaceResult {
             success: face.success.clone(),
             fails: face.fails.clone(),
             info: face.into(),
+            recognize_face_attr: face.attributes.as_ref().map(Into::into),
         }
     }
 }

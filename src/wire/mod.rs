@@ -3,6 +3,7 @@
 //! Field names, misspellings included, are the published protocol's. Nothing here acts: turning a
 //! command into an effect is the actors' work.
 
+pub mod attributes;
 pub mod command;
 pub mod control;
 pub mod event;

@@ -31,7 +31,7 @@ fn mistakes_in_settings_pipelines_and_models_are_told_at_once() {
         "menshen.toml:10: `devices.0.type`: unknown variant `camera`, expected one of `turnstile`",
         "menshen.toml:13: `web.listen`: `nowhere` is no address",
         "pipeline `rtps`: there is no such template; there is file, file-fast, ftp, mjpeg, post, rtsp, snapshot, test, usb",
-        "no model `sfase` in models; there is fr_feature, minifasnet-v1se, minifasnet-v2, sface, yunet",
+        "no model `sfase` in models; there is age-v1, fr_feature, gender-v1, minifasnet-v1se, minifasnet-v2, sface, yunet",
         "6 problems",
     ] {
         assert!(told.contains(part), "`{part}` is not in:\n{told}");

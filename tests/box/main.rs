@@ -10,6 +10,7 @@
 
 mod amqp;
 mod at_rest;
+mod attributes;
 mod backlog;
 mod bad_input;
 mod cameras;

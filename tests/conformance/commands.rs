@@ -168,6 +168,11 @@ pub const ROWS: &[Row] = &[
         let face = &e.reply("fiqa no")["result"]["data"][0];
         assert_eq!((&face["fiqa_result"], &face["fails"]), (&json!(true), &json!([])));
     }),
+    tested(
+        "5",
+        "fiqa: recognize_face_attr, ours, only where the configuration asks for it",
+        "attributes::a_device_that_asks_has_guesses_in_its_events_and_no_other_has",
+    ),
     seen("5", "fiqa: no face is 40004 with an empty data", |e| {
         assert_refused(e.reply("fiqa no face"), 40004);
         assert_eq!(e.reply("fiqa no face")["result"]["data"], json!([]));

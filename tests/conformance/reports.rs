@@ -7,7 +7,7 @@ use crate::fields::{
     jpeg_size,
 };
 use crate::stage::DEV_SNO;
-use crate::{Row, seen};
+use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[
     seen("6", "the body holds devSno and deviceList, the full list", |e| {
@@ -131,6 +131,11 @@ pub const ROWS: &[Row] = &[
         assert_between(&fiqa["info"]["brightness"], 0.05, 1.0);
         assert_between(&fiqa["info"]["clarity"], 0.0, 1.0);
     }),
+    tested(
+        "8",
+        "box_fiqa_info: age and sex where a device asks for them, in real time and in history",
+        "attributes::a_device_that_asks_has_guesses_in_its_events_and_no_other_has",
+    ),
     seen("8", "dev_sno in history", |e| assert_eq!(e.history()["ext_data"]["dev_sno"], DEV_SNO)),
     seen("8", "event_id is a UUID v7, the same in real time and in history", |e| {
         let id: uuid::Uuid = e.live()["ext_data"]["event_id"].as_str().unwrap().parse().unwrap();

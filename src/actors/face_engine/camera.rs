@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use cpu_time::ThreadTime;
 
+use super::attributes::AttributeDesk;
 use super::forwarder::PassageReport;
 use super::telling::{Teller, pictures};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::actors::tuning::SharedTuning;
 use crate::core::attention::{Attention, AttentionRules, Presence};
+use crate::core::attributes::Attributes;
 use crate::core::device::DeviceConfig;
 use crate::core::explain::{Ground, Reason};
 use crate::core::face::Detection;
@@ -45,6 +47,7 @@ pub struct CameraRules {
     pub report_strangers: bool,
     /// Level a stranger must pass to be enrolled.
     pub stranger_level: QualityLevel,
+    pub attributes: AttributeDesk,
 }
 
 /// Calibrations a camera remembers: passages last a minute, so more than one swap back is nobody's any more.
@@ -59,6 +62,7 @@ struct Told {
     event_id: String,
     /// When the told shot was taken; a better one at the end is worth new pictures.
     shot_taken_ms: u64,
+    attributes: Option<Attributes>,
 }
 
 pub struct CameraSession {
@@ -271,10 +275,14 @@ impl CameraSession {
         }
         let told = self.told.remove(&view.key);
         let same_shot = told.as_ref().is_some_and(|told| told.shot_taken_ms == view.shot.taken_ms);
+        let attributes = match &told {
+            Some(told) if same_shot => told.attributes,
+            _ => self.rules.attributes.of_shot(&self.device, &view.shot),
+        };
         let event_id = told.map_or_else(|| uuid::Uuid::now_v7().to_string(), |told| told.event_id);
         if stage == PassageStage::Open {
             let (event_id, shot_taken_ms) = (event_id.clone(), view.shot.taken_ms);
-            self.told.insert(view.key, Told { event_id, shot_taken_ms });
+            self.told.insert(view.key, Told { event_id, shot_taken_ms, attributes });
         }
         if stage == PassageStage::Open && !is_stranger {
             metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
@@ -282,6 +290,7 @@ impl CameraSession {
         let pictures = if same_shot { Vec::new() } else { pictures(&self.device, &event_id, &view.shot) };
         let mut event = self.teller().event(event_id, &view);
         event.why = Some(Box::new(why));
+        event.quality.attributes = attributes;
         let is_picture = view.liveness.is_some_and(|liveness| !liveness.is_live);
         let stranger = (enrols_strangers && view.identity.is_none() && !is_picture)
             .then(|| self.teller().stranger(&view.shot, event.face_pic.as_deref(), &pictures))

@@ -5,6 +5,7 @@
 //! [`forwarder`].
 
 pub mod actor;
+pub mod attributes;
 pub mod camera;
 pub mod desk;
 pub mod forwarder;

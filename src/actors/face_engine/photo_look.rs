@@ -46,9 +46,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Makes the pictures.
+    /// Makes the pictures, and guesses where the device asks.
     pub fn finish(self, photos: &PhotoIntake, lane: &PhotoLane) -> PassageReport {
         let Self { mut report, shot, enrols } = self;
+        report.event.quality.attributes = photos.rules.attributes.of_shot(&lane.device, &shot);
         let id = &report.event.event_id;
         let made = catch_unwind(AssertUnwindSafe(|| pictures(&lane.device, id, &shot)));
         report.pictures = made.unwrap_or_else(|_| {

@@ -19,6 +19,8 @@ use super::photos::{self, PhotoIntake};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::core::event::ShotQuality;
+use crate::core::face::Detection;
+use crate::core::frame::Frame;
 use crate::core::limits;
 use crate::core::person::PersonKind;
 use crate::core::photo::PhotoResult;
@@ -276,7 +278,10 @@ impl Worker {
                 let _ = answer.send(face);
             }
             Question::Judge(answer) => {
-                let quality = self.guarded(|analyzer| timed("fiqa", || analyzer.judge_photo(&photo, &level)));
+                let photos = Arc::clone(&self.parts.photos);
+                let guess = |frame: &Frame, face: &Detection| photos.rules.attributes.of_photo(frame, face);
+                let quality = self
+                    .guarded(|analyzer| timed("fiqa", || analyzer.judge_photo_and(&photo, &level, guess)));
                 let _ = answer.send(quality);
             }
         }

@@ -1,0 +1,55 @@
+//! Guesses at age and gender, for devices and photo checks that ask for them. One set of networks serves all workers: they
+//! look once a passage.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::camera::{costed, timed};
+use crate::core::attributes::Attributes;
+use crate::core::device::DeviceConfig;
+use crate::core::face::Detection;
+use crate::core::frame::Frame;
+use crate::core::passage::Shot;
+use crate::vision::VisionError;
+use crate::vision::attributes::Guesser;
+
+/// Asks the networks where somebody wants to know.
+#[derive(Clone, Default)]
+pub struct AttributeDesk {
+    guesser: Option<Arc<Guesser>>,
+    /// Whether `fiqa` answers have them.
+    in_fiqa: bool,
+}
+
+impl AttributeDesk {
+    pub fn new(guesser: Arc<Guesser>, in_fiqa: bool) -> Self {
+        Self { guesser: Some(guesser), in_fiqa }
+    }
+
+    /// Of the face an event is told of.
+    pub fn of_shot(&self, device: &DeviceConfig, shot: &Shot) -> Option<Attributes> {
+        let guesser = self.guesser.as_ref().filter(|_| device.attributes)?;
+        let face = &shot.observation.detection;
+        guarded(|| costed(device, "attributes", || guesser.look(&shot.frame, &face.landmarks)))
+    }
+
+    /// Of the face of a photo that is judged.
+    pub fn of_photo(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
+        let guesser = self.guesser.as_ref().filter(|_| self.in_fiqa)?;
+        guarded(|| timed("attributes", || guesser.look(frame, &face.landmarks)))
+    }
+}
+
+/// What goes wrong costs the guess, not the event or the answer, and is counted.
+fn guarded(look: impl FnOnce() -> Result<Attributes, VisionError>) -> Option<Attributes> {
+    let failed = |reason: String| {
+        metrics::counter!("menshen_vision_errors_total", "kind" => "attributes").increment(1);
+        tracing::error!(reason, "no guess at age and gender; see `menshen models check`");
+    };
+    match catch_unwind(AssertUnwindSafe(look)) {
+        Ok(Ok(seen)) => return Some(seen).filter(|seen| !seen.is_empty()),
+        Ok(Err(error)) => failed(error.to_string()),
+        Err(_) => failed("a network panicked; it is loaded anew".to_owned()),
+    }
+    None
+}
