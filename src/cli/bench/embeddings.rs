@@ -120,9 +120,7 @@ fn work(
             embedded.insert(name.clone(), embedding);
             embedded.len()
         };
-        if done.is_multiple_of(PROGRESS_STEP) {
-            progress(done, names.len());
-        }
+        progress(done, names.len());
     }
     Ok(())
 }
@@ -137,6 +135,8 @@ fn embed(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Option<Embedding>, 
 }
 
 #[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer goes to standard output")]
-fn progress(done: usize, of: usize) {
-    eprintln!("{done} of {of} photos");
+pub fn progress(done: usize, of: usize) {
+    if done.is_multiple_of(PROGRESS_STEP) {
+        eprintln!("{done} of {of} photos");
+    }
 }

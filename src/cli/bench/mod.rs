@@ -1,5 +1,6 @@
 //! `menshen bench`: how fast and how right this machine is, one JSON object a line.
 
+mod attributes;
 mod calibration;
 #[cfg(feature = "sim")]
 mod cameras;
@@ -98,6 +99,17 @@ enum BenchCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// How steady guesses at age and gender are over pictures of one person 年龄与性别估计的稳定性
+    Attributes {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        /// CSV with the columns person, gender (female or male): how often the guess is right 性别标注
+        #[arg(long)]
+        genders: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
@@ -127,6 +139,9 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
         }
         BenchCommand::Identify { images, config } => {
             recognition::identify(images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Attributes { images, genders, config } => {
+            attributes::attributes(images, genders.as_deref(), &config.settings()?).map_err(one)?;
         }
     }
     Ok(ExitCode::SUCCESS)
