@@ -201,7 +201,7 @@ fn time(at_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::store::fixture::{ALL, event, store};
+    use crate::adapters::store::fixture::{ALL, FIRST_VERSION_EVENT, close_as_written, event, store};
     use crate::core::attributes::{Attributes, Gender, GenderGuess};
     use crate::core::explain::{Ground, Reason};
 
@@ -258,6 +258,19 @@ mod tests {
         let gender = GenderGuess { gender: Gender::Female, confidence: 0.97 };
         stranger.quality.attributes = Some(Attributes { age: None, gender: Some(gender) });
         assert!(chain(&stranger, None).contains("guessed   属性    female 女 (0.97); a guess 仅为估计"));
+    }
+
+    #[test]
+    fn an_event_of_the_first_version_is_told_as_far_as_it_was_kept() {
+        let (_folder, store) = store();
+        close_as_written(&store, FIRST_VERSION_EVENT);
+        let found = store.find(FIRST_VERSION_EVENT.0).unwrap().unwrap();
+        let text = chain(&found.event, found.sequence);
+        for part in ["BOX__192.168.1.25 (192.168.1.25)", "nothing more was kept", "1001", "number 1"] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        assert!(!text.contains("guessed"), "{text}");
+        assert!(reported(&store, &found).unwrap().contains("no history receiver"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Closing, limits, wipes and bad records.
 
 use super::*;
-use crate::adapters::store::fixture::{ALL, close, event, space, store};
+use crate::adapters::store::fixture::{
+    ALL, FIRST_VERSION_EVENT, close, close_as_written, event, space, store,
+};
 
 #[test]
 fn events_close_once_and_in_order() {
@@ -96,4 +98,24 @@ fn a_second_process_is_named() {
     let (folder, store) = store();
     let again = RedbEventStore::open(folder.path(), Arc::clone(&store.vault), space(folder.path()));
     assert!(matches!(again, Err(StoreError::Locked { .. })));
+}
+
+#[test]
+fn an_event_of_the_first_version_is_read_and_sent_as_one_of_today() {
+    let (folder, store) = store();
+    close_as_written(&store, FIRST_VERSION_EVENT);
+    let vault = Arc::clone(&store.vault);
+    drop(store);
+    let (store, _) = RedbEventStore::open(folder.path(), vault, space(folder.path())).unwrap();
+    assert!(store.is_all_readable().unwrap());
+    let events = store.after(0, 10).unwrap();
+    let [StoredEvent { event, .. }] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(event.identity.as_ref().unwrap().name, "Tom");
+    assert_eq!((&event.why, event.quality.live, event.quality.attributes), (&None, None, None));
+    assert_eq!(store.file.space().board().facts().unreadable_records, 0);
+    let again = serde_json::to_value(event).unwrap();
+    let written: serde_json::Value = serde_json::from_str(FIRST_VERSION_EVENT.1).unwrap();
+    let names =
+        |value: &serde_json::Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!((names(&again), names(&again["quality"])), (names(&written), names(&written["quality"])));
 }

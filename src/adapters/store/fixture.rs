@@ -11,13 +11,13 @@ use super::registry_store::PEOPLE;
 use super::{Found, RedbEventStore, RedbRegistryStore};
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::space::DiskSpace;
-use crate::adapters::vault::{KeyPlaces, Vault};
+use crate::adapters::vault::{KeyPlaces, Place, Vault};
 use crate::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use crate::core::face::Embedding;
 use crate::core::person::{Feature, Person, PersonKind, RegisterType};
 use crate::core::storage::StorageBoard;
 use crate::ports::store::{
-    EventStore as _, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention,
+    EventStore as _, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention, Shelf,
 };
 
 pub const ALL: Retention =
@@ -77,6 +77,34 @@ pub fn store() -> (tempfile::TempDir, RedbEventStore) {
         RedbEventStore::open(folder.path(), vault(folder.path()), space(folder.path())).unwrap();
     assert_eq!(found, Found::Missing);
     (folder, store)
+}
+
+/// An event's record as the first version wrote it: without its chain, liveness, age and gender.
+pub const FIRST_VERSION_EVENT: (&str, &str) = (
+    "0190a7c2-0000-7000-8000-000000000001",
+    r#"{"event_id":"0190a7c2-0000-7000-8000-000000000001",
+        "device":{"ep_id":"BOX__192.168.1.25","ip":"192.168.1.25","device_type":"3"},
+        "identity":{"id":"1001","name":"Tom","kind":"employee","registry_photo":"ab.jpg"},
+        "timestamp_ms":1720000000000,"in_timestamp_ms":1719999999000,"out_timestamp_ms":1720000001000,
+        "score":0.91,"similarity":0.61,"want_action":"nothing",
+        "quality":{"bbox":{"x1":1.0,"y1":2.0,"x2":151.0,"y2":182.0},"face_size_px":150.0,"brightness":0.5,
+            "clarity":0.9,"head_pose":{"yaw_deg":1.0,"pitch_deg":2.0,"roll_deg":3.0},"partial":false,
+            "score":0.8,"passed":true,"success":["face_size","headpose"],"fails":[]},
+        "spot_pic":"e-spot.jpg","face_pic":"e-face.jpg","model":"sface@0ba9fbfa01b5"}"#,
+);
+
+/// Puts an event's record into history as it is given.
+pub fn close_as_written(store: &RedbEventStore, (id, record): (&str, &str)) {
+    let sequence = close(store, id);
+    let sealed =
+        store.vault.with(Shelf::Events, |key| key.seal(Place("events", id.as_bytes()), record.as_bytes()));
+    let sealed = sealed.unwrap();
+    let row = (sealed.len() as u64, id, sealed.as_slice());
+    let put = |transaction: &redb::WriteTransaction| {
+        transaction.open_table(HISTORY)?.insert(sequence, row)?;
+        Ok(())
+    };
+    store.file.write(put).unwrap();
 }
 
 pub fn close(store: &RedbEventStore, id: &str) -> u64 {
