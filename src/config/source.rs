@@ -146,6 +146,7 @@ mod tests {
         check(("http://127", "ftp://127"), &["`ftp` is not http or https"]);
         check(("dev_sno = \"UMO", "dev_sno = \"U MO"), &["must not hold spaces"]);
         check(("threshold = 82.0", "threshold = 820.0"), &["820 is outside 1 to 100; the default is 82"]);
+        check(("int8 = false", "int8 = true"), &["8-bit integers are for an accelerator"]);
         check(("[0.0, 82.0, 100.0]", "[0.0, 182.0, 100.0]"), &["must rise"]);
         check(("workers = 0", "workers = \"two\""), &["`recognition.workers`", "invalid type"]);
         check(("mode = \"platform\"", "mode = \"cloud\""), &["unknown variant `cloud`"]);

@@ -165,7 +165,10 @@ impl ModelSet {
         loader: &dyn InferenceLoader,
         precision: Precision,
     ) -> Option<Result<f64, PrepareError>> {
-        let name = loader.accelerator()?;
+        let name = match precision {
+            Precision::Full => loader.accelerator()?,
+            Precision::Int8 => format!("{} (int8)", loader.accelerator()?),
+        };
         let model = &self.embedder.model;
         let path = match precision {
             Precision::Full => Ok(model.path()),
