@@ -281,13 +281,12 @@ fn quantise(model: &mut Model, ranges: &Ranges) -> Result<usize, String> {
             && is_layer(graph, &node)
         {
             let input = node.input[0].clone();
-            node.input[0] = match rounded.get(&input) {
-                Some(name) => name.clone(),
-                None => {
-                    let name = round_input(graph, &mut nodes, &input, *range);
-                    rounded.insert(input, name.clone());
-                    name
-                }
+            node.input[0] = if let Some(name) = rounded.get(&input) {
+                name.clone()
+            } else {
+                let name = round_input(graph, &mut nodes, &input, *range);
+                rounded.insert(input, name.clone());
+                name
             };
             node.input[1] = round_weight(graph, &mut nodes, &node.input[1])?;
             done += 1;
