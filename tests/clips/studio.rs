@@ -32,11 +32,11 @@ use menshen::vision::pixels::rgb_region;
 /// Where the clips are, or `None`, said aloud: they are no part of the project.
 pub fn clips_folder() -> Option<PathBuf> {
     let folder =
-        std::env::var_os("MENSHEN_CLIPS").map_or_else(|| "../shared/data/clips".into(), PathBuf::from);
+        std::env::var_os("TEST_CLIPS_DIR").map_or_else(|| "../shared/data/clips".into(), PathBuf::from);
     if folder.join("again.mkv").is_file() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: no clips in {}; name their folder in MENSHEN_CLIPS", folder.display());
+    eprintln!("SKIPPED: no clips in {}; name their folder in TEST_CLIPS_DIR", folder.display());
     None
 }
 
