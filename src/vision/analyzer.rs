@@ -1,7 +1,5 @@
 //! The chain for one worker thread: detect → align → measure → embed.
 
-mod glance;
-
 use std::path::PathBuf;
 
 use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
@@ -393,9 +391,6 @@ impl FaceAnalyzer {
         &mut self,
         frame: &Frame,
     ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
-        if let Some(found) = self.face_at_a_glance(frame)? {
-            return Ok(Some(found));
-        }
         let faces = self.detect(frame)?;
         let Some(face) = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) else {
             return Ok(None);
