@@ -23,6 +23,9 @@ use crate::vision::catalogue::ModelSpec;
 /// Least and most of each value that is kept in 8 bits, by its name in the graph.
 pub type Ranges = BTreeMap<String, [f32; 2]>;
 
+/// Name of a model's [`Calibration`], in its folder.
+pub const CALIBRATION_FILE: &str = "int8.toml";
+
 /// First operator set in which a channel of a weight may have a scale of its own.
 const OPSET_PER_CHANNEL: i64 = 13;
 /// From here on nothing in [`UNCHANGED`] changed its meaning up to [`OPSET_PER_CHANNEL`].
@@ -130,7 +133,7 @@ pub struct Calibration {
 
 impl Calibration {
     fn path(model: &ModelSpec) -> PathBuf {
-        model.folder.join("int8.toml")
+        model.folder.join(CALIBRATION_FILE)
     }
 
     /// That of a model; an error when there is none, or it is another file's, or its loss is not acceptable.

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use super::catalogue::{CatalogueError, ModelSpec};
 use crate::ports::inference::{InferenceError, InferenceLoader};
 
-pub use int8::{Calibration, Calibrator, Loss, Ranges, Rates, write_int8};
+pub use int8::{CALIBRATION_FILE, Calibration, Calibrator, Loss, Ranges, Rates, write_int8};
 pub use proof::{COSINE_MIN, cosine, milliseconds_a_run, prove_accelerated, prove_int8};
 pub use rewrite::Rewrites;
 
