@@ -50,9 +50,13 @@ class Peer:
         feature = self.recogniser.feature(self.recogniser.alignCrop(picture, face)).flatten()
         return feature / numpy.linalg.norm(feature)
 
-    def photo(self, path):
-        """The largest face's feature, as Menshen takes it; None without a face."""
+    def photo(self, path, tilt=0.0):
+        """The largest face's feature, as Menshen takes it; None without a face. `tilt`: turned first, degrees, clockwise."""
         picture = cv2.imread(str(path))
+        if tilt:
+            height, width = picture.shape[:2]
+            turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -tilt, 1)
+            picture = cv2.warpAffine(picture, turn, (width, height), flags=cv2.INTER_LINEAR)
         faces = self.detect(picture)
         if len(faces) == 0:
             return None
@@ -68,14 +72,14 @@ def start_worker():
     WORKER = Peer()
 
 
-def one_photo(path):
-    return WORKER.photo(path)
+def one_photo(path, tilt):
+    return WORKER.photo(path, tilt)
 
 
-def embed_all(images, names, workers):
+def embed_all(images, names, workers, tilt=0.0):
     started, cpu = time.time(), cpu_seconds()
     with ProcessPoolExecutor(workers, initializer=start_worker) as pool:
-        features = list(pool.map(one_photo, [images / name for name in names], chunksize=16))
+        features = list(pool.map(one_photo, [images / name for name in names], [tilt] * len(names), chunksize=16))
     line = {
         "photos": len(names),
         "photos_without_face": sum(feature is None for feature in features),
@@ -108,9 +112,13 @@ def accuracy(options):
         rows = list(csv.DictReader(file))
     names = sorted({row[side] for row in rows for side in "ab"})
     features, line = embed_all(options.images, names, options.workers)
+    second = features
+    if options.tilt:
+        second, told = embed_all(options.images, names, options.workers, options.tilt)
+        line |= {"tilt_deg": options.tilt, "tilted_photos_without_face": told["photos_without_face"]}
 
     def similarity(a, b):
-        return NO_FACE if features[a] is None or features[b] is None else float(features[a] @ features[b])
+        return NO_FACE if features[a] is None or second[b] is None else float(features[a] @ second[b])
 
     fold = numpy.array([int(row["fold"]) for row in rows])
     same = numpy.array([row["same"] == "1" for row in rows])
@@ -130,10 +138,13 @@ def accuracy(options):
         "threshold": float(numpy.mean(thresholds)),
     }
     width = len(next(feature for feature in features.values() if feature is not None))
-    known = numpy.array([features[name] is not None for name in names])
-    matrix = numpy.array([features[n] if features[n] is not None else numpy.zeros(width) for n in names], "float32")
-    scores = matrix @ matrix.T
-    scores[~known, :] = scores[:, ~known] = NO_FACE
+
+    def matrix(of):
+        return numpy.array([of[n] if of[n] is not None else numpy.zeros(width) for n in names], "float32")
+
+    scores = matrix(features) @ matrix(second).T
+    scores[[features[name] is None for name in names], :] = NO_FACE
+    scores[:, [second[name] is None for name in names]] = NO_FACE
     people = numpy.array([name.rsplit("/", 1)[0] for name in names])
     upper = numpy.triu_indices(len(names), 1)
     one, scores = (people[:, None] == people[None, :])[upper], scores[upper]
@@ -348,6 +359,7 @@ def main():
             command.add_argument("--workers", type=int, default=2)
         if name == "accuracy":
             command.add_argument("--pairs", type=pathlib.Path, required=True)
+            command.add_argument("--tilt", type=float, default=0, help="turns the second photo of every pair, degrees")
         if name == "photos":
             command.add_argument("--limit", type=int, default=300)
         if name == "clip":

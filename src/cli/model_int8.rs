@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::bench::embeddings::{Embedded, embed_with, list_images};
+use super::bench::embeddings::{Embedded, Photos, embed_with, list_images};
 use super::bench::recognition::mixed_pairs;
 use super::bench::statistics::rate_at;
 use crate::adapters::onnx::OrtLoader;
@@ -52,8 +52,9 @@ fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), Str
         ranges.len()
     ));
 
+    let photos = Photos { folder: images, names: &others, tilt_deg: 0.0 };
     let embed = |models: &ModelSet| {
-        embed_with(models, &loader, settings.recognition.workers, images, &others).map(|done| done.embedded)
+        embed_with(models, &loader, settings.recognition.workers, photos).map(|done| done.embedded)
     };
     say(&format!(
         "embedding {} other photos as the model came, then in 8-bit integers on {accelerator}",

@@ -44,6 +44,13 @@ impl Similarity {
         Some(Self { a, b, tx: mt[0] - a * mf[0] + b * mf[1], ty: mt[1] - b * mf[0] - a * mf[1] })
     }
 
+    /// Turns by so many degrees, clockwise as one sees it; what is at `from` comes to lie at `to`.
+    pub fn turn(degrees: f32, from: [f32; 2], to: [f32; 2]) -> Self {
+        let (b, a) = degrees.to_radians().sin_cos();
+        let [x, y] = from;
+        Self { a, b, tx: to[0] - a * x + b * y, ty: to[1] - b * x - a * y }
+    }
+
     /// The transform back; `None` when this one maps everything to a point.
     pub fn inverse(&self) -> Option<Self> {
         let det = self.a * self.a + self.b * self.b;
@@ -108,6 +115,20 @@ mod tests {
         for (point, original) in moved.iter().zip(REFERENCE) {
             let p = back.apply(point[0], point[1]);
             assert!((p[0] - original[0]).abs() < 1e-2 && (p[1] - original[1]).abs() < 1e-2);
+        }
+    }
+
+    #[test]
+    fn a_turn_is_clockwise_around_its_middle() {
+        let turn = Similarity::turn(90.0, [10.0, 20.0], [0.0, 5.0]);
+        for ([x, y], expected) in
+            [([10.0, 20.0], [0.0, 5.0]), ([13.0, 20.0], [0.0, 8.0]), ([10.0, 16.0], [4.0, 5.0])]
+        {
+            let [x, y] = turn.apply(x, y);
+            assert!(
+                (x - expected[0]).abs() < 1e-4 && (y - expected[1]).abs() < 1e-4,
+                "{x} {y}, not {expected:?}"
+            );
         }
     }
 

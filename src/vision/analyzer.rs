@@ -1,14 +1,18 @@
 //! The chain for one worker thread: detect → align → measure → embed.
 
+mod closer;
+mod glance;
+
+pub use closer::Aligned;
+
 use std::path::PathBuf;
 
-use super::align::{ALIGNED_SIDE, AlignedFace, align, mirror};
+use super::align::{ALIGNED_SIDE, AlignedFace, mirror};
 use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, LivenessSpec, ModelSpec};
 use super::letterbox::Letterboxer;
 use super::photo::decode_scaled;
 use super::prepare::{self, Calibration, PrepareError, write_int8};
 use super::quality::measure;
-use super::refine::{mean_landmarks, refine};
 use super::shrink::{ScaleError, Shrinker};
 use super::{embedder, liveness, yunet};
 use crate::core::attributes::Attributes;
@@ -367,36 +371,6 @@ impl FaceAnalyzer {
     /// How sure it is that a face is a living one, 0–1; `None` where no network for that is loaded.
     pub fn liveness(&mut self, frame: &Frame, face: &Detection) -> Result<Option<f32>, VisionError> {
         liveness::score(&mut self.liveness, frame, &face.bbox)
-    }
-
-    /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when
-    /// they coincide.
-    pub fn align(&mut self, frame: &Frame, face: &Detection) -> Result<Option<AlignedFace>, VisionError> {
-        let looks = self.models.detector.model.closer_looks.clone();
-        if looks.is_empty() {
-            return Ok(align(frame, &face.landmarks));
-        }
-        let seen = {
-            let mut shrinker = std::mem::take(&mut self.closer);
-            let refined = refine(frame, face, &looks, &mut shrinker, |cut_out| self.detect(cut_out));
-            self.closer = shrinker;
-            refined?
-        };
-        let seen = seen.iter().map(|look| &look.landmarks).chain([&face.landmarks]);
-        Ok(align(frame, &mean_landmarks(seen)))
-    }
-
-    /// The largest face of a photo, whatever its quality, and aligned.
-    pub fn largest_face(
-        &mut self,
-        frame: &Frame,
-    ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
-        let faces = self.detect(frame)?;
-        let Some(face) = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) else {
-            return Ok(None);
-        };
-        let aligned = self.align(frame, &face)?;
-        Ok(Some((face, aligned)))
     }
 
     /// The largest face of a photo, measured in the photo's own pixels.

@@ -76,6 +76,20 @@ pub struct CloserLook {
     pub mirrored: bool,
 }
 
+/// `[tilted]`: a face that seems tilted is looked at once in this size, which tells by how much, turned upright by that, and
+/// looked at again as `[[closer_looks]]` say.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TiltedSpec {
+    /// Tilt from which on a face is turned, degrees, as the closer looks tell it.
+    pub from_deg: f32,
+    /// How much of a tilt the closer looks tell.
+    pub share_told: f32,
+    /// As in [`CloserLook`].
+    pub face_px: u32,
+    pub side_px: u32,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedderSpec {
@@ -156,6 +170,7 @@ pub struct ModelSpec {
     pub detector: Option<DetectorSpec>,
     #[serde(default)]
     pub closer_looks: Vec<CloserLook>,
+    pub tilted: Option<TiltedSpec>,
     pub embedder: Option<EmbedderSpec>,
     pub liveness: Option<LivenessSpec>,
     pub age: Option<AgeSpec>,
@@ -214,6 +229,16 @@ impl ModelSpec {
             |look: &CloserLook| look.face_px >= 16 && (look.face_px..=1024).contains(&look.side_px);
         if !self.closer_looks.iter().all(is_sound) {
             return Err("closer_looks: face_px must be at least 16, side_px face_px to 1024".to_owned());
+        }
+        if let Some(TiltedSpec { from_deg, share_told, face_px, side_px }) = self.tilted {
+            if self.closer_looks.is_empty() {
+                return Err("tilted: needs closer_looks".to_owned());
+            }
+            let is_sound = is_sound(&CloserLook { face_px, side_px, mirrored: false });
+            if !is_sound || !(0.5..90.0).contains(&from_deg) || !(0.1..=1.0).contains(&share_told) {
+                return Err("tilted: from_deg must be 0.5 to 90, share_told 0.1 to 1, face_px at least 16, side_px face_px to 1024"
+                    .to_owned());
+            }
         }
         match self.role.as_str() {
             "detector" if self.detector.is_none() => Err("a detector needs a [detector] section".to_owned()),

@@ -1,20 +1,25 @@
 //! Landmarks found again, closer: a face is cut out, brought to sizes the detector knows well, and looked at once more
 //! at each, at some in a mirror. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
 //! better embedding (README, Accuracy).
+//!
+//! A tilted head can be looked at upright: its cut-out is turned back first.
 
-use super::align::mirror;
+use super::align::{REFERENCE, Similarity, mirror, warp};
 use super::catalogue::CloserLook;
 use super::pixels::rgb_region;
 use super::shrink::{ScaleError, Shrinker};
 use crate::core::face::{BBox, Detection, Landmarks};
 use crate::core::frame::Frame;
 
-/// One closer look: `frame = origin + cut-out / scale`.
+/// One closer look: `frame = origin + cut-out / scale`, where the cut-out is neither mirrored nor turned.
 struct View {
     cut_out: Frame,
     origin: [f32; 2],
     scale: [f32; 2],
-    mirrored: bool,
+    /// Width of the cut-out before it was turned, when it is seen in a mirror.
+    mirrored: Option<f32>,
+    /// From the cut-out to what it was before it was turned.
+    turned: Option<Similarity>,
     /// Middle of the face in the cut-out.
     centre: [f32; 2],
 }
@@ -25,6 +30,7 @@ impl View {
         frame: &Frame,
         face: &Detection,
         look: CloserLook,
+        tilt_deg: f32,
         shrinker: &mut Shrinker,
     ) -> Result<Option<Self>, ScaleError> {
         let longer = face.bbox.width().max(face.bbox.height());
@@ -32,7 +38,9 @@ impl View {
             return Ok(None);
         }
         let ((cx, cy), scale) = (face.bbox.center(), look.face_px as f32 / longer);
-        let half = look.side_px as f32 / 2.0 / scale;
+        // Of a turned square the corners must be there too.
+        let (sin, cos) = tilt_deg.to_radians().sin_cos();
+        let half = look.side_px as f32 / 2.0 / scale * (sin.abs() + cos.abs());
         let from = [cx - half, cy - half].map(|at| at.max(0.0) as usize);
         let to = [cx + half, cy + half].map(|at| at.max(0.0).ceil() as usize);
         let (mut rgb, width, height) = rgb_region(frame, from[0], from[1], to[0], to[1]);
@@ -50,13 +58,21 @@ impl View {
         if look.mirrored {
             centre[0] = w as f32 - 1.0 - centre[0];
         }
-        Ok(Some(Self {
-            cut_out: shrinker.run(&region, w, h)?,
-            origin,
-            scale,
-            mirrored: look.mirrored,
-            centre,
-        }))
+        let mirrored = look.mirrored.then_some(w as f32);
+        let plain =
+            Self { cut_out: shrinker.run(&region, w, h)?, origin, scale, mirrored, turned: None, centre };
+        // In a mirror a head is tilted the other way.
+        let tilt_deg = if look.mirrored { -tilt_deg } else { tilt_deg };
+        Ok(if tilt_deg == 0.0 { Some(plain) } else { plain.turned(look.side_px, tilt_deg) })
+    }
+
+    /// Turned so that a face tilted by this angle stands upright in its middle.
+    fn turned(self, side: u32, tilt_deg: f32) -> Option<Self> {
+        let middle = [(side as f32 - 1.0) / 2.0; 2];
+        let back = Similarity::turn(tilt_deg, middle, self.centre);
+        let rgb = warp(&self.cut_out, &back, side as usize);
+        let cut_out = Frame::from_rgb(side, side, rgb, self.cut_out.captured_at_ms).ok()?;
+        Some(Self { cut_out, turned: Some(back), centre: middle, ..self })
     }
 
     /// The face nearest to where it should be, in the frame.
@@ -67,13 +83,19 @@ impl View {
         };
         let face = found.iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)))?;
         let (mut points, mut bbox) = (face.landmarks, face.bbox);
-        if self.mirrored {
-            let width = self.cut_out.width as f32;
+        if let Some(back) = &self.turned {
+            points = points.map(|[x, y]| back.apply(x, y));
+            // The upright box, around where the face is.
+            let (x, y) = bbox.center();
+            let [to_x, to_y] = back.apply(x, y);
+            bbox = bbox.shifted(to_x - x, to_y - y);
+        }
+        if let Some(width) = self.mirrored {
             (bbox.x1, bbox.x2) = (width - bbox.x2, width - bbox.x1);
             let [left_eye, right_eye, nose, left_mouth, right_mouth] = points;
             points = [right_eye, left_eye, nose, right_mouth, left_mouth];
             for point in &mut points {
-                point[0] = self.cut_out.width as f32 - 1.0 - point[0];
+                point[0] = width - 1.0 - point[0];
             }
         }
         // Pixels are squares: the middle of the first lies at a half.
@@ -92,20 +114,27 @@ impl View {
     }
 }
 
-/// `face` as every closer look that finds it sees it, in the frame; `detect` finds faces in a cut-out.
+/// `face` as every closer look that finds it sees it, in the frame; `detect` finds faces in a cut-out. Each is turned upright for
+/// it by `tilt_deg` ([`tilt_deg`]); zero leaves it as it is.
 pub fn refine<E: From<ScaleError>>(
     frame: &Frame,
     face: &Detection,
     looks: &[CloserLook],
+    tilt_deg: f32,
     shrinker: &mut Shrinker,
     mut detect: impl FnMut(&Frame) -> Result<Vec<Detection>, E>,
 ) -> Result<Vec<Detection>, E> {
     let mut found = Vec::with_capacity(looks.len());
     for look in looks {
-        let Some(view) = View::of(frame, face, *look, shrinker)? else { continue };
+        let Some(view) = View::of(frame, face, *look, tilt_deg, shrinker)? else { continue };
         found.extend(view.to_frame(&detect(&view.cut_out)?));
     }
     Ok(found)
+}
+
+/// By how much a head is tilted sideways, degrees, positive clockwise as one sees it; zero where its landmarks coincide.
+pub fn tilt_deg(landmarks: &Landmarks) -> f32 {
+    Similarity::fit(&REFERENCE, landmarks).map_or(0.0, |fit| fit.b.atan2(fit.a).to_degrees())
 }
 
 /// Steadier than any one of them.
@@ -186,7 +215,7 @@ mod tests {
                 point[0] += 5.0;
             }
             let mut looks = 0;
-            let found = refine(&frame, &rough, &LOOKS, &mut Shrinker::default(), |cut_out| {
+            let found = refine(&frame, &rough, &LOOKS, 0.0, &mut Shrinker::default(), |cut_out| {
                 looks += 1;
                 Ok::<_, ScaleError>(find(cut_out))
             })
@@ -212,10 +241,40 @@ mod tests {
     }
 
     #[test]
+    fn a_tilted_face_is_looked_at_upright_and_comes_back_tilted() {
+        for tilt in [-40.0, 25.0] {
+            let upright = face_at(140.0, 90.0, 100.0);
+            let turn = Similarity::turn(tilt, [190.0, 140.0], [190.0, 140.0]);
+            let tilted = Detection { landmarks: upright.landmarks.map(|[x, y]| turn.apply(x, y)), ..upright };
+            assert!((tilt_deg(&tilted.landmarks) - tilt).abs() < 1.0);
+            let frame = painted(400, 304, &tilted);
+            let seen_at = std::cell::RefCell::new(Vec::new());
+            let found = refine(&frame, &tilted, &LOOKS, tilt, &mut Shrinker::default(), |cut_out| {
+                let found = find(cut_out);
+                seen_at.borrow_mut().push(tilt_deg(&found[1].landmarks));
+                Ok::<_, ScaleError>(found)
+            })
+            .unwrap();
+            assert!(seen_at.borrow().iter().all(|left| left.abs() < 2.0), "upright: {seen_at:?}");
+            assert_eq!(found.len(), LOOKS.len());
+            for face in &found {
+                for (found, [x, y]) in face.landmarks.iter().zip(tilted.landmarks) {
+                    assert!(
+                        (found[0] - x.trunc()).abs() < 1.7 && (found[1] - y.trunc()).abs() < 1.7,
+                        "{tilt}: {found:?} {x} {y}"
+                    );
+                }
+                let ((x, y), [nose_x, nose_y]) = (face.bbox.center(), tilted.landmarks[2]);
+                assert!((x - nose_x).abs() < 2.5 && (y - nose_y).abs() < 2.5, "{:?}", face.bbox);
+            }
+        }
+    }
+
+    #[test]
     fn where_nothing_is_found_there_is_nothing_to_add() {
         let frame = Frame::from_rgb(64, 64, vec![90; 64 * 64 * 3], 0).unwrap();
         let nothing = |face: &Detection| {
-            refine(&frame, face, &LOOKS, &mut Shrinker::default(), |_| Ok::<_, ScaleError>(Vec::new()))
+            refine(&frame, face, &LOOKS, 0.0, &mut Shrinker::default(), |_| Ok::<_, ScaleError>(Vec::new()))
                 .unwrap()
         };
         for face in [face_at(10.0, 10.0, 30.0), face_at(10.0, 10.0, 0.0), face_at(-90.0, 900.0, 30.0)] {

@@ -137,18 +137,13 @@ impl CameraSession {
             let observation = &observations[request.index];
             let aligned = costed(&self.device, "align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
-            let embedding = costed(&self.device, "embed", || analyzer.embed(&aligned))?;
+            let observation = observation.clone().with_pose(aligned.tilted_pose());
+            let embedding = costed(&self.device, "embed", || analyzer.embed(&aligned.face))?;
             let liveness = self.liveness(analyzer, frame, &observation.detection)?;
             let together = self.passages.together(request, &embedding, observation.judgement.score);
             let (candidates, fused) = self.teller().search(recogniser, &embedding, together.as_ref());
-            let shot = Shot {
-                frame: frame.clone(),
-                taken_ms: now_ms,
-                observation: observation.clone(),
-                embedding,
-                liveness,
-                candidates,
-            };
+            let shot =
+                Shot { frame: frame.clone(), taken_ms: now_ms, observation, embedding, liveness, candidates };
             self.passages.identify(request, shot, fused);
         }
         Ok(self.collect())
@@ -203,7 +198,8 @@ impl CameraSession {
     /// The same picture, embedded and searched with the present model; `None`, told, where that fails.
     fn again(&self, analyzer: &mut FaceAnalyzer, recogniser: &Recogniser, shot: &Shot) -> Option<Shot> {
         let aligned = analyzer.align(&shot.frame, &shot.observation.detection);
-        let embedding = aligned.and_then(|aligned| aligned.map(|face| analyzer.embed(&face)).transpose());
+        let embedding =
+            aligned.and_then(|aligned| aligned.map(|aligned| analyzer.embed(&aligned.face)).transpose());
         match embedding {
             Ok(Some(embedding)) => {
                 metrics::counter!("menshen_shots_embedded_again_total").increment(1);

@@ -208,7 +208,7 @@ impl Own<'_> {
         let Some(aligned) = costed(&self.lane.device, "align", || analyzer.align(frame, &detection))? else {
             return Ok(Err(Face::unfit(Reason::NoShot, "the face cannot be aligned".to_owned())));
         };
-        let embedding = costed(&self.lane.device, "embed", || analyzer.embed(&aligned))?;
+        let embedding = costed(&self.lane.device, "embed", || analyzer.embed(&aligned.face))?;
         let asks = self.lane.device.liveness;
         let liveness = if asks {
             costed(&self.lane.device, "liveness", || analyzer.liveness(frame, &detection))?
@@ -228,7 +228,7 @@ impl Own<'_> {
             Verdict::Nobody => None,
         };
         let reason = identity.is_none().then_some(Reason::BelowThreshold);
-        let observation = Observation { detection, measurements, judgement };
+        let observation = Observation { detection, measurements, judgement }.with_pose(aligned.tilted_pose());
         let shot = Shot {
             frame: frame.clone(),
             taken_ms: self.taken_ms,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::embeddings::{Centring, list_images};
+use super::embeddings::{Centring, Photos, list_images};
 use super::recognition::{all_pairs, note, print, timed_embeddings};
 use super::statistics::rate_at;
 use crate::config::Settings;
@@ -16,7 +16,8 @@ const PLACES: f32 = 1e5;
 /// The mean of the features of a folder of people, and the thresholds for centred features.
 pub fn calibrate(images: &Path, settings: &Settings) -> Result<(), String> {
     let names = list_images(images)?;
-    let (mut embedded, mut line) = timed_embeddings(settings, images, &names, Centring::Off)?;
+    let photos = Photos { folder: images, names: &names, tilt_deg: 0.0 };
+    let (mut embedded, mut line) = timed_embeddings(settings, photos, Centring::Off)?;
     let vectors: Vec<&Vec<f32>> = embedded.values().flatten().map(|embedding| &embedding.vector).collect();
     let Some(dimension) = vectors.first().map(|vector| vector.len()) else {
         return Err(format!("{}: no face in any photo", images.display()));

@@ -1,6 +1,7 @@
 //! Embeddings of a folder of photos, on all cores, with the models and the chain the box enrols with.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
+use image::{ImageFormat, RgbImage};
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
@@ -16,7 +18,9 @@ use crate::core::quality::QualityLevel;
 use crate::core::status::StatusCode;
 use crate::runtime::models::ready_models;
 use crate::vision::FaceAnalyzer;
+use crate::vision::align::{Similarity, warp};
 use crate::vision::analyzer::ModelSet;
+use crate::vision::photo::decode_photo;
 
 /// Photos between two lines of progress.
 const PROGRESS_STEP: usize = 500;
@@ -64,18 +68,27 @@ pub struct EmbeddingRun {
     pub cpu: Duration,
 }
 
+/// Photos to embed.
+#[derive(Clone, Copy)]
+pub struct Photos<'a> {
+    pub folder: &'a Path,
+    /// Relative to `folder`.
+    pub names: &'a [String],
+    /// Each is turned by this around its middle before anything looks at it, degrees, clockwise.
+    pub tilt_deg: f32,
+}
+
 /// Embeds every photo as enrolment would, but judges no quality: a benchmark must not choose its photos.
 pub fn embed_all(
     settings: &Settings,
-    folder: &Path,
-    names: &[String],
+    photos: Photos<'_>,
     centring: Centring,
 ) -> Result<EmbeddingRun, String> {
     let (mut models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     if centring == Centring::Off {
         models = models.uncentred();
     }
-    embed_with(&models, &loader, settings.recognition.workers, folder, names)
+    embed_with(&models, &loader, settings.recognition.workers, photos)
 }
 
 /// As [`embed_all`], with models that were readied by the caller.
@@ -83,8 +96,7 @@ pub fn embed_with(
     models: &ModelSet,
     loader: &OrtLoader,
     workers: usize,
-    folder: &Path,
-    names: &[String],
+    photos: Photos<'_>,
 ) -> Result<EmbeddingRun, String> {
     let analyzers: Vec<FaceAnalyzer> = (0..workers.max(1))
         .map(|_| models.load(loader).map_err(|error| error.to_string()))
@@ -96,7 +108,7 @@ pub fn embed_with(
         let (next, embedded) = (&next, &embedded);
         let workers: Vec<_> = analyzers
             .into_iter()
-            .map(|analyzer| scope.spawn(move || work(analyzer, folder, names, next, embedded)))
+            .map(|analyzer| scope.spawn(move || work(analyzer, photos, next, embedded)))
             .collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err("a vision thread panicked".to_owned()))
@@ -108,13 +120,12 @@ pub fn embed_with(
 
 fn work(
     mut analyzer: FaceAnalyzer,
-    folder: &Path,
-    names: &[String],
+    Photos { folder, names, tilt_deg }: Photos<'_>,
     next: &AtomicUsize,
     embedded: &Mutex<Embedded>,
 ) -> Result<(), String> {
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let embedding = embed(&mut analyzer, &folder.join(name))?;
+        let embedding = embed(&mut analyzer, &folder.join(name), tilt_deg)?;
         let done = {
             let mut embedded = embedded.lock().unwrap_or_else(PoisonError::into_inner);
             embedded.insert(name.clone(), embedding);
@@ -125,13 +136,30 @@ fn work(
     Ok(())
 }
 
-fn embed(analyzer: &mut FaceAnalyzer, path: &Path) -> Result<Option<Embedding>, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn embed(analyzer: &mut FaceAnalyzer, path: &Path, tilt_deg: f32) -> Result<Option<Embedding>, String> {
+    let mut bytes =
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if tilt_deg != 0.0 {
+        bytes = tilted(&bytes, tilt_deg).map_err(|reason| format!("{}: {reason}", path.display()))?;
+    }
     match analyzer.analyze_photo(&bytes, &QualityLevel::No) {
         Ok(face) => Ok(Some(face.embedding)),
         Err(refusal) if refusal.code == StatusCode::NoFace => Ok(None),
         Err(refusal) => Err(format!("{}: {refusal}", path.display())),
     }
+}
+
+/// A photo turned around its middle, black where there was nothing; as wide and as high as its longer side.
+fn tilted(photo: &[u8], tilt_deg: f32) -> Result<Vec<u8>, String> {
+    let frame = decode_photo(photo).map_err(|refusal| refusal.to_string())?;
+    let side = frame.width.max(frame.height);
+    let [x, y, middle] = [frame.width, frame.height, side].map(|length| (length as f32 - 1.0) / 2.0);
+    // From the turned photo back: the other way round.
+    let back = Similarity::turn(-tilt_deg, [middle; 2], [x, y]);
+    let turned = RgbImage::from_raw(side, side, warp(&frame, &back, side as usize)).ok_or("no square")?;
+    let mut png = Cursor::new(Vec::new());
+    turned.write_to(&mut png, ImageFormat::Png).map_err(|error| error.to_string())?;
+    Ok(png.into_inner())
 }
 
 #[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer goes to standard output")]

@@ -80,6 +80,9 @@ enum BenchCommand {
         /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
         #[arg(long)]
         images: PathBuf,
+        /// Turns the second photo of every pair by so many degrees first, as if its head were tilted 第二张照片先旋转
+        #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+        tilt: f32,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -131,8 +134,8 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
             let asked = start::Asked { people: *people, photo, starts: *starts };
             start::start(&asked, &config.settings()?).map_err(one)?;
         }
-        BenchCommand::Accuracy { pairs, images, config } => {
-            recognition::accuracy(pairs, images, &config.settings()?).map_err(one)?;
+        BenchCommand::Accuracy { pairs, images, tilt, config } => {
+            recognition::accuracy(pairs, images, *tilt, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Calibrate { images, config } => {
             calibration::calibrate(images, &config.settings()?).map_err(one)?;

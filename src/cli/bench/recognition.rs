@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::embeddings::{Centring, Embedded, EmbeddingRun, embed_all, list_images};
+use super::embeddings::{Centring, Embedded, EmbeddingRun, Photos, embed_all, list_images};
 use super::frames::made_up_person;
 use super::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
 use crate::config::Settings;
@@ -21,19 +21,31 @@ struct ListedPair {
     photos: [String; 2],
 }
 
-/// Verification: ten-fold (or as many folds as the list has) accuracy, and TAR at FAR over all pairs of photos.
-pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), String> {
+/// Verification: ten-fold (or as many folds as the list has) accuracy, and TAR at FAR over all pairs of photos. The second photo
+/// of every pair is turned by `tilt_deg` first.
+pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings) -> Result<(), String> {
     let listed = read_pairs(pairs)?;
     let mut names: Vec<String> = listed.iter().flat_map(|pair| pair.photos.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let (embedded, mut line) = timed_embeddings(settings, images, &names, Centring::AsDescribed)?;
+    let photos = Photos { folder: images, names: &names, tilt_deg: 0.0 };
+    let (embedded, mut line) = timed_embeddings(settings, photos, Centring::AsDescribed)?;
+    let tilted = if tilt_deg == 0.0 {
+        None
+    } else {
+        let (tilted, told) =
+            timed_embeddings(settings, Photos { tilt_deg, ..photos }, Centring::AsDescribed)?;
+        line["tilt_deg"] = json!(tilt_deg);
+        line["tilted_photos_without_face"] = told["photos_without_face"].clone();
+        Some(tilted)
+    };
+    let second = tilted.as_ref().unwrap_or(&embedded);
     let pairs: Vec<Pair> = listed
         .iter()
         .map(|ListedPair { fold, same, photos: [a, b] }| Pair {
             fold: *fold,
             same: *same,
-            similarity: similarity(&embedded, a, b),
+            similarity: similarity(embedding_of(&embedded, a), embedding_of(second, b)),
         })
         .collect();
     let found = verification(&pairs).ok_or("the pairs need at least two folds")?;
@@ -43,7 +55,7 @@ pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), 
     line["accuracy"] = json!(found.accuracy);
     line["accuracy_std"] = json!(found.accuracy_std);
     line["threshold"] = json!(found.threshold);
-    let (genuine, mut impostor) = all_pairs(&embedded);
+    let (genuine, mut impostor) = mixed_pairs(&embedded, second);
     line["genuine_pairs"] = json!(genuine.len());
     line["impostor_pairs"] = json!(impostor.len());
     for (name, far) in [("1e-3", 1e-3), ("1e-4", 1e-4)] {
@@ -56,7 +68,8 @@ pub fn accuracy(pairs: &Path, images: &Path, settings: &Settings) -> Result<(), 
 /// Open-set identification through the box's own gallery.
 pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     let names = list_images(images)?;
-    let (embedded, mut line) = timed_embeddings(settings, images, &names, Centring::AsDescribed)?;
+    let photos = Photos { folder: images, names: &names, tilt_deg: 0.0 };
+    let (embedded, mut line) = timed_embeddings(settings, photos, Centring::AsDescribed)?;
     let mut people: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in &names {
         people.entry(person_of(name)).or_default().push(name);
@@ -145,17 +158,16 @@ impl Leads {
 
 pub fn timed_embeddings(
     settings: &Settings,
-    images: &Path,
-    names: &[String],
+    photos: Photos<'_>,
     centring: Centring,
 ) -> Result<(Embedded, Value), String> {
-    let EmbeddingRun { embedded, wall, cpu } = embed_all(settings, images, names, centring)?;
-    let photos = names.len() as f64;
+    let EmbeddingRun { embedded, wall, cpu } = embed_all(settings, photos, centring)?;
+    let count = photos.names.len() as f64;
     let line = json!({
-        "photos": names.len(),
+        "photos": photos.names.len(),
         "photos_without_face": embedded.values().filter(|embedding| embedding.is_none()).count(),
-        "photos_per_s": photos / wall.as_secs_f64(),
-        "cpu_ms_per_photo": cpu.as_secs_f64() * 1000.0 / photos,
+        "photos_per_s": count / wall.as_secs_f64(),
+        "cpu_ms_per_photo": cpu.as_secs_f64() * 1000.0 / count,
         "embedder": embedded.values().flatten().next().map(|embedding| &embedding.model),
         "optimised": !cfg!(debug_assertions),
     });
@@ -191,11 +203,8 @@ fn embedding_of<'a>(embedded: &'a Embedded, name: &str) -> Option<&'a Embedding>
     embedded.get(name)?.as_ref()
 }
 
-fn similarity(embedded: &Embedded, a: &str, b: &str) -> f32 {
-    embedding_of(embedded, a)
-        .zip(embedding_of(embedded, b))
-        .and_then(|(a, b)| a.similarity(b))
-        .unwrap_or(NO_FACE)
+fn similarity(a: Option<&Embedding>, b: Option<&Embedding>) -> f32 {
+    a.zip(b).and_then(|(a, b)| a.similarity(b)).unwrap_or(NO_FACE)
 }
 
 /// Similarities of all pairs of photos of one person, and of two.
@@ -205,15 +214,11 @@ pub fn all_pairs(embedded: &Embedded) -> (Vec<f32>, Vec<f32>) {
 
 /// The same where the first photo of each pair was embedded in one way and the second in another.
 pub fn mixed_pairs(one: &Embedded, another: &Embedded) -> (Vec<f32>, Vec<f32>) {
-    let photos = |embedded: &'_ Embedded| -> Vec<(String, Option<Embedding>)> {
-        embedded.iter().map(|(name, embedding)| (person_of(name).to_owned(), embedding.clone())).collect()
-    };
-    let (photos, others) = (photos(one), photos(another));
     let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
-    for (index, (person, a)) in photos.iter().enumerate() {
-        for (other, b) in others.iter().skip(index + 1) {
-            let similarity = a.as_ref().zip(b.as_ref()).and_then(|(a, b)| a.similarity(b)).unwrap_or(NO_FACE);
-            if person == other { &mut genuine } else { &mut impostor }.push(similarity);
+    for (index, (name, a)) in one.iter().enumerate() {
+        for (other, b) in another.iter().skip(index + 1) {
+            let pairs = if person_of(name) == person_of(other) { &mut genuine } else { &mut impostor };
+            pairs.push(similarity(a.as_ref(), b.as_ref()));
         }
     }
     (genuine, impostor)

@@ -2,7 +2,7 @@
 
 use crate::core::decision::Marks;
 use crate::core::explain::{CheckCount, Ground, Reason};
-use crate::core::face::{Detection, Embedding};
+use crate::core::face::{Detection, Embedding, HeadPose};
 use crate::core::frame::Frame;
 use crate::core::gallery::Candidate;
 use crate::core::limits;
@@ -82,6 +82,14 @@ pub struct Observation {
     pub detection: Detection,
     pub measurements: Measurements,
     pub judgement: Judgement,
+}
+
+impl Observation {
+    /// With the head pose that a closer look told, if one did.
+    pub fn with_pose(mut self, pose: Option<HeadPose>) -> Self {
+        self.measurements.head_pose = pose.unwrap_or(self.measurements.head_pose);
+        self
+    }
 }
 
 /// A face worth an embedding: index into the observations, and the passage it belongs to.
