@@ -77,12 +77,13 @@ pub fn align(frame: &Frame, landmarks: &Landmarks) -> Option<AlignedFace> {
 
 /// A square of packed RGB; `back` leads from its pixels to the frame's.
 pub fn warp(frame: &Frame, back: &Similarity, side: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(side * side * 3);
-    for y in 0..side {
-        for x in 0..side {
+    let mut out = vec![0; side * side * 3];
+    for (y, row) in out.chunks_exact_mut(side * 3).enumerate() {
+        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
             let [sx, sy] = back.apply(x as f32, y as f32);
+            let [red, green, blue] = sample_bilinear(frame, sx, sy);
             // Never negative, so that this rounds.
-            out.extend(sample_bilinear(frame, sx, sy).map(|value| (value + 0.5) as u8));
+            *pixel = [(red + 0.5) as u8, (green + 0.5) as u8, (blue + 0.5) as u8];
         }
     }
     out

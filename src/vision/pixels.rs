@@ -125,19 +125,23 @@ fn convert(
 }
 
 /// Bilinear sample at a fractional position; outside the frame it is black.
+#[inline]
 pub fn sample_bilinear(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
-    let (x0, y0) = (x.floor(), y.floor());
-    let inside = x0 >= 0.0 && y0 >= 0.0 && x0 + 1.0 < frame.width as f32 && y0 + 1.0 < frame.height as f32;
+    let inside = x >= 0.0 && y >= 0.0 && x + 1.0 < frame.width as f32 && y + 1.0 < frame.height as f32;
     if !inside {
         return sample_at_border(frame, x, y);
     }
-    let (column, row, fx, fy) = (x0 as usize, y0 as usize, x - x0, y - y0);
+    // Not below zero, so that this rounds down, without the call `floor` would be.
+    let (column, row) = (x as i32, y as i32);
+    let (fx, fy) = (x - column as f32, y - row as f32);
+    let (column, row) = (column as usize, row as usize);
     let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
     let Plane { offset, stride } = frame.planes[0];
     if frame.format == PixelFormat::Rgb {
         let at = offset + row * stride + column * 3;
         let (upper, lower) = (&frame.data[at..at + 6], &frame.data[at + stride..at + stride + 6]);
-        return std::array::from_fn(|c| weighted([upper[c], upper[c + 3], lower[c], lower[c + 3]], weights));
+        let colour = |c: usize| weighted([upper[c], upper[c + 3], lower[c], lower[c + 3]], weights);
+        return [colour(0), colour(1), colour(2)];
     }
     let at = offset + row * stride + column;
     let luma = weighted(
@@ -148,8 +152,9 @@ pub fn sample_bilinear(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
     to_rgb(luma, f32::from(u), f32::from(v))
 }
 
-fn weighted(values: [u8; 4], weights: [f32; 4]) -> f32 {
-    values.into_iter().zip(weights).map(|(value, weight)| f32::from(value) * weight).sum()
+#[inline]
+fn weighted([a, b, c, d]: [u8; 4], weights: [f32; 4]) -> f32 {
+    f32::from(a) * weights[0] + f32::from(b) * weights[1] + f32::from(c) * weights[2] + f32::from(d) * weights[3]
 }
 
 /// Of the nearest pixel: chroma is half as fine as luma already.
@@ -168,6 +173,7 @@ fn to_rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
     [c + 1.596_03 * e, c - 0.391_76 * d - 0.812_97 * e, c + 2.017_23 * d].map(|value| value.clamp(0.0, 255.0))
 }
 
+#[cold]
 fn sample_at_border(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
     let (x0, y0) = (x.floor(), y.floor());
     let (fx, fy) = (x - x0, y - y0);
