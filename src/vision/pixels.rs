@@ -154,7 +154,10 @@ pub fn sample_bilinear(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
 
 #[inline]
 fn weighted([a, b, c, d]: [u8; 4], weights: [f32; 4]) -> f32 {
-    f32::from(a) * weights[0] + f32::from(b) * weights[1] + f32::from(c) * weights[2] + f32::from(d) * weights[3]
+    f32::from(a) * weights[0]
+        + f32::from(b) * weights[1]
+        + f32::from(c) * weights[2]
+        + f32::from(d) * weights[3]
 }
 
 /// Of the nearest pixel: chroma is half as fine as luma already.

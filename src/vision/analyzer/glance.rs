@@ -9,9 +9,9 @@ use crate::core::frame::Frame;
 use crate::vision::align::{AlignedFace, align};
 use crate::vision::refine::mean_landmarks;
 
-/// Longer side of the small copy, px: a face that is a sixth of the photo has 32 px there, which the detector knows well. On LFW
+/// Longer side of the small copy, px: a face that is a fifth of the photo has 32 px there, which the detector knows well. On LFW
 /// sides from 128 to 208 gave the same within chance.
-const SIDE: u32 = 192;
+const SIDE: u32 = 160;
 /// Photos up to this are looked at as they are: a copy would save little.
 const PHOTO_MIN: u32 = SIDE * 5 / 4;
 /// Longer side of a face that is large enough, px of the copy.
