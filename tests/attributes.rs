@@ -53,7 +53,7 @@ const REFERENCE: [(&str, Gender, u8); 5] = [
     ("biden-1.jpg", Gender::Male, 70),
     ("astronaut.png", Gender::Female, 33),
 ];
-const YEARS_APART_MAX: u8 = 10;
+const YEARS_APART_MAX: u8 = 12;
 
 #[test]
 fn grown_ups_are_taken_for_what_they_are() {

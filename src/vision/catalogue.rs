@@ -83,6 +83,8 @@ pub struct CloserLook {
 pub struct TiltedSpec {
     /// Tilt from which on a face is turned, degrees, as the closer looks tell it.
     pub from_deg: f32,
+    /// Where the detector is less sure than this, a face may be tilted whatever the closer looks tell.
+    pub sure_score: f32,
     /// How much of a tilt the closer looks tell.
     pub share_told: f32,
     /// As in [`CloserLook`].
@@ -230,13 +232,14 @@ impl ModelSpec {
         if !self.closer_looks.iter().all(is_sound) {
             return Err("closer_looks: face_px must be at least 16, side_px face_px to 1024".to_owned());
         }
-        if let Some(TiltedSpec { from_deg, share_told, face_px, side_px }) = self.tilted {
+        if let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = self.tilted {
             if self.closer_looks.is_empty() {
                 return Err("tilted: needs closer_looks".to_owned());
             }
             let is_sound = is_sound(&CloserLook { face_px, side_px, mirrored: false });
-            if !is_sound || !(0.5..90.0).contains(&from_deg) || !(0.1..=1.0).contains(&share_told) {
-                return Err("tilted: from_deg must be 0.5 to 90, share_told 0.1 to 1, face_px at least 16, side_px face_px to 1024"
+            let are_shares = [sure_score, share_told].iter().all(|share| (0.1..=1.0).contains(share));
+            if !is_sound || !(0.5..90.0).contains(&from_deg) || !are_shares {
+                return Err("tilted: from_deg must be 0.5 to 90, sure_score and share_told 0.1 to 1, face_px at least 16, side_px face_px to 1024"
                     .to_owned());
             }
         }

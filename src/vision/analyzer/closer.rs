@@ -59,17 +59,21 @@ impl FaceAnalyzer {
         landmarks: &Landmarks,
     ) -> Result<Option<Landmarks>, VisionError> {
         let model = &self.models.detector.model;
-        let Some(TiltedSpec { from_deg, share_told, face_px, side_px }) = model.tilted else {
+        let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = model.tilted else {
             return Ok(None);
         };
         let looks = model.closer_looks.clone();
         let mut tilt = tilt_deg(landmarks);
-        if tilt.abs() < from_deg {
+        // Far tilted, it tells less again, but is less sure that it is a face.
+        if tilt.abs() < from_deg && face.score >= sure_score {
             return Ok(None);
         }
         let large = CloserLook { face_px, side_px, mirrored: false };
         if let Some(seen) = self.look_closer(frame, face, &[large], 0.0)?.first() {
             tilt = tilt_deg(&seen.landmarks);
+        }
+        if tilt.abs() < from_deg {
+            return Ok(None);
         }
         let mut upright = None;
         for _ in 0..TURNS_MAX {
