@@ -387,11 +387,15 @@ mod tests {
     fn every_broken_description_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let good = std::fs::read_to_string("models/sface/model.toml").unwrap();
+        let detector = std::fs::read_to_string("models/yunet/model.toml").unwrap();
         let bad = [
             good.replace("role = \"embedder\"", "role = \"oracle\""),
             good.replace("licence", "license"),
             good.replace("dimension = 128", "dimension = -1"),
             good.replace("dimension = 128", "dimension = 127"),
+            detector.replace("from_deg = 3.0", "from_deg = 200.0"),
+            detector.replace("share_told = 0.33", "share_told = 0.0"),
+            detector.replace("[[closer_looks]]", "[[looks]]"),
         ];
         for (i, text) in bad.iter().enumerate() {
             let model = folder.path().join(format!("m{i}"));
@@ -402,11 +406,11 @@ mod tests {
         std::fs::create_dir(&fine).unwrap();
         std::fs::write(fine.join("model.toml"), &good).unwrap();
         let catalogue = Catalogue::read(folder.path()).unwrap();
-        assert_eq!(catalogue.broken().count(), 4);
+        assert_eq!(catalogue.broken().count(), bad.len());
         assert!(catalogue.find("sface", "embedder").is_ok(), "the others are of use");
         assert!(catalogue.find("m0", "embedder").unwrap_err().to_string().contains("oracle"));
         let all = catalogue.broken().map(ToString::to_string).collect::<String>();
-        for expected in ["oracle", "license", "dimension", "127 values"] {
+        for expected in ["oracle", "license", "dimension", "127 values", "tilted: from_deg", "share_told"] {
             assert!(all.contains(expected), "{all}");
         }
     }
