@@ -60,6 +60,7 @@ pub fn search(people: usize, probes: usize) -> Result<(), String> {
         "cpu_ms_per_probe_batched": batch_ms / each,
         "cpu_ms_per_probe_plain_f32": plain_ms / each,
         "resident_bytes_per_person": after.saturating_sub(before) as f64 / people.max(1) as f64,
+        "large_page_bytes": large_page_bytes(),
         "optimised": !cfg!(debug_assertions),
     }));
     Ok(())
@@ -73,6 +74,13 @@ fn resident_bytes() -> u64 {
         ProcessRefreshKind::nothing().with_memory(),
     );
     system.process(pid).map_or(0, sysinfo::Process::memory)
+}
+
+/// Memory of this process in large pages; `None` where the kernel does not tell.
+fn large_page_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let kilobytes = text.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    Some(kilobytes.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]

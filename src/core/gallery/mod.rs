@@ -4,6 +4,7 @@
 
 mod kernel;
 mod rows;
+mod slab;
 #[cfg(test)]
 mod tests;
 

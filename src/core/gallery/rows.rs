@@ -5,10 +5,11 @@
 //! again with the real vectors. So the answer is the one a scan of the real vectors gives, at a quarter of the memory
 //! traffic.
 //!
-//! Rows lie in blocks of a fixed size: growing never copies what is there, so that whoever waits to read waits for
-//! microseconds.
+//! Rows lie in blocks of a fixed size, and their integers in slabs of some blocks: growing never copies what is there,
+//! so that whoever waits to read waits for microseconds.
 
 use super::kernel::{Kernel, STEP, fastest};
+use super::slab::Slab;
 
 /// Rows in one block. The scores of a block stay in the first-level cache.
 const BLOCK_ROWS: usize = 1024;
@@ -22,10 +23,9 @@ pub struct RowOwner {
     pub group_set: u32,
 }
 
+/// All of up to [`BLOCK_ROWS`] rows but their integers, which lie in the slabs.
 #[derive(Debug, Default)]
 struct Block {
-    /// `rows × stride`.
-    quantised: Vec<i8>,
     /// What a quantised row is to be multiplied with.
     scales: Vec<f32>,
     /// `rows × dimension`.
@@ -48,6 +48,8 @@ pub struct Rows {
     /// Bytes a quantised row takes.
     stride: usize,
     blocks: Vec<Block>,
+    /// `rows × stride`, of some blocks each.
+    slabs: Vec<Slab>,
     len: usize,
     kernel: Kernel,
     /// Largest of all rows there ever were.
@@ -70,7 +72,16 @@ impl Rows {
 
     pub(super) fn with_kernel(dimension: usize, kernel: Kernel) -> Self {
         let stride = dimension.next_multiple_of(STEP);
-        Self { dimension, stride, blocks: Vec::new(), len: 0, kernel, norm_max: 0.0, error_max: 0.0 }
+        Self {
+            dimension,
+            stride,
+            blocks: Vec::new(),
+            slabs: Vec::new(),
+            len: 0,
+            kernel,
+            norm_max: 0.0,
+            error_max: 0.0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -83,15 +94,34 @@ impl Rows {
         self.norm_max = self.norm_max.max(quantised.norm);
         self.error_max = self.error_max.max(quantised.error);
         if self.len.is_multiple_of(BLOCK_ROWS) {
-            self.blocks.push(Block::with_room(self.stride, self.dimension));
+            self.blocks.push(Block::with_room(self.dimension));
         }
+        if self.len.is_multiple_of(self.slab_rows()) {
+            self.slabs.push(Slab::new(self.slab_rows() * self.stride));
+        }
+        self.quantised_mut(self.len).copy_from_slice(&quantised.values);
         if let Some(block) = self.blocks.last_mut() {
-            block.quantised.extend_from_slice(&quantised.values);
             block.scales.push(quantised.scale);
             block.vectors.extend_from_slice(vector);
             block.owners.push(owner);
             self.len += 1;
         }
+    }
+
+    /// Rows of one slab: whole blocks.
+    fn slab_rows(&self) -> usize {
+        Slab::blocks(BLOCK_ROWS * self.stride) * BLOCK_ROWS
+    }
+
+    /// The integers of `count` rows from `row` on, all of one block.
+    fn quantised(&self, row: usize, count: usize) -> &[i8] {
+        let slab = self.slabs[row / self.slab_rows()].bytes();
+        &slab[row % self.slab_rows() * self.stride..][..count * self.stride]
+    }
+
+    fn quantised_mut(&mut self, row: usize) -> &mut [i8] {
+        let (slab_rows, stride) = (self.slab_rows(), self.stride);
+        &mut self.slabs[row / slab_rows].bytes_mut()[row % slab_rows * stride..][..stride]
     }
 
     pub fn owner(&self, row: usize) -> RowOwner {
@@ -100,24 +130,21 @@ impl Rows {
 
     /// Removes a row by moving the last one into its place.
     pub fn swap_remove(&mut self, row: usize) {
-        let (stride, dimension) = (self.stride, self.dimension);
+        let dimension = self.dimension;
         let Some(mut last) = self.blocks.pop() else { return };
         let from = last.owners.len() - 1;
         // The row may lie in the block just taken out.
         let at = row % BLOCK_ROWS;
         if row / BLOCK_ROWS == self.blocks.len() {
-            last.quantised.copy_within(from * stride.., at * stride);
             last.vectors.copy_within(from * dimension.., at * dimension);
             last.scales[at] = last.scales[from];
             last.owners[at] = last.owners[from];
         } else {
             let block = &mut self.blocks[row / BLOCK_ROWS];
-            block.quantised[at * stride..][..stride].copy_from_slice(&last.quantised[from * stride..]);
             block.vectors[at * dimension..][..dimension].copy_from_slice(&last.vectors[from * dimension..]);
             block.scales[at] = last.scales[from];
             block.owners[at] = last.owners[from];
         }
-        last.quantised.truncate(from * stride);
         last.vectors.truncate(from * dimension);
         last.scales.truncate(from);
         last.owners.truncate(from);
@@ -125,6 +152,11 @@ impl Rows {
             self.blocks.push(last);
         }
         self.len -= 1;
+        let integers = self.quantised(self.len, 1).to_vec();
+        self.quantised_mut(row).copy_from_slice(&integers);
+        if self.len.is_multiple_of(self.slab_rows()) {
+            self.slabs.pop();
+        }
     }
 
     /// For each probe the `limit` best entries of the allowed group sets, best first, each with its best row.
@@ -134,8 +166,9 @@ impl Rows {
         let mut dots = vec![0i32; BLOCK_ROWS];
         for (index, block) in self.blocks.iter().enumerate() {
             let dots = &mut dots[..block.owners.len()];
+            let quantised = self.quantised(index * BLOCK_ROWS, dots.len());
             for scan in &mut scans {
-                (self.kernel)(&block.quantised, &scan.probe.values, dots);
+                (self.kernel)(quantised, &scan.probe.values, dots);
                 scan.take(block, index * BLOCK_ROWS, dots, allowed);
             }
         }
@@ -177,9 +210,8 @@ impl Rows {
 }
 
 impl Block {
-    fn with_room(stride: usize, dimension: usize) -> Self {
+    fn with_room(dimension: usize) -> Self {
         Self {
-            quantised: Vec::with_capacity(BLOCK_ROWS * stride),
             scales: Vec::with_capacity(BLOCK_ROWS),
             vectors: Vec::with_capacity(BLOCK_ROWS * dimension),
             owners: Vec::with_capacity(BLOCK_ROWS),

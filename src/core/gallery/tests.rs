@@ -185,12 +185,17 @@ fn a_batch_answers_as_one_after_the_other() {
     assert!(gallery.search_batch(&[&[1.0]], &["0".into()], 4)[0].is_empty(), "another dimension");
 }
 
-/// Removal over the borders of blocks.
+/// Removal over the borders of blocks, and of the slabs of two blocks that long rows lie in.
 #[test]
-fn rows_move_between_blocks_and_are_still_found() {
+fn rows_move_between_blocks_and_slabs_and_are_still_found() {
+    rows_move_and_are_still_found(64);
+    rows_move_and_are_still_found(1024);
+}
+
+fn rows_move_and_are_still_found(dimension: usize) {
     let mut random = Random(3);
-    let mut gallery = Gallery::new("m@1", 64, 5000);
-    let vectors: Vec<_> = (0..2100).map(|_| random.unit(64)).collect();
+    let mut gallery = Gallery::new("m@1", dimension, 5000);
+    let vectors: Vec<_> = (0..2100).map(|_| random.unit(dimension)).collect();
     for (id, vector) in vectors.iter().enumerate() {
         gallery.put(&of_vectors(id, "0", vec![vector.clone()])).unwrap();
     }
@@ -207,6 +212,8 @@ fn rows_move_between_blocks_and_are_still_found() {
         assert!(gallery.remove(&id.to_string()));
     }
     assert!(gallery.search(&vectors[1], &["0".into()], 1).is_empty());
+    gallery.put(&of_vectors(0, "0", vec![vectors[0].clone()])).unwrap();
+    assert_eq!(ids(&gallery.search(&vectors[0], &["0".into()], 1)), ["0"], "filled again after it was empty");
 }
 
 /// Vectors that are no unit vectors, or no numbers, upset nobody.
