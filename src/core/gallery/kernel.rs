@@ -63,11 +63,13 @@ fn avx512_vnni(rows: &[i8], probe: &[i8], out: &mut [i32]) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_prefetch, _mm_shuffle_epi32,
-        _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_extracti128_si256,
-        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
-        _mm256_sign_epi8, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_set1_epi8,
-        _mm512_setzero_si512, _mm512_xor_si512,
+        __m256i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_prefetch, _mm_set1_epi32,
+        _mm_shuffle_epi32, _mm_storeu_si128, _mm_sub_epi32, _mm256_abs_epi8, _mm256_add_epi32,
+        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8, _mm512_add_epi32,
+        _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+        _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_unpackhi_epi32,
+        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
 
     /// Bytes ahead of a row that are asked for: the processor itself stops at the end of each page.
@@ -116,18 +118,41 @@ mod x86 {
     pub unsafe fn avx512_vnni(rows: &[i8], probe: &[i8], out: &mut [i32]) {
         // The instruction multiplies unsigned with signed: rows go in as row + 128, which adds 128 · Σ probe.
         let offset = 128 * probe.iter().map(|value| i32::from(*value)).sum::<i32>();
-        let flip = _mm512_set1_epi8(-128);
-        for (row, out) in rows.chunks_exact(probe.len().max(1)).zip(out) {
-            let mut sum = _mm512_setzero_si512();
-            fetch_ahead(row);
-            for (a, b) in row.chunks_exact(64).zip(probe.chunks_exact(64)) {
-                // SAFETY: both chunks are 64 bytes long; the loads need no alignment.
-                let (a, b) =
-                    unsafe { (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast())) };
-                sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(a, flip), b);
-            }
-            *out = _mm512_reduce_add_epi32(sum) - offset;
+        let length = probe.len().max(1);
+        let (fours, rest) = out.as_chunks_mut::<4>();
+        let (rows_of_fours, rows_of_rest) = rows.split_at(fours.len() * 4 * length);
+        for (rows, out) in rows_of_fours.chunks_exact(4 * length).zip(fours) {
+            fetch_ahead(rows);
+            let [a, b, c, d] = std::array::from_fn(|row| lanes(&rows[row * length..][..length], probe));
+            // Each quarter of `quarters` holds a sum of a, one of b, of c and of d: one reduction for four rows.
+            let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            let quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+            let halves =
+                _mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64::<1>(quarters));
+            let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+            let sums = _mm_sub_epi32(sums, _mm_set1_epi32(offset));
+            // SAFETY: `out` is 16 bytes long; the store needs no alignment.
+            unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
         }
+        for (row, out) in rows_of_rest.chunks_exact(length).zip(rest) {
+            *out = _mm512_reduce_add_epi32(lanes(row, probe)) - offset;
+        }
+    }
+
+    /// Sixteen sums that make up `(row + 128) · probe`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    fn lanes(row: &[i8], probe: &[i8]) -> __m512i {
+        let flip = _mm512_set1_epi8(-128);
+        let mut sum = _mm512_setzero_si512();
+        for (a, b) in row.chunks_exact(64).zip(probe.chunks_exact(64)) {
+            // SAFETY: both chunks are 64 bytes long; the loads need no alignment.
+            let (a, b) =
+                unsafe { (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast())) };
+            sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(a, flip), b);
+        }
+        sum
     }
 }
 

@@ -163,13 +163,12 @@ impl Rows {
     /// All probes go through a block before the next: it is read from memory once.
     pub fn search(&self, probes: &[&[f32]], allowed: &[bool], limit: usize) -> Vec<Vec<Hit>> {
         let mut scans: Vec<Scan> = probes.iter().map(|probe| Scan::new(self, probe, limit)).collect();
-        let mut dots = vec![0i32; BLOCK_ROWS];
+        let mut scratch = Scratch::default();
         for (index, block) in self.blocks.iter().enumerate() {
-            let dots = &mut dots[..block.owners.len()];
-            let quantised = self.quantised(index * BLOCK_ROWS, dots.len());
+            let quantised = self.quantised(index * BLOCK_ROWS, block.owners.len());
             for scan in &mut scans {
-                (self.kernel)(quantised, &scan.probe.values, dots);
-                scan.take(block, index * BLOCK_ROWS, dots, allowed);
+                (self.kernel)(quantised, &scan.probe.values, &mut scratch.dots[..block.owners.len()]);
+                scan.take(block, index * BLOCK_ROWS, &mut scratch, allowed);
             }
         }
         scans.into_iter().zip(probes).map(|(scan, probe)| self.rank(scan, probe, limit)).collect()
@@ -219,6 +218,18 @@ impl Block {
     }
 }
 
+/// What is known of the rows of one block, for one probe.
+struct Scratch {
+    dots: [i32; BLOCK_ROWS],
+    scores: [f32; BLOCK_ROWS],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { dots: [0; BLOCK_ROWS], scores: [0.0; BLOCK_ROWS] }
+    }
+}
+
 /// One probe on its way through the blocks.
 struct Scan {
     probe: Quantised,
@@ -248,19 +259,14 @@ impl Scan {
         }
     }
 
-    fn take(&mut self, block: &Block, first_row: usize, dots: &[i32], allowed: &[bool]) {
-        const GROUP: usize = 16;
-        for (group, (dots, scales)) in dots.chunks(GROUP).zip(block.scales.chunks(GROUP)).enumerate() {
-            let mut scores = [f32::NEG_INFINITY; GROUP];
-            let mut highest = f32::NEG_INFINITY;
-            for ((score, dot), scale) in scores.iter_mut().zip(dots).zip(scales) {
-                *score = *dot as f32 * scale * self.probe.scale;
-                highest = if *score > highest { *score } else { highest };
-            }
-            if highest < self.threshold {
+    fn take(&mut self, block: &Block, first_row: usize, scratch: &mut Scratch, allowed: &[bool]) {
+        let Scratch { dots, scores } = scratch;
+        let hits = score(dots, &block.scales, self.probe.scale, self.threshold, scores);
+        for (group, scores) in scores[..block.scales.len()].chunks(GROUP).enumerate() {
+            if !hits[group] {
                 continue;
             }
-            for (offset, score) in scores[..dots.len()].iter().enumerate() {
+            for (offset, score) in scores.iter().enumerate() {
                 let at = group * GROUP + offset;
                 let owner = block.owners[at];
                 if *score >= self.threshold && allowed[owner.group_set as usize] {
@@ -279,6 +285,32 @@ impl Scan {
             self.threshold = worst.similarity - self.slack;
         }
     }
+}
+
+/// Rows that are passed over together when none of them reaches the threshold.
+const GROUP: usize = 64;
+
+/// `scores = dots × scales × scale`, and which groups hold a score of `threshold` or more.
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
+fn score(
+    dots: &[i32; BLOCK_ROWS],
+    scales: &[f32],
+    scale: f32,
+    threshold: f32,
+    scores: &mut [f32; BLOCK_ROWS],
+) -> [bool; BLOCK_ROWS / GROUP] {
+    let mut hits = [false; BLOCK_ROWS / GROUP];
+    let groups = dots.chunks(GROUP).zip(scales.chunks(GROUP)).zip(scores.chunks_mut(GROUP));
+    for (hit, ((dots, scales), scores)) in hits.iter_mut().zip(groups) {
+        // No branch: so the compiler can take many at once.
+        let mut reached = 0;
+        for ((score, dot), own_scale) in scores.iter_mut().zip(dots).zip(scales) {
+            *score = *dot as f32 * own_scale * scale;
+            reached |= u32::from(*score >= threshold);
+        }
+        *hit = reached != 0;
+    }
+    hits
 }
 
 /// Keeps `best` sorted, at most `limit` long, with one row an entry; of equal ones the first stays first.
