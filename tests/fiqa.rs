@@ -82,13 +82,71 @@ fn masked_in(picture: &RgbImage, analyzer: &mut FaceAnalyzer, colour: [u8; 3]) -
     out
 }
 
+/// Something dark and oval of `size` eye distances before each of `places`.
+fn before(picture: &RgbImage, places: &[[f32; 2]], size: [f32; 2], colour: [u8; 3]) -> RgbImage {
+    let mut out = picture.clone();
+    for (px, py, pixel) in out.enumerate_pixels_mut() {
+        let inside = |at: &[f32; 2]| {
+            let (dx, dy) = ((px as f32 - at[0]) / size[0], (py as f32 - at[1]) / size[1]);
+            dx.powi(4) + dy.powi(4) < 1.0
+        };
+        if places.iter().any(inside) {
+            *pixel = Rgb(colour);
+        }
+    }
+    out
+}
+
 #[test]
-fn what_is_not_measured_is_said_to_be_neither_passed_nor_failed() {
+fn what_cannot_be_told_is_said_to_be_neither_passed_nor_failed() {
     let mut analyzer = analyzer();
-    let judged = analyzer.judge_photo(&png(&portrait()), &QualityLevel::High).unwrap();
-    let told = |name: &str| judged.success.iter().chain(&judged.fails).any(|known| known == name);
-    assert!(told("mask") && !told("occlusion") && told("clarity"), "{judged:?}");
-    assert!(judged.occlusion.is_none());
+    let good = portrait();
+    let blurred = imageops::blur(&good, 12.0);
+    for (picture, expected) in [(good, true), (blurred, false)] {
+        let judged = analyzer.judge_photo(&png(&picture), &QualityLevel::High).unwrap();
+        let told = |name: &str| judged.success.iter().chain(&judged.fails).any(|known| known == name);
+        assert_eq!((told("mask"), told("occlusion")), (expected, expected), "{judged:?}");
+        assert!(told("clarity") && judged.occlusion.is_some());
+    }
+}
+
+/// Dark glasses, a patch before either eye and a phone before the mouth, on faces of different skin, size and light.
+#[test]
+fn covered_eyes_and_mouths_are_found_on_every_face_and_free_ones_nowhere() {
+    let mut analyzer = analyzer();
+    let mut wrong = Vec::new();
+    for name in ["obama-1.jpg", "obama-2.jpg", "obama-3.jpg", "biden-1.jpg", "astronaut.png"] {
+        let plain = picture(name);
+        let frame = Frame::from_rgb(plain.width(), plain.height(), plain.as_raw().clone(), 0).unwrap();
+        let [left, right, _, corner, other_corner] = analyzer.detect(&frame).unwrap().remove(0).landmarks;
+        let span = right[0] - left[0];
+        let mouth = [f32::midpoint(corner[0], other_corner[0]), f32::midpoint(corner[1], other_corner[1])];
+        let lens = [0.42 * span, 0.3 * span];
+        let glasses = before(&plain, &[left, right], lens, [18, 18, 22]);
+        let bridge = [f32::midpoint(left[0], right[0]), f32::midpoint(left[1], right[1])];
+        let glasses = before(&glasses, &[bridge], [0.9 * span, 0.05 * span], [18, 18, 22]);
+        let half = imageops::thumbnail(&plain, plain.width() / 2, plain.height() / 2);
+        let table = [
+            ("as it is", plain.clone(), [false; 3]),
+            ("half as large", half, [false; 3]),
+            ("mirrored", imageops::flip_horizontal(&plain), [false; 3]),
+            ("dark glasses", glasses, [true, true, false]),
+            ("left patch", before(&plain, &[left], lens, [30, 30, 60]), [true, false, false]),
+            ("right patch", before(&plain, &[right], lens, [200, 205, 200]), [false, true, false]),
+            (
+                "phone before the mouth",
+                before(&plain, &[mouth], [0.7 * span, 0.45 * span], [40, 42, 45]),
+                [false, false, true],
+            ),
+        ];
+        for (how, picture, expected) in table {
+            let found = analyzer.judge_photo(&png(&picture), &QualityLevel::No).unwrap().occlusion.unwrap();
+            if found != expected {
+                wrong.push(format!("{name} {how}: {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// Faces of different age, skin, size and light, each as it is, smaller, mirrored, and with masks of several colours.
@@ -157,10 +215,12 @@ fn each_check_fails_where_it_should_and_nowhere_else() {
     let edge_at = (bbox.x1 - 0.02 * bbox.width()) as u32;
     let edge = imageops::crop_imm(&good, edge_at, 0, good.width() - edge_at, good.height()).to_image();
     let masked = masked(&good, &mut analyzer);
+    let eye = [bbox.x1 + 0.3 * bbox.width(), bbox.y1 + 0.4 * bbox.height()];
+    let patched = before(&good, &[eye], [0.2 * side, 0.15 * side], [40, 40, 60]);
     let light = custom(120.0, &[Check::Brightness]);
     let upright = custom(25.0, &[]);
 
-    let table: [(&str, &RgbImage, &QualityLevel, &[&str]); 20] = [
+    let table: [(&str, &RgbImage, &QualityLevel, &[&str]); 22] = [
         ("as it is, high", &good, &QualityLevel::High, &[]),
         ("as it is, upright", &good, &upright, &[]),
         ("blurred, high", &blurred, &QualityLevel::High, &["clarity"]),
@@ -179,8 +239,10 @@ fn each_check_fails_where_it_should_and_nowhere_else() {
         ("partly out of the picture, low does not ask", &half_out, &QualityLevel::Low, &[]),
         ("dark, low does not ask", &lit(&good, 0.2), &QualityLevel::Low, &[]),
         ("tiny", &resized(20.0), &QualityLevel::Low, &["face_size"]),
-        ("masked, high", &masked, &QualityLevel::High, &["mask"]),
+        ("masked, high", &masked, &QualityLevel::High, &["occlusion", "mask"]),
         ("masked, middle does not ask", &masked, &QualityLevel::Middle, &[]),
+        ("an eye covered, high", &patched, &QualityLevel::High, &["occlusion"]),
+        ("an eye covered, middle does not ask", &patched, &QualityLevel::Middle, &[]),
     ];
     let mut wrong = Vec::new();
     for (what, picture, level, expected) in table {

@@ -1,7 +1,7 @@
-"""Trains and tests the mask check of src/vision/mask.rs, whose features are repeated here and must be changed together.
+"""Trains and tests the mask check of src/vision/covered.rs, whose features (`squares`) are repeated here and must be changed together.
 
     pip install -r requirements.txt
-    python train.py --images LFW --models models [--write src/vision/mask/weights.toml] [--more DIR]
+    python train.py --images LFW --models models [--write src/vision/covered/mask.toml] [--more DIR]
 
 `LFW` has one folder a person. Half of the people are learned from, the other half tell how good it is: what is printed is
 of the very weights that are written. Masks are made up (masks.py); real ones are not in it. `--more` is a folder of
@@ -24,6 +24,21 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def features(crops):
     """n aligned RGB faces of 112 × 112 → n × 462."""
+    return halves(grid(crops))
+
+
+def halves(planes):
+    """Left and right alike."""
+    planes = (planes + planes[:, :, ::-1]) / 2
+    return np.clip(planes[:, TOP:, : SIDE // CELL // 2].reshape(len(planes), -1), -6, 6)
+
+
+def grid(crops):
+    """What is measured of every square: n × 14 × 14 × 6. In parts, for memory's sake."""
+    return np.concatenate([squares(crops[at : at + 1000]) for at in range(0, len(crops), 1000)])
+
+
+def squares(crops):
     rgb = crops.astype(np.float32) / 255
     n, cells = len(rgb), SIDE // CELL
     pool = lambda plane, how: how(plane.reshape(n, cells, CELL, cells, CELL), axis=(2, 4))
@@ -47,9 +62,7 @@ def features(crops):
         4 * pool(gy, np.mean) / spread,
         (light - pool(smooth, np.min)) / spread,
     ]
-    grid = np.stack(planes, -1)
-    grid = (grid + grid[:, :, ::-1]) / 2  # left and right alike
-    return np.clip(grid[:, TOP:, : cells // 2].reshape(n, -1), -6, 6)
+    return np.stack(planes, -1)
 
 
 class Faces:
@@ -111,10 +124,10 @@ def vary(crop, rng):
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def learn(x, y, seed):
+def learn(x, y, seed, units=HIDDEN):
     """One hidden layer of ReLUs, Adam (Kingma and Ba 2015)."""
     rng = np.random.default_rng(seed)
-    p = [rng.normal(0, 0.06, (x.shape[1], HIDDEN)), np.zeros(HIDDEN), rng.normal(0, 0.5, HIDDEN), np.zeros(1)]
+    p = [rng.normal(0, 0.06, (x.shape[1], units)), np.zeros(units), rng.normal(0, 0.5, units), np.zeros(1)]
     first, second, step, rounds, batch = [0 * v for v in p], [0 * v for v in p], 0, 60, 128
     for done in range(rounds):
         order = rng.permutation(len(x))
@@ -140,7 +153,7 @@ class Net:
     def __init__(self, p, mean, spread):
         weights = (p[0] / spread[:, None]).T
         self.bias = (p[1] - weights @ mean).astype(np.float32)
-        self.scale = (np.abs(weights).max(1) / 127).astype(np.float32)
+        self.scale = (np.maximum(np.abs(weights).max(1), 1e-6) / 127).astype(np.float32)  # a unit may have died
         self.weights = np.round(weights / self.scale[:, None]).astype(np.int8)
         self.out, self.out_bias = p[2].astype(np.float32), float(p[3][0])
 
@@ -148,13 +161,13 @@ class Net:
         hidden = np.maximum(x @ self.weights.T.astype(np.float32) * self.scale + self.bias, 0)
         return hidden @ self.out + self.out_bias
 
-    def write(self, path):
+    def write(self, path, by="train.py"):
         row = lambda values: "[" + ", ".join(f"{v:.6g}" for v in values) + "]"
         data = base64.b64encode(self.weights.tobytes()).decode()
         lines = [data[at : at + 116] + "\\" for at in range(0, len(data), 116)]
-        text = "# Written by benches/mask/train.py: what is learned there, and how good it is. 462 features → 8 → 1.\n"
+        text = f"# Written by benches/mask/{by}: what is learned there, and how good it is. {self.weights.shape[1]} features → {len(self.bias)} → 1.\n"
         text += f"scale = {row(self.scale)}\nbias = {row(self.bias)}\nout = {row(self.out)}\n"
-        text += f"out_bias = {self.out_bias:.6g}\n# {HIDDEN} × {self.weights.shape[1]} signed bytes, base64.\n"
+        text += f"out_bias = {self.out_bias:.6g}\n# {len(self.bias)} × {self.weights.shape[1]} signed bytes, base64.\n"
         text += 'weights = """\\\n' + "\n".join(lines) + '\n"""\n'
         with open(path, "w") as file:
             file.write(text)

@@ -122,7 +122,7 @@ pub struct Measurements {
     pub partial: bool,
     /// Probability of a mask, 0–1.
     pub mask: Option<f32>,
-    /// Left eye, right eye, mouth.
+    /// Whether they are covered: left eye, right eye (as seen in the picture), mouth.
     pub occlusion: Option<[bool; 3]>,
 }
 
@@ -158,12 +158,11 @@ pub fn judge(level: &QualityLevel, face: &Measurements) -> Judgement {
     for check in limits.also {
         let result = match check {
             Check::FaceSize | Check::HeadPose => continue,
-            Check::Occlusion => face.occlusion.map(|parts| !parts.contains(&true)),
             Check::Clarity => Some(face.clarity >= CLARITY_MIN),
-            // A face without contours shows no mouth: whether it is covered cannot be said.
-            Check::Mask => {
-                face.mask.filter(|_| face.clarity >= CLARITY_MIN).map(|probability| probability < MASK_MAX)
-            }
+            // A face without contours shows neither eyes nor mouth: whether they are covered cannot be said.
+            Check::Mask | Check::Occlusion if face.clarity < CLARITY_MIN => None,
+            Check::Mask => face.mask.map(|probability| probability < MASK_MAX),
+            Check::Occlusion => face.occlusion.map(|parts| !parts.contains(&true)),
             Check::Partial => Some(!face.partial),
             Check::Brightness => Some(BRIGHTNESS_RANGE.contains(&face.brightness)),
         };
@@ -215,7 +214,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_levels_are_the_protocols() {
-        use Check::{Brightness, Clarity, FaceSize, HeadPose as Pose, Mask, Partial};
+        use Check::{Brightness, Clarity, FaceSize, HeadPose as Pose, Mask, Occlusion, Partial};
         let good = good_face();
         check(&QualityLevel::High, &good, &[]);
         let small = Measurements { face_size_px: 112.0, ..good.clone() };
@@ -229,8 +228,15 @@ pub(crate) mod tests {
         check(&QualityLevel::Middle, &turned, &[]);
         let poor = Measurements { brightness: 0.05, partial: true, mask: Some(0.9), ..good.clone() };
         check(&QualityLevel::High, &poor, &[Mask, Partial, Brightness]);
-        let blurred = Measurements { clarity: 0.0, mask: Some(0.9), ..good };
+        let blurred =
+            Measurements { clarity: 0.0, mask: Some(0.9), occlusion: Some([true; 3]), ..good.clone() };
         check(&QualityLevel::High, &blurred, &[Clarity]);
+        for covered in 0..3 {
+            let occlusion = Some(std::array::from_fn(|part| part == covered));
+            let face = Measurements { occlusion, ..good.clone() };
+            check(&QualityLevel::High, &face, &[Occlusion]);
+            check(&QualityLevel::Middle, &face, &[]);
+        }
         check(&QualityLevel::Middle, &poor, &[Partial, Brightness]);
         check(&QualityLevel::Low, &poor, &[]);
         check(&QualityLevel::No, &poor, &[]);

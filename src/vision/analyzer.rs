@@ -418,6 +418,11 @@ impl FaceAnalyzer {
     }
 }
 
+fn covered_parts(face: &Measurements) -> String {
+    let parts = ["left eye", "right eye", "mouth"].into_iter().zip(face.occlusion.unwrap_or_default());
+    parts.filter(|(_, covered)| *covered).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
 /// Says which checks failed and by how much.
 fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLevel) -> Refusal {
     use crate::core::quality::Check;
@@ -440,7 +445,8 @@ fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLe
             Check::Clarity => format!("clarity {:.2}", face.clarity),
             Check::Brightness => format!("brightness {:.2}", face.brightness),
             Check::Mask => format!("mask {:.2}, take it off", face.mask.unwrap_or_default()),
-            other => other.name().to_owned(),
+            Check::Occlusion => format!("occlusion: {} covered", covered_parts(face)),
+            Check::Partial => "partial, the face leaves the picture".to_owned(),
         })
         .collect();
     let code =

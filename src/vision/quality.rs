@@ -1,7 +1,7 @@
 //! Measuring one face for the quality checks.
 
 use super::align::{ALIGNED_SIDE, REFERENCE, Similarity};
-use super::mask;
+use super::covered::covered;
 use super::pose::head_pose;
 use crate::core::face::{Detection, HeadPose};
 use crate::core::frame::Frame;
@@ -10,8 +10,10 @@ use crate::core::quality::Measurements;
 /// Laplacian variance (of 0–255 luma in the aligned crop) that counts as half clear.
 const HALF_CLEAR_VARIANCE: f32 = 120.0;
 
-/// Measures brightness, clarity, size, pose and completeness; `aligned` is the face as it will be embedded. What covers the eyes is not measured.
+/// Measures brightness, clarity, size, pose and completeness, and what
+/// covers it; `aligned` is the face as it will be embedded.
 pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measurements {
+    let cover = aligned.and_then(covered);
     let luma = aligned.map(luma_of).unwrap_or_default();
     let (w, h) = (frame.width as f32, frame.height as f32);
     // A face on the border: the detector extrapolates a box over the edge.
@@ -35,8 +37,8 @@ pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measu
             roll_deg: 0.0,
         }),
         partial,
-        mask: aligned.and_then(mask::probability),
-        occlusion: None,
+        mask: cover.map(|cover| cover.mask),
+        occlusion: cover.map(|cover| cover.parts),
     }
 }
 
