@@ -1,6 +1,6 @@
 //! An aligned crop as squares: of each the brightness, colour, edges and dark spots, measured by the face's own light.
 
-use super::super::align::ALIGNED_SIDE;
+use crate::vision::align::ALIGNED_SIDE;
 
 /// Side of a square, px, and squares a row.
 const CELL: usize = 8;
