@@ -13,6 +13,8 @@ use super::process::Process;
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const PORT_TRIES: u32 = 100;
+/// Starts with new ports when somebody else took one of them in the seconds before it was listened on.
+const START_TRIES: u32 = 3;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The control program itself, for the same reason.
@@ -34,6 +36,12 @@ struct Ports {
     epmd: u16,
 }
 
+impl Ports {
+    fn free() -> io::Result<Self> {
+        Ok(Self { amqp: free_port()?, distribution: free_port()?, epmd: free_port()? })
+    }
+}
+
 impl PrivateBroker {
     /// Starts a broker with its data in `folder` and waits until it answers.
     pub fn start(folder: &Path) -> io::Result<Self> {
@@ -47,16 +55,27 @@ impl PrivateBroker {
             return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
         }
         fs::create_dir_all(folder)?;
-        let ports = Ports { amqp: free_port()?, distribution: free_port()?, epmd: free_port()? };
         let mut broker = Self {
             folder: folder.canonicalize()?,
-            ports,
+            ports: Ports::free()?,
             process: None,
             more_config: more_config.to_owned(),
             more_arguments: more_arguments.to_owned(),
         };
-        broker.restart()?;
-        Ok(broker)
+        for _ in 1..START_TRIES {
+            match broker.restart() {
+                Err(_) if broker.log().contains("eaddrinuse") => {
+                    broker.kill9();
+                    broker.ports = Ports::free()?;
+                }
+                started => return started.map(|()| broker),
+            }
+        }
+        broker.restart().map(|()| broker)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("console.log")).unwrap_or_default()
     }
 
     pub fn port(&self) -> u16 {
@@ -151,7 +170,7 @@ impl PrivateBroker {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let log = fs::read_to_string(self.folder.join("console.log")).unwrap_or_default();
+        let log = self.log();
         let tail: String =
             log.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
         Err(io::Error::other(format!("RabbitMQ did not come up:\n{tail}")))
