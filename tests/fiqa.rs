@@ -82,7 +82,7 @@ fn masked_in(picture: &RgbImage, analyzer: &mut FaceAnalyzer, colour: [u8; 3]) -
     out
 }
 
-/// Something dark and oval of `size` eye distances before each of `places`.
+/// Something of one colour before each of `places`; `size` is half its width and height, px.
 fn before(picture: &RgbImage, places: &[[f32; 2]], size: [f32; 2], colour: [u8; 3]) -> RgbImage {
     let mut out = picture.clone();
     for (px, py, pixel) in out.enumerate_pixels_mut() {

@@ -1,14 +1,16 @@
 """Trains and tests the check for covered eyes and mouths of src/vision/covered.rs, as train.py does for masks.
 
-    python occlusion.py --images LFW --models models [--write src/vision/covered] [--look FILE.png] [--keep FILE.npz]
+    python occlusion.py --images LFW --models models [--write src/vision/covered] [--look NAME] [--keep FILE.npz] [--unseen]
+    menshen bench fiqa --images LFW --level no > box.jsonl; python occlusion.py --box box.jsonl
 
 What covers a face is made up (occluders.py). Photos of LFW's half whose people really wear dark glasses or hold something
 before the face (REAL) are left out of learning and of the false alarms, and are told apart. `--look` draws the photos without
-anything drawn before them that are most taken for covered.
+anything drawn before them that are most taken for covered. `--box` tells the same of what the box itself found in LFW.
 """
 
 import argparse
 import glob
+import json
 import os
 
 import cv2
@@ -18,6 +20,7 @@ import train
 from train import TOP
 
 HIDDEN = 24
+HALVES = 5  # seed of who is learned from
 FALSE_ALARMS = 0.001  # of free eyes, and of free mouths, of people not learned from
 DRAWN = 5  # pictures with something before the face, for each without
 # Photos whose eyes (E) or mouth (M) really are covered, or cannot be told free by a human either (X).
@@ -126,15 +129,40 @@ def look(path, crops, names, score):
     cv2.imwrite(path, np.vstack([np.hstack(tiles[row : row + 12]) for row in range(0, 120, 12)]))
 
 
+def in_half(names, rng):
+    """Whether each photo is of somebody nothing is learned from."""
+    people = np.array([name.rsplit("_", 1)[0] for name in names])
+    order = np.unique(people)
+    rng.shuffle(order)
+    return np.isin(people, order[: len(order) // 2])
+
+
+def of_box(path):
+    with open(path) as file:
+        lines = [json.loads(line) for line in file]
+    found = {os.path.basename(line["photo"]): line["quality"]["occlusion"] for line in lines if "quality" in line}
+    names = sorted(found)
+    free = [found[name] for name, held_out in zip(names, in_half(names, np.random.default_rng(HALVES))) if held_out and name not in REAL]
+    print(f"people not learned from: {sum(map(any, free))} of {len(free)} free faces with a covered part: {np.sum(free, 0)} (left eye, right eye, mouth)")
+    for what, part in (("E", slice(0, 2)), ("M", slice(2, 3))):
+        real = [any(found[name][part]) for name in names if what in REAL.get(name, "")]
+        print(f"photos of really covered ones, {what}: found {sum(real)} of {len(real)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", required=True)
+    parser.add_argument("--images")
+    parser.add_argument("--box", help="what `menshen bench fiqa` printed of the same photos")
     parser.add_argument("--models", default="models")
     parser.add_argument("--write", help="folder to write eyes.toml and mouth.toml to")
     parser.add_argument("--look", help="draw the plain faces most taken for covered")
     parser.add_argument("--unseen", action="store_true", help="learn without each kind in turn, too")
     parser.add_argument("--keep", help="file to keep the crops in between runs")
     arguments = parser.parse_args()
+    if arguments.box:
+        return of_box(arguments.box)
+    if not arguments.images:
+        parser.error("--images or --box is needed")
     cv2.setNumThreads(1)
     if arguments.keep and os.path.exists(arguments.keep):
         kept = np.load(arguments.keep)
@@ -145,11 +173,8 @@ def main():
         if arguments.keep:
             np.savez(arguments.keep, crops=crops, kinds=kinds, covered=covered, names=names)
     real = np.isin(names, list(REAL))
-    rng = np.random.default_rng(5)
-    people = np.array([name.rsplit("_", 1)[0] for name in names])
-    order = np.unique(people)
-    rng.shuffle(order)
-    held_out = np.isin(people, order[: len(order) // 2])
+    rng = np.random.default_rng(HALVES)
+    held_out = in_half(names, rng)
     from_here, other = np.flatnonzero(~held_out & ~real), np.flatnonzero(held_out & ~real)
     varied = np.array([train.vary(crop, rng) for _ in range(2) for crop in crops[from_here]])
     grid = train.grid(np.concatenate([crops[from_here], varied]))

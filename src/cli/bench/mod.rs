@@ -5,6 +5,7 @@ mod calibration;
 #[cfg(feature = "sim")]
 mod cameras;
 pub mod embeddings;
+mod fiqa;
 mod frames;
 pub mod recognition;
 mod search;
@@ -102,6 +103,17 @@ enum BenchCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Which photos pass a quality level, and what the others fail 照片质量判断
+    Fiqa {
+        /// Folder of the photos, with folders inside 照片目录
+        #[arg(long)]
+        images: PathBuf,
+        /// high, middle, low, custom or no 质量级别
+        #[arg(long, default_value = "high")]
+        level: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// How steady guesses at age and gender are over pictures of one person 年龄与性别估计的稳定性
     Attributes {
         /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
@@ -142,6 +154,9 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
         }
         BenchCommand::Identify { images, config } => {
             recognition::identify(images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Fiqa { images, level, config } => {
+            fiqa::fiqa(images, level, &config.settings()?).map_err(one)?;
         }
         BenchCommand::Attributes { images, genders, config } => {
             attributes::attributes(images, genders.as_deref(), &config.settings()?).map_err(one)?;

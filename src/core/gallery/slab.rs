@@ -1,7 +1,7 @@
 //! Memory for quantised rows in large pages.
 //!
-//! A scan reads every row once, from front to back. With pages of 4 KB it takes 10.2 ms among a million rows of 128,
-//! with large ones 6.2 (measured in turns, three times each, on an EPYC): fewer pages to look up, and the processor
+//! A scan reads every row once, from front to back. With pages of 4 KB it takes 8.4 ms among a million rows of 128,
+//! with large ones 5.2 (measured in turns, three times each, on an EPYC): fewer pages to look up, and the processor
 //! stops fetching ahead at the end of each. So rows lie in slabs that ask the kernel for pages of 2 MB (`madvise`,
 //! `MADV_HUGEPAGE`). Where it has none to give, or `/sys/kernel/mm/transparent_hugepage/enabled` is `never`, the same
 //! memory comes in small pages: the answers are the same, later. `menshen bench search` tells which it was
