@@ -3,6 +3,9 @@
     python occlusion.py --images LFW --models models [--write src/vision/covered] [--look NAME] [--keep FILE.npz] [--unseen]
     menshen bench fiqa --images LFW --level no > box.jsonl; python occlusion.py --box box.jsonl
 
+The weights and the figures in the READMEs were made with the versions of `benches/peer/requirements.txt` (OpenCV 5); with those
+of train.py faces are found a little differently.
+
 What covers a face is made up (occluders.py). Photos of LFW's half whose people really wear dark glasses or hold something
 before the face (REAL) are left out of learning and of the false alarms, and are told apart. `--look` draws the photos without
 anything drawn before them that are most taken for covered. `--box` tells the same of what the box itself found in LFW.
