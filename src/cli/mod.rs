@@ -22,6 +22,7 @@ mod probe;
 pub mod run;
 mod streams;
 mod streams_fault;
+mod streams_suggest;
 pub mod users;
 pub mod why;
 

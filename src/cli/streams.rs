@@ -10,11 +10,11 @@ use url::Url;
 use super::ConfigArgs;
 use super::password::read_password;
 use super::streams_fault::{kind, text};
+use super::streams_suggest::Suggested;
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
 use crate::core::limits;
 use crate::core::status::Language;
-use crate::wire::onvif::media::Profile;
 
 #[derive(Args)]
 pub struct StreamsArgs {
@@ -60,7 +60,7 @@ pub fn streams(arguments: &StreamsArgs) -> Result<ExitCode, Vec<String>> {
     runtime.shutdown_background();
     match found {
         Ok(found) => {
-            let suggested = suggestions(&found, &host, user.as_deref());
+            let suggested = Suggested::of(&found.streams, &host, user.as_deref());
             if arguments.json {
                 say(&as_json(&found, &suggested, language).to_string());
             } else {
@@ -106,7 +106,7 @@ fn decoded(text: &str) -> String {
 fn device_service(target: &str) -> Result<Url, String> {
     let target = target.trim();
     let wrong = |why: &str| {
-        let target = crate::core::device::mask_credentials(target);
+        let target = crate::core::secrets::mask_credentials(target);
         format!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
     };
     let text = match target.split_once("://") {
@@ -122,41 +122,7 @@ fn device_service(target: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// One line a lens or channel: its best profile. The biggest picture is that, of those that are video.
-fn suggestions(found: &Found, host: &str, user: Option<&str>) -> Vec<String> {
-    let mut best: Vec<&FoundStream> = Vec::new();
-    let worth = |profile: &Profile| {
-        let is_video = profile.codec.as_deref() != Some("JPEG");
-        (is_video, profile.size.map_or(0, |(width, height)| u64::from(width) * u64::from(height)))
-    };
-    for stream in found.streams.iter().filter(|stream| stream.address.is_ok()) {
-        match best.iter_mut().find(|known| known.profile.source == stream.profile.source) {
-            Some(known) if worth(&stream.profile) > worth(&known.profile) => *known = stream,
-            Some(_) => {}
-            None => best.push(stream),
-        }
-    }
-    let line = |(place, stream): (usize, &FoundStream)| {
-        let address = stream.address.as_ref().ok()?.to_enter(user);
-        let host = host.trim_matches(['[', ']']);
-        let ip = if place == 0 { host.to_owned() } else { format!("{host}-{}", place + 1) };
-        Some(format!(
-            "menshen devices add {} type=network-camera {}",
-            quoted(&ip),
-            quoted(&format!("url={address}"))
-        ))
-    };
-    best.into_iter().enumerate().filter_map(line).collect()
-}
-
-/// As a shell takes it for one word, whatever a camera put into it.
-fn quoted(word: &str) -> String {
-    let is_plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '=' | '@');
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-fn as_json(found: &Found, suggested: &[String], language: Language) -> Value {
+fn as_json(found: &Found, suggested: &Suggested, language: Language) -> Value {
     let stream = |FoundStream { profile, address }: &FoundStream| {
         let (width, height) = profile.size.unzip();
         let error = address.as_ref().err();
@@ -170,14 +136,14 @@ fn as_json(found: &Found, suggested: &[String], language: Language) -> Value {
     json!({
         "ok": true, "media": found.version.number(), "clock_ahead_ms": found.clock_ahead_ms,
         "replaced_hosts": found.moved, "streams": found.streams.iter().map(stream).collect::<Vec<_>>(),
-        "suggested": suggested,
+        "suggested": suggested.whole, "suggested_lighter": suggested.lighter,
     })
 }
 
 /// A clock that is further off deserves a word: recordings and events of the camera carry it.
 const CLOCK_OFF_MS: u64 = 10_000;
 
-fn tell(found: &Found, suggested: &[String], host: &str, language: Language) {
+fn tell(found: &Found, suggested: &Suggested, host: &str, language: Language) {
     let zh = language == Language::Zh;
     for FoundStream { profile, address } in &found.streams {
         let name = if profile.name.is_empty() { &profile.token } else { &profile.name };
@@ -211,15 +177,21 @@ fn tell(found: &Found, suggested: &[String], host: &str, language: Language) {
             (false, false) => format!("the camera's clock is {seconds} s behind: set it"),
         });
     }
-    let has_password = suggested.iter().any(|line| line.contains(crate::wire::onvif::media::PASSWORD_HERE));
-    note(match (zh, has_password) {
+    note(match (zh, suggested.has_password()) {
         (true, true) => "添加为设备（PASSWORD 处填密码，@ 写作 %40，/ 写作 %2F）：",
         (false, true) => "to add it (put the password for PASSWORD, with %40 for @ and %2F for /):",
         (true, false) => "添加为设备：",
         (false, false) => "to add it:",
     });
-    for line in suggested {
-        say(line);
+    suggested.whole.iter().for_each(|line| say(line));
+    if !suggested.lighter.is_empty() {
+        note(if zh {
+            "或者，摄像机较多且人脸离得近时，在子码流中识别、图片取自主码流，更省算力（先用 devices probe 看子码流中人脸是否够大）："
+        } else {
+            "or, with many cameras and faces that come near: recognised in the sub-stream, pictures of the main one, at less work \
+             (devices probe tells whether faces are large enough there):"
+        });
+        suggested.lighter.iter().for_each(|line| say(line));
     }
 }
 
@@ -253,12 +225,5 @@ mod tests {
             let error = device_service(target).unwrap_err();
             assert!(error.contains("HOST:PORT") && !error.contains("s3cret"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_camera_cannot_leave_its_word_in_a_shell() {
-        assert_eq!(quoted("10.0.0.9"), "10.0.0.9");
-        assert_eq!(quoted("url=rtsp://h/a?b=1&c=2"), "'url=rtsp://h/a?b=1&c=2'");
-        assert_eq!(quoted("x';reboot;'"), r"'x'\'';reboot;'\'''");
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::person::DEFAULT_PERMISSION_GROUP;
 use super::photo::PhotoRules;
 use super::relay::action_url::ActionUrl;
+use super::secrets::mask_credentials;
 use super::stream::StreamState;
 use super::view::View;
 
@@ -135,28 +136,6 @@ impl std::fmt::Debug for DeviceConfig {
     }
 }
 
-/// `rtsp://user:pass@host/x` → `rtsp://***:***@host/x`, for every URL in a text.
-pub fn mask_credentials(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (head, tail) = rest.split_at(at + 3);
-        out.push_str(head);
-        let end = tail.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(tail.len());
-        // The last `@` before the path: a password may hold one itself.
-        let authority = &tail[..end];
-        match authority.rfind('@') {
-            Some(at) => {
-                out.push_str("***:***");
-                rest = &tail[at..];
-            }
-            None => rest = tail,
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// A device with how it stands now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceStatus {
@@ -181,23 +160,6 @@ impl DeviceStatus {
             last_frame_ms: 0,
             reconnects: 0,
             codec: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_masked_wherever_they_stand() {
-        for (text, expected) in [
-            ("rtsp://u:p@1.2.3.4/ch1", "rtsp://***:***@1.2.3.4/ch1"),
-            ("rtsp://u:p@ss@h:554/x?y=a@b", "rtsp://***:***@h:554/x?y=a@b"),
-            ("http://h/x", "http://h/x"),
-            ("a http://u@h b rtsp://q:w@z", "a http://***:***@h b rtsp://***:***@z"),
-        ] {
-            assert_eq!(mask_credentials(text), expected);
         }
     }
 }

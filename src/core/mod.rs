@@ -24,6 +24,7 @@ pub mod quality;
 pub mod relay;
 pub mod relogin;
 pub mod score;
+pub mod secrets;
 pub mod slot;
 pub mod status;
 pub mod storage;

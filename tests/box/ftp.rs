@@ -372,6 +372,15 @@ fn an_account_is_one_devices() {
     assert_eq!(add("cam3").0, 200);
     let mut camera = FtpStream::connect(("127.0.0.1", ftp.port)).unwrap();
     camera.login("cam3", "another-s3cret").unwrap();
+    // Whoever is in with a password that is none any more goes; the others stay.
+    let mut neighbour = ftp.camera("cam1");
+    let change = serde_json::json!({ "ip": "cam3", "ftp_password": "a-new-s3cret" });
+    assert_eq!(crate::http::json(ftp.stage.local_port, "PUT", "/menshen/api/devices", &change).0, 200);
+    assert_eq!(code(&camera.noop().unwrap_err()), Status::NotAvailable);
+    neighbour.noop().unwrap();
+    let mut camera = FtpStream::connect(("127.0.0.1", ftp.port)).unwrap();
+    assert!(camera.login("cam3", "another-s3cret").is_err());
+    camera.login("cam3", "a-new-s3cret").unwrap();
     ftp.still_works();
     ftp.stage.stop();
 }

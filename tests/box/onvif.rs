@@ -139,6 +139,20 @@ fn a_camera_tells_its_streams_to_whoever_has_its_password() {
     let suggested = "menshen devices add 127.0.0.1 type=network-camera \
                      'url=rtsp://admin:PASSWORD@127.0.0.1:554/Streaming/Profile_1?a=1&password=PASSWORD'";
     assert_eq!((&told["suggested"], &told["replaced_hosts"]), (&json!([suggested]), &json!([])), "{told}");
+    let main_url = "rtsp://admin:PASSWORD@127.0.0.1:554/Streaming/Profile_1?a=1&password=PASSWORD";
+    let lighter = format!(
+        "menshen devices add 127.0.0.1 type=network-camera \
+         'url=rtsp://admin:PASSWORD@127.0.0.1:554/Streaming/Profile_2?a=1&password=PASSWORD' \
+         'parameters={{ main_url = \"{main_url}\" }}'"
+    );
+    assert_eq!(told["suggested_lighter"], json!([lighter]), "{told}");
+    // What is suggested is taken.
+    let url = main_url.replace("Profile_1", "Profile_2");
+    let keys = [format!("url={url}"), format!("parameters={{ main_url = \"{main_url}\" }}")];
+    let added = config.run(&["add", "127.0.0.1", "type=network-camera", &keys[0], &keys[1]], "");
+    assert!(added.status.success(), "{}", text_of(&added));
+    let listed = text_of(&config.run(&["list"], ""));
+    assert!(listed.contains("Profile_2?a=1&password=***") && !listed.contains("PASSWORD"), "{listed}");
     let behind_ms = told["clock_ahead_ms"].as_i64().unwrap();
     assert!((-10_860_000..=-10_740_000).contains(&behind_ms), "{told}");
     assert_eq!(camera.refused.load(Ordering::SeqCst), 0);

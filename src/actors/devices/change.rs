@@ -21,7 +21,7 @@ fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Ref
         let unfit = |error: crate::ports::camera::OpenError| {
             Refusal::new(
                 StatusCode::LocalParamError,
-                crate::core::device::mask_credentials(&error.to_string()),
+                crate::core::secrets::mask_credentials(&error.to_string()),
             )
         };
         parts.opener.check(&spec_of(config)).map_err(unfit)?;

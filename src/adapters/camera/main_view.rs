@@ -15,9 +15,9 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use super::pipeline::{one_thread, to_frame};
 use super::template::FRAMES;
 use crate::core::backoff::Backoff;
-use crate::core::device::mask_credentials;
 use crate::core::frame::{Frame, Larger};
 use crate::core::limits;
+use crate::core::secrets::mask_credentials;
 
 /// Makes the pipeline anew; the error is told.
 pub type Build = Box<dyn Fn() -> Result<Pipeline, String> + Send>;

@@ -15,8 +15,8 @@ use super::cost::Cost;
 use super::main_view::MainView;
 use super::template::FRAMES;
 use super::thrift::Thrift;
-use crate::core::device::mask_credentials;
 use crate::core::frame::{Frame, PixelFormat, Plane};
+use crate::core::secrets::mask_credentials;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };

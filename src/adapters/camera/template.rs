@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use serde::Deserialize;
 use url::Url;
 
-use crate::core::device::mask_credentials;
+use crate::core::secrets::mask_credentials;
 use crate::ports::camera::{OpenError, StreamTraits};
 
 /// Name of the appsink every template ends in.

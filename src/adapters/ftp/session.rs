@@ -25,6 +25,13 @@ const ACTIVE_PORT_MIN: u16 = 1024;
 /// The conversation is over.
 struct Over;
 
+/// A device that logged in, and with what: the account may be changed while it is in.
+struct LoggedIn {
+    device: String,
+    user: String,
+    password: String,
+}
+
 struct Session<'a> {
     shared: &'a Shared,
     peer: IpAddr,
@@ -32,7 +39,7 @@ struct Session<'a> {
     lines: BufReader<OwnedReadHalf>,
     out: OwnedWriteHalf,
     talk: Dialogue,
-    device: Option<String>,
+    logged_in: Option<LoggedIn>,
     data: Option<Data>,
     wrong: u32,
     /// To be logged in by then.
@@ -50,7 +57,7 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
         lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
         out,
         talk: Dialogue::default(),
-        device: None,
+        logged_in: None,
         data: None,
         wrong: 0,
         login_by: Instant::now() + LOGIN,
@@ -64,9 +71,7 @@ impl Session<'_> {
         self.say((220, "Menshen takes photos.")).await?;
         loop {
             let line = self.line().await?;
-            if let Some(device) = &self.device {
-                self.shared.desk.heard(device);
-            }
+            self.is_still_welcome().await?;
             match self.talk.answer(&line) {
                 Deed::Reply(reply) => self.say(reply).await?,
                 Deed::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
@@ -83,9 +88,21 @@ impl Session<'_> {
         }
     }
 
+    /// Whoever was let in with a password that is none any more goes.
+    async fn is_still_welcome(&mut self) -> Result<(), Over> {
+        let Some(LoggedIn { device, user, password }) = &self.logged_in else { return Ok(()) };
+        if self.shared.desk.login(user, password).as_ref() == Some(device) {
+            self.shared.desk.heard(device);
+            return Ok(());
+        }
+        tracing::info!(device, "an FTP session ends: its account was changed");
+        self.say((421, "The account was changed, log in anew.")).await?;
+        Err(Over)
+    }
+
     /// One line of bounded length.
     async fn line(&mut self) -> Result<Vec<u8>, Over> {
-        let deadline = if self.device.is_some() { Instant::now() + IDLE } else { self.login_by };
+        let deadline = if self.logged_in.is_some() { Instant::now() + IDLE } else { self.login_by };
         let mut line = Vec::new();
         let limit = limits::FTP_LINE_BYTES_MAX as u64;
         let mut bounded = (&mut self.lines).take(limit);
@@ -120,7 +137,7 @@ impl Session<'_> {
             metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
             self.shared.guard.right_login(self.peer);
             self.shared.desk.heard(&device);
-            self.device = Some(device);
+            self.logged_in = Some(LoggedIn { device, user: user.to_owned(), password: password.to_owned() });
             self.talk.is_in = true;
             return self.say((230, "Logged in.")).await;
         }
@@ -165,7 +182,8 @@ impl Session<'_> {
     }
 
     async fn receive(&mut self, is_photo: bool) -> Result<(), Over> {
-        let (Some(device), shared) = (self.device.clone(), self.shared) else { return Err(Over) };
+        let shared = self.shared;
+        let Some(device) = self.logged_in.as_ref().map(|own| own.device.clone()) else { return Err(Over) };
         let Some(data) = self.data.take() else { return self.say((425, "PASV or PORT first.")).await };
         // What is no photo is not counted as one, and may be as large as a clip is: none of it is kept.
         let refuse = |result| {

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{Login, OnvifError};
-use crate::core::device::mask_credentials;
 use crate::core::limits;
+use crate::core::secrets::mask_credentials;
 use crate::wire::onvif::clock::utc_text;
 use crate::wire::onvif::security::{self, NONCE_BYTES};
 use crate::wire::onvif::soap::{Request, Unread, is_refusal, tidy};

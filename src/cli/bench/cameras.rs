@@ -46,6 +46,9 @@ pub struct CamerasArgs {
     /// Kill, freeze and restart cameras at random; everything random follows from this number 随机故障
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
+    /// Portraits (.jpg) of people to be enrolled all the while, as fast as the box takes them 同时不断注册人员的照片目录
+    #[arg(long, value_name = "DIR")]
+    enrol: Option<PathBuf>,
     /// Pictures of scripts/setup 素材目录
     #[arg(long, default_value = ".setup/pictures")]
     pictures: PathBuf,
@@ -80,6 +83,7 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
         camera: arguments.camera_options(),
         config,
         chaos: arguments.chaos,
+        enrol: arguments.enrol.clone(),
         peer: arguments.peer.clone(),
     };
     run(&asked, &tell)

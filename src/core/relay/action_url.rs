@@ -11,7 +11,7 @@ use super::modbus::ModbusRelay;
 use super::order::{DoorOrder, DoorStep, RelayAddress, RelayCall};
 use super::raw::RawRelay;
 use super::{ActionMode, DoorCommand};
-use crate::core::device::mask_credentials;
+use crate::core::secrets::mask_credentials;
 
 /// Address of a relay with all that is needed to speak to it. May hold a password.
 #[derive(Clone, PartialEq, Eq)]

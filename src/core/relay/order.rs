@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::core::device::mask_credentials;
+use crate::core::secrets::mask_credentials;
 
 /// Where a relay listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -4,7 +4,9 @@
 //! box's. A passage is missed when the box's real-time event for it, with the right name, does not reach the receiver.
 
 mod chaos;
+mod enrolment;
 mod peer;
+mod reading;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use self::chaos::Chaos;
+use self::enrolment::Enrolment;
+use self::reading::Reading;
 use self::tally::{Seen, Tally};
 use super::broker::free_port;
 use super::platform::ledger::now_ms;
@@ -40,6 +44,8 @@ pub struct Asked {
     pub config: String,
     /// Cameras are killed, frozen and started again at random; everything random follows from this.
     pub chaos: Option<u64>,
+    /// Portraits of people who are enrolled all the while.
+    pub enrol: Option<PathBuf>,
     /// Python with OpenCV, to do the same afterwards (`benches/peer/peer.py cameras`).
     pub peer: Option<PathBuf>,
 }
@@ -86,11 +92,14 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     let mut stage = Stage::set_up(asked, folder.clone())?;
     stage.enrol(&asked.walkers)?;
     stage.cameras.iter_mut().try_for_each(Camera::go)?;
+    let local_port = stage.local_port;
+    let enrolment = asked.enrol.as_ref().map(|folder| Enrolment::start(local_port, folder)).transpose()?;
     std::thread::sleep(WARM_UP);
     let (before, from_ms) = (stage.reading()?, now_ms());
     let mut chaos = asked.chaos.map(Chaos::new);
     let course = stage.watch(Duration::from_secs(asked.seconds), chaos.as_mut())?;
     let (after, to_ms) = (stage.reading()?, now_ms());
+    let enrolled = enrolment.map(Enrolment::stop).transpose()?;
     std::thread::sleep(TAIL);
     let seen: Vec<Seen> = stage.platform.ledger().of_kind("realtime").iter().map(Seen::of_event).collect();
     let mut walks = stage.walks(from_ms, to_ms);
@@ -108,6 +117,7 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     line["optimised"] = json!(!cfg!(debug_assertions));
     merge(&mut line, &after.since(&before, asked.streams));
     merge(&mut line, &course);
+    merge(&mut line, &enrolled.unwrap_or_default());
     tell(&line);
     for problem in &tally.problems {
         tell(&json!({ "measure": "problem", "what": problem }));
@@ -205,9 +215,7 @@ impl Stage {
             walkers.iter().map(|walker| (walker.person.as_str(), &walker.photo)).collect();
         for (id, photo) in people {
             let bytes = fs::read(photo).map_err(|error| format!("{}: {error}", photo.display()))?;
-            let user = json!({ "identity_id": id, "reg_photo": base64::prelude::BASE64_STANDARD.encode(bytes),
-                "info": { "name": id, "permission_ids": ["0"] } });
-            let answer = scrape::post(self.local_port, "/SophonFogSys/api/users", &user);
+            let answer = scrape::post(self.local_port, "/SophonFogSys/api/users", &user(id, &bytes));
             if !answer.contains("\"data\"") {
                 return Err(format!("{id} could not be enrolled: {answer}"));
             }
@@ -267,6 +275,12 @@ impl Stage {
     }
 }
 
+/// Somebody for the local API.
+fn user(id: &str, photo: &[u8]) -> Value {
+    json!({ "identity_id": id, "reg_photo": base64::prelude::BASE64_STANDARD.encode(photo),
+        "info": { "name": id, "permission_ids": ["0"] } })
+}
+
 struct Sample {
     at: Duration,
     memory: f64,
@@ -290,31 +304,6 @@ fn course(samples: &[Sample], whole: Duration) -> (Vec<Option<f64>>, Vec<Option<
         (mean(&|sample| sample.memory), mean(&|sample| sample.files as f64))
     };
     (0..PARTS).map(part).unzip()
-}
-
-/// What has been used up to a moment.
-struct Reading {
-    at: Instant,
-    own: f64,
-    served: f64,
-    metrics: String,
-}
-
-impl Reading {
-    fn since(&self, before: &Self, streams: usize) -> Value {
-        let seconds = (self.at - before.at).as_secs_f64();
-        let streams = streams.max(1) as f64;
-        let grown = |name: &str| scrape::sum(&self.metrics, name) - scrape::sum(&before.metrics, name);
-        let (frames, dropped) = (grown("menshen_frames_total"), grown("menshen_frames_dropped_total"));
-        json!({
-            "seconds": rounded(seconds),
-            "cpu_s_per_stream_s": rounded((self.own - before.own) / seconds / streams),
-            "serving_cpu_s_per_stream_s": rounded((self.served - before.served) / seconds / streams),
-            "frames_per_stream_s": rounded(frames / seconds / streams),
-            "frames_dropped": dropped,
-            "frames_idle": grown("menshen_frames_idle_total"),
-        })
-    }
 }
 
 fn rounded(value: f64) -> f64 {

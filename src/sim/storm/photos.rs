@@ -20,9 +20,7 @@ pub struct Wanted<'a> {
 
 /// Reads, enlarges and keeps them in `folder`, where a peer finds them too.
 pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let mut paths = Vec::new();
-    collect(wanted.photos, &mut paths)?;
-    paths.sort();
+    let paths = portraits(wanted.photos)?;
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut photos = Vec::new();
     for path in paths.iter().take(wanted.max) {
@@ -33,10 +31,18 @@ pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>, Strin
         fs::write(&file, &photo).map_err(|error| format!("{}: {error}", file.display()))?;
         photos.push(photo);
     }
-    if photos.is_empty() {
-        return Err(format!("there is no .jpg in {}", wanted.photos.display()));
-    }
     Ok(photos)
+}
+
+/// The photos of a folder with folders inside, in order; without one it is an error.
+pub fn portraits(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut paths = Vec::new();
+    collect(folder, &mut paths)?;
+    paths.sort();
+    if paths.is_empty() {
+        return Err(format!("there is no .jpg in {}", folder.display()));
+    }
+    Ok(paths)
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {

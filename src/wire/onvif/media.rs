@@ -6,8 +6,8 @@ use url::Url;
 
 use super::device::Named;
 use super::soap::{Request, Unread, read, tidy};
-use crate::core::device::mask_credentials;
 use crate::core::limits;
+use crate::core::secrets::{hide_secrets, mask_credentials};
 
 /// Which media service is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl StreamAddress {
 
     /// The address without any password.
     pub fn shown(&self) -> String {
-        hide_secrets(&mask_credentials(self.url.as_str()), "***")
+        mask_credentials(self.url.as_str())
     }
 
     /// The address to enter, with `PASSWORD` in the place of the password. `user` is who asked the camera.
@@ -223,28 +223,4 @@ impl StreamAddress {
         }
         hide_secrets(url.as_str(), PASSWORD_HERE)
     }
-}
-
-/// Keys whose values open something, in queries and, of some makers, in paths: `/user=admin_password=x_channel=1_stream=0.sdp`.
-const SECRET_KEYS: &[&str] = &["password=", "passwd=", "pwd=", "pass=", "psw=", "auth=", "token="];
-const SECRET_ENDS: &[&str] = &["&", "/", "?", "#", ";", "_channel=", "_stream="];
-
-fn hide_secrets(text: &str, with: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        // Of the same length as the text, byte by byte.
-        let small = rest.to_ascii_lowercase();
-        let found = SECRET_KEYS.iter().filter_map(|key| small.find(key).map(|at| at + key.len())).min();
-        let Some(at) = found else { break };
-        let tail = &small[at..];
-        let length = SECRET_ENDS.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
-        out.push_str(&rest[..at]);
-        if length > 0 {
-            out.push_str(with);
-        }
-        rest = &rest[at + length..];
-    }
-    out.push_str(rest);
-    out
 }
