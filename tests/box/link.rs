@@ -181,9 +181,9 @@ fn replies_wait_while_the_broker_is_blocked() {
     let control = |arguments: &[&str]| stage.broker.as_ref().unwrap().control(arguments).unwrap();
     // A broker tells whoever publishes that it is blocked: one of the replies comes after the alarm, however long that takes
     // to be raised on a busy machine.
-    const COMMANDS: [&str; 2] = ["blocked-1", "blocked-2"];
-    stage.platform.behaviour().fail("users", Fault::Slow(Duration::from_secs(16)), COMMANDS.len() as u32);
-    for id in COMMANDS {
+    let commands = ["blocked-1", "blocked-2"];
+    stage.platform.behaviour().fail("users", Fault::Slow(Duration::from_secs(16)), commands.len() as u32);
+    for id in commands {
         let command = json!({
             "method": "add_users_plus", "messageId": id, "userid_list": ["1001"],
             "extend_params": { "path": "/box/users" },
@@ -195,16 +195,16 @@ fn replies_wait_while_the_broker_is_blocked() {
     assert!(menshen::sim::scrape::get(stage.port, "/healthz").contains("link_blocked"));
     // Longer than a confirm may take otherwise.
     std::thread::sleep(Duration::from_secs(17));
-    assert!(!has_reply(&stage, COMMANDS[1]));
+    assert!(!has_reply(&stage, commands[1]));
     assert_eq!(stage.metric("menshen_link_up"), 1.0);
     control(&["set_vm_memory_high_watermark", "0.6"]);
-    for id in COMMANDS {
+    for id in commands {
         let reply = stage.wait("the reply", |entry| entry.is_reply() && entry.body["messageId"] == id);
         assert_eq!(reply.body["result"]["success_users"][0]["userid"], "1001");
     }
     assert_eq!(stage.metric("menshen_link_blocked"), 0.0);
     assert_eq!(stage.metric("menshen_broker_reconnects_total"), 0.0);
-    assert_eq!(stage.platform.ledger().of_kind("users").len(), COMMANDS.len(), "each done once");
+    assert_eq!(stage.platform.ledger().of_kind("users").len(), commands.len(), "each done once");
     stage.stop();
 }
 

@@ -14,6 +14,7 @@ use crate::core::models::Precision;
 use crate::core::quality::judge;
 use crate::runtime::models::ready_models;
 use crate::sim::camera::{CameraArgs, encode};
+use crate::sim::cameras::enrolment::People;
 use crate::sim::cameras::{Asked, Walker, run};
 use crate::vision::FaceAnalyzer;
 use crate::vision::quality::measure;
@@ -49,6 +50,9 @@ pub struct CamerasArgs {
     /// Portraits (.jpg) of people to be enrolled all the while, as fast as the box takes them 同时不断注册人员的照片目录
     #[arg(long, value_name = "DIR")]
     enrol: Option<PathBuf>,
+    /// Their photos are enlarged by this, so that small portraits pass level high 照片放大倍数
+    #[arg(long, default_value_t = 1, requires = "enrol", value_parser = clap::value_parser!(u32).range(1..=8))]
+    enlarge: u32,
     /// Pictures of scripts/setup 素材目录
     #[arg(long, default_value = ".setup/pictures")]
     pictures: PathBuf,
@@ -83,7 +87,7 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
         camera: arguments.camera_options(),
         config,
         chaos: arguments.chaos,
-        enrol: arguments.enrol.clone(),
+        enrol: arguments.enrol.clone().map(|photos| People { photos, enlarge: arguments.enlarge }),
         peer: arguments.peer.clone(),
     };
     run(&asked, &tell)

@@ -4,7 +4,7 @@
 //! box's. A passage is missed when the box's real-time event for it, with the right name, does not reach the receiver.
 
 mod chaos;
-mod enrolment;
+pub mod enrolment;
 mod peer;
 mod reading;
 mod tally;
@@ -21,7 +21,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use self::chaos::Chaos;
-use self::enrolment::Enrolment;
+use self::enrolment::{Enrolment, People};
 use self::reading::Reading;
 use self::tally::{Seen, Tally};
 use super::broker::free_port;
@@ -44,8 +44,8 @@ pub struct Asked {
     pub config: String,
     /// Cameras are killed, frozen and started again at random; everything random follows from this.
     pub chaos: Option<u64>,
-    /// Portraits of people who are enrolled all the while.
-    pub enrol: Option<PathBuf>,
+    /// Who is enrolled all the while.
+    pub enrol: Option<People>,
     /// Python with OpenCV, to do the same afterwards (`benches/peer/peer.py cameras`).
     pub peer: Option<PathBuf>,
 }
@@ -91,9 +91,9 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut stage = Stage::set_up(asked, folder.clone())?;
     stage.enrol(&asked.walkers)?;
+    let begin = |people: &People| Enrolment::start(stage.local_port, people, &folder.join("photos"));
+    let enrolment = asked.enrol.as_ref().map(begin).transpose()?;
     stage.cameras.iter_mut().try_for_each(Camera::go)?;
-    let local_port = stage.local_port;
-    let enrolment = asked.enrol.as_ref().map(|folder| Enrolment::start(local_port, folder)).transpose()?;
     std::thread::sleep(WARM_UP);
     let (before, from_ms) = (stage.reading()?, now_ms());
     let mut chaos = asked.chaos.map(Chaos::new);

@@ -35,7 +35,7 @@ pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>, Strin
 }
 
 /// The photos of a folder with folders inside, in order; without one it is an error.
-pub fn portraits(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn portraits(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut paths = Vec::new();
     collect(folder, &mut paths)?;
     paths.sort();
