@@ -6,21 +6,23 @@ use std::time::Duration;
 
 /// Body of `GET path` on a port of this machine; empty when nothing answers.
 pub fn get(port: u16, path: &str) -> String {
-    ask(port, &format!("GET {path} HTTP/1.0\r\n\r\n"))
+    ask(port, Duration::from_secs(2), &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }
 
 /// The same for `POST` with a JSON body.
 pub fn post(port: u16, path: &str, body: &serde_json::Value) -> String {
     let body = body.to_string();
     let head = "HTTP/1.0\r\nContent-Type: application/json";
-    ask(port, &format!("POST {path} {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    // Photos may be in it that a busy box takes its time with.
+    let within = Duration::from_secs(30);
+    ask(port, within, &format!("POST {path} {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
 }
 
-fn ask(port: u16, request: &str) -> String {
+fn ask(port: u16, within: Duration, request: &str) -> String {
     let mut text = String::new();
     if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
         // A box that is going down breaks off: what came counts.
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+        let _ = stream.set_read_timeout(Some(within));
         let _ = stream.write_all(request.as_bytes());
         let _ = stream.read_to_string(&mut text);
     }

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use crate::sim::{scrape, storm::photos};
 
-/// Photos on their way at a time: more than the box has workers, so that one always waits.
-const AT_A_TIME: usize = 6;
+/// Calls on their way at a time: the next one waits while one is worked on.
+const AT_A_TIME: usize = 2;
+/// People a call: more than the box has workers, so that photos always wait.
+const PEOPLE_A_CALL: usize = 16;
 
 /// So many different photos.
 const PHOTOS_MAX: usize = 1000;
@@ -73,14 +75,20 @@ impl Enrolment {
 impl Shared {
     fn enrol(&self, local_port: u16, photos: &[Vec<u8>]) {
         while !self.stop.load(Ordering::Acquire) {
-            let number = self.next.fetch_add(1, Ordering::AcqRel);
-            let user = super::user(&format!("extra-{number}"), &photos[number % photos.len()]);
-            let answer = scrape::post(local_port, "/SophonFogSys/api/users", &user);
-            if answer.contains("\"data\"") {
-                self.enrolled.fetch_add(1, Ordering::AcqRel);
-            } else {
-                self.refused.fetch_add(1, Ordering::AcqRel);
-                self.first_refusal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(answer);
+            let first = self.next.fetch_add(PEOPLE_A_CALL, Ordering::AcqRel);
+            let user =
+                |number: usize| super::user(&format!("extra-{number}"), &photos[number % photos.len()]);
+            let users: Vec<Value> = (first..first + PEOPLE_A_CALL).map(user).collect();
+            let answer =
+                scrape::post(local_port, "/SophonFogSys/api/users", &json!({ "user_info_list": users }));
+            let told: Value = serde_json::from_str(&answer).unwrap_or_default();
+            let enrolled = told["data"]["success_users"].as_array().map_or(0, Vec::len);
+            self.enrolled.fetch_add(enrolled, Ordering::AcqRel);
+            self.refused.fetch_add(PEOPLE_A_CALL - enrolled, Ordering::AcqRel);
+            if enrolled < PEOPLE_A_CALL {
+                let why = told["data"]["failed_users"][0]["message"].as_str().unwrap_or(&answer);
+                let mut first = self.first_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert_with(|| why.to_owned());
             }
         }
     }
