@@ -41,7 +41,7 @@ fn mask_users(text: &str) -> String {
     out
 }
 
-/// Puts `with` in the place of what [`SECRET_KEYS`] name in one address.
+/// Puts `with` in the place of every password and token in one address.
 pub fn hide_secrets(url: &str, with: &str) -> String {
     let mut out = String::with_capacity(url.len());
     let mut rest = url;
