@@ -101,7 +101,8 @@ impl Camera {
                 truth.lock().unwrap().extend(serde_json::from_str::<Value>(&line));
             }
         });
-        eventually("the camera serves", SOON, || self.said("ready").pop());
+        // It encodes its film first, which H.265 takes long for on a busy machine.
+        eventually("the camera serves", Duration::from_mins(2), || self.said("ready").pop());
     }
 
     pub fn go(&mut self) {
