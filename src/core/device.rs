@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::person::DEFAULT_PERMISSION_GROUP;
 use super::photo::PhotoRules;
 use super::relay::action_url::ActionUrl;
-use super::secrets::mask_credentials;
+use super::secrets::mask_url;
 use super::stream::StreamState;
 use super::view::View;
 
@@ -120,7 +120,7 @@ impl DeviceConfig {
 
     /// The stream's address with user and password masked.
     pub fn masked_url(&self) -> String {
-        self.parameters.get("url").map(|url| mask_credentials(url)).unwrap_or_default()
+        self.parameters.get("url").map(|url| mask_url(url)).unwrap_or_default()
     }
 }
 

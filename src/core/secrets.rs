@@ -19,6 +19,11 @@ pub fn mask_credentials(text: &str) -> String {
         .collect()
 }
 
+/// The same for a text that is one address and nothing else: what ends one in a text may stand in a password.
+pub fn mask_url(url: &str) -> String {
+    hide_secrets(&mask_users(url), "***")
+}
+
 /// `user:pass@` before the host of every URL.
 fn mask_users(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -26,7 +31,7 @@ fn mask_users(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (head, tail) = rest.split_at(at + 3);
         out.push_str(head);
-        let end = tail.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(tail.len());
+        let end = tail.find(['/', '?', '#', ' ']).unwrap_or(tail.len());
         // The last `@` before the path: a password may hold one itself.
         let authority = &tail[..end];
         match authority.rfind('@') {
@@ -71,6 +76,7 @@ mod tests {
         for (text, expected) in [
             ("rtsp://u:p@1.2.3.4/ch1", "rtsp://***:***@1.2.3.4/ch1"),
             ("rtsp://u:p@ss@h:554/x?y=a@b", "rtsp://***:***@h:554/x?y=a@b"),
+            ("rtsp://u:p'w\"@h/x", "rtsp://***:***@h/x"),
             ("http://h/x", "http://h/x"),
             ("a http://u@h b rtsp://q:w@z", "a http://***:***@h b rtsp://***:***@z"),
             (
@@ -85,5 +91,7 @@ mod tests {
         ] {
             assert_eq!(mask_credentials(text), expected);
         }
+        let quoted = "rtsp://h/user=a_password=it's_channel=1";
+        assert_eq!(mask_url(quoted), "rtsp://h/user=a_password=***_channel=1");
     }
 }

@@ -7,7 +7,7 @@ use url::Url;
 use super::device::Named;
 use super::soap::{Request, Unread, read, tidy};
 use crate::core::limits;
-use crate::core::secrets::{hide_secrets, mask_credentials};
+use crate::core::secrets::{hide_secrets, mask_url};
 
 /// Which media service is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl StreamAddress {
 
     /// The address without any password.
     pub fn shown(&self) -> String {
-        mask_credentials(self.url.as_str())
+        mask_url(self.url.as_str())
     }
 
     /// The address to enter, with `PASSWORD` in the place of the password. `user` is who asked the camera.
