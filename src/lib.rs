@@ -6,11 +6,7 @@ pub mod actors;
 pub mod adapters;
 pub mod cli;
 pub mod config;
-pub mod core;
+pub mod evaluation;
 pub mod ports;
 pub mod runtime;
-#[cfg(feature = "sim")]
-pub mod sim;
-pub mod vision;
 pub mod web;
-pub mod wire;

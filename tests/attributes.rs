@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use menshen::adapters::onnx::OrtLoader;
-use menshen::core::attributes::{AgeGroup, Attributes, Gender};
-use menshen::core::frame::Frame;
-use menshen::core::models::Provider;
-use menshen::core::quality::QualityLevel;
-use menshen::vision::FaceAnalyzer;
-use menshen::vision::analyzer::ModelSet;
-use menshen::vision::attributes::{AttributeModels, Guesser, Nets, self_test};
-use menshen::vision::catalogue::Catalogue;
-use menshen::vision::photo::decode_photo;
+use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
+use menshen_domain::frame::Frame;
+use menshen_domain::models::Provider;
+use menshen_domain::quality::QualityLevel;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::attributes::{AttributeModels, Guesser, Nets, self_test};
+use menshen_vision::catalogue::Catalogue;
+use menshen_vision::photo::decode_photo;
 
 fn loader() -> OrtLoader {
     OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap()

@@ -156,7 +156,7 @@ fn files_stay_short() {
 fn the_rules_find_what_they_forbid() {
     let core = &RULES[0];
     for line in [
-        "use crate::wire::command::Command;",
+        "use menshen_protocol::command::Command;",
         "    let x = crate::adapters::amqp::connect();",
         "use crate::{wire, ports};",
         "use super::super::wire::login;",
@@ -170,7 +170,7 @@ fn the_rules_find_what_they_forbid() {
     }
     for line in [
         "use super::frame::Frame;",
-        "use crate::core::face::Face;",
+        "use menshen_domain::face::Face;",
         "let my_tokio = 1; // tokio::x",
         "sort(x)",
     ] {

@@ -9,9 +9,8 @@ use serde_json::Value;
 
 /// Runs a campaign to its end and returns its verdict.
 fn campaign(arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_menshen"))
+    let output = Command::new(menshen_sim::process::program("menshen-sim").unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("sim")
         .args(arguments)
         .output()
         .unwrap();

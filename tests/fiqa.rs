@@ -8,14 +8,14 @@ use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use menshen::adapters::onnx::OrtLoader;
-use menshen::core::face::BBox;
-use menshen::core::frame::Frame;
-use menshen::core::models::Provider;
-use menshen::core::quality::{Check, MASK_MAX, QualityLevel, QualityLimits};
-use menshen::core::status::StatusCode;
-use menshen::vision::FaceAnalyzer;
-use menshen::vision::analyzer::ModelSet;
-use menshen::vision::catalogue::Catalogue;
+use menshen_domain::face::BBox;
+use menshen_domain::frame::Frame;
+use menshen_domain::models::Provider;
+use menshen_domain::quality::{Check, MASK_MAX, QualityLevel, QualityLimits};
+use menshen_domain::status::StatusCode;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::catalogue::Catalogue;
 
 fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();

@@ -5,16 +5,16 @@
 use std::path::Path;
 
 use menshen::adapters::onnx::OrtLoader;
-use menshen::core::frame::{Frame, PixelFormat, Plane};
-use menshen::core::models::Provider;
-use menshen::core::quality::QualityLevel;
-use menshen::core::status::StatusCode;
-use menshen::vision::FaceAnalyzer;
-use menshen::vision::align::align;
-use menshen::vision::analyzer::ModelSet;
-use menshen::vision::catalogue::Catalogue;
-use menshen::vision::photo::decode_photo;
-use menshen::vision::prepare;
+use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::models::Provider;
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::StatusCode;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::align::align;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::catalogue::Catalogue;
+use menshen_vision::photo::decode_photo;
+use menshen_vision::prepare;
 
 fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();

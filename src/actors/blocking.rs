@@ -1,7 +1,7 @@
 //! Blocking work of actors: on threads of the runtime's pool, never on an arbiter.
 
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::store::StoreError;
+use menshen_domain::status::{Refusal, StatusCode};
 
 /// Runs blocking store work on a thread; a refusal carries what the other side may know, the log the rest.
 pub async fn on_thread<T: Send + 'static>(

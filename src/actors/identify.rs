@@ -9,13 +9,14 @@ use super::face_engine::message::AnalysePhoto;
 use super::handle::Handle;
 use super::recogniser::InForce;
 use super::tuning::SharedTuning;
-use crate::core::decision::people_first;
-use crate::core::gallery::{Candidate, GalleryError};
-use crate::core::limits;
-use crate::core::quality::QualityLevel;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::validity::Moment;
 use crate::ports::clock::Clock;
+use menshen_domain::candidate::Candidate;
+use menshen_domain::decision::people_first;
+use menshen_domain::limits;
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::validity::Moment;
+use menshen_gallery::GalleryError;
 
 /// What the question needs. Cloning shares everything.
 #[derive(Clone)]

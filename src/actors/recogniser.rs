@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use arc_swap::ArcSwap;
 
-use crate::core::gallery::Gallery;
-use crate::core::score::{Scale, ScoreMap};
-use crate::core::tuning::Tuning;
-use crate::ports::inference::InferenceLoader;
-use crate::vision::analyzer::ModelSet;
-use crate::vision::{FaceAnalyzer, VisionError};
+use menshen_domain::score::{Scale, ScoreMap};
+use menshen_domain::tuning::Tuning;
+use menshen_gallery::Gallery;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::inference::InferenceLoader;
+use menshen_vision::{FaceAnalyzer, VisionError};
 
 pub struct Recogniser {
     models: ModelSet,

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::core::tuning::{Changes, Tuning};
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
+use menshen_domain::tuning::{Changes, Tuning};
 
 /// Read at every use: a change is effective at once.
 #[derive(Clone)]

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{told, write_flushed};
-use crate::core::tuning::Changes;
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
+use menshen_domain::tuning::Changes;
 
 pub struct ChangesFile {
     path: PathBuf,

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::told;
 use super::vault::Vault;
-use crate::core::limits;
 use crate::ports::dead_letters::{DeadLetters, Replay};
 use crate::ports::store::StoreError;
+use menshen_domain::limits;
 
 /// What its lines are bound to.
 const PLACE: &str = "dead-letters";

@@ -14,8 +14,8 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 
-use crate::core::models::Provider;
-use crate::ports::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
+use menshen_domain::models::Provider;
+use menshen_vision::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
 const LIBRARY: &str = "libonnxruntime.so";
 

@@ -14,10 +14,10 @@ use super::files::{sync_folder, told, write_synced};
 use super::record;
 use super::space::DiskSpace;
 use super::vault::{HEAD_BYTES, Place, SealError, Sealer, Vault};
-use crate::core::event::EventRecord;
-use crate::core::limits;
-use crate::core::person::Person;
 use crate::ports::store::{NewPicture, Owner, PictureStore, Shelf, StoreError};
+use menshen_domain::event::EventRecord;
+use menshen_domain::limits;
+use menshen_domain::person::Person;
 
 /// Suffix of a file that is still being written.
 const PART: &str = ".part";

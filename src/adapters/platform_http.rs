@@ -11,10 +11,10 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use crate::core::limits;
 use crate::ports::platform::{PlatformApi, PlatformError, PostPurpose};
-use crate::wire::login::{ErrorDocument, LoginDocument, Session};
-use crate::wire::user::{UserListAnswer, UserListRequest};
+use menshen_domain::limits;
+use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
+use menshen_protocol::user::{UserListAnswer, UserListRequest};
 
 /// How the login call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::core::person::{Feature, Person, PersonKind, RegisterType};
+use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -73,7 +73,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::face::Embedding;
+    use menshen_domain::face::Embedding;
 
     #[test]
     fn a_person_comes_back_whole() {

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::storage::StorageBoard;
 use crate::ports::store::StoreError;
+use menshen_domain::storage::StorageBoard;
 
 /// Watches the disk of the data folder, and tells the board who found no room.
 #[derive(Clone)]

@@ -81,7 +81,7 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
     if with_people {
         let groups = registry.permission_groups()?;
         let group =
-            |group: &crate::core::person::PermissionGroup| json!({ "id": group.id, "name": group.name });
+            |group: &menshen_domain::person::PermissionGroup| json!({ "id": group.id, "name": group.name });
         facts["who"] = Value::from(people);
         facts["permission_groups"] = groups.iter().map(group).collect();
     }

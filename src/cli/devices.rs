@@ -17,15 +17,15 @@ use crate::actors::tuning::Tuner;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::changes_file::ChangesFile;
 use crate::config::Settings;
-use crate::core::device::DeviceConfig;
-use crate::core::secrets::mask_credentials;
-use crate::core::tuning::{DeviceChange, DeviceTable};
 use crate::ports::camera::{StreamOpener as _, StreamSpec};
 use crate::ports::device_book::DeviceBook as _;
 use crate::ports::store::StoreError;
 use crate::runtime::assemble::{base_tuning, create_data_dir};
 use crate::runtime::devices::SettingsBook;
 use crate::runtime::open::open_registry_and_pictures;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::secrets::mask_credentials;
+use menshen_domain::tuning::{DeviceChange, DeviceTable};
 
 #[derive(Args)]
 pub struct DevicesArgs {

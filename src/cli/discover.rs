@@ -12,14 +12,14 @@ use super::ConfigArgs;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
 use crate::config::Settings;
-use crate::core::device::DeviceConfig;
-use crate::core::limits;
-use crate::core::secrets::mask_credentials;
-use crate::core::status::Language;
 use crate::ports::changes::ChangesStore as _;
 use crate::ports::device_book::DeviceBook as _;
 use crate::runtime::devices::SettingsBook;
-use crate::wire::onvif::discovery::FoundCamera;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::limits;
+use menshen_domain::secrets::mask_credentials;
+use menshen_domain::status::Language;
+use menshen_protocol::onvif::discovery::FoundCamera;
 
 #[derive(Args)]
 pub struct DiscoverArgs {

@@ -11,10 +11,10 @@ use super::local_api::LocalApi;
 use crate::actors::devices::door::order_of;
 use crate::adapters::relay::Relays;
 use crate::config::Settings;
-use crate::core::limits;
-use crate::core::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
 use crate::ports::device_book::DeviceBook as _;
 use crate::ports::relay::DoorRelay as _;
+use menshen_domain::limits;
+use menshen_domain::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
 use reqwest::Method;
 
 #[derive(Args)]

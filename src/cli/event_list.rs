@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::core::event::EventRecord;
 use crate::ports::store::{EventStore, StoreError};
+use menshen_domain::event::EventRecord;
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
 pub fn list(store: &impl EventStore) -> Result<ExitCode, Vec<String>> {

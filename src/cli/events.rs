@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::{ConfigArgs, event_list};
 use crate::adapters::store::RedbEventStore;
-use crate::core::history::shown;
-use crate::core::limits;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::StoreError;
 use crate::runtime::open::open_events;
+use menshen_domain::history::shown;
+use menshen_domain::limits;
 
 #[derive(Args)]
 pub struct EventsArgs {

@@ -9,16 +9,16 @@ use super::ConfigArgs;
 use super::models::embedder_in_force;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::core::face::{Detection, Embedding};
-use crate::core::quality::{QualityLevel, judge};
-use crate::core::score::ScoreMap;
-use crate::core::status::Language;
 use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::ready_models;
-use crate::vision::FaceAnalyzer;
-use crate::vision::attributes::Nets;
-use crate::vision::photo::decode_photo;
-use crate::vision::quality::measure;
+use menshen_domain::face::{Detection, Embedding};
+use menshen_domain::quality::{QualityLevel, judge};
+use menshen_domain::score::ScoreMap;
+use menshen_domain::status::Language;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::attributes::Nets;
+use menshen_vision::photo::decode_photo;
+use menshen_vision::quality::measure;
 
 #[derive(Args)]
 pub struct MatchArgs {
@@ -91,7 +91,7 @@ fn look(analyzer: &mut FaceAnalyzer, nets: Option<&mut Nets>, path: &Path) -> Re
     analyzer.embed(&aligned).map_err(|error| refused(&error.to_string()))
 }
 
-fn describe(measured: &crate::core::quality::Measurements, face: &Detection) -> String {
+fn describe(measured: &menshen_domain::quality::Measurements, face: &Detection) -> String {
     let judgement = judge(&QualityLevel::High, measured);
     let verdict = if judgement.passed {
         "good enough to enrol 可入库".to_owned()

@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 
-pub mod bench;
+mod bench;
 pub mod check;
 pub mod data;
 pub mod devices;
@@ -15,8 +15,6 @@ mod model_fetch;
 mod model_int8;
 mod model_use;
 pub mod models;
-#[cfg(feature = "sim")]
-mod outage;
 mod password;
 mod probe;
 pub mod run;
@@ -64,10 +62,8 @@ enum Command {
     /// What models there are; make them fast, check them 模型管理
     Models(models::ModelsArgs),
     /// How fast and how right this machine is, as JSON lines 测速与准确率
+    #[command(disable_help_flag = true)]
     Bench(bench::BenchArgs),
-    /// A management platform and cameras in a box, for trying out and for tests 模拟平台与摄像机
-    #[cfg(feature = "sim")]
-    Sim(crate::sim::cli::SimArgs),
 }
 
 /// Where settings come from.
@@ -83,7 +79,7 @@ pub struct ConfigArgs {
 
 impl ConfigArgs {
     /// Loads the settings or tells every mistake.
-    fn settings(&self) -> Result<Settings, Vec<String>> {
+    pub fn settings(&self) -> Result<Settings, Vec<String>> {
         let overrides =
             Overrides::new(std::env::vars(), &self.set).map_err(|mistake| vec![mistake.to_string()])?;
         load(&self.config, &overrides).map_err(|mistakes| texts(&mistakes))
@@ -120,23 +116,19 @@ pub fn main() -> ExitCode {
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        #[cfg(feature = "sim")]
-        Command::Sim(arguments) => {
-            let fills = crate::sim::cli::Fills { events: outage::fill, people: bench::start::fill_people };
-            crate::sim::cli::run(arguments, &fills)
-        }
     };
     match done {
         Ok(code) => code,
         Err(problems) => {
-            tell(&problems);
+            report(&problems);
             ExitCode::FAILURE
         }
     }
 }
 
+/// Prints problems to the standard error, with their number.
 #[allow(clippy::print_stderr, reason = "the terminal is where the operator looks")]
-fn tell(problems: &[String]) {
+pub fn report(problems: &[String]) {
     for problem in problems {
         eprintln!("error: {problem}");
     }

@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use super::bench::embeddings::{Embedded, Photos, embed_with, list_images};
-use super::bench::recognition::mixed_pairs;
-use super::bench::statistics::rate_at;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::ports::inference::InferenceLoader as _;
+use crate::evaluation::embeddings::{Embedded, Photos, embed_with, list_images};
+use crate::evaluation::pairs::mixed_pairs;
+use crate::evaluation::statistics::rate_at;
 use crate::runtime::models::pick_plain;
-use crate::vision::analyzer::ModelSet;
-use crate::vision::photo::decode_photo;
-use crate::vision::prepare::{Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8};
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::inference::InferenceLoader as _;
+use menshen_vision::photo::decode_photo;
+use menshen_vision::prepare::{Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8};
 
 /// Faces the ranges are measured on; more of them changed nothing on SFace.
 const FACES: usize = 200;

@@ -13,11 +13,11 @@ use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::core::models::{ModelBoard, SwapState};
 use crate::ports::store::StoreError;
 use crate::runtime::assemble::{base_tuning, create_data_dir};
 use crate::runtime::models::{describe, pick_prepared};
 use crate::runtime::open::open_registry_and_pictures;
+use menshen_domain::models::{ModelBoard, SwapState};
 
 /// How often progress is looked at and told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

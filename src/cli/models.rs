@@ -7,21 +7,21 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::ConfigArgs;
-use super::bench::embeddings::list_images;
 use super::model_int8::prepare_int8;
 use super::{model_fetch, model_use};
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
+use crate::evaluation::embeddings::list_images;
 use crate::ports::changes::ChangesStore as _;
-use crate::ports::inference::{InferenceLoader as _, Placement};
 use crate::runtime::models::pick_prepared;
-use crate::vision::analyzer::ModelSet;
-use crate::vision::attributes::{self, AttributeModels};
-use crate::vision::catalogue::{Catalogue, ModelSpec};
-use crate::vision::photo::decode_photo;
-use crate::vision::prepare::{self, COSINE_MIN, cosine};
-use crate::vision::self_test::{SelfTest, self_test};
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::attributes::{self, AttributeModels};
+use menshen_vision::catalogue::{Catalogue, ModelSpec};
+use menshen_vision::inference::{InferenceLoader as _, Placement};
+use menshen_vision::photo::decode_photo;
+use menshen_vision::prepare::{self, COSINE_MIN, cosine};
+use menshen_vision::self_test::{SelfTest, self_test};
 
 #[derive(Args)]
 pub struct ModelsArgs {

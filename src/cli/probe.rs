@@ -14,15 +14,15 @@ use url::Url;
 use super::ConfigArgs;
 use crate::adapters::camera::GstOpener;
 use crate::config::Settings;
-use crate::core::frame::Frame;
-use crate::core::lag::Handed;
-use crate::core::secrets::mask_credentials;
-use crate::core::status::Language;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
-use crate::vision::FaceAnalyzer;
-use crate::vision::align::align;
-use crate::vision::quality::measure;
+use menshen_domain::frame::Frame;
+use menshen_domain::lag::Handed;
+use menshen_domain::secrets::mask_credentials;
+use menshen_domain::status::Language;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::align::align;
+use menshen_vision::quality::measure;
 
 #[derive(Args)]
 pub struct ProbeArgs {

@@ -13,8 +13,8 @@ use super::streams_fault::{kind, text};
 use super::streams_suggest::Suggested;
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
-use crate::core::limits;
-use crate::core::status::Language;
+use menshen_domain::limits;
+use menshen_domain::status::Language;
 
 #[derive(Args)]
 pub struct StreamsArgs {
@@ -106,7 +106,7 @@ fn decoded(text: &str) -> String {
 fn device_service(target: &str) -> Result<Url, String> {
     let target = target.trim();
     let wrong = |why: &str| {
-        let target = crate::core::secrets::mask_credentials(target);
+        let target = menshen_domain::secrets::mask_credentials(target);
         format!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
     };
     let text = match target.split_once("://") {
@@ -129,7 +129,7 @@ fn as_json(found: &Found, suggested: &Suggested, language: Language) -> Value {
         json!({
             "name": profile.name, "token": profile.token, "source": profile.source, "codec": profile.codec,
             "width": width, "height": height, "frames_per_s": profile.frames_per_s,
-            "url": address.as_ref().ok().map(crate::wire::onvif::media::StreamAddress::shown),
+            "url": address.as_ref().ok().map(menshen_protocol::onvif::media::StreamAddress::shown),
             "fault": error.map(kind), "message": error.map(|error| text(error, language)),
         })
     };
@@ -147,7 +147,7 @@ fn tell(found: &Found, suggested: &Suggested, host: &str, language: Language) {
     let zh = language == Language::Zh;
     for FoundStream { profile, address } in &found.streams {
         let name = if profile.name.is_empty() { &profile.token } else { &profile.name };
-        let name = crate::wire::onvif::soap::tidy(name, limits::ONVIF_TEXT_CHARS_MAX);
+        let name = menshen_protocol::onvif::soap::tidy(name, limits::ONVIF_TEXT_CHARS_MAX);
         let codec = profile.codec.as_deref().unwrap_or("?");
         let size = profile.size.map_or_else(|| "?".to_owned(), |(width, height)| format!("{width}x{height}"));
         let rate = profile.frames_per_s.map_or_else(|| "?".to_owned(), |rate| format!("{rate}/s"));

@@ -1,8 +1,8 @@
 //! What an installer is told when a camera gives no streams.
 
 use crate::adapters::onvif::OnvifError;
-use crate::core::status::Language;
-use crate::wire::onvif::soap::Unread;
+use menshen_domain::status::Language;
+use menshen_protocol::onvif::soap::Unread;
 
 /// For machines.
 pub fn kind(error: &OnvifError) -> &'static str {

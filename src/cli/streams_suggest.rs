@@ -1,7 +1,7 @@
 //! Lines for an installer to copy: `menshen devices add` for each lens of a camera.
 
 use crate::adapters::onvif::lookup::FoundStream;
-use crate::wire::onvif::media::{PASSWORD_HERE, Profile, StreamAddress};
+use menshen_protocol::onvif::media::{PASSWORD_HERE, Profile, StreamAddress};
 
 /// A sub-stream that is narrower shows no face well that is not close to the lens.
 const LIGHTER_WIDTH_MIN: u32 = 640;

@@ -10,10 +10,10 @@ use super::ConfigArgs;
 use crate::actors::registry::message::{
     EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, ListPeople, Photo,
 };
-use crate::core::limits;
-use crate::core::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
-use crate::core::status::Language;
 use crate::runtime::assemble::House;
+use menshen_domain::limits;
+use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
+use menshen_domain::status::Language;
 
 #[derive(Args)]
 pub struct UsersArgs {

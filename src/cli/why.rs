@@ -9,12 +9,12 @@ use clap::Args;
 use super::ConfigArgs;
 use super::events::open;
 use crate::adapters::store::RedbEventStore;
-use crate::core::event::{EventRecord, ShotQuality};
-use crate::core::explain::{Explanation, Ranked, ShotTold};
-use crate::core::history::shown;
-use crate::core::limits;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::{EventStore as _, FoundEvent, StoreError};
+use menshen_domain::event::{EventRecord, ShotQuality};
+use menshen_domain::explain::{Explanation, Ranked, ShotTold};
+use menshen_domain::history::shown;
+use menshen_domain::limits;
 
 #[derive(Args)]
 pub struct WhyArgs {
@@ -202,8 +202,8 @@ fn time(at_ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::adapters::store::fixture::{ALL, FIRST_VERSION_EVENT, close_as_written, event, store};
-    use crate::core::attributes::{Attributes, Gender, GenderGuess};
-    use crate::core::explain::{Ground, Reason};
+    use menshen_domain::attributes::{Attributes, Gender, GenderGuess};
+    use menshen_domain::explain::{Ground, Reason};
 
     fn with_why(id: &str) -> EventRecord {
         let best = vec![Ranked::new("1001", 0.612), Ranked::new("1002", 0.2), Ranked::new("1003", 0.1)];

@@ -6,13 +6,13 @@ use toml::Table;
 
 use super::photos::PhotoKeys;
 use super::reader::{Findings, Mistake, Section};
-use crate::core::device::{DeviceConfig, DeviceKind, Direction};
-use crate::core::limits;
-use crate::core::person::DEFAULT_PERMISSION_GROUP;
-use crate::core::photo::PUSH_PIPELINES;
-use crate::core::relay::action_url::ActionUrl;
-use crate::core::tuning::DeviceTable;
-use crate::core::view::{Region, View};
+use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
+use menshen_domain::limits;
+use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
+use menshen_domain::photo::PUSH_PIPELINES;
+use menshen_domain::relay::action_url::ActionUrl;
+use menshen_domain::tuning::DeviceTable;
+use menshen_domain::view::{Region, View};
 
 /// `[[devices]]` blocks by `ip`, in the file's order.
 #[derive(Clone, Default, PartialEq)]

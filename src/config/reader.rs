@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::core::secrets::mask_credentials;
+use menshen_domain::secrets::mask_credentials;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,14 +10,14 @@ use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
-use crate::core::device::DeviceConfig;
-use crate::core::limits;
-use crate::core::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
-use crate::core::models::{Precision, Provider};
-use crate::core::quality::{Check, LevelName, QualityLevel, QualityLimits};
-use crate::core::score::ScoreRange;
-use crate::core::status::Language;
-use crate::core::tuning::{Changes, GateMode};
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::limits;
+use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
+use menshen_domain::models::{Precision, Provider};
+use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
+use menshen_domain::score::ScoreRange;
+use menshen_domain::status::Language;
+use menshen_domain::tuning::{Changes, GateMode};
 
 /// Health and metrics, of this machine only.
 const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));

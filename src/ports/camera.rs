@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::frame::Frame;
-use crate::core::lag::Handed;
+use menshen_domain::frame::Frame;
+use menshen_domain::lag::Handed;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Settings changed in the field, kept over restarts.
 
 use super::store::StoreError;
-use crate::core::tuning::Changes;
+use menshen_domain::tuning::Changes;
 
 pub trait ChangesStore: Send + Sync {
     fn load(&self) -> Result<Changes, StoreError>;

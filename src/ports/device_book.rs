@@ -1,8 +1,8 @@
 //! Which devices there are: the configuration file's, with what was changed in the field.
 
-use crate::core::device::DeviceConfig;
-use crate::core::status::Refusal;
-use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::status::Refusal;
+use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
 pub trait DeviceBook: Send + Sync {
     /// The devices in force, the file's first; and what is wrong with those that are passed over.

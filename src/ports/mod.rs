@@ -7,7 +7,6 @@ pub mod changes;
 pub mod clock;
 pub mod dead_letters;
 pub mod device_book;
-pub mod inference;
 pub mod outbox;
 pub mod photos;
 pub mod platform;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
-use crate::core::event::EventRecord;
+use menshen_domain::event::EventRecord;
 
 /// The next event of a line. One whose record cannot be read says why.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use crate::core::photo::PhotoResult;
+use menshen_domain::photo::PhotoResult;
 
 /// What became of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

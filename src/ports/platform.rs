@@ -5,8 +5,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use url::Url;
 
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::login::Session;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::login::Session;
 
 /// Why a call to the platform brought nothing usable. Texts never hold tokens or bodies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

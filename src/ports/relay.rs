@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::core::relay::order::{DoorOrder, RelayCall};
+use menshen_domain::relay::order::{DoorOrder, RelayCall};
 
 pub trait DoorRelay: Send + Sync {
     /// Carries out an order once, within a short time limit, and never again; `Ok` when the relay took all of it. What has a

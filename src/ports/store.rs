@@ -3,8 +3,8 @@
 //! The traits are synchronous: they block on the disk and are called from threads, never from an
 //! actor's arbiter.
 
-use crate::core::event::EventRecord;
-use crate::core::person::{PermissionGroup, Person};
+use menshen_domain::event::EventRecord;
+use menshen_domain::person::{PermissionGroup, Person};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -49,25 +49,25 @@ use crate::adapters::system::MachineProbe;
 use crate::adapters::vault::Vault;
 use crate::config::Settings;
 use crate::config::settings::LoginMethod;
-use crate::core::attention::AttentionRules;
-use crate::core::device::{DeviceConfig, DeviceStatus};
-use crate::core::gallery::Gallery;
-use crate::core::link::LinkState;
-use crate::core::passage::PassageRules;
-use crate::core::quality::QualityLevel;
-use crate::core::storage::StorageBoard;
-use crate::core::tuning::Tuning;
 use crate::ports::camera::StreamOpener as _;
 use crate::ports::clock::Clock;
 use crate::ports::device_book::DeviceBook;
-use crate::ports::inference::InferenceLoader;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::ports::system::SystemProbe;
-use crate::vision::analyzer::ModelSet;
 use crate::web::health::Health;
 use crate::web::local::LocalParts;
-use crate::wire::reply::ReplyHead;
+use menshen_domain::attention::AttentionRules;
+use menshen_domain::device::{DeviceConfig, DeviceStatus};
+use menshen_domain::link::LinkState;
+use menshen_domain::passage::PassageRules;
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::storage::StorageBoard;
+use menshen_domain::tuning::Tuning;
+use menshen_gallery::Gallery;
+use menshen_protocol::reply::ReplyHead;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::inference::InferenceLoader;
 
 /// Addresses of the five.
 #[derive(Clone, Default)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::actors::face_engine::attributes::AttributeDesk;
 use crate::config::Settings;
-use crate::ports::inference::InferenceLoader;
-use crate::vision::attributes::{AttributeModels, Guesser, Nets};
-use crate::vision::catalogue::Catalogue;
+use menshen_vision::attributes::{AttributeModels, Guesser, Nets};
+use menshen_vision::catalogue::Catalogue;
+use menshen_vision::inference::InferenceLoader;
 
 fn asks_for_attributes(settings: &Settings) -> bool {
     let device = settings.devices.iter().any(|device| device.attributes && device.enabled);

@@ -4,13 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Settings;
 use crate::config::devices::{DeviceTables, read_device};
-use crate::core::device::DeviceConfig;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::tuning::{Changes, DeviceChange, DeviceTable};
 use crate::ports::device_book::DeviceBook;
 use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::liveness_is_there;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
 /// Reads the configuration file once more.
 pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;

@@ -2,14 +2,14 @@
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::core::models::{ModelBoard, Precision};
-use crate::core::score::Scale;
-use crate::core::tuning::Changes;
-use crate::ports::inference::InferenceLoader;
-use crate::vision::FaceAnalyzer;
-use crate::vision::analyzer::ModelSet;
-use crate::vision::catalogue::Catalogue;
-use crate::vision::self_test::self_test;
+use menshen_domain::models::{ModelBoard, Precision};
+use menshen_domain::score::Scale;
+use menshen_domain::tuning::Changes;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::analyzer::ModelSet;
+use menshen_vision::catalogue::Catalogue;
+use menshen_vision::inference::InferenceLoader;
+use menshen_vision::self_test::self_test;
 
 /// Reads and checks the models a configuration names.
 pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {

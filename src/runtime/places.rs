@@ -12,12 +12,12 @@ use crate::actors::face_engine::workers::OnFace;
 use crate::actors::tuning::SharedTuning;
 use crate::adapters::ftp::{FtpBoard, FtpRules, FtpServer};
 use crate::config::photos::FtpSettings;
-use crate::core::device::DeviceConfig;
-use crate::core::lag::Handed;
-use crate::core::relay::{self, DoorCommand};
 use crate::ports::camera::FrameSink;
 use crate::ports::clock::Clock;
 use crate::runtime::assemble::Handles;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::lag::Handed;
+use menshen_domain::relay::{self, DoorCommand};
 
 /// The entrances of frames and of photos.
 pub fn intakes(rules: CameraRules) -> (Arc<FrameIntake>, Arc<PhotoIntake>) {

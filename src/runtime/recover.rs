@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actors::wipe;
 use crate::adapters::store::Found;
-use crate::core::event::EventRecord;
-use crate::core::gallery::{Gallery, GalleryError};
-use crate::core::limits;
-use crate::core::person::Person;
-use crate::core::storage::StorageBoard;
 use crate::ports::store::{
     EventStore, Keys, PictureStore, RegistryStore, RestoredEvent, Retention, Shelf, StoreError,
 };
+use menshen_domain::event::EventRecord;
+use menshen_domain::limits;
+use menshen_domain::person::Person;
+use menshen_domain::storage::StorageBoard;
+use menshen_gallery::{Gallery, GalleryError};
 
 /// A wipe that a crash cut short is finished before anything of it is read.
 pub fn finish_wipes(

@@ -7,10 +7,10 @@ use std::time::Duration;
 use actix::prelude::{Actor, Arbiter, Context};
 
 use crate::actors::handle::Handle;
-use crate::core::limits;
-use crate::core::supervision::RestartLimit;
 use crate::ports::clock::Clock;
 use crate::web::health::Health;
+use menshen_domain::limits;
+use menshen_domain::supervision::RestartLimit;
 
 /// How often the parts are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::core::device::DeviceStatus;
-use crate::core::history::{ReceiverBoard, ReceiverStatus};
-use crate::core::link::LinkState;
-use crate::core::models::{ModelBoard, ModelFacts};
-use crate::core::storage::{StorageBoard, StorageFacts};
-use crate::core::stream::StreamState;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::history::{ReceiverBoard, ReceiverStatus};
+use menshen_domain::link::LinkState;
+use menshen_domain::models::{ModelBoard, ModelFacts};
+use menshen_domain::storage::{StorageBoard, StorageFacts};
+use menshen_domain::stream::StreamState;
 
 pub struct Health {
     started: Instant,

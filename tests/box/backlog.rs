@@ -1,10 +1,10 @@
 //! Events put into a stopped box's store, as an outage would have left them.
 
 use menshen::config::Overrides;
-use menshen::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention};
 use menshen::runtime::assemble::create_data_dir;
 use menshen::runtime::open::{EventStores, open_events};
+use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 
 use crate::stage::{DEV_SNO, Stage};
 

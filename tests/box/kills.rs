@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use menshen::sim::platform::behaviour::Fault;
-use menshen::sim::platform::ledger::Entry;
+use menshen_sim::platform::behaviour::Fault;
+use menshen_sim::platform::ledger::Entry;
 use serde_json::{Value, json};
 
 use crate::stage::{Camera, SOON, Stage, eventually, is_history_of, photo};

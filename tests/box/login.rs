@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen::sim::platform::behaviour::Fault;
+use menshen_sim::platform::behaviour::Fault;
 
 use crate::stage::{SOON, Stage, eventually};
 

@@ -15,16 +15,16 @@ use menshen::adapters::pictures::PictureFiles;
 use menshen::adapters::space::DiskSpace;
 use menshen::adapters::store::RedbEventStore;
 use menshen::adapters::vault::{KeyPlaces, Vault};
-use menshen::core::event::EventIdentity;
-use menshen::core::limits;
-use menshen::core::person::PersonKind;
-use menshen::core::score::ScoreRange;
-use menshen::core::tuning::{GateMode, Tuning};
 use menshen::ports::clock::Clock;
 use menshen::ports::platform::{PlatformApi, PlatformError, PostPurpose};
 use menshen::ports::store::EventStore as _;
 use menshen::ports::system::{SystemFacts, SystemProbe};
-use menshen::wire::login::Session;
+use menshen_domain::event::EventIdentity;
+use menshen_domain::limits;
+use menshen_domain::person::PersonKind;
+use menshen_domain::score::ScoreRange;
+use menshen_domain::tuning::{GateMode, Tuning};
+use menshen_protocol::login::Session;
 use serde_json::Value;
 use url::Url;
 
@@ -128,7 +128,7 @@ fn what_waited_too_long_is_history_and_never_news() {
             keep_bytes: u64::MAX,
             has_platform: false,
         }),
-        board: menshen::core::history::ReceiverBoard::default(),
+        board: menshen_domain::history::ReceiverBoard::default(),
         login_asks: Arc::default(),
     };
     let pushed = actix::System::new().block_on(async {

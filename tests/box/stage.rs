@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use menshen::sim::broker::{PrivateBroker, free_port};
-use menshen::sim::platform::ledger::Entry;
-use menshen::sim::platform::{PlatformConfig, SimPlatform};
-use menshen::sim::process::Process;
-use menshen::sim::scrape;
+use menshen_sim::broker::{PrivateBroker, free_port};
+use menshen_sim::platform::ledger::Entry;
+use menshen_sim::platform::{PlatformConfig, SimPlatform};
+use menshen_sim::process::{Process, program};
+use menshen_sim::scrape;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,6 +37,12 @@ pub fn photo_base64(name: &str) -> String {
 
 pub fn menshen(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+pub fn simulator(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("menshen-sim").unwrap());
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
     command
 }
@@ -89,7 +95,7 @@ impl Camera {
     /// Starts serving the empty scene; walkers wait for [`go`](Self::go).
     pub fn start(&mut self) {
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = menshen(&["sim", "camera", "--wait", "--path", &self.name, "--listen", &listen]);
+        let mut command = simulator(&["camera", "--wait", "--path", &self.name, "--listen", &listen]);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process::spawn(&mut command).unwrap();
         let output = BufReader::new(process.stdout().unwrap());

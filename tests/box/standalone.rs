@@ -1,6 +1,6 @@
 //! A box with no platform and no broker.
 
-use crate::stage::{Camera, Stage, menshen, photo, picture};
+use crate::stage::{Camera, Stage, photo, picture, simulator};
 
 /// H.265 with digest authentication and a video file, side by side.
 #[test]
@@ -38,8 +38,8 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
     let kinds = ["login", "history", "status", "device-list"];
     assert!(stage.platform.ledger().since(0, |entry| kinds.contains(&entry.kind)).is_empty());
     let everything_shown = stage.log()
-        + &menshen::sim::scrape::get(stage.port, "/metrics")
-        + &menshen::sim::scrape::get(stage.port, "/healthz");
+        + &menshen_sim::scrape::get(stage.port, "/metrics")
+        + &menshen_sim::scrape::get(stage.port, "/healthz");
     assert!(!everything_shown.contains("s3cret"), "the camera's password is shown");
     stage.stop();
 }
@@ -48,11 +48,10 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
 fn record(stage: &Stage) -> String {
     let file = stage.folder.path().join("walk.mkv").display().to_string();
     let walker = picture("obama-3.jpg");
-    let output =
-        menshen(&["sim", "camera", "--walk-ms", "3000", "--gap-ms", "1000", "--record", &file, "--walk"])
-            .arg(walker)
-            .output()
-            .unwrap();
+    let output = simulator(&["camera", "--walk-ms", "3000", "--gap-ms", "1000", "--record", &file, "--walk"])
+        .arg(walker)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     file
 }
@@ -82,7 +81,7 @@ fn an_accelerator_that_is_of_no_use_costs_nothing_but_speed() {
     stage.start();
     camera.go();
     stage.wait("Obama", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
-    let page = menshen::sim::scrape::get(stage.port, "/healthz");
+    let page = menshen_sim::scrape::get(stage.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&page[page.find('{').unwrap()..]).unwrap();
     assert_eq!(health["models"]["accelerator"], "openvino:GPU.9");
     assert!(health["models"]["accelerator_fault"].as_str().is_some_and(|fault| fault.len() > 10), "{page}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use menshen::core::models::SwapState;
+use menshen_domain::models::SwapState;
 use serde_json::{Value, json};
 use sha2::Digest as _;
 

@@ -6,7 +6,7 @@
 mod studio;
 
 use image::RgbImage;
-use menshen::core::frame::Frame;
+use menshen_domain::frame::Frame;
 use studio::{Actor, Studio, clips_folder, room, to_frame};
 
 /// Three people with the clips they are in.

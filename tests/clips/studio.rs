@@ -15,19 +15,19 @@ use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::camera::GstOpener;
 use menshen::adapters::onnx::OrtLoader;
 use menshen::config::{Overrides, Settings, load};
-use menshen::core::device::DeviceConfig;
-use menshen::core::frame::Frame;
-use menshen::core::gallery::Gallery;
-use menshen::core::lag::Handed;
-use menshen::core::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
-use menshen::core::quality::QualityLevel;
 use menshen::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
 use menshen::runtime::assemble::{base_tuning, camera_rules};
 use menshen::runtime::models::ready_models;
-use menshen::vision::FaceAnalyzer;
-use menshen::vision::analyzer::{AnalyzedFace, ModelSet};
-use menshen::vision::pixels::rgb_region;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::frame::Frame;
+use menshen_domain::lag::Handed;
+use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use menshen_domain::quality::QualityLevel;
+use menshen_gallery::Gallery;
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::analyzer::{AnalyzedFace, ModelSet};
+use menshen_vision::pixels::rgb_region;
 
 /// Where the clips are, or `None`, said aloud: they are no part of the project.
 pub fn clips_folder() -> Option<PathBuf> {

@@ -1,6 +1,6 @@
 //! Section 2: connection management, the login document, URL composition.
 
-use menshen::wire::login::{LoginDocument, Session};
+use menshen_protocol::login::{LoginDocument, Session};
 use url::Url;
 
 use crate::{Row, seen, tested};

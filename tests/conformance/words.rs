@@ -1,6 +1,6 @@
 //! Section 1: words and identifiers. Section 4: status codes.
 
-use menshen::core::status::{Language, StatusCode};
+use menshen_domain::status::{Language, StatusCode};
 
 use crate::fields::jpeg_size;
 use crate::stage::DEV_SNO;

@@ -14,16 +14,16 @@ use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
 use crate::actors::tuning::Tuner;
-use crate::core::device::{DeviceConfig, DeviceStatus};
-use crate::core::limits;
-use crate::core::relay::action_url::ActionUrl;
-use crate::core::stream::{StreamEffect, StreamInput};
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice, StreamOpener,
 };
 use crate::ports::clock::Clock;
 use crate::ports::device_book::DeviceBook;
 use crate::ports::relay::DoorRelay;
+use menshen_domain::device::{DeviceConfig, DeviceStatus};
+use menshen_domain::limits;
+use menshen_domain::relay::action_url::ActionUrl;
+use menshen_domain::stream::{StreamEffect, StreamInput};
 
 /// The data plane's side of the house.
 pub trait FramePlaces: Send + Sync {

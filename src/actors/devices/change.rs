@@ -9,10 +9,10 @@ use super::DevicesActor;
 use super::actor::DevicesParts;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
 use super::one::spec_of;
-use crate::core::device::DeviceStatus;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::tuning::DeviceChange;
 use crate::ports::store::StoreError;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::tuning::DeviceChange;
 
 /// Checks a change and makes it durable.
 fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Refusal> {
@@ -21,7 +21,7 @@ fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Ref
         let unfit = |error: crate::ports::camera::OpenError| {
             Refusal::new(
                 StatusCode::LocalParamError,
-                crate::core::secrets::mask_credentials(&error.to_string()),
+                menshen_domain::secrets::mask_credentials(&error.to_string()),
             )
         };
         parts.opener.check(&spec_of(config)).map_err(unfit)?;

@@ -7,13 +7,13 @@ use actix::prelude::{Handler, ResponseFuture};
 
 use super::DevicesActor;
 use super::message::ActOnDoor;
-use crate::core::device::DeviceConfig;
-use crate::core::limits;
-use crate::core::relay::DoorCommand;
-use crate::core::relay::order::DoorOrder;
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
 use crate::ports::relay::DoorRelay;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::limits;
+use menshen_domain::relay::DoorCommand;
+use menshen_domain::relay::order::DoorOrder;
+use menshen_domain::status::{Refusal, StatusCode};
 
 /// What a command comes to at a device's relay, or what to configure.
 pub fn order_of(

@@ -2,11 +2,11 @@
 
 use actix::Message;
 
-use crate::core::device::DeviceStatus;
-use crate::core::relay::DoorCommand;
-use crate::core::status::Refusal;
-use crate::core::tuning::DeviceChange;
 use crate::ports::camera::{OpenError, Stream, StreamNotice};
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::relay::DoorCommand;
+use menshen_domain::status::Refusal;
+use menshen_domain::tuning::DeviceChange;
 
 /// All devices as they stand now.
 #[derive(Clone, Message)]

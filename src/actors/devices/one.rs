@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::message::DeviceKey;
-use crate::core::backoff::Backoff;
-use crate::core::device::{DeviceConfig, DeviceStatus};
-use crate::core::frame::Frame;
-use crate::core::limits;
-use crate::core::stream::{StreamLife, StreamState};
 use crate::ports::camera::{FrameSink, Stream, StreamOpener, StreamSpec, StreamTraits};
 use crate::ports::clock::Clock;
+use menshen_domain::backoff::Backoff;
+use menshen_domain::device::{DeviceConfig, DeviceStatus};
+use menshen_domain::frame::Frame;
+use menshen_domain::limits;
+use menshen_domain::stream::{StreamLife, StreamState};
 
 /// Of a template that cannot be read.
 const UNKNOWN: StreamTraits = StreamTraits { live: true, silence_timeout: Duration::from_secs(5) };

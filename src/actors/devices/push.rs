@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::actors::face_engine::photos::PhotoIntake;
-use crate::core::photo::PUSH_PIPELINES;
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
+use menshen_domain::photo::PUSH_PIPELINES;
 
 /// Opens streams as `inner` does, and listens to devices that send.
 pub struct PushOpener {

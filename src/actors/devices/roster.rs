@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::core::device::DeviceConfig;
+use menshen_domain::device::DeviceConfig;
 
 /// Written by the device manager, read by all.
 #[derive(Clone, Default)]

@@ -13,10 +13,10 @@ use super::workers::{PhotoJob, Question, WorkerParts, WorkerPool, lock};
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
-use crate::core::event::ShotQuality;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
-use crate::vision::VisionError;
+use menshen_domain::event::ShotQuality;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_vision::VisionError;
 
 /// Wait between tries to hand a photo to busy workers; a photo takes 20–50 ms.
 const PHOTO_RETRY: Duration = Duration::from_millis(10);

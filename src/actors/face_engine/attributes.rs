@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::camera::{costed, timed};
-use crate::core::attributes::Attributes;
-use crate::core::device::DeviceConfig;
-use crate::core::face::Detection;
-use crate::core::frame::Frame;
-use crate::core::passage::Shot;
-use crate::vision::VisionError;
-use crate::vision::attributes::Guesser;
+use menshen_domain::attributes::Attributes;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::face::Detection;
+use menshen_domain::frame::Frame;
+use menshen_domain::passage::Shot;
+use menshen_vision::VisionError;
+use menshen_vision::attributes::Guesser;
 
 /// Asks the networks where somebody wants to know.
 #[derive(Clone, Default)]

@@ -12,22 +12,22 @@ use super::telling::{Teller, pictures};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::actors::tuning::SharedTuning;
-use crate::core::attention::{Attention, AttentionRules, Presence};
-use crate::core::attributes::Attributes;
-use crate::core::device::DeviceConfig;
-use crate::core::explain::{Ground, Reason};
-use crate::core::face::Detection;
-use crate::core::frame::Frame;
-use crate::core::limits;
-use crate::core::passage::{Observation, PassageFact, PassageKey, PassageRules, Passages, Shot};
-use crate::core::person::PersonKind;
-use crate::core::quality::{QualityLevel, judge};
-use crate::core::score::Scale;
 use crate::ports::clock::Clock;
-use crate::vision::align::align;
-use crate::vision::motion::glance;
-use crate::vision::quality::measure;
-use crate::vision::{FaceAnalyzer, VisionError};
+use menshen_domain::attention::{Attention, AttentionRules, Presence};
+use menshen_domain::attributes::Attributes;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::explain::{Ground, Reason};
+use menshen_domain::face::Detection;
+use menshen_domain::frame::Frame;
+use menshen_domain::limits;
+use menshen_domain::passage::{Observation, PassageFact, PassageKey, PassageRules, Passages, Shot};
+use menshen_domain::person::PersonKind;
+use menshen_domain::quality::{QualityLevel, judge};
+use menshen_domain::score::Scale;
+use menshen_vision::align::align;
+use menshen_vision::motion::glance;
+use menshen_vision::quality::measure;
+use menshen_vision::{FaceAnalyzer, VisionError};
 
 /// What every camera shares.
 #[derive(Clone)]

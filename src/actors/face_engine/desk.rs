@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::message::RecognisePhoto;
 use super::photos::PhotoIntake;
-use crate::core::photo::PhotoResult;
 use crate::ports::photos::{FateFuture, PhotoDesk, PhotoFate};
+use menshen_domain::photo::PhotoResult;
 
 impl PhotoDesk for PhotoIntake {
     fn login(&self, user: &str, password: &str) -> Option<String> {

@@ -13,10 +13,10 @@ use crate::actors::registry::RegistryActor;
 use crate::actors::registry::message::EnrolStranger;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::{EventPicture, PassageStage, RecordPassage};
-use crate::core::event::{EventIdentity, EventRecord, WantAction};
-use crate::core::limits;
-use crate::core::person::PersonKind;
-use crate::wire::event::STRANGER_NAME;
+use menshen_domain::event::{EventIdentity, EventRecord, WantAction};
+use menshen_domain::limits;
+use menshen_domain::person::PersonKind;
+use menshen_protocol::event::STRANGER_NAME;
 
 /// One fact on its way.
 pub struct PassageReport {

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::camera::CameraSession;
-use crate::core::device::DeviceConfig;
-use crate::core::frame::Frame;
-use crate::core::lag::Handed;
-use crate::core::limits;
-use crate::core::slot::LatestSlot;
 use crate::ports::camera::FrameSink;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::frame::Frame;
+use menshen_domain::lag::Handed;
+use menshen_domain::limits;
+use menshen_domain::slot::LatestSlot;
 
 /// One attached camera.
 pub struct Lane {

@@ -4,12 +4,12 @@ use actix::Message;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::core::event::ShotQuality;
-use crate::core::face::Embedding;
-use crate::core::gallery::GalleryPerson;
-use crate::core::photo::PhotoResult;
-use crate::core::quality::QualityLevel;
-use crate::core::status::Refusal;
+use menshen_domain::candidate::GalleryPerson;
+use menshen_domain::event::ShotQuality;
+use menshen_domain::face::Embedding;
+use menshen_domain::photo::PhotoResult;
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::Refusal;
 
 /// A face of a photo that passed its level.
 #[derive(Debug, Clone)]

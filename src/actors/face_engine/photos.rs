@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::camera::CameraRules;
 use super::message::{PhotoAnswer, RecognisePhoto};
-use crate::core::device::DeviceConfig;
-use crate::core::frame::{Frame, PixelFormat, Plane};
-use crate::core::limits;
-use crate::core::photo::{PhotoResult, RecentlyTold};
 use crate::ports::camera::FrameSink;
+use menshen_domain::device::DeviceConfig;
+use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::limits;
+use menshen_domain::photo::{PhotoResult, RecentlyTold};
 
 /// One device that sends photos.
 pub struct PhotoLane {

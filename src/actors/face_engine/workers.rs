@@ -18,17 +18,17 @@ use super::photo_look::{self, Looked};
 use super::photos::{self, PhotoIntake};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
-use crate::core::event::ShotQuality;
-use crate::core::face::Detection;
-use crate::core::frame::Frame;
-use crate::core::limits;
-use crate::core::person::PersonKind;
-use crate::core::photo::PhotoResult;
-use crate::core::quality::QualityLevel;
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::clock::Clock;
-use crate::ports::inference::InferenceLoader;
-use crate::vision::{FaceAnalyzer, VisionError};
+use menshen_domain::event::ShotQuality;
+use menshen_domain::face::Detection;
+use menshen_domain::frame::Frame;
+use menshen_domain::limits;
+use menshen_domain::person::PersonKind;
+use menshen_domain::photo::PhotoResult;
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_vision::inference::InferenceLoader;
+use menshen_vision::{FaceAnalyzer, VisionError};
 
 /// One photo of the registry to look at.
 pub struct PhotoJob {

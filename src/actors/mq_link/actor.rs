@@ -13,12 +13,12 @@ use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, Rep
 use super::parts::LinkParts;
 use crate::actors::blocking::on_thread;
 use crate::actors::reporter::message::SessionChanged;
-use crate::core::backoff::Backoff;
-use crate::core::limits;
-use crate::core::link::{Link, LinkEffect, LinkInput, LinkState};
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, QueuePair,
 };
+use menshen_domain::backoff::Backoff;
+use menshen_domain::limits;
+use menshen_domain::link::{Link, LinkEffect, LinkInput, LinkState};
 
 /// Time for closing a connection in good order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::execute::Done;
 use super::parts::LinkParts;
 use crate::actors::blocking::on_thread;
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::control::sort_out;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::control::sort_out;
 
 pub async fn control_config(parts: &LinkParts, fields: Map<String, Value>) -> Result<Done, Refusal> {
     let (wanted, result, reasons) = sort_out(&parts.tuner.shared().load(), fields);

@@ -17,15 +17,17 @@ use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::on_thread;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
-use crate::core::backoff::Backoff;
-use crate::core::limits;
-use crate::core::person::PermissionGroup;
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::broker::{BrokerConnection, BrokerError, QueuePair};
 use crate::ports::platform::PostPurpose;
-use crate::wire::command::{Command, Envelope, WipeOptions, WirePermission};
-use crate::wire::login::Session;
-use crate::wire::reply::{DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission};
+use menshen_domain::backoff::Backoff;
+use menshen_domain::limits;
+use menshen_domain::person::PermissionGroup;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::command::{Command, Envelope, WipeOptions, WirePermission};
+use menshen_protocol::login::Session;
+use menshen_protocol::reply::{
+    DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission,
+};
 
 /// A message to be carried out.
 pub struct Job {

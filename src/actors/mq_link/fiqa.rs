@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::parts::LinkParts;
 use crate::actors::face_engine::message::JudgePhoto;
 use crate::actors::registry::photo::photo_bytes;
-use crate::core::quality::{LevelName, QualityLevel};
-use crate::core::status::Refusal;
-use crate::wire::fiqa::FaceResult;
+use menshen_domain::quality::{LevelName, QualityLevel};
+use menshen_domain::status::Refusal;
+use menshen_protocol::fiqa::FaceResult;
 
 pub async fn judge_photo(parts: &LinkParts, picture: &str, level: LevelName) -> Result<Value, Refusal> {
     let photo = photo_bytes(picture)?;

@@ -8,7 +8,7 @@ use super::execute::Unsent;
 use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice, QueuePair};
 use crate::ports::dead_letters::Replay;
 use crate::ports::platform::PlatformError;
-use crate::wire::login::Session;
+use menshen_protocol::login::Session;
 
 /// The platform answered 401 or 403: log in again.
 #[derive(Clone, Copy, Message)]

@@ -8,11 +8,11 @@ use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::tuning::Tuner;
-use crate::core::quality::QualityLimits;
 use crate::ports::clock::Clock;
 use crate::ports::dead_letters::DeadLetters;
 use crate::ports::platform::PlatformApi;
-use crate::wire::reply::ReplyHead;
+use menshen_domain::quality::QualityLimits;
+use menshen_protocol::reply::ReplyHead;
 
 /// What the link works with. Cloning shares everything.
 #[derive(Clone)]

@@ -10,9 +10,9 @@ use super::MqLinkActor;
 use super::message::SessionRejected;
 use crate::actors::handle::Handle;
 use crate::actors::reporter::SharedSession;
-use crate::core::limits;
 use crate::ports::platform::PlatformError;
-use crate::wire::login::Session;
+use menshen_domain::limits;
+use menshen_protocol::login::Session;
 
 /// Cloning shares it.
 #[derive(Clone)]

@@ -10,14 +10,14 @@ use url::Url;
 use super::parts::LinkParts;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
 use crate::actors::registry::photo::no_photo;
-use crate::core::limits;
-use crate::core::person::PersonKind;
-use crate::core::status::{Language, Refusal, StatusCode, success_but_alike};
 use crate::ports::platform::PlatformError;
-use crate::wire::lenient;
-use crate::wire::login::Session;
-use crate::wire::reply::{AddUsersResult, AddedUser};
-use crate::wire::user::WireUser;
+use menshen_domain::limits;
+use menshen_domain::person::PersonKind;
+use menshen_domain::status::{Language, Refusal, StatusCode, success_but_alike};
+use menshen_protocol::lenient;
+use menshen_protocol::login::Session;
+use menshen_protocol::reply::{AddUsersResult, AddedUser};
+use menshen_protocol::user::WireUser;
 
 /// A user that cannot even be tried.
 struct Unusable {

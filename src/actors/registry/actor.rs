@@ -16,10 +16,10 @@ use super::message::{
 use super::{strangers, swap};
 use crate::actors::blocking::on_thread;
 use crate::actors::wipe;
-use crate::core::limits;
-use crate::core::person::{PermissionGroup, Person};
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::store::Shelf;
+use menshen_domain::limits;
+use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::status::{Refusal, StatusCode};
 
 pub struct RegistryActor {
     parts: RegistryParts,

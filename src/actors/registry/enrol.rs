@@ -16,16 +16,16 @@ use crate::actors::handle::Handle;
 use crate::actors::mq_link::session::SessionKeeper;
 use crate::actors::recogniser::InForce;
 use crate::actors::tuning::SharedTuning;
-use crate::core::gallery::{Gallery, GalleryError};
-use crate::core::limits;
-use crate::core::person::{Feature, Person, PersonKind, RegisterType};
-use crate::core::quality::QualityLevel;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::validity::Validity;
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{Keys, NewPicture, Owner, PictureStore, RegistryStore, Shelf, StoreError};
-use crate::wire::login::Session;
+use menshen_domain::limits;
+use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::validity::Validity;
+use menshen_gallery::{Gallery, GalleryError};
+use menshen_protocol::login::Session;
 
 /// What enrolment works with. Cloning shares everything.
 #[derive(Clone)]

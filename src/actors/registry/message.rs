@@ -6,9 +6,9 @@ use actix::Message;
 use bytes::Bytes;
 use url::Url;
 
-use crate::core::face::Embedding;
-use crate::core::person::{PermissionGroup, Person, PersonKind, RegisterType};
-use crate::core::status::Refusal;
+use menshen_domain::face::Embedding;
+use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
+use menshen_domain::status::Refusal;
 
 /// Where the registry photo of an enrolment is.
 #[derive(Clone)]

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use url::Url;
 
 use super::message::Photo;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::login::Session;
-use crate::wire::picture::{self, PictureTextError};
-use crate::wire::user::PhotoSource;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::login::Session;
+use menshen_protocol::picture::{self, PictureTextError};
+use menshen_protocol::user::PhotoSource;
 
 impl Photo {
     /// `session`: who is logged in where; without one a relative address means nothing.

@@ -10,13 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::actors::blocking::be_background;
-use crate::core::face::Embedding;
-use crate::core::limits;
-use crate::core::models::ModelBoard;
-use crate::core::person::{Feature, Person};
-use crate::core::quality::QualityLevel;
 use crate::ports::store::{PictureStore, RegistryStore, Shelf, StoreError};
-use crate::vision::FaceAnalyzer;
+use menshen_domain::face::Embedding;
+use menshen_domain::limits;
+use menshen_domain::models::ModelBoard;
+use menshen_domain::person::{Feature, Person};
+use menshen_domain::quality::QualityLevel;
+use menshen_vision::FaceAnalyzer;
 
 /// Why a swap came to nothing; the model in force goes on.
 #[derive(Debug, thiserror::Error)]

@@ -12,14 +12,14 @@ use super::enrol::{RegistryParts, remove_photos};
 use super::message::{EnrolStranger, KnownStranger};
 use crate::actors::blocking::on_thread;
 use crate::actors::face_engine::message::AnalysePhoto;
-use crate::core::face::Embedding;
-use crate::core::gallery::Candidate;
-use crate::core::limits;
-use crate::core::person::{Feature, Person, PersonKind, RegisterType};
-use crate::core::quality::QualityLevel;
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::store::{NewPicture, Owner, StoreError};
-use crate::wire::event::STRANGER_NAME;
+use menshen_domain::candidate::Candidate;
+use menshen_domain::face::Embedding;
+use menshen_domain::limits;
+use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
+use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::event::STRANGER_NAME;
 
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
 const ID_PREFIX: &str = "stranger-";

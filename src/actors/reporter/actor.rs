@@ -15,12 +15,12 @@ use super::{ReporterParts, devices, history, record, status};
 use crate::actors::blocking::on_thread;
 use crate::actors::task::Task;
 use crate::actors::wipe;
-use crate::core::device::DeviceStatus;
-use crate::core::history::shown;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
 use crate::ports::outbox::SetAside;
 use crate::ports::store::Shelf;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::history::shown;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
 
 pub struct ReporterActor {
     parts: ReporterParts,

@@ -3,12 +3,12 @@
 use super::ReporterParts;
 use super::realtime::stored;
 use crate::actors::blocking::on_thread;
-use crate::core::event::EventRecord;
-use crate::core::status::Refusal;
 use crate::ports::outbox::OutboxEntry;
 use crate::ports::store::Shelf;
-use crate::wire::event::{EventBody, EventPictures, ReportKind};
-use crate::wire::login::Session;
+use menshen_domain::event::EventRecord;
+use menshen_domain::status::Refusal;
+use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
+use menshen_protocol::login::Session;
 
 /// Which pictures history carries, as the login says; all of them without a login.
 #[derive(Debug, Clone, Copy)]

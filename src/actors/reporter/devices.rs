@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::ReporterParts;
-use crate::core::backoff::Backoff;
-use crate::core::device::DeviceStatus;
-use crate::core::limits;
 use crate::ports::platform::PostPurpose;
-use crate::wire::report::{DeviceListEntry, DeviceListReport};
+use menshen_domain::backoff::Backoff;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::limits;
+use menshen_protocol::report::{DeviceListEntry, DeviceListReport};
 
 /// Sends the list whenever `devices` changes; the sender also touches it after a login.
 pub async fn run(parts: ReporterParts, mut devices: watch::Receiver<Vec<DeviceStatus>>) {

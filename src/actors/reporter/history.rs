@@ -18,13 +18,13 @@ use url::Url;
 use super::ReporterParts;
 use super::body::{Prepared, Wanted, prepare};
 use crate::actors::blocking::on_thread;
-use crate::core::backoff::Backoff;
-use crate::core::history::{Line, ReceiverStatus, shown};
-use crate::core::limits;
-use crate::core::status::Refusal;
 use crate::ports::outbox::{OutboxEntry, SetAside};
 use crate::ports::platform::{PlatformError, PostPurpose};
 use crate::ports::store::StoreError;
+use menshen_domain::backoff::Backoff;
+use menshen_domain::history::{Line, ReceiverStatus, shown};
+use menshen_domain::limits;
+use menshen_domain::status::Refusal;
 
 /// Period where no login has named one (protocol section 2).
 const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(5);

@@ -3,10 +3,10 @@
 use actix::Message;
 use bytes::Bytes;
 
-use crate::core::device::DeviceStatus;
-use crate::core::event::EventRecord;
-use crate::core::status::Refusal;
 use crate::ports::outbox::SetAside;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::event::EventRecord;
+use menshen_domain::status::Refusal;
 
 /// A picture of an event, to be stored under `name`.
 #[derive(Debug, Clone)]

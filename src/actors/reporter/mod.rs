@@ -22,16 +22,16 @@ use crate::actors::handle::Handle;
 use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::message::SessionRejected;
 use crate::actors::tuning::SharedTuning;
-use crate::core::history::ReceiverBoard;
-use crate::core::limits;
-use crate::core::relogin::LoginAsks;
-use crate::core::storage::StorageBoard;
 use crate::ports::clock::Clock;
 use crate::ports::outbox::Outbox;
 use crate::ports::platform::{PlatformApi, PlatformError};
 use crate::ports::store::{EventStore, Keys, PictureStore};
 use crate::ports::system::SystemProbe;
-use crate::wire::login::Session;
+use menshen_domain::history::ReceiverBoard;
+use menshen_domain::limits;
+use menshen_domain::relogin::LoginAsks;
+use menshen_domain::storage::StorageBoard;
+use menshen_protocol::login::Session;
 
 /// The platform session of the moment; written by the MQ link only.
 pub type SharedSession = Arc<ArcSwapOption<Session>>;

@@ -6,11 +6,11 @@ use tokio::sync::Semaphore;
 
 use super::ReporterParts;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
-use crate::core::limits;
 use crate::ports::platform::PostPurpose;
 use crate::ports::store::Shelf;
-use crate::wire::event::{EventBody, EventPictures, ReportKind};
-use crate::wire::picture;
+use menshen_domain::limits;
+use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
+use menshen_protocol::picture;
 
 /// Pushes in flight are bounded; what does not fit is dropped and counted, and arrives as history.
 #[derive(Clone)]

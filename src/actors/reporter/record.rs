@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::ReporterParts;
 use super::message::{EventPicture, PassageStage, RecordPassage};
 use crate::actors::blocking::on_thread;
-use crate::core::limits;
 use crate::ports::store::{NewPicture, Owner, Retention, Shelf, StoreError, Trimmed};
+use menshen_domain::limits;
 
 /// Events that could not be stored yet, oldest first. Outlives an incarnation of the reporter.
 pub type WaitingEvents = Arc<Mutex<VecDeque<WaitingEvent>>>;

@@ -11,10 +11,10 @@ use super::ReporterParts;
 use super::devices::wire_status;
 use crate::actors::blocking::on_thread;
 use crate::actors::task::Task;
-use crate::core::device::DeviceStatus;
 use crate::ports::platform::PostPurpose;
 use crate::ports::system::SystemFacts;
-use crate::wire::report::{GatewayExtData, StatusReport, SubDevice};
+use menshen_domain::device::DeviceStatus;
+use menshen_protocol::report::{GatewayExtData, StatusReport, SubDevice};
 
 const BYTES_PER_GB: f64 = 1e9;
 

@@ -26,11 +26,11 @@ use lapin::{
 };
 
 use self::topology::{prepare_other, prepare_queue};
-use crate::core::limits;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, NoticeSink, QueuePair,
 };
-use crate::wire::login::RabbitMq;
+use menshen_domain::limits;
+use menshen_protocol::login::RabbitMq;
 
 /// Persistent delivery mode of AMQP 0-9-1.
 const PERSISTENT: u8 = 2;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::classify;
 use crate::ports::broker::BrokerError;
-use crate::wire::login::{Exchange, RabbitMq};
+use menshen_protocol::login::{Exchange, RabbitMq};
 
 /// Declares the exchange and the queue and binds them, each step on a channel of its own, since a refused
 /// declaration closes its channel.

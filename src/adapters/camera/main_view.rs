@@ -14,10 +14,10 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use super::pipeline::{one_thread, to_frame};
 use super::template::FRAMES;
-use crate::core::backoff::Backoff;
-use crate::core::frame::{Frame, Larger};
-use crate::core::limits;
-use crate::core::secrets::mask_credentials;
+use menshen_domain::backoff::Backoff;
+use menshen_domain::frame::{Frame, Larger};
+use menshen_domain::limits;
+use menshen_domain::secrets::mask_credentials;
 
 /// Makes the pipeline anew; the error is told.
 pub type Build = Box<dyn Fn() -> Result<Pipeline, String> + Send>;

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::core::frame::Frame;
-use crate::core::lag::Handed;
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
 use main_view::MainView;
+use menshen_domain::frame::Frame;
+use menshen_domain::lag::Handed;
 use template::{Source, Template};
 
 /// Opens streams by the templates of a folder.

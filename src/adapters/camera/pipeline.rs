@@ -15,11 +15,11 @@ use super::cost::Cost;
 use super::main_view::MainView;
 use super::template::FRAMES;
 use super::thrift::Thrift;
-use crate::core::frame::{Frame, PixelFormat, Plane};
-use crate::core::secrets::mask_credentials;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };
+use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::secrets::mask_credentials;
 
 /// Stops with its last handle.
 pub struct Running {

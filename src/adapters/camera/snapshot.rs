@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use url::Url;
 
-use crate::core::frame::Frame;
-use crate::core::limits;
-use crate::core::photo::is_whole;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };
+use menshen_domain::frame::Frame;
+use menshen_domain::limits;
+use menshen_domain::photo::is_whole;
 
 /// Pictures in a row that may fail before the camera counts as gone: one lost picture is no news.
 const FAILURES_MAX: u32 = 3;

@@ -9,8 +9,8 @@ use gstreamer::prelude::*;
 use serde::Deserialize;
 use url::Url;
 
-use crate::core::secrets::mask_credentials;
 use crate::ports::camera::{OpenError, StreamTraits};
+use menshen_domain::secrets::mask_credentials;
 
 /// Name of the appsink every template ends in.
 pub const FRAMES: &str = "frames";

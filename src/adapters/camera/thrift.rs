@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gstreamer::prelude::*;
 use gstreamer::{CapsRef, Pad, PadProbeData, PadProbeReturn, PadProbeType};
 
-use crate::core::lag::{Codec, Handed, Lag, Packing, is_disposable};
+use menshen_domain::lag::{Codec, Handed, Lag, Packing, is_disposable};
 
 /// Told of each frame, and watched by what stands before the decoder.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::FtpRules;
 use super::guard::refused;
-use crate::core::limits;
+use menshen_domain::limits;
 
 const CONNECT: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
 const STALL: Duration = Duration::from_millis(limits::FTP_STALL_MS);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::core::limits;
+use menshen_domain::limits;
 
 /// Counts what was not let in.
 pub fn refused(reason: &'static str) {

@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use self::guard::Guard;
-use crate::core::limits;
 use crate::ports::photos::PhotoDesk;
+use menshen_domain::limits;
 
 /// `[ftp]` of the configuration.
 #[derive(Debug, Clone)]

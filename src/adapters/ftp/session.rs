@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use super::Shared;
 use super::data::{self, Broken, Data};
 use super::guard::refused;
-use crate::core::ftp::{Deed, Dialogue, Reply, passive_reply};
-use crate::core::limits;
-use crate::core::photo::PhotoResult;
+use menshen_domain::limits;
+use menshen_domain::photo::PhotoResult;
+use menshen_protocol::ftp::{Deed, Dialogue, Reply, passive_reply};
 
 const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
 const IDLE: Duration = Duration::from_millis(limits::FTP_IDLE_MS);

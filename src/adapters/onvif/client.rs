@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{Login, OnvifError};
-use crate::core::limits;
-use crate::core::secrets::mask_credentials;
-use crate::wire::onvif::clock::utc_text;
-use crate::wire::onvif::security::{self, NONCE_BYTES};
-use crate::wire::onvif::soap::{Request, Unread, is_refusal, tidy};
+use menshen_domain::limits;
+use menshen_domain::secrets::mask_credentials;
+use menshen_protocol::onvif::clock::utc_text;
+use menshen_protocol::onvif::security::{self, NONCE_BYTES};
+use menshen_protocol::onvif::soap::{Request, Unread, is_refusal, tidy};
 
 /// What a camera answered; a SOAP fault may be in it.
 pub struct Answer {

@@ -9,8 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use sysinfo::Networks;
 use uuid::Uuid;
 
-use crate::core::limits;
-use crate::wire::onvif::discovery::{Answers, FoundCamera, Sought, probe};
+use menshen_domain::limits;
+use menshen_protocol::onvif::discovery::{Answers, FoundCamera, Sought, probe};
 
 /// Where WS-Discovery is spoken.
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3702);

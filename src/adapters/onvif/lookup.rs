@@ -6,11 +6,11 @@ use url::Url;
 
 use super::client::{Client, now_ms};
 use super::{Login, OnvifError};
-use crate::core::limits;
-use crate::wire::onvif::device::{
+use menshen_domain::limits;
+use menshen_protocol::onvif::device::{
     self, MediaServices, Named, get_capabilities, get_services, get_system_date_and_time,
 };
-use crate::wire::onvif::media::{self, Profile, StreamAddress, Version, get_profiles, get_stream_uri};
+use menshen_protocol::onvif::media::{self, Profile, StreamAddress, Version, get_profiles, get_stream_uri};
 
 /// What a camera told.
 #[derive(Debug)]

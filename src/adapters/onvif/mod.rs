@@ -7,7 +7,7 @@ pub mod lookup;
 
 use std::net::SocketAddr;
 
-use crate::wire::onvif::soap::{Fault, Unread};
+use menshen_protocol::onvif::soap::{Fault, Unread};
 
 /// Who asks.
 #[derive(Clone)]

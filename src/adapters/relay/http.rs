@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Client;
 use url::Url;
 
-use crate::core::limits;
+use menshen_domain::limits;
 
 #[derive(Clone)]
 pub struct HttpRelay {

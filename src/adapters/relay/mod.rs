@@ -13,11 +13,11 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::core::backoff::Backoff;
-use crate::core::limits;
-use crate::core::relay::order::{DoorOrder, RelayAddress, RelayCall};
 use crate::ports::relay::DoorRelay;
 use http::HttpRelay;
+use menshen_domain::backoff::Backoff;
+use menshen_domain::limits;
+use menshen_domain::relay::order::{DoorOrder, RelayAddress, RelayCall};
 
 #[derive(Clone)]
 pub struct Relays {

@@ -11,11 +11,11 @@ use super::outbox::SET_ASIDE;
 use crate::adapters::record;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
-use crate::core::event::EventRecord;
 use crate::ports::store::{
     Closed, EventCounts, EventStore, FoundEvent, RestoredEvent, Retention, Shelf, StoreError, StoredEvent,
     Trimmed,
 };
+use menshen_domain::event::EventRecord;
 
 /// event id → bytes of its pictures, a passage that still goes on
 const OPEN: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("sealed open");

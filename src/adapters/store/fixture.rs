@@ -12,13 +12,13 @@ use super::{Found, RedbEventStore, RedbRegistryStore};
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{KeyPlaces, Place, Vault};
-use crate::core::event::{EventDevice, EventRecord, ShotQuality, WantAction};
-use crate::core::face::Embedding;
-use crate::core::person::{Feature, Person, PersonKind, RegisterType};
-use crate::core::storage::StorageBoard;
 use crate::ports::store::{
     EventStore as _, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention, Shelf,
 };
+use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
+use menshen_domain::face::Embedding;
+use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
+use menshen_domain::storage::StorageBoard;
 
 pub const ALL: Retention =
     Retention { keep_events: u64::MAX, keep_bytes: u64::MAX, receivers: Vec::new(), only_sent: false };

@@ -6,9 +6,9 @@ use url::Url;
 use super::event_store::{CURSORS, HISTORY, RedbEventStore, open_event};
 use super::file::Failure;
 use crate::adapters::record;
-use crate::core::history::shown;
 use crate::ports::outbox::{Outbox, OutboxEntry, SetAside};
 use crate::ports::store::{Shelf, StoreError};
+use menshen_domain::history::shown;
 
 /// (receiver, sequence) → what it refused
 pub(super) const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");

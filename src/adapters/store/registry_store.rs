@@ -9,8 +9,8 @@ use super::file::{Failure, File, Found, mark_complete};
 use crate::adapters::record;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
-use crate::core::person::{PermissionGroup, Person};
 use crate::ports::store::{RegistryStore, Shelf, StoreError};
+use menshen_domain::person::{PermissionGroup, Person};
 
 pub type Hidden = [u8; 16];
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::LocalParts;
 use crate::actors::handle::NotDelivered;
-use crate::core::limits;
-use crate::core::status::{Language, Refusal, StatusCode};
+use menshen_domain::limits;
+use menshen_domain::status::{Language, Refusal, StatusCode};
 
 pub type Answer = Result<Value, Refusal>;
 

@@ -11,9 +11,9 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
 use super::answer::wrong;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::lenient;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::lenient;
 
 /// A call with its body still to be read.
 pub struct Call {

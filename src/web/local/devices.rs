@@ -8,11 +8,11 @@ use super::LocalParts;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
 use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
-use crate::core::device::DeviceStatus;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::stream::StreamState;
-use crate::core::tuning::DeviceChange;
+use menshen_domain::device::DeviceStatus;
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::stream::StreamState;
+use menshen_domain::tuning::DeviceChange;
 
 /// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and how it stands.
 fn shown(device: &DeviceStatus) -> Value {
@@ -69,7 +69,7 @@ pub async fn change(parts: Data<LocalParts>, call: Call) -> HttpResponse {
 async fn put_now(
     parts: &LocalParts,
     mut call: Call,
-    change: impl Fn(crate::core::tuning::DeviceTable) -> DeviceChange,
+    change: impl Fn(menshen_domain::tuning::DeviceTable) -> DeviceChange,
 ) -> Answer {
     let mut table = call.json().await?;
     let ip = text_of(&table, &["ip"])?;

@@ -10,11 +10,11 @@ use super::body::{Call, list_of, text_of};
 use crate::actors::devices::door::order_of;
 use crate::actors::devices::message::ActOnDoor;
 use crate::actors::reporter::message::TellDevices;
-use crate::core::limits;
-use crate::core::status::StatusCode;
-use crate::core::tuning::GateMode;
-use crate::wire::lenient;
-use crate::wire::local::WireAction;
+use menshen_domain::limits;
+use menshen_domain::status::StatusCode;
+use menshen_domain::tuning::GateMode;
+use menshen_protocol::lenient;
+use menshen_protocol::local::WireAction;
 
 pub async fn mode(parts: Data<LocalParts>) -> HttpResponse {
     let mode = parts.tuner.shared().load().gate_mode;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::LocalParts;
 use super::answer::refused_as;
-use crate::core::status::{Refusal, StatusCode};
+use menshen_domain::status::{Refusal, StatusCode};
 
 pub async fn guard(
     request: ServiceRequest,

@@ -8,9 +8,9 @@ use url::Url;
 use super::LocalParts;
 use super::answer::{Answer, wrong};
 use super::body::{Call, text_of};
-use crate::core::history::shown;
-use crate::core::status::{Refusal, StatusCode};
-use crate::core::tuning::Changes;
+use menshen_domain::history::shown;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::tuning::Changes;
 
 /// Time for the answer of a call that restarts the box to be on its way.
 const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(300);

@@ -37,10 +37,10 @@ use crate::actors::identify::Identifier;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::{ReporterActor, SharedSession};
 use crate::actors::tuning::Tuner;
-use crate::core::limits;
-use crate::core::models::ModelBoard;
-use crate::core::status::Language;
 use crate::web::health::Health;
+use menshen_domain::limits;
+use menshen_domain::models::ModelBoard;
+use menshen_domain::status::Language;
 
 /// What the handlers work with.
 pub struct LocalParts {

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::actors::registry::message::{EnrolRequest, Photo, StoredPerson};
 use crate::actors::registry::photo::no_photo;
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::lenient;
-use crate::wire::login::Session;
-use crate::wire::user::WireUser;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::lenient;
+use menshen_protocol::login::Session;
+use menshen_protocol::user::WireUser;
 
 use super::answer::wrong;
 
@@ -26,7 +26,7 @@ pub fn request_of(
     session: Option<&Session>,
 ) -> Result<EnrolRequest, Made> {
     if let (Some(old), Some(new)) = (&old, user.as_object_mut()) {
-        let mut info = crate::wire::local::info_of(&old.person).as_object().cloned().unwrap_or_default();
+        let mut info = menshen_protocol::local::info_of(&old.person).as_object().cloned().unwrap_or_default();
         info.extend(new.get("info").and_then(Value::as_object).cloned().unwrap_or_default());
         new.insert("info".to_owned(), Value::Object(info));
     }

@@ -10,10 +10,10 @@ use super::body::Call;
 use super::{LocalParts, picture};
 use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
 use crate::actors::registry::message::GetPerson;
-use crate::core::person::DEFAULT_PERMISSION_GROUP;
-use crate::core::photo::PhotoResult;
-use crate::core::status::{Refusal, StatusCode};
-use crate::wire::local::info_of;
+use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
+use menshen_domain::photo::PhotoResult;
+use menshen_domain::status::{Refusal, StatusCode};
+use menshen_protocol::local::info_of;
 
 pub async fn recognize(parts: Data<LocalParts>, call: Call) -> HttpResponse {
     let Some(device) = call.device().map(str::to_owned) else {

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::answer::wrong;
 use crate::actors::registry::photo::photo_bytes;
-use crate::core::limits;
-use crate::core::status::{Refusal, StatusCode};
+use menshen_domain::limits;
+use menshen_domain::status::{Refusal, StatusCode};
 
 /// Keys under which devices put a picture, the protocol's own first.
 const KEYS: [&str; 7] = ["image_base64_str", "image", "photo", "picture", "spot_pic", "pic", "img"];

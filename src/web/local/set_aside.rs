@@ -9,8 +9,8 @@ use super::LocalParts;
 use super::answer::{Answer, ask};
 use super::body::Call;
 use crate::actors::reporter::message::{ListSetAside, RetrySetAside};
-use crate::core::history::shown;
-use crate::core::limits;
+use menshen_domain::history::shown;
+use menshen_domain::limits;
 
 pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
     let answer = list_now(&parts, &call).await;

@@ -8,9 +8,9 @@ use super::LocalParts;
 use super::answer::{Answer, wrong};
 use super::body::Call;
 use crate::actors::reporter::message::ReceiversChanged;
-use crate::core::history::shown;
-use crate::core::limits;
-use crate::wire::lenient;
+use menshen_domain::history::shown;
+use menshen_domain::limits;
+use menshen_protocol::lenient;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

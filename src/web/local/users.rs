@@ -13,13 +13,13 @@ use super::people::{Made, request_of};
 use crate::actors::registry::message::{
     DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
 };
-use crate::core::limits;
-use crate::core::person::PermissionGroup;
-use crate::core::status::{Refusal, StatusCode, success_but_alike};
-use crate::wire::command::WirePermission;
-use crate::wire::event::DEFAULT_GROUP_NAME;
-use crate::wire::lenient;
-use crate::wire::local::{permission_of, user_of};
+use menshen_domain::limits;
+use menshen_domain::person::PermissionGroup;
+use menshen_domain::status::{Refusal, StatusCode, success_but_alike};
+use menshen_protocol::command::WirePermission;
+use menshen_protocol::event::DEFAULT_GROUP_NAME;
+use menshen_protocol::lenient;
+use menshen_protocol::local::{permission_of, user_of};
 
 /// Whether people must be new or must be there.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::answer::{Answer, ask, wrong};
 use super::body::Call;
 use crate::actors::registry::message::WipePeople;
 use crate::actors::reporter::message::WipeEvents;
-use crate::wire::command::WipeOptions;
-use crate::wire::lenient;
+use menshen_protocol::command::WipeOptions;
+use menshen_protocol::lenient;
 
 pub async fn wipe(parts: Data<LocalParts>, call: Call) -> HttpResponse {
     let answer = wipe_now(&parts, call).await;

@@ -1,0 +1,215 @@
+//! `menshen bench cameras`: how many network cameras this machine takes.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser};
+use serde_json::Value;
+
+use super::frames::play;
+use menshen::adapters::camera::GstOpener;
+use menshen::cli::ConfigArgs;
+use menshen::config::Settings;
+use menshen::runtime::models::ready_models;
+use menshen_domain::frame::Frame;
+use menshen_domain::models::Precision;
+use menshen_domain::quality::judge;
+use menshen_sim::camera::{CameraArgs, encode};
+use menshen_sim::cameras::enrolment::People;
+use menshen_sim::cameras::{Asked, Walker, run};
+use menshen_vision::FaceAnalyzer;
+use menshen_vision::quality::measure;
+
+#[derive(Args)]
+pub struct CamerasArgs {
+    /// RTSP streams 摄像机路数
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    streams: u16,
+    /// Seconds that are measured 测量时长（秒）
+    #[arg(long, default_value_t = 210)]
+    seconds: u64,
+    /// Video of one person, shown over and over with pauses, in place of portraits walking by 单人视频
+    #[arg(long, requires = "known")]
+    clip: Option<PathBuf>,
+    /// Photo of the person in the clip 视频中人物的照片
+    #[arg(long)]
+    known: Option<PathBuf>,
+    /// Picture size of the streams 分辨率
+    #[arg(long, default_value = "1920x1080")]
+    size: String,
+    #[arg(long, default_value_t = 15)]
+    fps: u32,
+    /// h264 or h265 编码
+    #[arg(long, default_value = "h264")]
+    codec: String,
+    /// Pause between walkers, ms 间隔
+    #[arg(long, default_value_t = 3000)]
+    gap_ms: u64,
+    /// Kill, freeze and restart cameras at random; everything random follows from this number 随机故障
+    #[arg(long, value_name = "SEED")]
+    chaos: Option<u64>,
+    /// Portraits (.jpg) of people to be enrolled all the while, as fast as the box takes them 同时不断注册人员的照片目录
+    #[arg(long, value_name = "DIR")]
+    enrol: Option<PathBuf>,
+    /// Their photos are enlarged by this, so that small portraits pass level high 照片放大倍数
+    #[arg(long, default_value_t = 1, requires = "enrol", value_parser = clap::value_parser!(u32).range(1..=8))]
+    enlarge: u32,
+    /// Pictures of scripts/setup 素材目录
+    #[arg(long, default_value = ".setup/pictures")]
+    pictures: PathBuf,
+    /// Python with OpenCV, to do the same afterwards (benches/peer/peer.py) 对照程序
+    #[arg(long)]
+    peer: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Who walks by without a clip: picture, the person, and another photo of them where there is one.
+const WALKERS: [(&str, &str, &str); 3] = [
+    ("obama-2.jpg", "obama", "obama-1.jpg"),
+    ("biden-1.jpg@mirror", "biden", "biden-1.jpg"),
+    ("obama-3.jpg@mirror", "obama", "obama-1.jpg"),
+];
+
+pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
+    let settings = arguments.config.settings().map_err(|errors| errors.join("; "))?;
+    let walkers = arguments.walkers(&settings)?;
+    let config = format!(
+        "models_dir = \"{}\"\npipelines_dir = \"{}\"\nruntime.accelerator = \"{}\"\nruntime.int8 = {}\n",
+        absolute(&settings.models_dir)?,
+        absolute(&settings.pipelines_dir)?,
+        settings.provider,
+        settings.precision == Precision::Int8
+    );
+    let asked = Asked {
+        streams: arguments.streams.into(),
+        seconds: arguments.seconds,
+        walkers,
+        camera: arguments.camera_options(),
+        config,
+        chaos: arguments.chaos,
+        enrol: arguments.enrol.clone().map(|photos| People { photos, enlarge: arguments.enlarge }),
+        peer: arguments.peer.clone(),
+    };
+    run(&asked, &tell)
+}
+
+fn absolute(path: &Path) -> Result<String, String> {
+    let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path.display().to_string())
+}
+
+impl CamerasArgs {
+    fn camera_options(&self) -> Vec<String> {
+        let mut options: Vec<String> =
+            ["--size", &self.size, "--codec", &self.codec].map(str::to_owned).into();
+        options.extend([
+            "--fps".to_owned(),
+            self.fps.to_string(),
+            "--gap-ms".to_owned(),
+            self.gap_ms.to_string(),
+        ]);
+        if let Some(clip) = &self.clip {
+            options.extend(["--clip".to_owned(), clip.display().to_string()]);
+        }
+        options
+    }
+
+    /// Who will walk by, and from which of their pictures on the box could know them.
+    fn walkers(&self, settings: &Settings) -> Result<Vec<Walker>, String> {
+        let picture = |name: &str| self.pictures.join(name);
+        let mut walkers: Vec<Walker> = match (&self.clip, &self.known) {
+            (Some(clip), Some(photo)) => vec![Walker {
+                picture: String::new(),
+                name: stem(clip),
+                person: stem(photo),
+                photo: photo.clone(),
+                good_after_ms: 0,
+            }],
+            _ => WALKERS
+                .iter()
+                .map(|(walk, person, photo)| Walker {
+                    picture: picture(walk).display().to_string(),
+                    name: stem(Path::new(walk.trim_end_matches("@mirror"))),
+                    person: (*person).to_owned(),
+                    photo: picture(photo),
+                    good_after_ms: 0,
+                })
+                .collect(),
+        };
+        gstreamer::init().map_err(|error| error.to_string())?;
+        let goods = first_good_frames(&self.film(&walkers)?, self.fps, settings)?;
+        for walker in &mut walkers {
+            let (_, good_after_ms) = goods
+                .iter()
+                .find(|(name, _)| *name == walker.name)
+                .ok_or_else(|| format!("no picture of {} is good enough to be recognised", walker.name))?;
+            walker.good_after_ms = *good_after_ms;
+        }
+        Ok(walkers)
+    }
+
+    /// The film of one camera, to be looked at picture by picture.
+    fn film(&self, walkers: &[Walker]) -> Result<encode::Film, String> {
+        #[derive(Parser)]
+        struct Film {
+            #[command(flatten)]
+            camera: CameraArgs,
+        }
+        let mut options = vec!["film".to_owned()];
+        options.extend(self.camera_options());
+        for walker in walkers.iter().filter(|walker| !walker.picture.is_empty()) {
+            options.extend(["--walk".to_owned(), walker.picture.clone()]);
+        }
+        let film = Film::try_parse_from(options).map_err(|error| error.to_string())?;
+        encode::film(&film.camera)
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// For each walk of a film: milliseconds from its beginning to the first picture with a face that passes the live level.
+fn first_good_frames(
+    film: &encode::Film,
+    fps: u32,
+    settings: &Settings,
+) -> Result<Vec<(String, u64)>, String> {
+    let file = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
+    encode::record(film, fps, &file)?;
+    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
+    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let opener = GstOpener::new(&settings.pipelines_dir)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let (mut index, mut found) = (0usize, Vec::<(String, u64)>::new());
+    let played = play(&opener, &file, |frame| {
+        let walk = film.walks.iter().find(|walk| (walk.from..walk.to).contains(&index));
+        if let Some(walk) = walk
+            && found.iter().all(|(name, _)| *name != walk.name)
+            && has_good_face(&mut analyzer, frame, settings)?
+        {
+            found.push((walk.name.clone(), (index - walk.from) as u64 * 1000 / u64::from(fps)));
+        }
+        index += 1;
+        Ok(())
+    });
+    // Left behind in the temporary folder at worst.
+    let _ = std::fs::remove_file(&file);
+    played.map(|_| found)
+}
+
+fn has_good_face(analyzer: &mut FaceAnalyzer, frame: &Frame, settings: &Settings) -> Result<bool, String> {
+    let faces = analyzer.detect(frame).map_err(|error| error.to_string())?;
+    let recognition = &settings.recognition;
+    Ok(faces.iter().any(|face| {
+        let side = face.bbox.width().min(face.bbox.height());
+        let aligned = menshen_vision::align::align(frame, &face.landmarks);
+        let judgement = judge(&recognition.live_level, &measure(frame, face, aligned.as_deref()));
+        side >= recognition.face_min_px && judgement.passed
+    }))
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
+fn tell(line: &Value) {
+    println!("{line}");
+}

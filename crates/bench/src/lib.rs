@@ -1,0 +1,211 @@
+//! `menshen-bench` (also `menshen bench`): how fast and how right this machine is, one JSON object a line.
+
+mod attributes;
+mod calibration;
+mod cameras;
+mod fiqa;
+mod frames;
+mod outage;
+pub mod recognition;
+mod search;
+pub mod start;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use menshen::cli::{ConfigArgs, report};
+
+/// How fast and how right this machine is, as JSON lines 测速与准确率
+#[derive(Parser)]
+#[command(name = "menshen-bench", version, about)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// A clip through the whole chain, every picture, as fast as one vision thread can 整条链路测速
+    Frames {
+        /// Video file; without one, a 1080p clip of people walking by is made first 视频文件
+        #[arg(long)]
+        clip: Option<PathBuf>,
+        /// People in the gallery, made up 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        /// Folder of photos of people who are enrolled as well 另外入库的照片目录
+        #[arg(long)]
+        known: Option<PathBuf>,
+        /// Pictures a second the clip is taken to have 视频帧率
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=240))]
+        fps: u32,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Search among made-up people, against the plain scan 底库检索测速
+    Search {
+        /// People in the gallery 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        #[arg(long, default_value_t = 1000)]
+        probes: usize,
+    },
+    /// Many network cameras at once, over RTSP: is anybody missed, how soon is one told, what does a stream cost 多路摄像机测试
+    Cameras(cameras::CamerasArgs),
+    /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
+    Start {
+        /// People in the registry, made up 底库人数
+        #[arg(long, default_value_t = 50_000)]
+        people: usize,
+        /// Photo of somebody who is enrolled as well, and recognised 一位另外入库者的照片
+        #[arg(long)]
+        photo: PathBuf,
+        /// Starts of each box; the figures are the median's 启动次数
+        #[arg(long, default_value_t = 3)]
+        starts: usize,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Are two photos of one person? Verification accuracy on pairs of photos 人脸验证（1:1）准确率
+    Accuracy {
+        /// CSV with the columns fold, same (0 or 1), a, b; photos relative to --images 照片对列表
+        #[arg(long)]
+        pairs: PathBuf,
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        /// Turns the second photo of every pair by so many degrees first, as if its head were tilted 第二张照片先旋转
+        #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+        tilt: f32,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// The mean feature of a population and the thresholds, for an embedder's model.toml 标定模型（均值与阈值）
+    Calibrate {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Who is it, if anybody? Open-set identification on a folder of photos 人脸辨识（1:N）准确率
+    Identify {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Which photos pass a quality level, and what the others fail 照片质量判断
+    Fiqa {
+        /// Folder of the photos, with folders inside 照片目录
+        #[arg(long)]
+        images: PathBuf,
+        /// high, middle, low, custom or no 质量级别
+        #[arg(long, default_value = "high")]
+        level: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Fill the stores of a configuration, for campaigns that begin with full ones 填充测试数据
+    #[command(subcommand)]
+    Fill(FillCommand),
+    /// How steady guesses at age and gender are over pictures of one person 年龄与性别估计的稳定性
+    Attributes {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        /// CSV with the columns person, gender (female or male): how often the guess is right 性别标注
+        #[arg(long)]
+        genders: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+/// What is put into the stores.
+#[derive(Subcommand)]
+enum FillCommand {
+    /// Events of the last three days; prints their ids in order 事件
+    Events {
+        #[arg(long)]
+        count: u64,
+        /// Size of each scene picture 场景图大小
+        #[arg(long)]
+        picture_bytes: usize,
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Made-up people, and one real person as `known` 人员
+    People {
+        #[arg(long)]
+        count: usize,
+        /// Photo of the real person 真实人员照片
+        #[arg(long)]
+        photo: PathBuf,
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+#[allow(clippy::print_stdout, reason = "the ids are for the campaign that asked")]
+fn fill(command: &FillCommand) -> Result<(), String> {
+    match command {
+        FillCommand::Events { count, picture_bytes, config } => {
+            for id in outage::fill(config, *count, *picture_bytes)? {
+                println!("{id}");
+            }
+            Ok(())
+        }
+        FillCommand::People { count, photo, config } => start::fill_people(config, *count, photo),
+    }
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    match run(&BenchArgs::parse()) {
+        Ok(code) => code,
+        Err(problems) => {
+            report(&problems);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
+    let one = |error: String| vec![error];
+    match &arguments.command {
+        BenchCommand::Frames { clip, people, known, fps, config } => {
+            let asked =
+                frames::Asked { clip: clip.as_deref(), people: *people, known: known.as_deref(), fps: *fps };
+            frames::frames(&asked, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Fill(command) => fill(command).map_err(one)?,
+        BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
+        BenchCommand::Cameras(arguments) => {
+            let whole = cameras::cameras(arguments).map_err(one)?;
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        BenchCommand::Start { people, photo, starts, config } => {
+            let asked = start::Asked { people: *people, photo, starts: *starts };
+            start::start(&asked, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Accuracy { pairs, images, tilt, config } => {
+            recognition::accuracy(pairs, images, *tilt, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Calibrate { images, config } => {
+            calibration::calibrate(images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Identify { images, config } => {
+            recognition::identify(images, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Fiqa { images, level, config } => {
+            fiqa::fiqa(images, level, &config.settings()?).map_err(one)?;
+        }
+        BenchCommand::Attributes { images, genders, config } => {
+            attributes::attributes(images, genders.as_deref(), &config.settings()?).map_err(one)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,227 @@
+//! `menshen bench start`: how long a box with many people takes from its start to the first recognition, and how much memory
+//! they take. The box is a process of its own, with stores on disk, sealed and checked as in the field; the recognition
+//! is a photo terminal's.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::json;
+
+use menshen::config::{Overrides, Settings, load};
+use menshen::evaluation::made_up::{made_up_person, unit_vector};
+use menshen::ports::store::{NewPicture, Owner, PictureStore as _, RegistryStore as _};
+use menshen::runtime::assemble::create_data_dir;
+use menshen::runtime::models::ready_models;
+use menshen::runtime::open::{EventStores, open_events, open_registry};
+use menshen_domain::face::Embedding;
+use menshen_domain::limits;
+use menshen_domain::person::Person;
+use menshen_domain::quality::QualityLevel;
+use menshen_sim::broker::free_port;
+use menshen_sim::process::{Process, program};
+use menshen_sim::scrape;
+
+/// What `menshen bench start` was asked for.
+pub struct Asked<'a> {
+    pub people: usize,
+    /// Photo of somebody who is enrolled beside the made-up people, and is recognised.
+    pub photo: &'a Path,
+    /// Starts of each box; the figures are the median's.
+    pub starts: usize,
+}
+
+/// Made-up people's pictures are no larger than this, so that filling the disk does not take longer than measuring.
+const PICTURE_BYTES_MAX: usize = 4096;
+const KNOWN: &str = "known";
+/// A start that takes longer than this has failed.
+const START_LIMIT: Duration = Duration::from_mins(2);
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+/// Memory is read when it has settled after the start.
+const SETTLE: Duration = Duration::from_secs(3);
+
+pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
+    let photo = std::fs::read(asked.photo)
+        .map_err(|error| format!("cannot read {}: {error}", asked.photo.display()))?;
+    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
+    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let known =
+        analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?.embedding;
+    drop((analyzer, loader));
+    let empty = Folder::new("empty")?;
+    fill(&empty.settings(settings), &known, 0, &photo)?;
+    let full = Folder::new("full")?;
+    fill(&full.settings(settings), &known, asked.people, &photo)?;
+    let mut figures = Vec::new();
+    for folder in [&empty, &full] {
+        let mut runs: Vec<Run> =
+            (0..asked.starts.max(1)).map(|_| run_box(folder, settings, &photo)).collect::<Result<_, _>>()?;
+        runs.sort_by_key(|run| run.first_recognition);
+        figures.push(runs.swap_remove(runs.len() / 2));
+    }
+    print(&json!({
+        "bench": "start",
+        "people": asked.people,
+        "ready_ms": figures[1].ready.as_millis() as u64,
+        "first_recognition_ms": figures[1].first_recognition.as_millis() as u64,
+        "first_recognition_empty_ms": figures[0].first_recognition.as_millis() as u64,
+        "resident_mb": figures[1].resident_mb,
+        "resident_empty_mb": figures[0].resident_mb,
+        "resident_more_mb": figures[1].resident_mb - figures[0].resident_mb,
+        "starts": asked.starts,
+        "optimised": !cfg!(debug_assertions),
+    }));
+    Ok(())
+}
+
+/// The product's part in `menshen-sim terminals`.
+pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<(), String> {
+    let settings = load(config, &Overrides::default())
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    create_data_dir(&settings.data_dir).map_err(|errors| errors.join("; "))?;
+    let photo = std::fs::read(photo).map_err(|error| format!("cannot read {}: {error}", photo.display()))?;
+    let (models, loader) = ready_models(&settings).map_err(|errors| errors.join("; "))?;
+    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let known = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+    fill(&settings, &known.embedding, people, &photo)
+}
+
+/// A data folder and a configuration of its own, removed at the end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("menshen-bench-start-{}-{name}", std::process::id()));
+        create_data_dir(&path).map_err(|errors| errors.join("; "))?;
+        Ok(Self(path))
+    }
+
+    fn settings(&self, settings: &Settings) -> Settings {
+        let mut own = settings.clone();
+        own.data_dir.clone_from(&self.0);
+        own.storage.key_file = None;
+        own
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind in the temporary folder at worst.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn fill(settings: &Settings, known: &Embedding, people: usize, photo: &[u8]) -> Result<(), String> {
+    let told = |error: menshen::ports::store::StoreError| error.to_string();
+    let EventStores { pictures, store } = open_events(settings).map_err(told)?;
+    drop(store);
+    let registry = open_registry(settings).map_err(told)?;
+    let mut random = StdRng::seed_from_u64(1);
+    let mut person = |index: usize| {
+        let embedding = if index == people {
+            known.clone()
+        } else {
+            Embedding { vector: unit_vector(&mut random, known.vector.len()), ..known.clone() }
+        };
+        let mut person = made_up_person(index, embedding);
+        if index == people {
+            KNOWN.clone_into(&mut person.id);
+        }
+        person.features[0].photo_sha256 = format!("{index:064x}");
+        person.features[0].photo = pictures.photo_name(&person.id, &person.features[0].photo_sha256);
+        person
+    };
+    let all: Vec<usize> = (0..=people).collect();
+    // Nobody looks at the pictures of made-up people; the start only counts them.
+    let bytes = &photo[..photo.len().min(PICTURE_BYTES_MAX)];
+    for chunk in all.chunks(1000) {
+        let people: Vec<Person> = chunk.iter().map(|index| person(*index)).collect();
+        let new: Vec<NewPicture<'_>> = people
+            .iter()
+            .map(|person| NewPicture { name: &person.features[0].photo, bytes, owner: Owner::Person(person) })
+            .collect();
+        pictures.put(&new).map_err(told)?;
+        registry.put(&people).map_err(told)?;
+        if all.len() > 1000 {
+            progress(chunk[chunk.len() - 1], all.len());
+        }
+    }
+    Ok(())
+}
+
+struct Run {
+    ready: Duration,
+    first_recognition: Duration,
+    resident_mb: f64,
+}
+
+fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let (web, local) = (free_port().map_err(told)?, free_port().map_err(told)?);
+    let path = folder.0.join("bench.toml");
+    let shown =
+        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string();
+    let mut text = toml::Table::new();
+    text.insert("mode".to_owned(), "standalone".into());
+    text.insert("data_dir".to_owned(), shown(&folder.0).into());
+    text.insert("models_dir".to_owned(), shown(&settings.models_dir).into());
+    text.insert("pipelines_dir".to_owned(), shown(&settings.pipelines_dir).into());
+    for (section, port) in [("web", web), ("local_api", local)] {
+        let listen = toml::Table::from_iter([("listen".to_owned(), format!("127.0.0.1:{port}").into())]);
+        text.insert(section.to_owned(), listen.into());
+    }
+    let text = text.to_string();
+    std::fs::write(&path, text).map_err(told)?;
+    let mut command = std::process::Command::new(program("menshen")?);
+    command.arg("run").arg("--config").arg(&path).stdout(std::process::Stdio::null());
+    let log = std::fs::File::create(folder.0.join("bench.log")).map_err(told)?;
+    command.stderr(log);
+    let began = Instant::now();
+    let mut process = Process::spawn(&mut command).map_err(told)?;
+    let mut ready = None;
+    let first_recognition = loop {
+        if ready.is_none() && scrape::get(web, "/readyz").contains("\"ready\":true") {
+            ready = Some(began.elapsed());
+        }
+        if recognise(local, photo).is_some_and(|answer| answer.contains(&format!("\"{KNOWN}\""))) {
+            break began.elapsed();
+        }
+        if began.elapsed() > START_LIMIT || !process.is_running() {
+            let log = std::fs::read_to_string(folder.0.join("bench.log")).unwrap_or_default();
+            return Err(format!("the box did not recognise anybody; it says:\n{log}"));
+        }
+        std::thread::sleep(ASK_AGAIN);
+    };
+    std::thread::sleep(SETTLE);
+    let resident_mb = process.resident_mb().ok_or("the system does not tell the memory of a process")?;
+    process.stop(Duration::from_secs(30)).map_err(told)?;
+    Ok(Run { ready: ready.unwrap_or(first_recognition), first_recognition, resident_mb })
+}
+
+/// The answer of the box's 1:N call; `None` while it does not listen.
+fn recognise(port: u16, photo: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_millis(limits::HTTP_CALL_TIMEOUT_MS))).ok()?;
+    let head = format!(
+        "POST /SophonFogSys/api/Recognize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        photo.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(photo).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
+fn print(line: &serde_json::Value) {
+    println!("{line}");
+}
+
+#[allow(clippy::print_stderr, reason = "progress is for the terminal")]
+fn progress(done: usize, of: usize) {
+    eprintln!("{done} of {of} people made up");
+}

@@ -1,0 +1,140 @@
+//! Age and gender as networks guess them from one picture of a face. Guesses: nothing is decided by them.
+
+use serde::{Deserialize, Serialize};
+
+/// The field's age groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgeGroup {
+    Child,
+    Juvenile,
+    Youth,
+    MiddleAged,
+    Aged,
+}
+
+impl AgeGroup {
+    /// The group of an age in whole years.
+    pub fn of(years: u8) -> Self {
+        match years {
+            0..6 => Self::Child,
+            6..18 => Self::Juvenile,
+            18..40 => Self::Youth,
+            40..65 => Self::MiddleAged,
+            65.. => Self::Aged,
+        }
+    }
+
+    /// For people, in both languages.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Child => "child 儿童",
+            Self::Juvenile => "juvenile 少年",
+            Self::Youth => "youth 青年",
+            Self::MiddleAged => "middle-aged 中年",
+            Self::Aged => "aged 老年",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gender {
+    Female,
+    Male,
+}
+
+impl Gender {
+    /// For people, in both languages.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Female => "female 女",
+            Self::Male => "male 男",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AgeGuess {
+    pub years: u8,
+    pub group: AgeGroup,
+    /// How much of the network's distribution over ages lies in the group, 0–1.
+    pub confidence: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GenderGuess {
+    pub gender: Gender,
+    /// The network's share of this gender, 0.5–1.
+    pub confidence: f32,
+}
+
+/// What is guessed of one face; a part that no network looks at is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Attributes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<AgeGuess>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gender: Option<GenderGuess>,
+}
+
+impl Attributes {
+    /// Nothing was seen, as of a face that cannot be cut out.
+    pub fn is_empty(&self) -> bool {
+        self.age.is_none() && self.gender.is_none()
+    }
+}
+
+/// For people, in both languages.
+impl std::fmt::Display for Attributes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(AgeGuess { years, group, confidence }) = self.age {
+            write!(f, "about 约 {years} years 岁 ({}, {confidence:.2}); ", group.text())?;
+        }
+        if let Some(GenderGuess { gender, confidence }) = self.gender {
+            write!(f, "{} ({confidence:.2}); ", gender.text())?;
+        }
+        f.write_str("a guess 仅为估计")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ShotQuality;
+
+    #[test]
+    fn a_group_begins_with_its_first_year() {
+        let of = |years: [u8; 2]| years.map(AgeGroup::of);
+        assert_eq!(of([0, 5]), [AgeGroup::Child; 2]);
+        assert_eq!(of([6, 17]), [AgeGroup::Juvenile; 2]);
+        assert_eq!(of([18, 39]), [AgeGroup::Youth; 2]);
+        assert_eq!(of([40, 64]), [AgeGroup::MiddleAged; 2]);
+        assert_eq!(of([65, 255]), [AgeGroup::Aged; 2]);
+    }
+
+    #[test]
+    fn events_of_before_are_read_and_guesses_survive_the_store() {
+        let without = serde_json::to_string(&ShotQuality::default()).unwrap();
+        assert!(!without.contains("attributes"), "nothing is written where nobody asked: {without}");
+        assert_eq!(serde_json::from_str::<ShotQuality>(&without).unwrap().attributes, None);
+        let age = AgeGuess { years: 47, group: AgeGroup::MiddleAged, confidence: 0.75 };
+        let gender = GenderGuess { gender: Gender::Male, confidence: 0.5 };
+        for attributes in [
+            Attributes { age: Some(age), gender: Some(gender) },
+            Attributes { age: Some(age), gender: None },
+            Attributes::default(),
+        ] {
+            let quality = ShotQuality { attributes: Some(attributes), ..ShotQuality::default() };
+            let stored = serde_json::to_string(&quality).unwrap();
+            assert_eq!(serde_json::from_str::<ShotQuality>(&stored).unwrap(), quality, "{stored}");
+        }
+    }
+
+    #[test]
+    fn people_are_told_that_it_is_a_guess() {
+        let age = AgeGuess { years: 7, group: AgeGroup::Juvenile, confidence: 0.5 };
+        let told = Attributes { age: Some(age), gender: None }.to_string();
+        assert_eq!(told, "about 约 7 years 岁 (juvenile 少年, 0.50); a guess 仅为估计");
+    }
+}

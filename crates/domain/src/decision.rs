@@ -1,0 +1,129 @@
+//! Who a face is, going by the gallery's answer: above the pass mark, and ahead of everybody else.
+
+use super::candidate::Candidate;
+use super::person::PersonKind;
+
+/// What it takes to name somebody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Marks {
+    /// Raw similarity from which a shot may name a person.
+    pub pass: f32,
+    /// This much above the pass mark, one shot is enough.
+    pub sure_margin: f32,
+    /// This much ahead of the second best person; less, and it could be either.
+    pub lead_min: f32,
+}
+
+/// What one answer of the gallery says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Nobody,
+    /// Above the mark, and somebody else nearly as similar.
+    Either(Candidate),
+    /// Above the mark.
+    Likely(Candidate),
+    /// Well above it.
+    Sure(Candidate),
+}
+
+impl Verdict {
+    /// Whoever is above the mark and ahead of the rest.
+    pub fn named(&self) -> Option<&Candidate> {
+        match self {
+            Self::Likely(candidate) | Self::Sure(candidate) => Some(candidate),
+            Self::Nobody | Self::Either(_) => None,
+        }
+    }
+}
+
+/// Puts people before strangers among those above the mark: who was a stranger first may be enrolled both ways.
+pub fn people_first(mut candidates: Vec<Candidate>, pass: f32) -> Vec<Candidate> {
+    // Stable: within either kind the more similar stay in front.
+    candidates.sort_by_key(|one| one.similarity < pass || one.person.kind == PersonKind::Stranger);
+    candidates
+}
+
+/// How far the first of `candidates` is ahead of the next other person; `None` without another. A stranger of the
+/// registry is no rival of a person: it may be the same human being, enrolled both ways.
+pub fn lead(candidates: &[Candidate]) -> Option<f32> {
+    let first = candidates.first()?;
+    let is_rival = |other: &&Candidate| {
+        other.person.id != first.person.id
+            && (first.person.kind == PersonKind::Stranger || other.person.kind != PersonKind::Stranger)
+    };
+    let second = candidates[1..].iter().filter(is_rival).map(|other| other.similarity);
+    second.max_by(f32::total_cmp).map(|second| first.similarity - second)
+}
+
+/// Whether the two it could be have different rights: then no door may depend on a guess between them. All the gallery
+/// answers with may pass where it was asked for, but for the blacklist.
+pub fn is_guess_harmless(candidates: &[Candidate], lead_min: f32) -> bool {
+    let Some(first) = candidates.first() else { return false };
+    let is_listed = |one: &Candidate| one.person.kind == PersonKind::Blacklist;
+    let close = candidates.iter().filter(|other| first.similarity - other.similarity < lead_min);
+    close.map(is_listed).all(|listed| listed == is_listed(first))
+}
+
+/// Judges an answer of the gallery, people first.
+pub fn judge(candidates: &[Candidate], marks: Marks) -> Verdict {
+    let Some(best) = candidates.first().filter(|best| best.similarity >= marks.pass) else {
+        return Verdict::Nobody;
+    };
+    let best = best.clone();
+    if lead(candidates).is_some_and(|lead| lead < marks.lead_min) {
+        Verdict::Either(best)
+    } else if best.similarity >= marks.pass + marks.sure_margin {
+        Verdict::Sure(best)
+    } else {
+        Verdict::Likely(best)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::GalleryPerson;
+
+    const MARKS: Marks = Marks { pass: 0.4, sure_margin: 0.1, lead_min: 0.05 };
+
+    fn who(id: &str, similarity: f32) -> Candidate {
+        let person = GalleryPerson {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            kind: if id.starts_with("stranger") { PersonKind::Stranger } else { PersonKind::Employee },
+            photo: String::new(),
+        };
+        Candidate { person, similarity }
+    }
+
+    fn verdict(candidates: &[(&str, f32)]) -> Verdict {
+        let all = candidates.iter().map(|(id, similarity)| who(id, *similarity)).collect();
+        judge(&people_first(all, MARKS.pass), MARKS)
+    }
+
+    #[test]
+    fn the_marks_hold() {
+        assert_eq!(verdict(&[]), Verdict::Nobody);
+        assert_eq!(verdict(&[("a", 0.39)]), Verdict::Nobody);
+        assert_eq!(verdict(&[("a", 0.41), ("b", 0.1)]), Verdict::Likely(who("a", 0.41)));
+        assert_eq!(verdict(&[("a", 0.6), ("b", 0.1)]), Verdict::Sure(who("a", 0.6)));
+    }
+
+    #[test]
+    fn twins_are_either_however_similar() {
+        assert_eq!(verdict(&[("a", 0.9), ("b", 0.86)]), Verdict::Either(who("a", 0.9)));
+        assert_eq!(verdict(&[("a", 0.9), ("b", 0.84)]), Verdict::Sure(who("a", 0.9)));
+        assert!(verdict(&[("a", 0.9), ("b", 0.86)]).named().is_none());
+    }
+
+    #[test]
+    fn a_stranger_is_behind_people_above_the_mark_and_no_rival_of_theirs() {
+        let same = [("stranger-1", 0.9), ("a", 0.6)];
+        assert_eq!(verdict(&same), Verdict::Sure(who("a", 0.6)));
+        assert_eq!(verdict(&[("stranger-1", 0.9), ("a", 0.39)]), Verdict::Sure(who("stranger-1", 0.9)));
+        assert_eq!(
+            verdict(&[("stranger-1", 0.6), ("stranger-2", 0.58)]),
+            Verdict::Either(who("stranger-1", 0.6))
+        );
+    }
+}

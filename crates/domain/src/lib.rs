@@ -1,0 +1,35 @@
+//! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
+
+pub mod attention;
+pub mod attributes;
+pub mod backoff;
+pub mod candidate;
+pub mod decision;
+pub mod device;
+pub mod event;
+pub mod explain;
+pub mod face;
+pub mod frame;
+pub mod fusion;
+pub mod history;
+pub mod lag;
+pub mod limits;
+pub mod link;
+pub mod models;
+pub mod passage;
+pub mod person;
+pub mod photo;
+pub mod quality;
+pub mod relay;
+pub mod relogin;
+pub mod score;
+pub mod secrets;
+pub mod slot;
+pub mod status;
+pub mod storage;
+pub mod stream;
+pub mod supervision;
+pub mod track;
+pub mod tuning;
+pub mod validity;
+pub mod view;

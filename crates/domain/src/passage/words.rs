@@ -1,0 +1,235 @@
+//! What goes into the engine of passages and what comes out.
+
+use crate::candidate::Candidate;
+use crate::decision::Marks;
+use crate::explain::{CheckCount, Ground, Reason};
+use crate::face::{Detection, Embedding, HeadPose};
+use crate::frame::Frame;
+use crate::limits;
+use crate::quality::{Judgement, Measurements};
+use crate::track::TrackId;
+
+/// Tuning of passages; the defaults and their reasons are in `config/menshen.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassageRules {
+    /// Unseen for this long, a passage has ended.
+    pub gap_ms: u64,
+    /// A passage that goes on for longer is told and a new one begins.
+    pub max_ms: u64,
+    /// A stranger must have been seen in this many looked-at frames.
+    pub stranger_hits_min: u32,
+    /// Raw similarity from which a shot may name a person.
+    pub similarity_pass: f32,
+    /// This much above the pass mark, one shot is enough.
+    pub similarity_sure_margin: f32,
+    /// This much ahead of the second best person.
+    pub similarity_lead_min: f32,
+    /// Between two embeddings of the same unidentified face.
+    pub embed_interval_ms: u64,
+    /// A shot must be this much better than the best so far to be embedded once the person is known.
+    pub better_shot_ratio: f32,
+    /// Detector's confidence from which a face is more than a faint one, which can only go on with a track.
+    pub firm_score: f32,
+    /// Least liveness of somebody who is to be named; `None` where the device does not ask for it.
+    pub liveness_min: Option<f32>,
+}
+
+impl Default for PassageRules {
+    fn default() -> Self {
+        Self {
+            gap_ms: 2500,
+            max_ms: 60_000,
+            stranger_hits_min: 3,
+            similarity_pass: 0.363,
+            similarity_sure_margin: 0.08,
+            similarity_lead_min: 0.05,
+            embed_interval_ms: 150,
+            better_shot_ratio: 1.15,
+            firm_score: 0.7,
+            liveness_min: None,
+        }
+    }
+}
+
+impl PassageRules {
+    pub fn marks(&self) -> Marks {
+        Marks {
+            pass: self.similarity_pass,
+            sure_margin: self.similarity_sure_margin,
+            lead_min: self.similarity_lead_min,
+        }
+    }
+
+    /// Below this, two shots of one track show two people: six tenths of the pass mark, which all but one in twenty
+    /// pairs of different people stay below, and which shots of one person taken within seconds stay above.
+    pub(super) fn similarity_other(&self) -> f32 {
+        self.similarity_pass * 0.6
+    }
+
+    /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the pass
+    /// mark, since there are one or two to compare with and not a whole gallery.
+    pub fn similarity_rejoin(&self) -> f32 {
+        self.similarity_pass * 0.8
+    }
+}
+
+/// Identifies a passage within one camera; never reused.
+pub type PassageKey = u64;
+
+/// One face in the frame being looked at.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    pub detection: Detection,
+    pub measurements: Measurements,
+    pub judgement: Judgement,
+}
+
+impl Observation {
+    /// With the head pose that a closer look told, if one did.
+    pub fn with_pose(mut self, pose: Option<HeadPose>) -> Self {
+        self.measurements.head_pose = pose.unwrap_or(self.measurements.head_pose);
+        self
+    }
+}
+
+/// A face worth an embedding: index into the observations, and the passage it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbedRequest {
+    pub index: usize,
+    pub passage: PassageKey,
+    pub track: TrackId,
+}
+
+/// A looked-at face with its embedding and its picture.
+#[derive(Debug, Clone)]
+pub struct Shot {
+    /// Owns its pixels.
+    pub frame: Frame,
+    /// When it was taken, on the clock `observe` is given.
+    pub taken_ms: u64,
+    pub observation: Observation,
+    pub embedding: Embedding,
+    /// How sure it is that the face is a living one, 0–1; `None` where nobody asked.
+    pub liveness: Option<f32>,
+    /// The gallery's best, above or below the pass mark, people first (`decision::people_first`).
+    pub candidates: Vec<Candidate>,
+}
+
+impl Shot {
+    pub fn quality(&self) -> f32 {
+        self.observation.judgement.score
+    }
+
+    pub fn best(&self) -> Option<&Candidate> {
+        self.candidates.first()
+    }
+
+    /// What it counts among the shots it is fused with: quality, and the embedding's length before normalisation, which
+    /// tells best how well a face was seen.
+    pub(super) fn weight(&self) -> f32 {
+        self.quality() * self.embedding.norm
+    }
+}
+
+/// What is remembered of a shot.
+#[derive(Debug, Clone)]
+pub struct ShotNote {
+    pub(super) tag: u64,
+    pub taken_ms: u64,
+    pub quality: f32,
+    pub best: Vec<Candidate>,
+    pub liveness: Option<f32>,
+    /// Whether it agreed with the other shots.
+    pub used: bool,
+}
+
+/// How a passage came to be known for what it is.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    pub looks: u32,
+    pub passed: u32,
+    pub checks: Vec<CheckCount>,
+    pub shots: Vec<ShotNote>,
+    pub fused: Vec<Candidate>,
+    pub ground: Ground,
+    pub reason: Option<Reason>,
+}
+
+/// What is said of a passage's liveness.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Liveness {
+    /// Mean of the shots, 0–1.
+    pub score: f32,
+    pub is_live: bool,
+}
+
+/// A passage as far as it is known.
+#[derive(Debug, Clone)]
+pub struct PassageView {
+    pub key: PassageKey,
+    pub first_seen_ms: u64,
+    pub last_seen_ms: u64,
+    /// The shot that is reported.
+    pub shot: Shot,
+    /// Who it is; `None` for a stranger.
+    pub identity: Option<Candidate>,
+    /// Who would have been named had the face been a living one.
+    pub not_live: Option<Candidate>,
+    /// `None` where nobody asked.
+    pub liveness: Option<Liveness>,
+    /// What all shots together look like.
+    pub looks_like: Embedding,
+    pub trace: Trace,
+}
+
+impl PassageView {
+    /// A photo is a passage by itself, of one shot. `key` tells nothing: there is no second fact of it.
+    ///
+    /// `liveness_min`: where liveness is asked for, whoever was found is named only when the shot says that the face is a
+    /// living one; one that nobody could judge does not.
+    pub fn of_photo(
+        shot: Shot,
+        found: Option<(Candidate, Ground)>,
+        reason: Option<Reason>,
+        liveness_min: Option<f32>,
+    ) -> Self {
+        let is_live = liveness_min.is_none_or(|least| shot.liveness.is_some_and(|score| score >= least));
+        let liveness = liveness_min.map(|_| Liveness { score: shot.liveness.unwrap_or(0.0), is_live });
+        let (found, ground) = found.map_or((None, Ground::None), |(who, ground)| (Some(who), ground));
+        let (identity, not_live) = if is_live { (found, None) } else { (None, found) };
+        let (ground, reason) = match &not_live {
+            Some(_) => (Ground::None, Some(Reason::NotLive)),
+            None => (ground, reason),
+        };
+        let note = ShotNote {
+            tag: 0,
+            taken_ms: shot.taken_ms,
+            quality: shot.quality(),
+            best: shot.candidates.iter().take(limits::EXPLAINED_BEST).cloned().collect(),
+            liveness: shot.liveness,
+            used: true,
+        };
+        Self {
+            key: 0,
+            first_seen_ms: shot.taken_ms,
+            last_seen_ms: shot.taken_ms,
+            looks_like: shot.embedding.clone(),
+            identity,
+            not_live,
+            liveness,
+            trace: Trace { looks: 1, passed: 1, shots: vec![note], ground, reason, ..Trace::default() },
+            shot,
+        }
+    }
+}
+
+/// What has become certain.
+#[derive(Debug, Clone)]
+pub enum PassageFact {
+    /// Known who it is, the person is still there: to be told at once.
+    Identified(PassageView),
+    /// Over. Follows an `Identified` of the same key, or stands alone for a stranger.
+    Ended(PassageView),
+    /// Over, and not to be told: too little was seen.
+    Missed(Reason),
+}

@@ -1,0 +1,158 @@
+//! `action_url`: how a device's relay is spoken to. Three kinds of relay, told by the scheme.
+//!
+//! * `http`, `https`: one GET; the relay counts the time itself;
+//! * `modbus`: [coils](super::modbus) of a Modbus-TCP relay;
+//! * `tcp`: [bytes](super::raw) for a relay of any other kind.
+
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+
+use super::modbus::ModbusRelay;
+use super::order::{DoorOrder, DoorStep, RelayAddress, RelayCall};
+use super::raw::RawRelay;
+use super::{ActionMode, DoorCommand};
+use crate::secrets::mask_credentials;
+
+/// Address of a relay with all that is needed to speak to it. May hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ActionUrl {
+    text: String,
+    relay: Relay,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Relay {
+    Http,
+    Modbus(ModbusRelay),
+    Raw(RawRelay),
+}
+
+const PLACES: [&str; 4] = ["{mode}", "{seconds}", "{port}", "{action_port}"];
+
+impl ActionUrl {
+    /// Reads an address; the error says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let opening = DoorCommand::of_match(ActionMode::OpenDoor);
+        let url = fill(text, &opening).map_err(|error| format!("is no URL: {error}"))?;
+        let relay = match url.scheme() {
+            "http" | "https" if url.has_host() => {
+                check_places(text)?;
+                Relay::Http
+            }
+            "modbus" => Relay::Modbus(ModbusRelay::read(&url)?),
+            "tcp" => Relay::Raw(RawRelay::read(&url_of(text)?)?),
+            _ => return Err("must be http, https, modbus or tcp, with a host".to_owned()),
+        };
+        Ok(Self { text: text.to_owned(), relay })
+    }
+
+    /// What a command comes to; the error says what this relay cannot do.
+    pub fn order(&self, command: &DoorCommand) -> Result<DoorOrder, String> {
+        let steps = match &self.relay {
+            Relay::Http => {
+                let url = fill(&self.text, command).map_err(|error| error.to_string())?;
+                vec![DoorStep { output: String::new(), now: RelayCall::Http(url), rest: None }]
+            }
+            Relay::Modbus(relay) => relay.steps(command)?,
+            Relay::Raw(relay) => vec![relay.step(command)?],
+        };
+        Ok(DoorOrder { steps, seconds: command.seconds })
+    }
+
+    /// Outputs this box switches back by itself, with what does that: at a start one may still be on, because the box
+    /// died before it was due.
+    pub fn at_rest(&self) -> Vec<(String, RelayCall)> {
+        match &self.relay {
+            Relay::Http => Vec::new(),
+            Relay::Modbus(relay) => relay.at_rest(),
+            Relay::Raw(relay) => relay.at_rest().into_iter().collect(),
+        }
+    }
+}
+
+/// Never shows a password.
+impl std::fmt::Debug for ActionUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&mask_credentials(self.text.split('?').next().unwrap_or_default()))
+    }
+}
+
+fn url_of(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|error| format!("is no URL: {error}"))
+}
+
+fn check_places(template: &str) -> Result<(), String> {
+    if !template.contains("{mode}") {
+        return Err("must hold {mode}, or opening, closing and alarm would be the same call".to_owned());
+    }
+    let mut rest = template.to_owned();
+    for place in PLACES {
+        rest = rest.replace(place, "");
+    }
+    if rest.contains(['{', '}']) {
+        return Err(format!("holds an unknown place in braces; there is {}", PLACES.join(" ")));
+    }
+    Ok(())
+}
+
+/// Puts a command's values, percent-encoded, into their places.
+fn fill(template: &str, command: &DoorCommand) -> Result<Url, url::ParseError> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let text = template
+        .replace("{mode}", &encoded(command.mode.wire()))
+        .replace("{seconds}", &encoded(&command.seconds.to_string()))
+        .replace("{port}", &encoded(&command.logic_port.to_string()))
+        .replace("{action_port}", &encoded(&command.action_port.to_string()));
+    Url::parse(&text)
+}
+
+/// Host and port of a relay that is no web server.
+pub(super) fn address_of(url: &Url, default_port: Option<u16>) -> Result<RelayAddress, String> {
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user; such a relay knows none".to_owned());
+    }
+    let port = url
+        .port()
+        .or(default_port)
+        .filter(|port| *port > 0)
+        .ok_or("names no port, as in tcp://192.168.1.30:8899")?;
+    // Square brackets are the URL's, not the address's.
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(RelayAddress { host, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_checked_and_filled() {
+        let text = "http://u:p@10.0.0.9:8/r?m={mode}&s={seconds}&p={port}&a={action_port}";
+        let url = ActionUrl::new(text).unwrap();
+        let command = DoorCommand { mode: ActionMode::Alarm, seconds: 7, logic_port: 2, action_port: 80 };
+        let order = url.order(&command).unwrap();
+        let expected = Url::parse("http://u:p@10.0.0.9:8/r?m=alarm&s=7&p=2&a=80").unwrap();
+        assert_eq!(order.steps[0].now, RelayCall::Http(expected));
+        assert_eq!(order.steps[0].rest, None, "the relay counts the time");
+        for shown in [format!("{url:?}"), format!("{order:?}")] {
+            assert!(!shown.contains("u:p") && shown.contains("10.0.0.9"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (template, expected) in [
+            ("ftp://h/{mode}", "must be http"),
+            ("/relay?{mode}", "no URL"),
+            ("http://h/relay", "{mode}"),
+            ("http://h/{mode}/{door}", "unknown place"),
+            ("modbus:///0", "no host"),
+            ("tcp://10.0.0.9?opendoor=01", "no port"),
+            ("tcp://u:p@10.0.0.9:1?opendoor=01", "holds a user"),
+        ] {
+            let problem = ActionUrl::new(template).unwrap_err();
+            assert!(problem.contains(expected), "{template}: {problem}");
+        }
+    }
+}

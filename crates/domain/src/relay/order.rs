@@ -1,0 +1,62 @@
+//! What a door command comes to on the wire of its relay.
+
+use url::Url;
+
+use crate::secrets::mask_credentials;
+
+/// Where a relay listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RelayAddress {
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for RelayAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// One thing said to a relay.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RelayCall {
+    /// One GET.
+    Http(Url),
+    /// Function 5 of Modbus, Write Single Coil.
+    Modbus { address: RelayAddress, unit: u8, coil: u16, on: bool },
+    /// Bytes over a connection of their own; with `answer` the relay must answer with these bytes first.
+    Raw { address: RelayAddress, bytes: Vec<u8>, answer: Vec<u8> },
+}
+
+/// Never shows a password.
+impl std::fmt::Debug for RelayCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http(url) => {
+                f.write_str(&mask_credentials(url.as_str().split('?').next().unwrap_or_default()))
+            }
+            Self::Modbus { address, unit, coil, on } => {
+                write!(f, "modbus {address} unit {unit} coil {coil} {}", if *on { "on" } else { "off" })
+            }
+            Self::Raw { address, .. } => write!(f, "tcp {address}"),
+        }
+    }
+}
+
+/// One output of a relay: what is done with it now, and what brings it back to rest when its time is over. A relay that
+/// counts the time itself has no `rest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorStep {
+    /// Names the output: a later step for the same one takes the place of an earlier one's `rest`.
+    pub output: String,
+    pub now: RelayCall,
+    pub rest: Option<RelayCall>,
+}
+
+/// Everything one command comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorOrder {
+    pub steps: Vec<DoorStep>,
+    /// Until `rest`.
+    pub seconds: u32,
+}

@@ -1,0 +1,197 @@
+//! Relays that take bytes: `tcp://HOST:PORT?opendoor=HEX&closedoor=HEX&alarm=HEX&rest=HEX&answer=HEX`.
+//!
+//! Bytes are written in hexadecimal, spaces (`+` or `%20`) between them are allowed; `{seconds}` and `{port}` stand for one byte
+//! with the command's value. `rest` is sent when the time is over, to relays that do not count it themselves.
+
+use url::Url;
+
+use super::action_url::address_of;
+use super::order::{DoorStep, RelayAddress, RelayCall};
+use super::{ActionMode, DoorCommand};
+use crate::limits;
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawRelay {
+    address: RelayAddress,
+    opendoor: Vec<Piece>,
+    closedoor: Vec<Piece>,
+    alarm: Vec<Piece>,
+    rest: Vec<Piece>,
+    answer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Byte(u8),
+    Seconds,
+    Port,
+}
+
+impl RawRelay {
+    pub fn read(url: &Url) -> Result<Self, String> {
+        let address = address_of(url, None)?;
+        if !matches!(url.path(), "" | "/") {
+            return Err(
+                "holds a path; bytes are given as in tcp://192.168.1.30:8899?opendoor=A00101A2".to_owned()
+            );
+        }
+        let mut read = Self {
+            address,
+            opendoor: Vec::new(),
+            closedoor: Vec::new(),
+            alarm: Vec::new(),
+            rest: Vec::new(),
+            answer: Vec::new(),
+        };
+        for (key, value) in url.query_pairs() {
+            let pieces = pieces(&key, &value)?;
+            match key.as_ref() {
+                "opendoor" => read.opendoor = pieces,
+                "closedoor" => read.closedoor = pieces,
+                "alarm" => read.alarm = pieces,
+                "rest" => read.rest = pieces,
+                "answer" => read.answer = plain(&pieces)?,
+                other => {
+                    return Err(format!(
+                        "holds an unknown key `{other}`; there is opendoor, closedoor, alarm, rest, answer"
+                    ));
+                }
+            }
+        }
+        if read.opendoor.is_empty() {
+            return Err("must hold opendoor=HEX, the bytes that open".to_owned());
+        }
+        Ok(read)
+    }
+
+    pub fn step(&self, command: &DoorCommand) -> Result<DoorStep, String> {
+        let pieces = match command.mode {
+            ActionMode::OpenDoor => &self.opendoor,
+            ActionMode::CloseDoor => &self.closedoor,
+            ActionMode::Alarm => &self.alarm,
+        };
+        if pieces.is_empty() {
+            let mode = command.mode.wire();
+            return Err(format!("this relay has no bytes for it: add {mode}=HEX to action_url"));
+        }
+        let rests = command.mode != ActionMode::CloseDoor && !self.rest.is_empty();
+        Ok(DoorStep {
+            output: format!("tcp {} {}", self.address, command.logic_port),
+            now: self.call(pieces, command)?,
+            rest: if rests { Some(self.call(&self.rest, command)?) } else { None },
+        })
+    }
+
+    pub fn at_rest(&self) -> Option<(String, RelayCall)> {
+        let command = DoorCommand::of_match(ActionMode::CloseDoor);
+        let call = self.call(&self.rest, &command).ok().filter(|_| !self.rest.is_empty())?;
+        Some((format!("tcp {} 0", self.address), call))
+    }
+
+    fn call(&self, pieces: &[Piece], command: &DoorCommand) -> Result<RelayCall, String> {
+        let byte = |piece: &Piece| match piece {
+            Piece::Byte(byte) => Ok(*byte),
+            Piece::Seconds => u8::try_from(command.seconds)
+                .map_err(|_| format!("action_duration {}: this relay takes at most 255", command.seconds)),
+            Piece::Port => u8::try_from(command.logic_port)
+                .map_err(|_| format!("logic_port {}: this relay takes at most 255", command.logic_port)),
+        };
+        let bytes = pieces.iter().map(byte).collect::<Result<_, _>>()?;
+        Ok(RelayCall::Raw { address: self.address.clone(), bytes, answer: self.answer.clone() })
+    }
+}
+
+fn plain(pieces: &[Piece]) -> Result<Vec<u8>, String> {
+    let byte = |piece: &Piece| match piece {
+        Piece::Byte(byte) => Ok(*byte),
+        _ => Err("answer holds a place in braces; it must be bytes".to_owned()),
+    };
+    pieces.iter().map(byte).collect()
+}
+
+fn pieces(key: &str, text: &str) -> Result<Vec<Piece>, String> {
+    let wrong = || {
+        format!(
+            "{key} must be bytes in hexadecimal, as in A00101A2, with {{seconds}} and {{port}} as bytes; `{text}` is not"
+        )
+    };
+    let mut read = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (piece, length) = if rest.starts_with("{seconds}") {
+            (Piece::Seconds, "{seconds}".len())
+        } else if rest.starts_with("{port}") {
+            (Piece::Port, "{port}".len())
+        } else {
+            let digits = rest.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?;
+            (Piece::Byte(byte), 2)
+        };
+        read.push(piece);
+        rest = rest.get(length..).unwrap_or_default().trim_start();
+    }
+    if read.is_empty() {
+        return Err(wrong());
+    }
+    if read.len() > limits::RELAY_BYTES_MAX {
+        return Err(format!(
+            "{key} holds {} bytes; at most {} are sent",
+            read.len(),
+            limits::RELAY_BYTES_MAX
+        ));
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(text: &str) -> Result<RawRelay, String> {
+        RawRelay::read(&Url::parse(text).unwrap())
+    }
+
+    fn bytes(call: &RelayCall) -> &[u8] {
+        match call {
+            RelayCall::Raw { bytes, .. } => bytes,
+            _ => &[],
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_and_filled() {
+        let relay =
+            relay("tcp://10.0.0.9:8899?opendoor=A0+01%20{port}{seconds}&rest=a0000000&answer=06").unwrap();
+        let opening = DoorCommand { mode: ActionMode::OpenDoor, seconds: 7, logic_port: 2, action_port: 0 };
+        let step = relay.step(&opening).unwrap();
+        assert_eq!(bytes(&step.now), [0xA0, 1, 2, 7]);
+        assert_eq!(step.rest.as_ref().map(bytes), Some([0xA0, 0, 0, 0].as_slice()));
+        let RelayCall::Raw { address, answer, .. } = step.now else { panic!() };
+        assert_eq!((address.to_string().as_str(), answer.as_slice()), ("10.0.0.9:8899", [6].as_slice()));
+        let too_long = relay.step(&DoorCommand { seconds: 256, ..opening }).unwrap_err();
+        assert!(too_long.contains("256"), "{too_long}");
+        let alarm = relay.step(&DoorCommand { mode: ActionMode::Alarm, ..opening }).unwrap_err();
+        assert!(alarm.contains("alarm=HEX"), "{alarm}");
+        assert_eq!(relay.at_rest().map(|(_, call)| bytes(&call).to_vec()), Some(vec![0xA0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let long = format!("tcp://h:1?opendoor={}", "00".repeat(limits::RELAY_BYTES_MAX + 1));
+        for (text, expected) in [
+            ("tcp://h:1", "must hold opendoor"),
+            ("tcp://h:1?opendoor=", "hexadecimal"),
+            ("tcp://h:1?opendoor=A", "hexadecimal"),
+            ("tcp://h:1?opendoor=A0G1", "hexadecimal"),
+            ("tcp://h:1?opendoor=%E9%97%A8", "hexadecimal"),
+            ("tcp://h:1?opendoor={mode}", "hexadecimal"),
+            ("tcp://h:1?opendoor=A0&answer={port}", "answer"),
+            ("tcp://h:1?opendor=A0", "unknown key"),
+            ("tcp://h:1/x?opendoor=A0", "path"),
+            (long.as_str(), "at most"),
+        ] {
+            let problem = relay(text).err().unwrap_or_default();
+            assert!(problem.contains(expected), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The gallery: every enrolled embedding in memory, searched exactly, limited to permission groups.
+//!
+//! Scores are cosine similarities of unit vectors. How the search is both exact and fast is told in `rows`.
+
+mod kernel;
+mod rows;
+mod slab;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use self::rows::{Hit, RowOwner, Rows};
+use menshen_domain::candidate::{Candidate, GalleryPerson};
+use menshen_domain::face::Embedding;
+use menshen_domain::person::{Person, PersonKind};
+use menshen_domain::validity::{Moment, Validity};
+
+/// Which instructions the search uses on this processor.
+pub fn kernel_name() -> &'static str {
+    kernel::fastest().1
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GalleryError {
+    #[error("the gallery is full: {capacity} features")]
+    Full { capacity: usize },
+    #[error("feature of model `{found}` does not belong into a gallery of `{expected}`")]
+    OtherModel { found: String, expected: String },
+    #[error("feature has {found} dimensions, the gallery has {expected}")]
+    Dimension { found: usize, expected: usize },
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: String,
+    name: String,
+    kind: PersonKind,
+    validity: Validity,
+    rows: Vec<u32>,
+}
+
+/// Rows and their owners. Removal swaps the last row in, so nothing is ever rebuilt.
+#[derive(Debug)]
+pub struct Gallery {
+    model: String,
+    dimension: usize,
+    capacity: usize,
+    rows: Rows,
+    row_photo: Vec<String>,
+    entries: Vec<Option<Entry>>,
+    free_entries: Vec<u32>,
+    by_id: HashMap<String, u32>,
+    /// Distinct sets of permission groups; there are few, however many people there are.
+    group_sets: Vec<Vec<String>>,
+}
+
+impl Gallery {
+    /// An empty gallery for embeddings of one model. `capacity` counts features, not people.
+    pub fn new(model: impl Into<String>, dimension: usize, capacity: usize) -> Self {
+        Self {
+            model: model.into(),
+            dimension,
+            capacity,
+            rows: Rows::new(dimension),
+            row_photo: Vec::new(),
+            entries: Vec::new(),
+            free_entries: Vec::new(),
+            by_id: HashMap::new(),
+            group_sets: Vec::new(),
+        }
+    }
+
+    pub fn people(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn features(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Everyone's id, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
+    /// Every permission group somebody is in.
+    pub fn groups(&self) -> Vec<String> {
+        self.group_sets.iter().flatten().cloned().collect()
+    }
+
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether `person` could be put without exceeding the capacity.
+    pub fn has_room_for(&self, person: &Person) -> bool {
+        let replaced = self.by_id.get(&person.id).map_or(0, |index| self.rows_of(*index).len());
+        self.features() - replaced + person.features_of(&self.model).count() <= self.capacity
+    }
+
+    /// Adds or replaces a person, with the features of the gallery's model; those of others are left out. On an error
+    /// nothing has changed.
+    pub fn put(&mut self, person: &Person) -> Result<(), GalleryError> {
+        let mut any = false;
+        for feature in person.features_of(&self.model) {
+            let found = feature.embedding.vector.len();
+            if found != self.dimension {
+                return Err(GalleryError::Dimension { found, expected: self.dimension });
+            }
+            any = true;
+        }
+        if let (false, Some(other)) = (any, person.features.first()) {
+            return Err(self.other_model(&other.embedding.model));
+        }
+        if !self.has_room_for(person) {
+            return Err(GalleryError::Full { capacity: self.capacity });
+        }
+        self.remove(&person.id);
+        let group_set = self.intern_groups(&person.permission_ids);
+        let entry = Entry {
+            id: person.id.clone(),
+            name: person.name.clone(),
+            kind: person.kind,
+            validity: Validity::of(&person.info).0,
+            rows: Vec::with_capacity(person.features.len()),
+        };
+        let index = if let Some(index) = self.free_entries.pop() {
+            self.entries[index as usize] = Some(entry);
+            index
+        } else {
+            self.entries.push(Some(entry));
+            self.entries.len() as u32 - 1
+        };
+        for feature in person.features.iter().filter(|feature| feature.embedding.model == self.model) {
+            let row = self.rows.len() as u32;
+            self.rows.push(&feature.embedding.vector, RowOwner { entry: index, group_set });
+            self.row_photo.push(feature.photo.clone());
+            if let Some(entry) = &mut self.entries[index as usize] {
+                entry.rows.push(row);
+            }
+        }
+        self.by_id.insert(person.id.clone(), index);
+        Ok(())
+    }
+
+    fn other_model(&self, found: &str) -> GalleryError {
+        GalleryError::OtherModel { found: found.to_owned(), expected: self.model.clone() }
+    }
+
+    /// Removes a person; `false` when there was none.
+    pub fn remove(&mut self, id: &str) -> bool {
+        let Some(index) = self.by_id.remove(id) else { return false };
+        let Some(entry) = self.entries[index as usize].take() else { return false };
+        let mut rows = entry.rows;
+        // From the back, so that swapping in the last row never moves a row still to be removed.
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        for row in rows {
+            self.remove_row(row as usize);
+        }
+        self.free_entries.push(index);
+        true
+    }
+
+    /// Removes everyone.
+    pub fn clear(&mut self) {
+        *self = Self::new(std::mem::take(&mut self.model), self.dimension, self.capacity);
+    }
+
+    fn remove_row(&mut self, row: usize) {
+        let last = self.rows.len() - 1;
+        let moved = self.rows.owner(last).entry as usize;
+        if row != last
+            && let Some(entry) = &mut self.entries[moved]
+        {
+            for owned in &mut entry.rows {
+                if *owned as usize == last {
+                    *owned = row as u32;
+                }
+            }
+        }
+        self.rows.swap_remove(row);
+        self.row_photo.swap_remove(row);
+    }
+
+    fn rows_of(&self, index: u32) -> &[u32] {
+        self.entries[index as usize].as_ref().map_or(&[], |entry| &entry.rows)
+    }
+
+    fn intern_groups(&mut self, groups: &[String]) -> u32 {
+        let mut groups = groups.to_vec();
+        groups.sort_unstable();
+        groups.dedup();
+        if let Some(at) = self.group_sets.iter().position(|known| *known == groups) {
+            return at as u32;
+        }
+        self.group_sets.push(groups);
+        self.group_sets.len() as u32 - 1
+    }
+
+    /// The `limit` best people among those who share a permission group with `groups`, best first; each
+    /// person counts with their best feature. A probe of another dimension finds nobody.
+    pub fn search(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
+        self.search_batch(&[probe], groups, limit).pop().unwrap_or_default()
+    }
+
+    /// [`search`](Self::search) for an embedding that knows its model: one of another model is refused, since
+    /// similarities of two models' features mean nothing.
+    pub fn find(
+        &self,
+        probe: &Embedding,
+        groups: &[String],
+        limit: usize,
+    ) -> Result<Vec<Candidate>, GalleryError> {
+        if probe.model != self.model {
+            return Err(self.other_model(&probe.model));
+        }
+        Ok(self.search(&probe.vector, groups, limit))
+    }
+
+    /// Several probes at once, which is faster than one after the other in a large gallery.
+    pub fn search_batch(&self, probes: &[&[f32]], groups: &[String], limit: usize) -> Vec<Vec<Candidate>> {
+        if limit == 0 || probes.iter().any(|probe| probe.len() != self.dimension) {
+            return vec![Vec::new(); probes.len()];
+        }
+        let found = self.rows.search(probes, &self.allowed(groups), limit);
+        found.into_iter().map(|hits| self.candidates(&hits)).collect()
+    }
+
+    /// As [`find`](Self::find), several probes at once, among those who count at that moment (`start_time`, `end_time`).
+    pub fn find_at(
+        &self,
+        probes: &[&Embedding],
+        groups: &[String],
+        limit: usize,
+        at: Moment,
+    ) -> Result<Vec<Vec<Candidate>>, GalleryError> {
+        if let Some(other) = probes.iter().find(|probe| probe.model != self.model) {
+            return Err(self.other_model(&other.model));
+        }
+        let probes: Vec<&[f32]> = probes.iter().map(|probe| probe.vector.as_slice()).collect();
+        let mut asked = limit;
+        loop {
+            let mut found = self.search_batch(&probes, groups, asked);
+            let is_all = found.iter().all(|hits| hits.len() < asked);
+            for hits in &mut found {
+                hits.retain(|candidate| self.is_valid(&candidate.person.id, at));
+            }
+            // Whoever does not count may stand before those who do, however many: a visitor has an id a visit.
+            if is_all || found.iter().all(|hits| hits.len() >= limit) {
+                for hits in &mut found {
+                    hits.truncate(limit);
+                }
+                return Ok(found);
+            }
+            asked = asked.saturating_mul(4);
+        }
+    }
+
+    /// Whether somebody counts at that moment; a person who is not there does not.
+    pub fn is_valid(&self, id: &str, at: Moment) -> bool {
+        let entry = self.by_id.get(id).and_then(|index| self.entries[*index as usize].as_ref());
+        entry.is_some_and(|entry| entry.validity.holds(at))
+    }
+
+    /// [`search`](Self::search) without its short cut: slower, with the same answers, to test and measure against.
+    pub fn search_plain(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
+        if limit == 0 || probe.len() != self.dimension {
+            return Vec::new();
+        }
+        self.candidates(&self.rows.search_plain(probe, &self.allowed(groups), limit))
+    }
+
+    /// Which of the known sets of groups share one with `groups`.
+    fn allowed(&self, groups: &[String]) -> Vec<bool> {
+        self.group_sets.iter().map(|set| set.iter().any(|group| groups.contains(group))).collect()
+    }
+
+    fn candidates(&self, hits: &[Hit]) -> Vec<Candidate> {
+        hits.iter().filter_map(|hit| self.candidate(hit)).collect()
+    }
+
+    fn candidate(&self, hit: &Hit) -> Option<Candidate> {
+        let entry = self.entries[hit.entry as usize].as_ref()?;
+        let person = GalleryPerson {
+            id: entry.id.clone(),
+            name: entry.name.clone(),
+            kind: entry.kind,
+            photo: self.row_photo[hit.row as usize].clone(),
+        };
+        Some(Candidate { person, similarity: hit.similarity })
+    }
+}

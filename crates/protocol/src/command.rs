@@ -1,0 +1,330 @@
+//! Commands of the platform (protocol section 3).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::lenient;
+use menshen_domain::quality::LevelName;
+use menshen_domain::status::{Refusal, StatusCode};
+
+/// A command with what its reply needs.
+#[derive(Clone)]
+pub struct Envelope {
+    /// As written; also for methods this box does not know.
+    pub method: String,
+    pub message_id: Option<Value>,
+    pub extend_params: ExtendParams,
+    pub command: Result<Command, Refusal>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendParams {
+    /// Where details of `userid_list` are fetched from.
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub path: Option<String>,
+    /// Where the reply goes when there is no `uploadQueue`.
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub notify_path: Option<String>,
+}
+
+/// What the platform wants done.
+#[derive(Clone)]
+pub enum Command {
+    /// Ids only; details come from `extend_params.path`.
+    AddUsersById {
+        ids: Vec<String>,
+        path: String,
+    },
+    /// Details in the message; raw, so that each user fails alone.
+    AddUsers {
+        users: Vec<Value>,
+    },
+    DeleteUsers {
+        ids: Vec<String>,
+    },
+    SyncPermissions {
+        groups: Vec<WirePermission>,
+    },
+    WipeData {
+        options: WipeOptions,
+    },
+    /// `picture` is base64.
+    Fiqa {
+        picture: String,
+        level: LevelName,
+    },
+    /// Raw, so that each field succeeds or fails alone.
+    ControlConfig {
+        fields: Map<String, Value>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WirePermission {
+    #[serde(deserialize_with = "lenient::text")]
+    pub id: String,
+    #[serde(default)]
+    pub info: WirePermissionInfo,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WirePermissionInfo {
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub name: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WipeOptions {
+    #[serde(default)]
+    pub users: bool,
+    #[serde(default)]
+    pub events: bool,
+}
+
+/// What is known of a message that is not even an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub refusal: Refusal,
+}
+
+fn wrong(detail: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::ParamError, detail)
+}
+
+impl Envelope {
+    /// Reads a message. `Err` when nothing can be answered by name; otherwise `command` tells whether the
+    /// body was right.
+    pub fn parse(body: &[u8]) -> Result<Self, Unreadable> {
+        let unreadable = |detail: String| Unreadable { refusal: wrong(detail) };
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            unreadable(format!("not JSON: line {} column {}", error.line(), error.column()))
+        })?;
+        let Value::Object(mut fields) = value else {
+            return Err(unreadable(format!("expected an object, got {}", lenient::kind_of(&value))));
+        };
+        let message_id = fields.remove("messageId").filter(|id| !id.is_null());
+        let method = match fields.remove("method") {
+            Some(Value::String(method)) if !method.is_empty() => method,
+            Some(other) => {
+                return Ok(Self::broken(
+                    message_id,
+                    format!("`method` must be a string, got {}", lenient::kind_of(&other)),
+                ));
+            }
+            None => return Ok(Self::broken(message_id, "`method` is missing".to_owned())),
+        };
+        let (extend_params, extend_error) = match fields.remove("extend_params") {
+            None | Some(Value::Null) => (ExtendParams::default(), None),
+            Some(value) => match lenient::object(value) {
+                Ok(params) => (params, None),
+                Err(error) => (ExtendParams::default(), Some(wrong(format!("extend_params: {error}")))),
+            },
+        };
+        let command = match extend_error {
+            Some(refusal) => Err(refusal),
+            None => Command::parse(&method, &mut fields, &extend_params),
+        };
+        Ok(Self { method, message_id, extend_params, command })
+    }
+
+    fn broken(message_id: Option<Value>, detail: String) -> Self {
+        Self {
+            method: String::new(),
+            message_id,
+            extend_params: ExtendParams::default(),
+            command: Err(wrong(detail)),
+        }
+    }
+}
+
+impl Command {
+    fn parse(method: &str, fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, Refusal> {
+        match method {
+            "add_users_plus" => Self::parse_add(fields, extend),
+            "delete_users" => Ok(Self::DeleteUsers { ids: id_list(fields)? }),
+            "sync_permissions" => {
+                let raw = required(fields, "permissions_info_list")?;
+                let Value::Array(entries) = raw else {
+                    let kind = lenient::kind_of(&raw);
+                    return Err(wrong(format!("permissions_info_list must be a list, got {kind}")));
+                };
+                let groups = entries
+                    .into_iter()
+                    .map(lenient::object)
+                    .collect::<Result<Vec<WirePermission>, _>>()
+                    .map_err(|error| wrong(format!("permissions_info_list: {error}")))?;
+                Ok(Self::SyncPermissions { groups })
+            }
+            "wipe_data" => {
+                let raw = required(fields, "wipe_options")?;
+                let options =
+                    lenient::object(raw).map_err(|error| wrong(format!("wipe_options: {error}")))?;
+                Ok(Self::WipeData { options })
+            }
+            "fiqa" => Self::parse_fiqa(fields),
+            "control_config" => match required(fields, "config_field")? {
+                Value::Object(fields) => Ok(Self::ControlConfig { fields }),
+                other => {
+                    Err(wrong(format!("config_field must be an object, got {}", lenient::kind_of(&other))))
+                }
+            },
+            other => Err(Refusal::new(StatusCode::NotImplemented, shortened(other))),
+        }
+    }
+
+    fn parse_fiqa(fields: &mut Map<String, Value>) -> Result<Self, Refusal> {
+        let Value::Object(mut info) = required(fields, "info")? else {
+            return Err(wrong("info must be an object"));
+        };
+        let picture = match required(&mut info, "image_base64_str")? {
+            Value::String(picture) => picture,
+            other => {
+                return Err(wrong(format!(
+                    "info.image_base64_str must be a string, got {}",
+                    lenient::kind_of(&other)
+                )));
+            }
+        };
+        let level = match info.remove("fiqa_level") {
+            None | Some(Value::Null) => LevelName::default(),
+            Some(Value::String(name)) => LevelName::parse(&name).ok_or_else(|| {
+                let name = shortened(&name);
+                wrong(format!("info.fiqa_level `{name}` is none of high, middle, low, custom, no"))
+            })?,
+            Some(other) => {
+                return Err(wrong(format!(
+                    "info.fiqa_level must be a string, got {}",
+                    lenient::kind_of(&other)
+                )));
+            }
+        };
+        Ok(Self::Fiqa { picture, level })
+    }
+
+    fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, Refusal> {
+        match fields.remove("user_info_list") {
+            Some(Value::Array(users)) => return Ok(Self::AddUsers { users }),
+            None | Some(Value::Null) => {}
+            Some(other) => {
+                return Err(wrong(format!(
+                    "user_info_list must be a list, got {}",
+                    lenient::kind_of(&other)
+                )));
+            }
+        }
+        if !fields.contains_key("userid_list") {
+            return Err(wrong("`userid_list` or `user_info_list` must be there"));
+        }
+        let ids = id_list(fields)?;
+        let path = extend.path.clone().filter(|path| !path.trim().is_empty());
+        let path =
+            path.ok_or_else(|| wrong("`userid_list` needs `extend_params.path` to fetch details from"))?;
+        Ok(Self::AddUsersById { ids, path })
+    }
+}
+
+fn required(fields: &mut Map<String, Value>, key: &str) -> Result<Value, Refusal> {
+    fields.remove(key).filter(|value| !value.is_null()).ok_or_else(|| wrong(format!("`{key}` is missing")))
+}
+
+/// `userid_list`, in order, without repeats.
+fn id_list(fields: &mut Map<String, Value>) -> Result<Vec<String>, Refusal> {
+    let raw = required(fields, "userid_list")?;
+    if !raw.is_array() {
+        return Err(wrong(format!("userid_list must be a list, got {}", lenient::kind_of(&raw))));
+    }
+    let mut seen = std::collections::HashSet::new();
+    let ids = lenient::texts(raw).map_err(|error| wrong(format!("userid_list: {error}")))?;
+    Ok(ids.into_iter().filter(|id| seen.insert(id.clone())).collect())
+}
+
+/// A foreign name, short enough for a reply and a log line.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expect_code: Option<StatusCode>, expect_text: &str) {
+        match Envelope::parse(body.as_bytes()) {
+            Err(unreadable) => {
+                assert_eq!(Some(unreadable.refusal.code), expect_code, "{body}");
+                assert!(unreadable.refusal.detail.contains(expect_text), "{body}: {}", unreadable.refusal);
+            }
+            Ok(envelope) => match (envelope.command, expect_code) {
+                (Ok(_), None) => {}
+                (Err(refusal), Some(code)) => {
+                    assert_eq!(refusal.code, code, "{body}");
+                    assert!(refusal.detail.contains(expect_text), "{body}: {refusal}");
+                }
+                (command, expect) => panic!("{body}: {:?}, expected {expect:?}", command.map(|_| ())),
+            },
+        }
+    }
+
+    #[test]
+    fn bad_commands_get_their_code_and_a_reason() {
+        use StatusCode::{NotImplemented, ParamError};
+        check("{", Some(ParamError), "not JSON");
+        check("[]", Some(ParamError), "a list");
+        check("{}", Some(ParamError), "`method` is missing");
+        check(r#"{"method":5}"#, Some(ParamError), "a number");
+        check(r#"{"method":"fly"}"#, Some(NotImplemented), "fly");
+        check(r#"{"method":"delete_users"}"#, Some(ParamError), "userid_list");
+        check(r#"{"method":"delete_users","userid_list":"a"}"#, Some(ParamError), "must be a list");
+        check(r#"{"method":"delete_users","userid_list":[{}]}"#, Some(ParamError), "an object");
+        check(r#"{"method":"add_users_plus"}"#, Some(ParamError), "user_info_list");
+        check(r#"{"method":"add_users_plus","userid_list":["1"]}"#, Some(ParamError), "extend_params.path");
+        check(
+            r#"{"method":"add_users_plus","extend_params":5,"user_info_list":[]}"#,
+            Some(ParamError),
+            "extend_params",
+        );
+        check(r#"{"method":"add_users_plus","user_info_list":{}}"#, Some(ParamError), "an object");
+        check(r#"{"method":"wipe_data","wipe_options":[true,true]}"#, Some(ParamError), "must be an object");
+        check(
+            r#"{"method":"wipe_data","wipe_options":{},"extend_params":[1]}"#,
+            Some(ParamError),
+            "must be an",
+        );
+        check(
+            r#"{"method":"sync_permissions","permissions_info_list":[["1"]]}"#,
+            Some(ParamError),
+            "must be an object",
+        );
+        check(r#"{"method":"wipe_data","wipe_options":{"users":"yes"}}"#, Some(ParamError), "wipe_options");
+        check(r#"{"method":"fiqa"}"#, Some(ParamError), "`info` is missing");
+        check(r#"{"method":"fiqa","info":{}}"#, Some(ParamError), "`image_base64_str` is missing");
+        check(
+            r#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":"best"}}"#,
+            Some(ParamError),
+            "best",
+        );
+        check(r#"{"method":"control_config","config_field":[1]}"#, Some(ParamError), "must be an object");
+    }
+
+    #[test]
+    fn liberal_reading() {
+        check(r#"{"method":"delete_users","userid_list":[1,"2"],"new_field":1}"#, None, "");
+        check(r#"{"method":"add_users_plus","user_info_list":[],"extend_params":null}"#, None, "");
+        let envelope =
+            Envelope::parse(br#"{"method":"delete_users","userid_list":[1,"1"],"messageId":7}"#).unwrap();
+        assert_eq!(envelope.message_id, Some(Value::from(7)));
+        assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids }) if ids == ["1"]));
+        let envelope =
+            Envelope::parse(br#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":null}}"#)
+                .unwrap();
+        assert!(matches!(envelope.command, Ok(Command::Fiqa { level: LevelName::High, .. })));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_can_upset_the_reader(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let _ = Envelope::parse(&bytes);
+        }
+    }
+}

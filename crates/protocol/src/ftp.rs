@@ -1,0 +1,310 @@
+//! The words of FTP, as far as a camera that uploads needs them: lines in, what is to be done out. Nothing of what it names
+//! exists: folders are made and entered in words only, and a file is a photo that goes to the face engine.
+//!
+//! Commands that would read, list or delete are refused. Names are bounded and may not leave the top.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use menshen_domain::limits;
+
+/// A reply: code and text.
+pub type Reply = (u16, &'static str);
+
+/// What is to be done about a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    Reply(Reply),
+    /// A reply that carries a path, quoted as the standard wants it.
+    ReplyPath(u16, String),
+    Lines(&'static str),
+    Login {
+        user: String,
+        password: String,
+    },
+    /// Wait for a data connection; `extended`: tell only the port.
+    Passive {
+        extended: bool,
+    },
+    /// Connect back, to the client's own address only.
+    Active(SocketAddr),
+    /// Take a file. Its name tells whether it may be a photo.
+    Receive {
+        is_photo: bool,
+    },
+    Quit,
+}
+
+/// One conversation.
+#[derive(Debug, Default)]
+pub struct Dialogue {
+    user: Option<String>,
+    pub is_in: bool,
+    folder: Vec<String>,
+    /// A rename was announced.
+    renames: bool,
+}
+
+const NOT_HERE: Reply = (550, "Nothing is kept here: this server only takes photos.");
+const NOT_BUILT: Reply = (502, "Not here: this server only takes photos.");
+const BAD_PATH: Reply = (553, "The path is too long, too deep, or leaves the top.");
+const OK: Reply = (200, "OK.");
+
+impl Dialogue {
+    pub fn answer(&mut self, line: &[u8]) -> Deed {
+        let Some((verb, argument)) = split(line) else {
+            return Deed::Reply((500, "This is no command."));
+        };
+        let renames = std::mem::take(&mut self.renames);
+        match (verb.as_str(), self.is_in) {
+            ("QUIT", _) => Deed::Quit,
+            ("NOOP" | "OPTS", _) => Deed::Reply(OK),
+            ("SYST", _) => Deed::Reply((215, "UNIX Type: L8")),
+            ("FEAT", _) => Deed::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n"),
+            ("AUTH" | "PROT" | "PBSZ", _) => Deed::Reply(NOT_BUILT),
+            ("USER", false) => self.name(argument),
+            ("PASS", false) => match self.user.take() {
+                Some(user) => Deed::Login { user, password: argument.to_owned() },
+                None => Deed::Reply((503, "USER first.")),
+            },
+            ("USER" | "PASS", true) => Deed::Reply((503, "Logged in already.")),
+            (_, false) => Deed::Reply((530, "Log in first.")),
+            (verb, true) => self.work(verb, argument, renames),
+        }
+    }
+
+    fn name(&mut self, argument: &str) -> Deed {
+        if argument.is_empty() {
+            return Deed::Reply((501, "USER needs a name."));
+        }
+        self.user = Some(argument.to_owned());
+        Deed::Reply((331, "Password?"))
+    }
+
+    fn work(&mut self, verb: &str, argument: &str, renames: bool) -> Deed {
+        match verb {
+            "TYPE" | "ALLO" | "CLNT" | "ACCT" => Deed::Reply(OK),
+            "MODE" if argument.eq_ignore_ascii_case("S") => Deed::Reply(OK),
+            "STRU" if argument.eq_ignore_ascii_case("F") => Deed::Reply(OK),
+            "MODE" | "STRU" => Deed::Reply((504, "Only stream mode and files.")),
+            "REST" if argument == "0" => Deed::Reply((350, "From the beginning.")),
+            "PWD" | "XPWD" => Deed::ReplyPath(257, shown(&self.folder)),
+            "CWD" | "XCWD" => self.enter(argument),
+            "CDUP" | "XCUP" => self.enter(".."),
+            "MKD" | "XMKD" => match self.resolve(argument) {
+                Some(path) if !path.is_empty() => Deed::ReplyPath(257, shown(&path)),
+                _ => Deed::Reply(BAD_PATH),
+            },
+            "PASV" => Deed::Passive { extended: false },
+            "EPSV" if argument.eq_ignore_ascii_case("ALL") => Deed::Reply(OK),
+            "EPSV" => Deed::Passive { extended: true },
+            "PORT" => port(argument).map_or(Deed::Reply((501, "PORT h1,h2,h3,h4,p1,p2")), Deed::Active),
+            "EPRT" => eprt(argument).map_or(Deed::Reply((501, "EPRT |1|address|port|")), Deed::Active),
+            "STOR" | "APPE" => match self.resolve(argument) {
+                Some(path) if !path.is_empty() => {
+                    Deed::Receive { is_photo: path.last().is_some_and(|name| may_be_photo(name)) }
+                }
+                _ => Deed::Reply(BAD_PATH),
+            },
+            "STOU" => Deed::Receive { is_photo: true },
+            "ABOR" => Deed::Reply((226, "Nothing is under way.")),
+            // Some cameras upload under another name and rename: nothing is kept, so there is nothing to do.
+            "RNFR" if self.resolve(argument).is_some() => {
+                self.renames = true;
+                Deed::Reply((350, "To what?"))
+            }
+            "RNTO" if renames && self.resolve(argument).is_some() => Deed::Reply((250, "OK.")),
+            "RNFR" | "RNTO" => Deed::Reply(BAD_PATH),
+            "RETR" | "LIST" | "NLST" | "MLSD" | "MLST" | "DELE" | "RMD" | "XRMD" | "SIZE" | "MDTM" => {
+                Deed::Reply(NOT_HERE)
+            }
+            _ => Deed::Reply(NOT_BUILT),
+        }
+    }
+
+    fn enter(&mut self, argument: &str) -> Deed {
+        match self.resolve(argument) {
+            Some(path) => {
+                self.folder = path;
+                Deed::Reply((250, "OK."))
+            }
+            None => Deed::Reply(BAD_PATH),
+        }
+    }
+
+    /// A path as names from the top; `None` when it is too long or too deep, leaves the top, or holds what no path does.
+    fn resolve(&self, argument: &str) -> Option<Vec<String>> {
+        if argument.is_empty() || argument.len() > limits::FTP_PATH_BYTES_MAX {
+            return None;
+        }
+        let argument = argument.replace('\\', "/");
+        if argument.chars().any(|c| c.is_control() || c == '"') {
+            return None;
+        }
+        let mut path = if argument.starts_with('/') { Vec::new() } else { self.folder.clone() };
+        for name in argument.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            if name == ".." {
+                path.pop()?;
+            } else {
+                path.push(name.to_owned());
+            }
+        }
+        let length: usize = path.iter().map(|name| name.len() + 1).sum();
+        (path.len() <= limits::FTP_DEPTH_MAX && length <= limits::FTP_PATH_BYTES_MAX).then_some(path)
+    }
+}
+
+fn shown(path: &[String]) -> String {
+    format!("/{}", path.join("/"))
+}
+
+/// Verb in capitals and argument; `None` for what is no command. Bytes that are not UTF-8 are old cameras' names.
+fn split(line: &[u8]) -> Option<(String, &str)> {
+    let text = std::str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
+    // A telnet interrupt before ABOR.
+    let text = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+    let is_verb = (3..=4).contains(&verb.len()) && verb.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_verb.then(|| (verb.to_ascii_uppercase(), argument.trim()))
+}
+
+/// Videos, logs and the file of a test button are taken and thrown away, so that the camera is content.
+fn may_be_photo(name: &str) -> bool {
+    let Some((_, ending)) = name.rsplit_once('.') else { return true };
+    let ending = ending.to_ascii_lowercase();
+    // Names under which cameras upload before they rename are photos.
+    ["jpg", "jpeg", "jpe", "png", "tmp", "temp", "part", "uploading"].contains(&ending.as_str())
+}
+
+/// `h1,h2,h3,h4,p1,p2`
+fn port(argument: &str) -> Option<SocketAddr> {
+    let numbers: Vec<u8> = argument.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
+    let [a, b, c, d, high, low] = numbers[..] else { return None };
+    Some(SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low])))
+}
+
+/// `|1|132.235.1.2|6275|`
+fn eprt(argument: &str) -> Option<SocketAddr> {
+    let mark = argument.chars().next().filter(char::is_ascii_punctuation)?;
+    let mut parts = argument[1..].split(mark);
+    let (family, address, port) = (parts.next()?, parts.next()?, parts.next()?);
+    let address: IpAddr = address.parse().ok()?;
+    let fits = (family == "1") == address.is_ipv4() && matches!(family, "1" | "2");
+    fits.then_some(SocketAddr::new(address, port.parse().ok()?))
+}
+
+/// The text of a passive reply.
+pub fn passive_reply(address: Ipv4Addr, port: u16) -> String {
+    let [a, b, c, d] = address.octets();
+    let [high, low] = port.to_be_bytes();
+    format!("227 Entering Passive Mode ({a},{b},{c},{d},{high},{low}).")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(deed: &Deed) -> u16 {
+        match deed {
+            Deed::Reply((code, _)) | Deed::ReplyPath(code, _) => *code,
+            other => panic!("no reply: {other:?}"),
+        }
+    }
+
+    fn inside() -> Dialogue {
+        Dialogue { is_in: true, ..Dialogue::default() }
+    }
+
+    #[test]
+    fn nothing_is_done_before_a_login() {
+        let mut talk = Dialogue::default();
+        for line in ["STOR a.jpg", "PASV", "CWD /", "PORT 1,2,3,4,5,6", "LIST"] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 530, "{line}");
+        }
+        assert_eq!(code(&talk.answer(b"PASS x")), 503);
+        assert_eq!(code(&talk.answer(b"user cam1\r\n")), 331);
+        let login = Deed::Login { user: "cam1".into(), password: "p w".into() };
+        assert_eq!(talk.answer(b"PASS p w\r\n"), login);
+        assert_eq!(code(&talk.answer(b"PASS again")), 503, "a name is for one try");
+    }
+
+    #[test]
+    fn folders_exist_in_words_and_have_a_top() {
+        let mut talk = inside();
+        for line in ["MKD 2026-11-25", "CWD 2026-11-25", "MKD /a/b", "CWD ./x//y", "CDUP", "RNFR a.tmp"] {
+            assert!(code(&talk.answer(line.as_bytes())) < 400, "{line}");
+        }
+        assert_eq!(code(&talk.answer(b"RNTO a.jpg")), 250);
+        assert_eq!(talk.answer(b"PWD"), Deed::ReplyPath(257, "/2026-11-25/x".into()));
+        for line in [
+            "STOR ../../../etc/passwd",
+            "CWD ../../..",
+            "STOR ..\\..\\..\\x.jpg",
+            "MKD /",
+            "STOR /",
+            "CWD a\u{1}b",
+            "RNTO x",
+        ] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 553, "{line}");
+        }
+        let deep = format!("CWD {}", "a/".repeat(limits::FTP_DEPTH_MAX + 1));
+        assert_eq!(code(&talk.answer(deep.as_bytes())), 553);
+        for _ in 0..1000 {
+            talk.answer(b"CWD aaaaaaaa");
+        }
+        assert!(talk.folder.len() <= limits::FTP_DEPTH_MAX);
+    }
+
+    #[test]
+    fn only_uploads_are_taken() {
+        let mut talk = inside();
+        for line in ["RETR a.jpg", "DELE a.jpg", "LIST", "NLST /", "RMD a", "SIZE a.jpg"] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 550, "{line}");
+        }
+        for line in ["SITE EXEC id", "STAT", "HELP", "XYZ", "AUTH TLS"] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 502, "{line}");
+        }
+        for line in ["", " ", "\u{ff}\u{fe}", "STORAGE a", "12 34"] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 500, "{line}");
+        }
+        assert_eq!(code(&talk.answer(&[0xff, 0xfe, 0x80])), 500);
+        assert_eq!(code(&talk.answer(b"REST 100")), 502);
+        for (line, is_photo) in [
+            ("STOR a.jpg", true),
+            ("APPE 2026/a.JPEG", true),
+            ("STOU", true),
+            ("STOR noname", true),
+            ("STOR a.tmp", true),
+            ("STOR clip.mp4", false),
+            ("STOR test.txt", false),
+        ] {
+            assert_eq!(talk.answer(line.as_bytes()), Deed::Receive { is_photo }, "{line}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        let mut talk = inside();
+        assert_eq!(talk.answer(b"PORT 10,0,0,9,4,1"), Deed::Active("10.0.0.9:1025".parse().unwrap()));
+        assert_eq!(talk.answer(b"EPRT |2|::1|6275|"), Deed::Active("[::1]:6275".parse().unwrap()));
+        for line in
+            ["PORT 1,2,3", "PORT 1,2,3,4,5,999", "EPRT |1|::1|1|", "EPRT", "EPRT |1|1.2.3.4|99999|", "EPRT é"]
+        {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 501, "{line}");
+        }
+        assert_eq!(
+            passive_reply(Ipv4Addr::new(10, 0, 0, 1), 50_000),
+            "227 Entering Passive Mode (10,0,0,1,195,80)."
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_answered(lines in proptest::collection::vec(proptest::collection::vec(0u8..=255, 0..80), 1..20)) {
+            let mut talk = inside();
+            for line in lines {
+                let _ = talk.answer(&line);
+                assert!(talk.folder.len() <= limits::FTP_DEPTH_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Bodies of the local API (protocol section 9). Where the protocol names no fields, they are those of section 3.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::lenient;
+use menshen_domain::limits;
+use menshen_domain::person::{PermissionGroup, Person, RegisterType};
+use menshen_domain::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
+
+/// One entry of `EventAction`'s `action`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireAction {
+    #[serde(deserialize_with = "lenient::text")]
+    pub action_ip: String,
+    #[serde(default, deserialize_with = "lenient::integer_opt")]
+    pub action_port: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub action_mode: String,
+    /// Seconds.
+    #[serde(default, deserialize_with = "lenient::integer_opt")]
+    pub action_duration: Option<i64>,
+    /// 0: all.
+    #[serde(default, deserialize_with = "lenient::integer_opt")]
+    pub logic_port: Option<i64>,
+    /// The caller's own id: a command that comes again under it is not carried out again.
+    #[serde(default, deserialize_with = "lenient::text_opt")]
+    pub id: Option<String>,
+}
+
+impl WireAction {
+    /// `seconds_max` bounds the duration. The error names the field.
+    pub fn command(&self, seconds_max: u32) -> Result<DoorCommand, String> {
+        let mode = ActionMode::from_wire(self.action_mode.trim())
+            .ok_or_else(|| "action_mode must be opendoor, closedoor or alarm".to_owned())?;
+        let within = |field: &str, value: Option<i64>, default: u32, min: u32, max: u32| {
+            let value = value.unwrap_or(i64::from(default));
+            u32::try_from(value)
+                .ok()
+                .filter(|value| (min..=max).contains(value))
+                .ok_or_else(|| format!("{field} must be {min} to {max}"))
+        };
+        if self.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > limits::DOOR_ID_BYTES_MAX) {
+            return Err(format!("id must be 1 to {} bytes", limits::DOOR_ID_BYTES_MAX));
+        }
+        Ok(DoorCommand {
+            mode,
+            seconds: within("action_duration", self.action_duration, DEFAULT_SECONDS, 1, seconds_max)?,
+            logic_port: within("logic_port", self.logic_port, 0, 0, 65_535)?,
+            action_port: within("action_port", self.action_port, 0, 0, 65_535)?,
+        })
+    }
+}
+
+/// A person as `GET users` shows them: the fields of `add_users_plus`, without the photo.
+pub fn user_of(person: &Person) -> Value {
+    serde_json::json!({
+        "identity_id": person.id,
+        "register_type": match person.register_type {
+            RegisterType::Regular => 1,
+            RegisterType::Stranger => 2,
+        },
+        "info": info_of(person),
+        "created_at": person.created_at_ms,
+        "updated_at": person.updated_at_ms,
+    })
+}
+
+/// `info` as it came, with what this box made of it.
+pub fn info_of(person: &Person) -> Value {
+    let mut info = person.info.clone();
+    info.insert("name".to_owned(), Value::from(person.name.clone()));
+    info.insert("type".to_owned(), Value::from(person.kind.number()));
+    info.insert("permission_ids".to_owned(), Value::from(person.permission_ids.clone()));
+    Value::Object(info)
+}
+
+pub fn permission_of(group: &PermissionGroup) -> Value {
+    serde_json::json!({ "id": group.id, "info": { "name": group.name, "description": group.description } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_read_liberally_and_checked() {
+        let read = |text: &str| -> Result<DoorCommand, String> {
+            serde_json::from_str::<WireAction>(text).map_err(|error| error.to_string())?.command(3600)
+        };
+        let command = read(r#"{"action_ip":"1","action_mode":"opendoor"}"#).unwrap();
+        assert_eq!((command.seconds, command.logic_port), (5, 0));
+        let command = read(
+            r#"{"action_ip":"1","action_port":"80","action_mode":"alarm","action_duration":"9","logic_port":2}"#,
+        );
+        assert_eq!(
+            command.unwrap(),
+            DoorCommand { mode: ActionMode::Alarm, seconds: 9, logic_port: 2, action_port: 80 }
+        );
+        for (text, expected) in [
+            (r#"{"action_mode":"opendoor"}"#, "action_ip"),
+            (r#"{"action_ip":"1","action_mode":"explode"}"#, "action_mode"),
+            (r#"{"action_ip":"1","action_mode":"alarm","action_duration":0}"#, "action_duration"),
+            (r#"{"action_ip":"1","action_mode":"alarm","logic_port":-1}"#, "logic_port"),
+            (r#"{"action_ip":"1","action_mode":"alarm","id":""}"#, "id"),
+        ] {
+            let problem = read(text).unwrap_err();
+            assert!(problem.contains(expected), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The swap campaign: thousands of people, two cameras, and a box that goes over to another embedder, is killed in the
+//! middle of it, goes over to the end, and back, while people walk by and are enrolled.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use clap::Args;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use super::passages::{Evidence, Findings};
+use super::stage::{Stage, Wishes};
+use super::{Teller, folder};
+use crate::platform::ledger::{Entry, now_ms};
+use crate::storm::photos::{self, Wanted};
+use crate::{interrupt, scrape};
+
+#[derive(Args, Debug, Clone)]
+pub struct SwapArgs {
+    /// People enrolled before the swap
+    #[arg(long, default_value_t = 5000)]
+    pub people: usize,
+    /// The embedder to go to
+    #[arg(long, default_value = "fr_feature")]
+    pub to: String,
+    /// Kills in the middle before the swap may finish
+    #[arg(long, default_value_t = 3)]
+    pub kills: u32,
+    /// Folder of portraits, with folders inside; they are taken in turn
+    #[arg(long, default_value = ".setup/pictures")]
+    pub photos: PathBuf,
+    /// Portraits are enlarged by this, so that small ones pass level high
+    #[arg(long, default_value_t = 1)]
+    pub enlarge: u32,
+    /// Pictures of scripts/setup, for the cameras
+    #[arg(long, default_value = ".setup/pictures")]
+    pub pictures: PathBuf,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Whom the cameras show and the registry knows; the other walker is a stranger.
+const WALKER: &str = "walker";
+const WALKER_PICTURE: &str = "obama";
+/// At two people a second something is wrong.
+const PER_PERSON: Duration = Duration::from_secs(1);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(5);
+const READY_WITHIN: Duration = Duration::from_mins(2);
+/// Time to measure what the cameras get without a swap.
+const QUIET: Duration = Duration::from_secs(30);
+const PASSAGES_END: Duration = Duration::from_secs(6);
+/// One more person is enrolled this often while a swap goes on.
+const ENROL_EVERY: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_millis(100);
+
+pub fn run(arguments: &SwapArgs) -> Result<ExitCode, Vec<String>> {
+    let mut teller = Teller::new(None).map_err(|error| vec![error])?;
+    let folder = folder("swap", arguments.seed);
+    let wishes = Wishes {
+        pictures: arguments.pictures.clone(),
+        cameras: true,
+        upload_queue: true,
+        small_disk: false,
+        own_clock: false,
+        interrupted: interrupt::watch(),
+    };
+    teller.say(&format!("everything is in {}", folder.display()));
+    let verdict = Stage::set_up(folder.clone(), &wishes)
+        .and_then(|stage| Swap::open(stage, arguments)?.play(arguments, &teller))
+        .map_err(|error| vec![format!("{error}; logs and data are in {}", folder.display())])?;
+    teller.verdict(&verdict);
+    if verdict["passed"] == true {
+        // Left behind it would only fill the disk.
+        let _ = fs::remove_dir_all(&folder);
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(vec![format!("not everything was as it should be; logs and data are in {}", folder.display())])
+}
+
+struct Swap {
+    stage: Stage,
+    photos: Vec<Vec<u8>>,
+    /// Ids of commands that were published, in order.
+    commands: Vec<String>,
+    next_person: usize,
+    random: StdRng,
+    problems: Vec<String>,
+    mixed: f64,
+    figures: Value,
+}
+
+impl Swap {
+    fn open(mut stage: Stage, arguments: &SwapArgs) -> Result<Self, String> {
+        let wanted = Wanted { photos: &arguments.photos, max: arguments.people, enlarge: arguments.enlarge };
+        let photos = photos::prepare(&wanted, &stage.folder.join("photos"))?;
+        stage.open()?;
+        Ok(Self {
+            stage,
+            photos,
+            commands: Vec::new(),
+            next_person: 0,
+            random: StdRng::seed_from_u64(arguments.seed),
+            problems: Vec::new(),
+            mixed: 0.0,
+            figures: json!({ "killed": [] }),
+        })
+    }
+
+    fn play(mut self, arguments: &SwapArgs, teller: &Teller) -> Result<Value, String> {
+        self.enrol_everyone(arguments)?;
+        teller.say(&format!("{} people are enrolled", self.enrolled()));
+        self.stage.people_walk()?;
+        let from_ms = now_ms();
+        self.stage.nap(QUIET)?;
+        self.figures["looked_at_per_s_before"] = self.looked_at_per_s(from_ms);
+        let from = self.models()?["embedder"].clone();
+        for kill in 0..arguments.kills {
+            self.swap_and_kill(arguments, kill + 1 == arguments.kills, teller)?;
+        }
+        // A kill at the very end may have come after the switch.
+        if self.models()?["embedder"] == from {
+            self.swap(&json!({ "name": arguments.to }), "swap", teller)?;
+        }
+        let to = self.models()?["embedder"].clone();
+        self.check(from != to, || format!("{from} is still in force"));
+        self.stage.nap(QUIET / 2)?;
+        self.swap(&json!({ "back": true }), "rollback", teller)?;
+        let back = self.models()?["embedder"].clone();
+        self.check(back == from, || format!("{back} is in force after the rollback, not {from}"));
+        self.stage.nap(QUIET / 2)?;
+        self.swap(&json!({ "name": arguments.to }), "again", teller)?;
+        self.conclude(&to)
+    }
+
+    fn check(&mut self, is_well: bool, problem: impl FnOnce() -> String) {
+        if !is_well {
+            self.problems.push(problem());
+        }
+    }
+
+    /// The walker alone, and the crowd, which no camera is to recognise, in one command.
+    fn enrol_everyone(&mut self, arguments: &SwapArgs) -> Result<(), String> {
+        let file = arguments.pictures.join("obama-1.jpg");
+        let photo = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let user = json!({ "identity_id": WALKER, "reg_photo": base64::prelude::BASE64_STANDARD.encode(photo),
+            "info": { "name": WALKER, "permission_ids": ["0"] } });
+        self.publish(json!({ "method": "add_users_plus", "user_info_list": [user] }))?;
+        let ids: Vec<String> = (0..arguments.people).map(|_| self.one_more()).collect();
+        self.publish(json!({ "method": "add_users_plus", "userid_list": ids, "extend_params": { "path": "/box/users" } }))?;
+        self.wait_answered(PER_PERSON * arguments.people as u32 + ANSWERED_WITHIN)?;
+        let (enrolled, all) = (self.enrolled(), arguments.people as u64 + 1);
+        self.check(enrolled * 2 > all, || format!("only {enrolled} of {all} people could be enrolled"));
+        Ok(())
+    }
+
+    /// A person the platform can be asked for; one of the crowd.
+    fn one_more(&mut self) -> String {
+        let (number, id) = (self.next_person, format!("crowd-{}", self.next_person));
+        self.next_person += 1;
+        // What follows a JPEG's end is no part of the picture, but of its checksum.
+        let mut photo = self.photos[number % self.photos.len()].clone();
+        photo.extend_from_slice(id.as_bytes());
+        self.stage.platform.people().add_photo(&format!("{id}.jpg"), photo);
+        let user = json!({ "identity_id": id, "relative_pic_url": format!("/img/{id}.jpg"),
+            "info": { "name": id, "permission_ids": ["nowhere"] } });
+        self.stage.platform.people().add_raw(&id, user);
+        id
+    }
+
+    fn publish(&mut self, mut command: Value) -> Result<(), String> {
+        let id = format!("swap-{}", self.commands.len());
+        command["messageId"] = json!(id);
+        self.stage.platform.publish(&command)?;
+        self.commands.push(id);
+        Ok(())
+    }
+
+    fn replies(&self) -> Vec<Entry> {
+        self.stage.platform.ledger().since(0, |entry| entry.is_reply() && entry.is_accepted())
+    }
+
+    fn wait_answered(&mut self, limit: Duration) -> Result<(), String> {
+        let wanted = self.commands.clone();
+        let answered = self.stage.wait(limit, |stage| {
+            let ledger = stage.platform.ledger();
+            let replies = ledger.since(0, |entry| entry.is_reply() && entry.is_accepted());
+            wanted.iter().all(|id| replies.iter().any(|entry| entry.body["messageId"] == id.as_str()))
+        })?;
+        if answered { Ok(()) } else { Err(format!("not every command was answered within {limit:?}")) }
+    }
+
+    /// People the box said it has; a command that was carried out twice counts once.
+    fn enrolled(&self) -> u64 {
+        let ids: std::collections::BTreeSet<String> = self
+            .replies()
+            .iter()
+            .flat_map(|entry| entry.body["result"]["success_users"].as_array().cloned().unwrap_or_default())
+            .map(|user| user["userid"].to_string())
+            .collect();
+        ids.len() as u64
+    }
+
+    fn models(&mut self) -> Result<Value, String> {
+        let port = self.stage.local_port;
+        let mut found = Value::Null;
+        self.stage.wait(READY_WITHIN, |_| {
+            let answer: Value =
+                serde_json::from_str(&scrape::get(port, "/menshen/api/models")).unwrap_or_default();
+            found = answer["data"].clone();
+            !found.is_null()
+        })?;
+        if found.is_null() { Err("the local API does not answer".to_owned()) } else { Ok(found) }
+    }
+
+    fn begin(&mut self, body: &Value) -> Result<(), String> {
+        self.models()?;
+        let answer = scrape::post(self.stage.local_port, "/menshen/api/models/use", body);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        if answer["data"].is_null() { Err(format!("the swap did not begin: {answer}")) } else { Ok(()) }
+    }
+
+    /// A swap to its end, people being enrolled all the while.
+    fn swap(&mut self, body: &Value, what: &str, teller: &Teller) -> Result<(), String> {
+        let (began, from_ms, before) = (Instant::now(), now_ms(), self.commands.len());
+        self.begin(body)?;
+        let swap = self.watch(|swap| matches!(swap["state"].as_str(), Some("done" | "refused")))?;
+        let seconds = began.elapsed().as_secs_f64();
+        let figures = json!({
+            "seconds": seconds, "embedded": swap["embedded"], "people": swap["people"],
+            "not_embedded": swap["not_embedded"], "enrolments_meanwhile": self.commands.len() - before,
+            "looked_at_per_s": self.looked_at_per_s(from_ms),
+        });
+        teller.say(&format!("{what}: {} {figures}", swap["state"]));
+        self.check(swap["state"] == "done", || format!("{what}: {swap}"));
+        self.figures[what] = figures;
+        self.wait_answered(ANSWERED_WITHIN)
+    }
+
+    /// Looks at a swap, enrolling people, until `wanted`; what was seen then.
+    fn watch(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, String> {
+        let mut last = Instant::now();
+        loop {
+            let swap = self.models()?["swap"].clone();
+            if wanted(&swap) {
+                return Ok(swap);
+            }
+            if last.elapsed() > ENROL_EVERY {
+                last = Instant::now();
+                let id = self.one_more();
+                self.publish(json!({ "method": "add_users_plus", "userid_list": [id], "extend_params": { "path": "/box/users" } }))?;
+            }
+            self.stage.nap(TICK)?;
+        }
+    }
+
+    /// Begins a swap and kills the box in it: somewhere in the embedding, or, `late`, about when it changes over. What
+    /// comes up again must have everyone, and one model.
+    fn swap_and_kill(&mut self, arguments: &SwapArgs, late: bool, teller: &Teller) -> Result<(), String> {
+        let before = self.models()?["embedder"].clone();
+        let (began, from_ms) = (Instant::now(), now_ms());
+        self.begin(&json!({ "name": arguments.to }))?;
+        let share: f64 = self.random.random_range(0.05..0.95);
+        let seen = self.watch(|swap| {
+            let number = |key: &str| swap[key].as_f64().unwrap_or_default();
+            let far = number("people") > 0.0 && number("people_done") >= number("people") * share;
+            match swap["state"].as_str() {
+                Some("embedding") => far && !late,
+                Some("checking") | None => false,
+                _ => true,
+            }
+        })?;
+        if late {
+            let moment = self.random.random_range(0..400);
+            self.stage.nap(Duration::from_millis(moment))?;
+        }
+        let figures = json!({
+            "seconds": began.elapsed().as_secs_f64(), "embedded": seen["embedded"], "state": seen["state"],
+            "looked_at_per_s": self.looked_at_per_s(from_ms),
+        });
+        if let Some(list) = self.figures["killed"].as_array_mut() {
+            list.push(figures);
+        }
+        self.mixed += self.stage.keeper.metric("menshen_mixed_features_total");
+        self.stage.keeper.kill9();
+        self.stage.keeper.start()?;
+        if !self.stage.wait(READY_WITHIN, |stage| stage.looks.last().is_some_and(|look| look.whole))? {
+            return Err("the box does not come up after a kill".to_owned());
+        }
+        let facts = self.models()?;
+        teller.say(&format!(
+            "killed when {} people of {} were done ({}): {} is in force",
+            seen["people_done"], seen["people"], seen["state"], facts["embedder"]
+        ));
+        self.check(facts["fallback"].is_null(), || format!("after a kill: {facts}"));
+        let is_one = facts["embedder"] == before
+            || facts["embedder"].as_str().is_some_and(|id| id.starts_with(&format!("{}@", arguments.to)));
+        self.check(is_one, || format!("after a kill {} is in force", facts["embedder"]));
+        self.wait_answered(ANSWERED_WITHIN)?;
+        self.everyone_is_there("after a kill");
+        Ok(())
+    }
+
+    fn everyone_is_there(&mut self, when: &str) {
+        let (people, enrolled) = (self.stage.keeper.metric("menshen_registry_people"), self.enrolled());
+        self.check((people - enrolled as f64).abs() < 0.5, || {
+            format!("{when} {people} people can be recognised, {enrolled} were enrolled")
+        });
+    }
+
+    fn looked_at_per_s(&self, from_ms: u64) -> Value {
+        let to_ms = now_ms();
+        let rate = |camera: &str| {
+            let frames = self.stage.looks.frames_during(camera, from_ms, to_ms);
+            (frames as f64 * 10_000.0 / (to_ms - from_ms).max(1) as f64).round() / 10.0
+        };
+        json!({ "lobby": rate("lobby"), "gate": rate("gate") })
+    }
+
+    fn conclude(mut self, in_force: &Value) -> Result<Value, String> {
+        self.everyone_is_there("at the end");
+        self.stage.nap(QUIET / 2)?;
+        self.stage.nobody_walks();
+        self.stage.nap(PASSAGES_END)?;
+        self.stage.wait(ANSWERED_WITHIN, |stage| stage.keeper.metric("menshen_outbox_depth") == 0.0)?;
+        self.mixed += self.stage.keeper.metric("menshen_mixed_features_total");
+        let again = self.stage.keeper.metric("menshen_shots_embedded_again_total");
+        let mixed = self.mixed;
+        self.check(mixed == 0.0, || format!("{mixed} probes met another model's gallery"));
+        let clean = self.stage.keeper.stop();
+        self.check(clean, || "the box did not end in good order".to_owned());
+        let data = self.stage.data()?;
+        let with = data["features"][in_force.as_str().unwrap_or_default()].as_u64();
+        self.check(with == data["people"].as_u64(), || format!("on the disk: {}", data["features"]));
+        let entries = self.stage.platform.ledger().since(0, |_| true);
+        let findings = self.walks(&entries)?;
+        let cries: Vec<String> = self
+            .stage
+            .keeper
+            .cries
+            .iter()
+            .chain(&self.stage.keeper.own_ends)
+            .map(|c| c.line.clone())
+            .collect();
+        self.problems.extend(cries);
+        self.problems.extend(findings.lost.iter().chain(&findings.doubled).cloned());
+        let wrong = wrong_names(&entries, &self.stage);
+        self.problems.extend(wrong.iter().cloned());
+        Ok(json!({
+            "campaign": "swap", "passed": self.problems.is_empty(), "people": data["people"],
+            "features": data["features"], "kills": self.stage.keeper.breaks.len(),
+            "walks": findings.walks, "walks_judged": findings.walks_counted,
+            "passages_lost": findings.lost.len(), "passages_doubled": findings.doubled.len(),
+            "wrong_names": wrong.len(), "mixed_features": mixed, "shots_embedded_again_last_run": again,
+            "figures": self.figures, "problems": self.problems,
+        }))
+    }
+
+    fn walks(&self, entries: &[Entry]) -> Result<Findings, String> {
+        let walks = self.stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let evidence = Evidence {
+            entries,
+            stored: &self.stage.stored_events()?,
+            walks: &walks,
+            looks: &self.stage.looks,
+            breaks: &self.stage.keeper.breaks,
+            wipes: &[],
+            disk_full: &[],
+        };
+        Ok(evidence.judge())
+    }
+}
+
+/// Events whose name is not that of whoever walked by. An event that a kill cut short may have no name yet.
+fn wrong_names(entries: &[Entry], stage: &Stage) -> Vec<String> {
+    let walks = stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut wrong = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "history" && entry.path == "/box/record/0") {
+        let data = &entry.body["ext_data"];
+        let time = |key: &str| data[key].as_u64().unwrap_or_default();
+        let (from, to) = (time("in_timestamp"), time("out_timestamp"));
+        let was_killed = stage.keeper.breaks.iter().any(|at| from <= at + 3_000 && *at <= to + 3_000);
+        let middle = u64::midpoint(from, to);
+        let walk = walks.iter().rev().find(|walk| {
+            data["device_ip"] == walk.camera.as_str()
+                && (walk.from_ms..=walk.to_ms.unwrap_or(u64::MAX)).contains(&middle)
+        });
+        let Some(walk) = walk else { continue };
+        let known = walk.who.starts_with(WALKER_PICTURE);
+        let is_right =
+            if known { entry.body["identity_id"] == WALKER } else { entry.body["identity_id"] != WALKER };
+        if !(is_right || known && was_killed) {
+            wrong.push(format!(
+                "{} past {} at {} is told as {}",
+                walk.who, walk.camera, walk.from_ms, entry.body["identity_id"]
+            ));
+        }
+    }
+    wrong
+}

@@ -1,0 +1,217 @@
+//! The comparison of both ends, as one JSON object.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::load::RESIDENT;
+use super::model::{Command, Effect, Model};
+use super::passages;
+use super::plan::Kind;
+use super::stage::Stage;
+use crate::platform::ledger::Entry;
+
+/// A box tries for a while to store what a full disk refuses, and says so a little later.
+const CRY_LATE_MS: u64 = 15_000;
+/// Of so many walks one at least must count.
+const WALKS_MANY: usize = 20;
+/// Shown of each list of problems.
+const PROBLEMS_SHOWN: usize = 25;
+
+pub struct Evidence<'a> {
+    pub seed: u64,
+    pub entries: Vec<Entry>,
+    pub published: Vec<(Command, u64)>,
+    pub stored: Vec<Value>,
+    /// What `menshen data check --people` says at the end.
+    pub data: Value,
+    pub clean_end: bool,
+    pub healed: &'a [(String, f64)],
+    pub not_healed: &'a [String],
+    pub stage: &'a Stage,
+}
+
+/// Replies by `messageId`, in the order they came.
+pub fn replies_of(entries: &[Entry]) -> BTreeMap<String, Vec<Value>> {
+    let mut replies: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.is_reply() && entry.is_accepted()) {
+        if let Some(id) = entry.body["messageId"].as_str() {
+            replies.entry(id.to_owned()).or_default().push(entry.body.clone());
+        }
+    }
+    replies
+}
+
+/// Plays all commands with their replies through a model.
+pub fn play(published: &[(Command, u64)], replies: &BTreeMap<String, Vec<Value>>) -> Model {
+    let mut model = Model::default();
+    for (command, _) in published {
+        model.apply(command, replies.get(&command.id).map_or(&[], Vec::as_slice));
+    }
+    model
+}
+
+pub fn judge(evidence: &Evidence) -> Value {
+    let stage = evidence.stage;
+    let replies = replies_of(&evidence.entries);
+    let model = play(&evidence.published, &replies);
+    let unanswered =
+        evidence.published.iter().filter(|(command, _)| !replies.contains_key(&command.id)).count();
+    let wrong_state = model.compare(&evidence.data);
+    let disk_full = windows(stage, Kind::DiskFull);
+    let walks = stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let passages = passages::Evidence {
+        entries: &evidence.entries,
+        stored: &evidence.stored,
+        walks: &walks,
+        looks: &stage.looks,
+        breaks: &stage.keeper.breaks,
+        wipes: &changes_of_the_resident(evidence),
+        disk_full: &disk_full,
+    }
+    .judge();
+
+    let Weighed { problems, losses_excused, ends_excused } =
+        weigh(evidence, &model, &wrong_state, &passages, &disk_full);
+    json!({
+        "campaign": "faults",
+        "seed": evidence.seed,
+        "passed": problems.is_empty(),
+        "faults": injected(stage),
+        "skipped": stage.cannot.iter().map(|(kind, _)| kind.name()).collect::<Vec<_>>(),
+        "commands": evidence.published.len(),
+        "replies": replies.values().map(Vec::len).sum::<usize>(),
+        "answered_again": replies.values().filter(|all| all.len() > 1).count(),
+        "refused_for_passing_reasons": model.passing.values().sum::<u64>(),
+        "people_unsettled": model.unsettled(),
+        "people_enrolled": evidence.data["people"],
+        "events_stored": passages.stored,
+        "events_real_time": passages.real_time,
+        "events_received": passages.received,
+        "events_repeated": passages.repeated,
+        "walks": passages.walks,
+        "walks_judged": passages.walks_counted,
+        "box_starts": stage.keeper.starts(),
+        "box_ends_disk_full": ends_excused,
+        "losses_told_disk_full": losses_excused,
+        "tcp_cuts": stage.to_broker.cuts() + stage.to_platform.cuts(),
+        "healed_max_s": slowest(evidence.healed),
+        "lost": passages.lost.len() + unanswered,
+        "reordered": passages.reordered.len(),
+        "doubled": passages.doubled.len(),
+        "effects_missing": wrong_state.len(),
+        "problems": problems,
+    })
+}
+
+/// What is wrong, and what was told of the full disk and is not.
+struct Weighed {
+    problems: Vec<String>,
+    losses_excused: usize,
+    ends_excused: usize,
+}
+
+fn weigh(
+    evidence: &Evidence,
+    model: &Model,
+    wrong_state: &[String],
+    passages: &passages::Findings,
+    disk_full: &[(u64, u64)],
+) -> Weighed {
+    let stage = evidence.stage;
+    let in_disk_full =
+        |at_ms: u64| disk_full.iter().any(|(from, to)| (*from..=to + CRY_LATE_MS).contains(&at_ms));
+    let unexcused: Vec<_> = stage
+        .keeper
+        .cries
+        .iter()
+        .filter(|cry| cry.line.contains("panicked") || !in_disk_full(cry.at_ms))
+        .map(|cry| cry.line.clone())
+        .collect();
+    let own_ends: Vec<_> = stage.keeper.own_ends.iter().filter(|cry| !in_disk_full(cry.at_ms)).collect();
+    let missing_pictures = ["registry_pictures", "event_pictures"]
+        .iter()
+        .map(|shelf| evidence.data[shelf]["missing"].as_u64().unwrap_or(1))
+        .sum::<u64>();
+    let refused_without_reason =
+        if disk_full.is_empty() { model.passing.get(&50072).copied().unwrap_or(0) } else { 0 };
+
+    let mut problems = Vec::new();
+    let mut note = |what: &str, lines: &[String]| {
+        problems.extend(lines.iter().take(PROBLEMS_SHOWN).map(|line| format!("{what}: {line}")));
+        if lines.len() > PROBLEMS_SHOWN {
+            problems.push(format!("{what}: and {} more", lines.len() - PROBLEMS_SHOWN));
+        }
+    };
+    note("reply", &model.problems);
+    note("effect", wrong_state);
+    note("lost", &passages.lost);
+    note("reordered", &passages.reordered);
+    note("doubled", &passages.doubled);
+    note("the box said", &unexcused);
+    note("not healed", evidence.not_healed);
+    let own: Vec<_> = own_ends.iter().map(|cry| cry.line.clone()).collect();
+    note("the box ended by itself", &own);
+    let single = [
+        (missing_pictures > 0, format!("{missing_pictures} pictures are missing")),
+        (refused_without_reason > 0, format!("{refused_without_reason} refused as if the disk were full")),
+        (
+            passages.walks >= WALKS_MANY && passages.walks_counted == 0,
+            "no walk could be judged: the box was never whole for one, or had no time to look".to_owned(),
+        ),
+        (!evidence.clean_end, "the box did not end in good order".to_owned()),
+    ];
+    problems.extend(single.into_iter().filter(|(is, _)| *is).map(|(_, text)| text));
+    Weighed {
+        problems,
+        losses_excused: stage.keeper.cries.len() - unexcused.len(),
+        ends_excused: stage.keeper.own_ends.len() - own.len(),
+    }
+}
+
+fn injected(stage: &Stage) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (kind, _, _) in &stage.faults {
+        *counts.entry(kind.name()).or_default() += 1;
+    }
+    counts
+}
+
+fn windows(stage: &Stage, kind: Kind) -> Vec<(u64, u64)> {
+    stage.faults.iter().filter(|(is, _, _)| *is == kind).map(|(_, from, to)| (*from, *to)).collect()
+}
+
+/// From a wipe's confirm to the last reply of the command that enrols the resident again. Whoever walks by then may
+/// be known at first and a stranger later, which are two passages.
+fn changes_of_the_resident(evidence: &Evidence) -> Vec<(u64, u64)> {
+    let answered_ms = |id: &str| {
+        let of_it = |entry: &&Entry| entry.is_reply() && entry.body["messageId"] == id;
+        evidence.entries.iter().filter(of_it).map(|entry| entry.at_ms).max().unwrap_or(u64::MAX)
+    };
+    let enrols = |command: &Command| match &command.effect {
+        Effect::Add { users, .. } => users.iter().any(|(id, _)| id == RESIDENT),
+        _ => false,
+    };
+    let mut wiped_ms = None;
+    let mut changes = Vec::new();
+    for (command, at_ms) in &evidence.published {
+        if command.effect == Effect::WipePeople {
+            wiped_ms = wiped_ms.or(Some(*at_ms));
+        } else if enrols(command)
+            && let Some(from) = wiped_ms.take()
+        {
+            changes.push((from, answered_ms(&command.id)));
+        }
+    }
+    changes
+}
+
+fn slowest(healed: &[(String, f64)]) -> BTreeMap<&str, f64> {
+    let mut slowest: BTreeMap<&str, f64> = BTreeMap::new();
+    for (name, seconds) in healed {
+        let worst = slowest.entry(name).or_default();
+        *worst = worst.max((seconds * 10.0).round() / 10.0);
+    }
+    slowest.retain(|name, _| !name.contains('+'));
+    slowest
+}

@@ -1,0 +1,7 @@
+//! The `menshen-sim` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    menshen_sim::cli::main()
+}

@@ -1,0 +1,278 @@
+//! The platform's HTTP side.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, Data, Path, PayloadConfig, Query};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::State;
+use super::behaviour::Fault;
+use super::ledger::LOGIN_PAGE;
+use menshen_protocol::user::{UserListAnswer, UserListData, UserListRequest};
+
+/// Reports carry two pictures; nothing the box sends is larger.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long `/img/hang` says nothing.
+const HANG: Duration = Duration::from_mins(2);
+
+/// Serves on a thread of its own; returns where.
+pub fn start(
+    state: Arc<State>,
+    listen: SocketAddr,
+) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("sim-platform".to_owned())
+        .spawn(move || {
+            actix::System::new().block_on(async move {
+                let data = Data::from(Arc::clone(&state));
+                let server = HttpServer::new(move || {
+                    App::new()
+                        .app_data(data.clone())
+                        .app_data(PayloadConfig::new(BODY_BYTES_MAX))
+                        .configure(routes)
+                })
+                .workers(1)
+                .disable_signals()
+                .shutdown_timeout(0)
+                .bind(listen);
+                match server {
+                    Ok(server) => {
+                        let address = server.addrs().first().copied();
+                        let server = server.run();
+                        let _ = sender.send(
+                            address.ok_or_else(|| "no address".to_owned()).map(|a| (a, server.handle())),
+                        );
+                        let _ = server.await;
+                    }
+                    Err(error) => {
+                        let _ = sender.send(Err(format!("cannot listen on {listen}: {error}")));
+                    }
+                }
+            });
+        })
+        .map_err(|error| error.to_string())?;
+    let (address, handle) = receiver.recv().map_err(|error| error.to_string())??;
+    Ok((address, handle, thread))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/gateway/login", web::get().to(login))
+        .route("/api/gateway/login", web::post().to(login))
+        .route("/box/users", web::post().to(users))
+        .route("/img/{file}", web::get().to(photo))
+        .route("/box/record/{receiver}", web::post().to(history))
+        .route("/box/devices", web::post().to(devices))
+        .route("/box/status", web::post().to(status))
+        .route("/box/notify", web::post().to(notify))
+        .route("/events", web::post().to(realtime))
+        .route("/sim/command", web::post().to(command))
+        .route("/sim/ledger", web::get().to(ledger));
+}
+
+fn error(status: u16, message: &str) -> HttpResponse {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = json!({ "error": { "code": i64::from(status) * 100 + 71, "message": message, "status": code.canonical_reason() } });
+    HttpResponse::build(code).json(body)
+}
+
+/// What the ledger notes for an answer.
+fn noted(response: &HttpResponse) -> u16 {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match content_type {
+        Some(kind) if kind.starts_with("text/html") => LOGIN_PAGE,
+        _ => response.status().as_u16(),
+    }
+}
+
+/// Plays a fault; `None` when the call goes on as it should.
+async fn play(state: &State, kind: &'static str) -> Option<HttpResponse> {
+    match state.behaviour.take(kind)? {
+        Fault::Status(status) => Some(error(status, "told to fail")),
+        Fault::Html => {
+            Some(HttpResponse::Ok().content_type("text/html").body("<html><body>Please log in</body></html>"))
+        }
+        Fault::Garbage => Some(HttpResponse::Ok().content_type("application/json").body("{\"token\": \u{1}")),
+        Fault::Slow(delay) => {
+            actix_rt::time::sleep(delay).await;
+            None
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    token: Option<String>,
+    dev_sno: Option<String>,
+    hex_mac: Option<String>,
+}
+
+async fn login(state: Data<State>, query: Query<Credentials>) -> HttpResponse {
+    let asked = json!({ "dev_sno": query.dev_sno, "hex_mac": query.hex_mac });
+    let response = match play(&state, "login").await {
+        Some(response) => response,
+        None if query.dev_sno.as_deref() != Some(&state.config.dev_sno) => error(400, "unknown dev_sno"),
+        None => HttpResponse::Ok().json(state.patched(document(&state))),
+    };
+    state.ledger.add("login", "/api/gateway/login", noted(&response), asked);
+    response
+}
+
+fn document(state: &State) -> Value {
+    let config = &state.config;
+    let records: Vec<_> = (0..config.receivers).map(|index| format!("/box/record/{index}")).collect();
+    let mut rabbitmq = json!({
+        "host": "127.0.0.1", "port": config.told_broker_port.unwrap_or(config.broker_port), "login": "guest", "password": "guest",
+        "queue": super::mq::COMMANDS, "vHost": "/", "uploadVHost": "/", "unNeedBindExchange": false,
+        "exchange": {
+            "name": super::mq::EXCHANGE, "type": "direct", "passive": false, "durable": true,
+            "auto_delete": false, "arguments": null, "routingKey": super::mq::ROUTING_KEY,
+        },
+    });
+    if config.upload_queue {
+        rabbitmq["uploadQueue"] = Value::from(super::mq::REPLIES);
+    }
+    if config.fiqa {
+        rabbitmq["fiqaDownQueue"] = Value::from(super::mq::FIQA_COMMANDS);
+        rabbitmq["fiqaUploadQueue"] = Value::from(super::mq::FIQA_REPLIES);
+    }
+    json!({
+        "token": state.behaviour.token(),
+        "imgServerAddr": "",
+        "recordAddr": config.record_addr.clone().unwrap_or_else(|| records.join(" , ")),
+        "recordUploadPeriod": config.record_period_s,
+        "recordUploadReg": u8::from(config.record_pictures[0]),
+        "recordUploadSpotPic": u8::from(config.record_pictures[1]),
+        "recordUploadRecognizeFace": u8::from(config.record_pictures[2]),
+        "deviceListInfoAddr": "/box/devices",
+        "deviceMonitorAddr": "box/status",
+        "deviceMonitorPeriod": config.monitor_period_s,
+        "rabbitmq": rabbitmq,
+    })
+}
+
+fn is_authorised(state: &State, query: &Credentials) -> bool {
+    query.token.as_deref() == Some(&state.behaviour.token())
+        && query.dev_sno.as_deref() == Some(&state.config.dev_sno)
+}
+
+/// Takes a JSON report into the ledger and answers it.
+async fn take(
+    state: &State,
+    kind: &'static str,
+    request: &HttpRequest,
+    query: Option<&Credentials>,
+    body: &Bytes,
+) -> HttpResponse {
+    let response = match play(state, kind).await {
+        Some(response) => response,
+        None if query.is_some_and(|query| !is_authorised(state, query)) => error(401, "wrong token"),
+        None => HttpResponse::Ok().json(json!({ "status": 0, "message": "ok", "data": null })),
+    };
+    let body = serde_json::from_slice(body).unwrap_or_else(|_| Value::from("not JSON"));
+    state.ledger.add(kind, request.path(), noted(&response), body);
+    response
+}
+
+async fn history(
+    state: Data<State>,
+    request: HttpRequest,
+    query: Query<Credentials>,
+    body: Bytes,
+) -> HttpResponse {
+    take(&state, "history", &request, Some(&query), &body).await
+}
+
+async fn devices(
+    state: Data<State>,
+    request: HttpRequest,
+    query: Query<Credentials>,
+    body: Bytes,
+) -> HttpResponse {
+    take(&state, "device-list", &request, Some(&query), &body).await
+}
+
+async fn status(
+    state: Data<State>,
+    request: HttpRequest,
+    query: Query<Credentials>,
+    body: Bytes,
+) -> HttpResponse {
+    take(&state, "status", &request, Some(&query), &body).await
+}
+
+async fn notify(
+    state: Data<State>,
+    request: HttpRequest,
+    query: Query<Credentials>,
+    body: Bytes,
+) -> HttpResponse {
+    take(&state, "notify", &request, Some(&query), &body).await
+}
+
+async fn realtime(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    take(&state, "realtime", &request, None, &body).await
+}
+
+async fn users(state: Data<State>, query: Query<Credentials>, body: Bytes) -> HttpResponse {
+    let asked = serde_json::from_slice::<UserListRequest>(&body);
+    let response = match (play(&state, "users").await, &asked) {
+        (Some(response), _) => response,
+        (None, _) if !is_authorised(&state, &query) => error(401, "wrong token"),
+        (None, Ok(asked)) => {
+            let user_list = state.people.users(&asked.userid_list);
+            HttpResponse::Ok().json(UserListAnswer { data: UserListData { user_list } })
+        }
+        (None, Err(_)) => error(400, "no userid_list"),
+    };
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    state.ledger.add("users", "/box/users", noted(&response), body);
+    response
+}
+
+async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
+    let played = play(&state, "photo").await;
+    let response = match file.as_str() {
+        _ if played.is_some() => played.unwrap_or_else(|| error(500, "told to fail")),
+        "hang" => {
+            actix_rt::time::sleep(HANG).await;
+            HttpResponse::Ok().finish()
+        }
+        "page" => HttpResponse::Ok().content_type("text/html").body("<html>no such photo</html>"),
+        name => match state.people.photo(name) {
+            Some(bytes) => HttpResponse::Ok().content_type("image/jpeg").body(bytes),
+            None => error(404, "no such photo"),
+        },
+    };
+    state.ledger.add("photo", &format!("/img/{file}"), noted(&response), Value::Null);
+    response
+}
+
+/// Publishes the body as a command.
+async fn command(state: Data<State>, body: Bytes) -> HttpResponse {
+    match super::mq::publish_once(&state, body.to_vec()).await {
+        Ok(()) => HttpResponse::Ok().json(json!({ "published": true })),
+        Err(reason) => error(503, &reason),
+    }
+}
+
+#[derive(Deserialize)]
+struct LedgerQuery {
+    kind: Option<String>,
+    #[serde(default)]
+    after: u64,
+}
+
+async fn ledger(state: Data<State>, query: Query<LedgerQuery>) -> HttpResponse {
+    let wanted = |kind: &str| query.kind.as_ref().is_none_or(|wanted| wanted == kind);
+    HttpResponse::Ok().json(state.ledger.since(query.after, |entry| wanted(entry.kind)))
+}

@@ -1,0 +1,113 @@
+//! A face looked at closer before it is embedded: steadier landmarks, and a tilted head turned upright.
+
+use super::{FaceAnalyzer, VisionError};
+use crate::align::{AlignedFace, align};
+use crate::catalogue::{CloserLook, TiltedSpec};
+use crate::pose::head_pose;
+use crate::refine::{mean_landmarks, refine, tilt_deg};
+use menshen_domain::face::{Detection, HeadPose, Landmarks};
+use menshen_domain::frame::Frame;
+
+/// How often a tilted face is turned at most: the second time it is nearly upright, and what was left is seen.
+const TURNS_MAX: usize = 2;
+
+/// A face brought to its standard place.
+pub struct Aligned {
+    pub face: AlignedFace,
+    /// Where its head was found tilted: the landmarks, which tell the head's pose better than those it was detected with.
+    pub tilted: Option<Landmarks>,
+}
+
+impl Aligned {
+    /// Pose of a tilted head.
+    pub fn tilted_pose(&self) -> Option<HeadPose> {
+        self.tilted.as_ref().and_then(head_pose)
+    }
+}
+
+impl FaceAnalyzer {
+    /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when
+    /// they coincide.
+    pub fn align(&mut self, frame: &Frame, face: &Detection) -> Result<Option<Aligned>, VisionError> {
+        let looks = self.models.detector.model.closer_looks.clone();
+        let seen = self.look_closer(frame, face, &looks, 0.0)?;
+        let seen = seen.iter().map(|look| &look.landmarks).chain([&face.landmarks]);
+        let landmarks = mean_landmarks(seen);
+        let tilted = self.upright(frame, face, &landmarks)?;
+        Ok(align(frame, tilted.as_ref().unwrap_or(&landmarks)).map(|face| Aligned { face, tilted }))
+    }
+
+    /// `face` as each of `looks` sees it that finds it.
+    pub(super) fn look_closer(
+        &mut self,
+        frame: &Frame,
+        face: &Detection,
+        looks: &[CloserLook],
+        tilt_deg: f32,
+    ) -> Result<Vec<Detection>, VisionError> {
+        let mut shrinker = std::mem::take(&mut self.closer);
+        let seen = refine(frame, face, looks, tilt_deg, &mut shrinker, |cut_out| self.detect(cut_out));
+        self.closer = shrinker;
+        seen
+    }
+
+    /// The landmarks of a face whose head seems tilted, seen upright; `None` where it is not, or is not found again.
+    pub(super) fn upright(
+        &mut self,
+        frame: &Frame,
+        face: &Detection,
+        landmarks: &Landmarks,
+    ) -> Result<Option<Landmarks>, VisionError> {
+        let model = &self.models.detector.model;
+        let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = model.tilted else {
+            return Ok(None);
+        };
+        let looks = model.closer_looks.clone();
+        let mut tilt = tilt_deg(landmarks);
+        // Far tilted, it tells less again, but is less sure that it is a face.
+        if tilt.abs() < from_deg && face.score >= sure_score {
+            return Ok(None);
+        }
+        let large = CloserLook { face_px, side_px, mirrored: false };
+        if let Some(seen) = self.look_closer(frame, face, &[large], 0.0)?.first() {
+            tilt = tilt_deg(&seen.landmarks);
+        }
+        if tilt.abs() < from_deg {
+            return Ok(None);
+        }
+        let mut upright = None;
+        for _ in 0..TURNS_MAX {
+            let seen = self.look_closer(frame, face, &looks, tilt)?;
+            if seen.is_empty() {
+                break;
+            }
+            let found = mean_landmarks(seen.iter().map(|look| &look.landmarks));
+            let left = tilt_deg(&found) - tilt;
+            upright = Some(found);
+            if left.abs() < from_deg / 2.0 {
+                break;
+            }
+            tilt += left / share_told;
+        }
+        Ok(upright)
+    }
+
+    /// The largest face of a photo, whatever its quality, and aligned.
+    pub fn largest_face(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
+        if let Some(found) = self.face_at_a_glance(frame)? {
+            return Ok(Some(found));
+        }
+        let faces = self.detect(frame)?;
+        let Some(face) = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) else {
+            return Ok(None);
+        };
+        let Some(Aligned { face: aligned, tilted }) = self.align(frame, &face)? else {
+            return Ok(Some((face, None)));
+        };
+        let landmarks = tilted.unwrap_or(face.landmarks);
+        Ok(Some((Detection { landmarks, ..face }, Some(aligned))))
+    }
+}
