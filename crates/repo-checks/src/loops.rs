@@ -61,7 +61,8 @@ pub fn loops(code: &Crate) -> Vec<Loop> {
     for edge in &edges {
         uses.entry(&edge.from).or_default().insert(&edge.to);
     }
-    let reached: BTreeMap<&Path, BTreeSet<&Path>> = uses.keys().map(|&file| (file, reach(&uses, file))).collect();
+    let reached: BTreeMap<&Path, BTreeSet<&Path>> =
+        uses.keys().map(|&file| (file, reach(&uses, file))).collect();
     let mut found = Vec::new();
     let mut done = BTreeSet::new();
     for (&file, below) in &reached {
@@ -127,4 +128,94 @@ fn common_folder(files: &BTreeSet<PathBuf>) -> PathBuf {
     let first = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
     let common = |folder: &&Path| files.iter().all(|file| file.starts_with(folder));
     first.ancestors().find(common).unwrap_or(Path::new("")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::made_up;
+
+    /// The uses that close loops between `a.rs`, `b/mod.rs`, `b/c.rs` and `d.rs`, as `file:line path`.
+    fn found(a: &str, b: &str, c: &str, d: &str) -> Vec<String> {
+        let root = "mod a; mod b; mod d; #[cfg(test)] mod tests;";
+        let files =
+            [("src/lib.rs", root), ("src/a.rs", a), ("src/b/mod.rs", b), ("src/b/c.rs", c), ("src/d.rs", d)];
+        let code = made_up(&[&files[..], &[("src/tests.rs", "use crate::a::A; pub struct T;")]].concat());
+        let edges = loops(&code).into_iter().flat_map(|one| one.edges);
+        let text = |edge: Edge| format!("{}:{} {}", edge.from.display(), edge.line, edge.path);
+        edges.map(text).map(|text| text.replace("src/", "")).collect()
+    }
+
+    const C: &str = "pub struct C; pub fn c() {}";
+    const B: &str = "mod c; pub use c::{C, c};";
+
+    #[test]
+    fn a_loop_is_found_with_the_lines_that_close_it() {
+        let a = "\nuse crate::d;\npub struct A(d::D);";
+        assert_eq!(found(a, B, C, "use super::a::A; pub struct D;"), ["a.rs:3 d::D", "d.rs:1 super::a::A"]);
+        // However the name is written.
+        for d in [
+            "use crate::{a::{self as x}}; pub struct D(x::A);",
+            "pub struct D; fn f() -> super::a::A { todo!() }",
+            "pub struct D; fn f() { use crate::a as y; y::A; }",
+            "pub struct D; fn f() { vec![1, crate::a::A] }",
+            "pub struct D; use crate::a::*; fn f(_: A) {}",
+            "pub struct D; #[serde(default = \"crate::a::A::new\")] struct E;",
+        ] {
+            let found = found(a, B, C, d);
+            assert!(
+                found.len() >= 2 && found.iter().any(|edge| edge.starts_with("d.rs:1 ")),
+                "{d}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_loop_passes() {
+        let a = "use crate::d::D; pub struct A(D);";
+        for (b, c, d) in [
+            // Tests may look back.
+            (B, C, "pub struct D; #[cfg(test)] mod tests { use crate::a::A; }"),
+            (B, C, "pub struct D; #[cfg(test)] use crate::tests::T; #[cfg(test)] fn f(_: super::a::A) {}"),
+            // A re-export is followed to the definition.
+            (B, "use crate::d::D; pub struct C; pub fn c() {}", "pub struct D;"),
+            ("mod c; pub use c::{C, c}; pub struct B;", C, "use crate::b::C; pub struct D;"),
+            // A local variable has no file, nor has a word outside code.
+            (B, C, "pub struct D; fn f(a: u8) -> u8 { a } // crate::a::A"),
+            (B, C, "pub struct D; mod a { pub struct A; } fn f(_: a::A) {}"),
+        ] {
+            assert_eq!(found(a, b, c, d), [""; 0], "{d}");
+        }
+    }
+
+    #[test]
+    fn re_exports_are_followed_and_do_not_count_for_the_parent() {
+        // The parent re-exports what its child defines: it is no part of the loop through the child.
+        let edges = found("use crate::b::C; pub struct A;", B, "use crate::a::A; pub struct C(A);", "");
+        assert_eq!(edges, ["a.rs:1 crate::b::C", "b/c.rs:1 A", "b/c.rs:1 crate::a::A"]);
+        // A parent that uses its child itself and is used by it: a loop.
+        let b = "mod c; pub use c::C; pub struct B(C);";
+        assert_eq!(found("", b, "use super::B; pub struct C;", ""), ["b/c.rs:1 super::B", "b/mod.rs:1 C"]);
+        // A re-export of something that is not below counts.
+        let d = "pub use crate::a::A; pub struct D;";
+        assert_eq!(found("use crate::d::D; pub struct A;", B, C, d).len(), 2);
+    }
+
+    #[test]
+    fn imports_that_lead_to_themselves_end() {
+        let d = "use metrics::metrics; use crate::d::e as e; pub use crate::a::*; fn f() { metrics::x(); e::y() }";
+        assert_eq!(found("pub use crate::d::*; fn f() { nothing() }", B, C, d), [""; 0]);
+    }
+
+    #[test]
+    fn a_loop_is_printed_with_files_and_lines() {
+        let code = made_up(&[
+            ("src/lib.rs", "mod a; mod b;"),
+            ("src/a.rs", "use crate::b::B;\npub struct A(B);"),
+            ("src/b.rs", "pub struct B(super::a::A);"),
+        ]);
+        let text = "2 files in src use each other:\n  a.rs -> b.rs\n      src/a.rs:2: B\n      src/a.rs:1: crate::b::B\n  \
+                    b.rs -> a.rs\n      src/b.rs:1: super::a::A\n";
+        assert_eq!(loops(&code)[0].to_string(), text);
+    }
 }

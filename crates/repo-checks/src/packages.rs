@@ -202,7 +202,10 @@ mod tests {
         write(root, "crates/old/Cargo.toml", "[package]\nname = \"old\"\n");
         let found = packages(root).unwrap();
         assert_eq!(found.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["top", "one"]);
-        assert_eq!(found[0].targets, ["odd/x.rs", "src/lib.rs", "tests/a.rs", "tests/b/main.rs"].map(PathBuf::from));
+        assert_eq!(
+            found[0].targets,
+            ["odd/x.rs", "src/lib.rs", "tests/a.rs", "tests/b/main.rs"].map(PathBuf::from)
+        );
         assert_eq!(found[0].dependencies, [(Kind::Normal, "unix".to_owned())].into());
         let expected = [(Kind::Normal, "cc"), (Kind::Normal, "long-name"), (Kind::Dev, "proptest")];
         assert_eq!(found[1].dependencies, expected.map(|(kind, name)| (kind, name.to_owned())).into());

@@ -46,7 +46,10 @@ pub(crate) struct Scope {
 #[derive(Debug)]
 enum Binding {
     /// Defined in this module. A value has nothing below it, a type may have.
-    Item { module: usize, value: bool },
+    Item {
+        module: usize,
+        value: bool,
+    },
     Module(usize),
     Import(Vec<String>),
 }
@@ -103,7 +106,8 @@ pub(crate) fn imports(item: &syn::ItemUse) -> Vec<Import> {
             if ident != "self" || path.is_empty() {
                 path.push(ident.to_string());
             }
-            let name = if name == "self" { path.last().cloned().unwrap_or_default() } else { name.to_string() };
+            let name =
+                if name == "self" { path.last().cloned().unwrap_or_default() } else { name.to_string() };
             Import { path, name, glob: false, line: ident.span().start().line }
         };
         match tree {
@@ -254,7 +258,8 @@ impl Crate {
                 scope: Scope::default(),
             };
             let added = if let Some((_, items)) = item.content {
-                let place = Place { folder: place.folder, children: place.children.join(&name), inline: true };
+                let place =
+                    Place { folder: place.folder, children: place.children.join(&name), inline: true };
                 self.add(child, items, &place, text)?
             } else {
                 self.add_file(child, &item, place, text)?
@@ -359,7 +364,7 @@ impl Crate {
                 }
             }
         }
-        for glob in scope.globs.iter().filter(|_| scope.names.get(name).is_none()) {
+        for glob in scope.globs.iter().filter(|_| !scope.names.contains_key(name)) {
             let below = walk.once(glob, |walk| self.resolve(module, blocks, glob, walk));
             for target in below {
                 if let Target::Module(id) = target {
@@ -412,4 +417,56 @@ fn no_module(path: &Path, line: usize, message: &str) -> CheckError {
 /// When `text` is not Rust.
 pub fn parse(path: &Path, text: &str) -> Result<syn::File, CheckError> {
     syn::parse_file(text).map_err(|error| no_module(path, error.span().start().line, &error.to_string()))
+}
+
+/// The crate that `files`, the root first, make.
+#[cfg(test)]
+pub(crate) fn made_up(files: &[(&str, &str)]) -> Crate {
+    let text = |path: &Path| {
+        Ok(files.iter().find(|(name, _)| path == Path::new(name)).map(|(_, text)| (*text).to_owned()))
+    };
+    Crate::from_files(Path::new(files[0].0), &text).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_found_in_their_files() {
+        let code = made_up(&[
+            ("src/lib.rs", "mod a; mod b { mod c; #[path = \"odd.rs\"] mod d; } #[path = \"x/y.rs\"] mod e;"),
+            ("src/a.rs", "mod f; #[path = \"a_tests.rs\"] #[cfg(test)] mod tests;"),
+            ("src/a/f.rs", ""),
+            ("src/a_tests.rs", "mod g {}"),
+            ("src/b/c/mod.rs", "mod h;"),
+            ("src/b/c/h.rs", ""),
+            ("src/b/odd.rs", ""),
+            ("src/x/y.rs", "mod z;"),
+            ("src/x/z.rs", "#![cfg(all(unix, test))]"),
+        ]);
+        let found: Vec<_> = code.modules.iter().map(|one| (one.path.join("::"), one.test)).collect();
+        let expected = [
+            ("", false),
+            ("a", false),
+            ("a::f", false),
+            ("a::tests", true),
+            ("a::tests::g", true),
+            ("b", false),
+            ("b::c", false),
+            ("b::c::h", false),
+            ("b::d", false),
+            ("e", false),
+            ("e::z", true),
+        ];
+        assert_eq!(found, expected.map(|(path, test)| (path.to_owned(), test)));
+        assert_eq!(code.files.len(), 9);
+    }
+
+    #[test]
+    fn a_module_without_a_file_is_reported_with_its_line() {
+        let text = |path: &Path| Ok((path == Path::new("a.rs")).then(|| "\nmod b;".to_owned()));
+        let error = Crate::from_files(Path::new("a.rs"), &text).err().unwrap();
+        assert_eq!(error.to_string(), "a.rs:2: there is no file for `mod b;`");
+    }
 }
