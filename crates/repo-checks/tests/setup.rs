@@ -6,6 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+/// `program`, run from the root of the repository.
+fn in_repository(program: &str) -> Command {
+    let root = repo_checks::repository();
+    let own = root.join(program);
+    let mut command = Command::new(if own.is_file() { own } else { program.into() });
+    command.current_dir(root);
+    command
+}
+
 /// Puts a `dpkg-query` before the real one that knows only `known`, and fails for the rest as the real one does.
 fn fake_dpkg(folder: &Path, known: &str) {
     let script = folder.join("dpkg-query");
@@ -18,7 +27,7 @@ fn packages_a_new_machine_lacks_are_found() {
     let folder = tempfile::tempdir().unwrap();
     fake_dpkg(folder.path(), "pkg-config");
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    let output = Command::new("scripts/setup").arg("--check").env("PATH", path).output().unwrap();
+    let output = in_repository("scripts/setup").arg("--check").env("PATH", path).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{told}");
     let line =
@@ -32,7 +41,7 @@ fn convert(file: &Path) -> (bool, String) {
     let program = "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, 'scripts'); import minifas\n\
                    try:\n    minifas.to_onnx(open(sys.argv[1], 'rb').read())\n\
                    except minifas.Wrong as wrong:\n    sys.exit(f'refused: {wrong}')\n";
-    let output = Command::new("python3").args(["-c", program]).arg(file).output().unwrap();
+    let output = in_repository("python3").args(["-c", program]).arg(file).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
