@@ -13,8 +13,8 @@ use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
 use menshen_vision::analyzer::ModelSet;
 use menshen_vision::catalogue::Catalogue;
+use menshen_vision::optimize;
 use menshen_vision::photo::decode_photo;
-use menshen_vision::prepare;
 
 fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
@@ -137,8 +137,8 @@ fn prepared_models_give_the_same_answers() {
     let catalogue = Catalogue::read(folder.path()).unwrap();
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let sface = catalogue.find("sface", "embedder").unwrap();
-    assert!(prepare::find(sface).is_none());
-    let (note, done) = prepare::prepare(sface, &loader).unwrap();
+    assert!(optimize::find(sface).is_none());
+    let (note, done) = optimize::prepare(sface, &loader).unwrap();
     assert_eq!((done.inputs_stripped, done.batch_norms_folded, done.prelus_rewritten), (174, 28, 27));
     assert_eq!(done.layers_narrowed, 1);
     assert!(note.cosine_least > 0.9999, "{note:?}");
@@ -159,16 +159,16 @@ fn prepared_models_give_the_same_answers() {
     }
 
     // Damaged, or made from another file: not used.
-    let (path, _) = prepare::find(sface).unwrap();
+    let (path, _) = optimize::find(sface).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert!(prepare::find(sface).is_none(), "a damaged file is not used");
+    assert!(optimize::find(sface).is_none(), "a damaged file is not used");
     let yunet = catalogue.find("yunet", "detector").unwrap();
     let mut other = yunet.clone();
     other.sha256 = sface.sha256.clone();
-    assert!(prepare::find(yunet).is_some() && prepare::find(&other).is_none());
+    assert!(optimize::find(yunet).is_some() && optimize::find(&other).is_none());
 }
 
 #[test]
@@ -185,10 +185,10 @@ fn a_file_that_is_no_model_cannot_be_prepared() {
     {
         std::fs::write(model.path(), content).unwrap();
         model.sha256 = hex::encode(sha2::Sha256::digest(content));
-        let error = prepare::prepare(&model, &loader).unwrap_err().to_string();
+        let error = optimize::prepare(&model, &loader).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    assert!(prepare::find(&model).is_none());
+    assert!(optimize::find(&model).is_none());
 }
 
 /// A picture as a print with a white margin on a wall, `share` of the wall's height.

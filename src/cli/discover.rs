@@ -13,7 +13,7 @@ use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
 use crate::config::Settings;
 use crate::ports::changes::ChangesStore as _;
-use crate::ports::device_book::DeviceBook as _;
+use crate::ports::device_config_store::DeviceBook as _;
 use crate::runtime::devices::SettingsBook;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;

@@ -11,8 +11,10 @@ use crate::evaluation::statistics::rate_at;
 use crate::runtime::models::pick_plain;
 use menshen_vision::analyzer::ModelSet;
 use menshen_vision::inference::InferenceLoader as _;
+use menshen_vision::optimize::{
+    Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8,
+};
 use menshen_vision::photo::decode_photo;
-use menshen_vision::prepare::{Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8};
 
 /// Faces the ranges are measured on; more of them changed nothing on SFace.
 const FACES: usize = 200;

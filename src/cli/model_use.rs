@@ -14,7 +14,7 @@ use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::ports::store::StoreError;
-use crate::runtime::assemble::{base_tuning, create_data_dir};
+use crate::runtime::app::{base_tuning, create_data_dir};
 use crate::runtime::models::{describe, pick_prepared};
 use crate::runtime::open::open_registry_and_pictures;
 use menshen_domain::models::{ModelBoard, SwapState};

@@ -19,8 +19,8 @@ use menshen_vision::analyzer::ModelSet;
 use menshen_vision::attributes::{self, AttributeModels};
 use menshen_vision::catalogue::{Catalogue, ModelSpec};
 use menshen_vision::inference::{InferenceLoader as _, Placement};
+use menshen_vision::optimize::{self, COSINE_MIN, cosine};
 use menshen_vision::photo::decode_photo;
-use menshen_vision::prepare::{self, COSINE_MIN, cosine};
 use menshen_vision::self_test::{SelfTest, self_test};
 
 #[derive(Args)]
@@ -152,7 +152,7 @@ fn list(settings: &Settings) -> Result<(), Vec<String>> {
     let catalogue = read_catalogue(settings)?;
     let in_force = embedder_in_force(settings)?;
     for model in catalogue.models() {
-        let state = match (model.verify(), prepare::find(model)) {
+        let state = match (model.verify(), optimize::find(model)) {
             (Err(error), _) => error.to_string(),
             (Ok(()), Some((_, note))) => format!("prepared 已优化, cosine {:.6}", note.cosine_least),
             (Ok(()), None) => "not prepared 未优化".to_owned(),
@@ -185,7 +185,7 @@ fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>>
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
     let mut problems = Vec::new();
     for model in chosen(settings, &catalogue, names)? {
-        match prepare::prepare(model, &loader) {
+        match optimize::prepare(model, &loader) {
             Ok((note, done)) => say(&format!(
                 "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} layers narrowed; cosine to the original {:.6}",
                 model.name,
@@ -217,12 +217,12 @@ fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, prepare::PrepareError> {
+fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::PrepareError> {
     model.verify()?;
-    let milliseconds = |path: &Path, place| prepare::milliseconds_a_run(model, loader, path, place);
+    let milliseconds = |path: &Path, place| optimize::milliseconds_a_run(model, loader, path, place);
     let original_ms = milliseconds(&model.path(), Placement::Cpu)?;
     let mut line = format!("{}: ok, {original_ms:.1} ms a run as it came", model.name);
-    match prepare::find(model) {
+    match optimize::find(model) {
         Some((path, note)) => {
             let prepared_ms = milliseconds(&path, Placement::Cpu)?;
             let _ = write!(line, ", {prepared_ms:.1} ms prepared (cosine {:.6})", note.cosine_least);
@@ -230,14 +230,14 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, prepare::P
         None => line += ", not prepared",
     }
     if let (Some(accelerator), "embedder") = (loader.accelerator(), model.role.as_str()) {
-        let cosine = prepare::prove_accelerated(model, loader)?;
+        let cosine = optimize::prove_accelerated(model, loader)?;
         let accelerated_ms = milliseconds(&model.path(), Placement::Accelerator)?;
         let _ = write!(line, ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})");
         // Most embedders have none; one that is there must be in order.
-        if model.folder.join(prepare::CALIBRATION_FILE).exists() {
-            let calibration = prepare::Calibration::read(model)?;
-            let path = prepare::write_int8(model, &calibration.ranges)?;
-            let cosine = prepare::prove_int8(model, loader, &path)?;
+        if model.folder.join(optimize::CALIBRATION_FILE).exists() {
+            let calibration = optimize::Calibration::read(model)?;
+            let path = optimize::write_int8(model, &calibration.ranges)?;
+            let cosine = optimize::prove_int8(model, loader, &path)?;
             let int8_ms = milliseconds(&path, Placement::Accelerator)?;
             let _ = write!(line, ", {int8_ms:.1} ms there in 8-bit integers (cosine {cosine:.4})");
         }

@@ -10,7 +10,7 @@ use super::ConfigArgs;
 use crate::actors::registry::message::{
     EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, ListPeople, Photo,
 };
-use crate::runtime::assemble::House;
+use crate::runtime::app::House;
 use menshen_domain::limits;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
 use menshen_domain::status::Language;

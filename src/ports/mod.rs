@@ -6,7 +6,7 @@ pub mod camera;
 pub mod changes;
 pub mod clock;
 pub mod dead_letters;
-pub mod device_book;
+pub mod device_config_store;
 pub mod outbox;
 pub mod photos;
 pub mod platform;

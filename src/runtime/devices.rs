@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Settings;
 use crate::config::devices::{DeviceTables, read_device};
-use crate::ports::device_book::DeviceBook;
+use crate::ports::device_config_store::DeviceBook;
 use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::liveness_is_there;
 use menshen_domain::device::DeviceConfig;

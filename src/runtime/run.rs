@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::assemble::{Handles, House};
+use super::app::{Handles, House};
 use super::devices::Reread;
 use super::supervise::{Part, watch};
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};

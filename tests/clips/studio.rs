@@ -17,7 +17,7 @@ use menshen::adapters::onnx::OrtLoader;
 use menshen::config::{Overrides, Settings, load};
 use menshen::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
-use menshen::runtime::assemble::{base_tuning, camera_rules};
+use menshen::runtime::app::{base_tuning, camera_rules};
 use menshen::runtime::models::ready_models;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;

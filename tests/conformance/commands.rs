@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
-use crate::stage::DEV_SNO;
+use crate::testbed::DEV_SNO;
 use crate::{Row, seen, tested};
 
 const REPLY: [&str; 7] = ["success", "code", "message", "dev_sno", "messageKey", "messageId", "result"];

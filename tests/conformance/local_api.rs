@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fields::assert_keys;
-use crate::stage::DEV_SNO;
+use crate::testbed::DEV_SNO;
 use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[

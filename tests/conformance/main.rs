@@ -1,25 +1,25 @@
 //! Conformance with the management protocol: a row for every field and rule of its sections 1 to 9.
 //!
 //! Most rows look at what one tour brought: a real box between a real RabbitMQ, a platform and a camera. Rules
-//! that need a stage of their own are proven by a test of `tests/box`, which the row names; a row that names a test
+//! that need a stage of their own are proven by a test of `tests/e2e`, which the row names; a row that names a test
 //! that is not there fails. `cargo test --test conformance -- --nocapture` prints the table.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 mod commands;
 mod evidence;
-#[path = "../box/fields.rs"]
+#[path = "../e2e/fields.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
 mod fields;
-#[path = "../box/http.rs"]
+#[path = "../e2e/http.rs"]
 mod http;
 mod link;
 mod local_api;
 mod reports;
-#[path = "../box/stage.rs"]
+mod scenario;
+#[path = "../e2e/testbed.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
-mod stage;
-mod tour;
+mod testbed;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +30,7 @@ use evidence::Evidence;
 enum Proof {
     /// Looks at the evidence and panics where it is otherwise.
     Seen(fn(&Evidence)),
-    /// `module::test` of `tests/box`, run beside this one.
+    /// `module::test` of `tests/e2e`, run beside this one.
     Test(&'static str),
 }
 
@@ -53,10 +53,10 @@ fn table() -> impl Iterator<Item = &'static Row> {
     words::ROWS.iter().chain(link::ROWS).chain(commands::ROWS).chain(reports::ROWS).chain(local_api::ROWS)
 }
 
-/// The named test of `tests/box` is there and not ignored.
+/// The named test of `tests/e2e` is there and not ignored.
 fn find_test(path: &str) -> Result<(), String> {
     let (module, name) = path.split_once("::").ok_or_else(|| format!("`{path}` is not module::test"))?;
-    let file = format!("tests/box/{module}.rs");
+    let file = format!("tests/e2e/{module}.rs");
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
     let (before, _) =
         text.split_once(&format!("fn {name}()")).ok_or_else(|| format!("{file} has no test `{name}`"))?;
@@ -77,7 +77,7 @@ fn prove(row: &Row, evidence: &Evidence) -> Result<(), String> {
 
 #[test]
 fn every_field_and_rule_of_the_protocol_holds() {
-    let evidence = tour::tour();
+    let evidence = scenario::tour();
     let mut broken = Vec::new();
     for row in table() {
         let outcome = prove(row, &evidence);

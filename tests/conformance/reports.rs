@@ -6,7 +6,7 @@ use crate::fields::{
     DEVICE, DEVICE_LIST, STATUS, STATUS_DEVICE, STATUS_FACTS, assert_between, assert_event, assert_keys,
     jpeg_size,
 };
-use crate::stage::DEV_SNO;
+use crate::testbed::DEV_SNO;
 use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[

@@ -3,7 +3,7 @@
 use menshen_domain::status::{Language, StatusCode};
 
 use crate::fields::jpeg_size;
-use crate::stage::DEV_SNO;
+use crate::testbed::DEV_SNO;
 use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[

@@ -18,7 +18,7 @@ use menshen::evaluation::embeddings::list_images;
 use menshen::evaluation::made_up::{made_up_gallery, made_up_person};
 use menshen::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
-use menshen::runtime::assemble::{base_tuning, camera_rules};
+use menshen::runtime::app::{base_tuning, camera_rules};
 use menshen::runtime::models::ready_models;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use menshen::config::{Overrides, load};
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention, StoreError};
-use menshen::runtime::assemble::create_data_dir;
+use menshen::runtime::app::create_data_dir;
 use menshen::runtime::open::{EventStores, open_events};
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 

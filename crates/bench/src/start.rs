@@ -14,7 +14,7 @@ use serde_json::json;
 use menshen::config::{Overrides, Settings, load};
 use menshen::evaluation::made_up::{made_up_person, unit_vector};
 use menshen::ports::store::{NewPicture, Owner, PictureStore as _, RegistryStore as _};
-use menshen::runtime::assemble::create_data_dir;
+use menshen::runtime::app::create_data_dir;
 use menshen::runtime::models::ready_models;
 use menshen::runtime::open::{EventStores, open_events, open_registry};
 use menshen_domain::face::Embedding;

@@ -1,6 +1,5 @@
 //! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
 
-pub mod attention;
 pub mod attributes;
 pub mod backoff;
 pub mod candidate;
@@ -10,6 +9,7 @@ pub mod event;
 pub mod explain;
 pub mod face;
 pub mod frame;
+pub mod frame_gate;
 pub mod fusion;
 pub mod history;
 pub mod lag;

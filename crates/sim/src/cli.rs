@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{camera, demo, faults, outage, photos, platform, storm};
+use super::{camera, demo, faults, outage, photos, platform, load};
 
 /// A simulated management platform, cameras and fault campaigns for Menshen.
 #[derive(Parser)]
@@ -23,7 +23,7 @@ enum SimCommand {
     /// Everything together: broker, platform, cameras and a box
     Demo(demo::DemoArgs),
     /// Thousands of people in one message, two cameras and photo checks: how fast, and what waits
-    Storm(storm::StormArgs),
+    Load(load::LoadArgs),
     /// Snapshot cameras that upload by FTP: every photo accounted for, and how long it took
     Snapshots(photos::snapshots::SnapshotsArgs),
     /// Photo terminals that post all at once, with many people enrolled
@@ -63,7 +63,7 @@ fn run(arguments: SimArgs) -> Result<ExitCode, Vec<String>> {
         SimCommand::Camera(arguments) => camera::run(&arguments),
         SimCommand::Platform(arguments) => platform::run(&arguments),
         SimCommand::Demo(arguments) => demo::run(&arguments),
-        SimCommand::Storm(arguments) => storm::run(&arguments),
+        SimCommand::Load(arguments) => load::run(&arguments),
         SimCommand::Snapshots(arguments) => photos::snapshots::run(&arguments),
         SimCommand::Terminals(arguments) => photos::terminals::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments),

@@ -4,11 +4,13 @@
 
 pub mod broker;
 pub mod camera;
+pub mod camera_process;
 pub mod cameras;
 pub mod cli;
 pub mod demo;
 pub mod faults;
 pub mod interrupt;
+pub mod load;
 pub mod outage;
 pub mod photos;
 pub mod platform;
@@ -16,5 +18,3 @@ pub mod process;
 pub mod proxy;
 pub mod scrape;
 pub mod small_disk;
-pub mod storm;
-pub mod watched;

@@ -2,7 +2,7 @@
 
 use super::catalogue::{ColourOrder, InputSpec};
 use super::pixels::rgb_region;
-use super::shrink::{ScaleError, Shrinker};
+use super::resize::{ScaleError, Shrinker};
 use crate::inference::Tensor;
 use menshen_domain::frame::{Frame, PixelFormat};
 

@@ -1,7 +1,7 @@
 //! What a frame looks like from afar, for telling whether anything moves.
 
-use menshen_domain::attention::Glance;
 use menshen_domain::frame::{Frame, PixelFormat};
+use menshen_domain::frame_gate::Glance;
 
 /// Every so many pixels one is read: sixteen to a cell of [`CELL_PX`].
 const STEP_PX: usize = 4;

@@ -1,7 +1,7 @@
 //! Measuring one face for the quality checks.
 
 use super::align::{ALIGNED_SIDE, REFERENCE, Similarity};
-use super::covered::covered;
+use super::occlusion::occlusion;
 use super::pose::head_pose;
 use menshen_domain::face::{Detection, HeadPose};
 use menshen_domain::frame::Frame;
@@ -13,7 +13,7 @@ const HALF_CLEAR_VARIANCE: f32 = 120.0;
 /// Measures brightness, clarity, size, pose and completeness, and what
 /// covers it; `aligned` is the face as it will be embedded.
 pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measurements {
-    let cover = aligned.and_then(covered);
+    let cover = aligned.and_then(occlusion);
     let luma = aligned.map(luma_of).unwrap_or_default();
     let (w, h) = (frame.width as f32, frame.height as f32);
     // A face on the border: the detector extrapolates a box over the edge.

@@ -7,7 +7,7 @@
 use super::align::{REFERENCE, Similarity, mirror, warp};
 use super::catalogue::CloserLook;
 use super::pixels::rgb_region;
-use super::shrink::{ScaleError, Shrinker};
+use super::resize::{ScaleError, Shrinker};
 use menshen_domain::face::{BBox, Detection, Landmarks};
 use menshen_domain::frame::Frame;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use actix::prelude::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use futures_util::future::join_all;
 
+use super::device::Device;
+use super::device_list::Roster;
 use super::door::CarriedOut;
 use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
-use super::one::Device;
-use super::roster::Roster;
 use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
@@ -18,7 +18,7 @@ use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice, StreamOpener,
 };
 use crate::ports::clock::Clock;
-use crate::ports::device_book::DeviceBook;
+use crate::ports::device_config_store::DeviceBook;
 use crate::ports::relay::DoorRelay;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
 use menshen_domain::limits;

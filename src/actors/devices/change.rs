@@ -7,8 +7,8 @@ use actix::prelude::{ActorFutureExt as _, Handler, ResponseActFuture, WrapFuture
 
 use super::DevicesActor;
 use super::actor::DevicesParts;
+use super::device::spec_of;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
-use super::one::spec_of;
 use crate::ports::store::StoreError;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::status::{Refusal, StatusCode};

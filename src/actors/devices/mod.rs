@@ -2,10 +2,10 @@
 
 pub mod actor;
 mod change;
+mod device;
+pub mod device_list;
 pub mod door;
 pub mod message;
-mod one;
 pub mod push;
-pub mod roster;
 
 pub use actor::DevicesActor;

@@ -7,13 +7,13 @@
 pub mod actor;
 pub mod attributes;
 pub mod camera;
-pub mod desk;
+pub mod event_builder;
 pub mod forwarder;
 pub mod intake;
 pub mod message;
-pub mod photo_look;
+pub mod photo_ingest;
+pub mod photo_pipeline;
 pub mod photos;
-pub mod telling;
 pub mod workers;
 
 pub use actor::FaceEngineActor;

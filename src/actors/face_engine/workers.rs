@@ -14,7 +14,7 @@ use super::camera::timed;
 use super::forwarder::PassageReport;
 use super::intake::{FrameIntake, Lane};
 use super::message::{PhotoAnswer, PhotoFace};
-use super::photo_look::{self, Looked};
+use super::photo_pipeline::{self, Looked};
 use super::photos::{self, PhotoIntake};
 use crate::actors::recogniser::{InForce, Recogniser};
 use crate::actors::reporter::message::PassageStage;
@@ -241,7 +241,7 @@ impl Worker {
                 ready.map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?;
             }
             timed("photo_passage", || {
-                photo_look::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
+                photo_pipeline::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
             })
         });
         match looked {

@@ -7,10 +7,10 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
+use super::deps::LinkParts;
 use super::execute::{Job, Source, carry_out};
 use super::lane::Lanes;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
-use super::parts::LinkParts;
 use crate::actors::blocking::on_thread;
 use crate::actors::reporter::message::SessionChanged;
 use crate::ports::broker::{

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::deps::LinkParts;
 use super::execute::Done;
-use super::parts::LinkParts;
 use crate::actors::blocking::on_thread;
 use menshen_domain::status::{Refusal, StatusCode};
 use menshen_protocol::control::sort_out;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::control::control_config;
+use super::deps::LinkParts;
 use super::fiqa::judge_photo;
-use super::parts::LinkParts;
 use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::on_thread;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::parts::LinkParts;
+use super::deps::LinkParts;
 use crate::actors::face_engine::message::JudgePhoto;
 use crate::actors::registry::photo::photo_bytes;
 use menshen_domain::quality::{LevelName, QualityLevel};

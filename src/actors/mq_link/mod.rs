@@ -2,11 +2,11 @@
 
 pub mod actor;
 pub mod control;
+pub mod deps;
 pub mod execute;
 pub mod fiqa;
 pub mod lane;
 pub mod message;
-pub mod parts;
 pub mod session;
 pub mod users;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::parts::LinkParts;
+use super::deps::LinkParts;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
 use crate::actors::registry::photo::no_photo;
 use crate::ports::platform::PlatformError;

@@ -1,11 +1,11 @@
 //! Capture devices through GStreamer: launch templates from `pipelines/`, frames out of an appsink.
 
 mod cost;
-pub mod main_view;
+mod frame_skipper;
+pub mod main_stream;
 pub mod pipeline;
 pub mod snapshot;
 pub mod template;
-mod thrift;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
-use main_view::MainView;
+use main_stream::MainView;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::Handed;
 use template::{Source, Template};

@@ -12,9 +12,9 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
 
 use super::cost::Cost;
-use super::main_view::MainView;
+use super::frame_skipper::Thrift;
+use super::main_stream::MainView;
 use super::template::FRAMES;
-use super::thrift::Thrift;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };

@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::actors::devices::DevicesActor;
-use crate::actors::devices::roster::Roster;
+use crate::actors::devices::device_list::Roster;
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;

@@ -2,8 +2,8 @@
 //! be named, so that a living face seen before does not vouch for a picture held up after it.
 
 use super::PassageRules;
-use super::one::Passage;
-use super::words::Liveness;
+use super::state::Passage;
+use super::types::Liveness;
 use crate::candidate::Candidate;
 
 /// Shots that must say so, and all of them together, while the passage goes on: one may be luck. At its end there will be

@@ -22,16 +22,16 @@
 //!   over of somebody's passage, a few poor shots of a track that broke off, is no stranger.
 
 mod liveness;
-mod one;
+mod state;
 #[cfg(test)]
 mod tests;
-mod words;
+mod types;
 
 use std::collections::VecDeque;
 
 use self::liveness::LIVE_SHOTS;
-use self::one::{Ended, Passage, Shows};
-pub use self::words::{
+use self::state::{Ended, Passage, Shows};
+pub use self::types::{
     EmbedRequest, Liveness, Observation, PassageFact, PassageKey, PassageRules, PassageView, Shot, ShotNote,
     Trace,
 };

@@ -6,9 +6,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::tally::Walk;
+use super::stats::Walk;
+use crate::camera_process::Camera;
 use crate::platform::ledger::now_ms;
-use crate::watched::Camera;
 
 /// What is done to a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::{scrape, storm::photos};
+use crate::{scrape, load::photos};
 
 /// Calls on their way at a time: the next one waits while one is worked on.
 const AT_A_TIME: usize = 2;

@@ -7,7 +7,7 @@ mod chaos;
 pub mod enrolment;
 mod peer;
 mod reading;
-mod tally;
+mod stats;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,13 +23,13 @@ use serde_json::{Value, json};
 use self::chaos::Chaos;
 use self::enrolment::{Enrolment, People};
 use self::reading::Reading;
-use self::tally::{Seen, Tally};
+use self::stats::{Seen, Tally};
 use super::broker::free_port;
+use super::camera_process::{Camera, Truth};
 use super::platform::ledger::now_ms;
 use super::platform::{PlatformConfig, SimPlatform};
 use super::process::{Process, program};
 use super::scrape;
-use super::watched::{Camera, Truth};
 
 /// What a run is asked for.
 #[derive(Debug, Clone)]
@@ -224,14 +224,14 @@ impl Stage {
     }
 
     /// Walks that began and ended in that time.
-    fn walks(&self, from_ms: u64, to_ms: u64) -> Vec<tally::Walk> {
+    fn walks(&self, from_ms: u64, to_ms: u64) -> Vec<stats::Walk> {
         let truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
         truth
             .iter()
             .filter_map(|walk| {
                 let ended_ms = walk.to_ms.filter(|ended| *ended <= to_ms && walk.from_ms >= from_ms)?;
                 let (camera, name) = (walk.camera.clone(), walk.who.clone());
-                Some(tally::Walk { camera, name, from_ms: walk.from_ms, to_ms: ended_ms })
+                Some(stats::Walk { camera, name, from_ms: walk.from_ms, to_ms: ended_ms })
             })
             .collect()
     }

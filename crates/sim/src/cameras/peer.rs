@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Walker;
-use super::tally::Seen;
+use super::stats::Seen;
+use crate::camera_process::Camera;
 use crate::platform::ledger::now_ms;
 use crate::process::Process;
-use crate::watched::Camera;
 
 pub struct Peer {
     pub from_ms: u64,

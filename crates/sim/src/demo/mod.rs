@@ -1,9 +1,9 @@
 //! The whole of Menshen's main job on real input, shown as it happens: broker, platform, cameras and a box.
 
-mod judge;
-mod news;
+mod events;
 mod show;
 mod stage;
+mod verifier;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::DemoArgs;
-use super::judge::{Found, judge};
-use super::news::News;
+use super::events::News;
 use super::show::{Screen, Tone, plain};
+use super::verifier::{Found, judge};
 use crate::broker::{PrivateBroker, free_port};
+use crate::camera_process::{Camera, Truth};
 use crate::platform::{PlatformConfig, SimPlatform};
 use crate::process::{Process, program};
 use crate::scrape;
-use crate::watched::{Camera, Truth};
 
 const DEV_SNO: &str = "MENSHENDEMO20260101";
 const LOGIN_WITHIN: Duration = Duration::from_secs(30);

@@ -4,13 +4,13 @@
 mod campaign;
 mod clock;
 mod inject;
-mod keeper;
 pub mod kills;
 mod load;
 mod model;
 mod passages;
 mod plan;
 mod stage;
+mod supervisor;
 pub mod swap;
 mod verdict;
 mod watch;

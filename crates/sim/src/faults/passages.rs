@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::stage::RECEIVERS;
 use super::watch::Looks;
+use crate::camera_process::TrueWalk;
 use crate::platform::ledger::Entry;
-use crate::watched::TrueWalk;
 
 const DAY_MS: i64 = 86_400_000;
 /// The box must have been whole this long before a walk and after it, for the walk to count: its trackers have

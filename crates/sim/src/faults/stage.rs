@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::clock::WallClock;
-use super::keeper::{BoxCommand, Keeper};
 use super::plan::Kind;
+use super::supervisor::{BoxCommand, Keeper};
 use super::watch::{Looks, Watch};
 use crate::broker::{PrivateBroker, free_port};
+use crate::camera_process::{Camera, Truth};
 use crate::platform::{PlatformConfig, SimPlatform};
 use crate::process::program;
 use crate::proxy::Proxy;
 use crate::small_disk::SmallDisk;
-use crate::watched::{Camera, Truth};
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
 pub const RECEIVERS: usize = 2;

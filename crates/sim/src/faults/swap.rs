@@ -16,7 +16,7 @@ use super::passages::{Evidence, Findings};
 use super::stage::{Stage, Wishes};
 use super::{Teller, folder};
 use crate::platform::ledger::{Entry, now_ms};
-use crate::storm::photos::{self, Wanted};
+use crate::load::photos::{self, Wanted};
 use crate::{interrupt, scrape};
 
 #[derive(Args, Debug, Clone)]

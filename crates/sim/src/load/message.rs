@@ -1,0 +1,109 @@
+//! Photos to be checked, at a steady rate whatever becomes of them, and how long their answers took.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+use lapin::options::BasicPublishOptions;
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use serde_json::{Value, json};
+
+use crate::platform::ledger::{Ledger, now_ms};
+use crate::platform::mq::FIQA_COMMANDS;
+
+/// The last requests are waited for this long.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
+
+/// Requests being sent on a thread of their own.
+pub struct FiqaLoad {
+    stop: Arc<AtomicBool>,
+    /// Ends with the times each request was sent.
+    thread: JoinHandle<Result<HashMap<String, u64>, String>>,
+}
+
+impl FiqaLoad {
+    pub fn start(broker_port: u16, per_s: f64, photos: &[Vec<u8>]) -> Result<Self, String> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let texts: Vec<String> =
+            photos.iter().take(50).map(|photo| base64::prelude::BASE64_STANDARD.encode(photo)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let thread = std::thread::Builder::new()
+            .name("load-fiqa".to_owned())
+            .spawn(move || {
+                runtime
+                    .block_on(send(broker_port, Duration::from_secs_f64(1.0 / per_s), &texts, &stopped))
+                    .map_err(|error| error.to_string())
+            })
+            .map_err(|error| error.to_string())?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the requests and waits for the last answers.
+    pub fn stop(self, ledger: &Ledger) -> FiqaTimes {
+        self.stop.store(true, Ordering::Release);
+        let sent = match self.thread.join() {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(_)) | Err(_) => HashMap::new(),
+        };
+        let is_answer = |body: &Value| body["messageId"].as_str().and_then(|id| sent.get(id)).copied();
+        let answers = ledger.wait_count(LAST_ANSWERS, sent.len(), |entry| is_answer(&entry.body).is_some());
+        let mut times_ms: Vec<u64> = answers
+            .iter()
+            .filter_map(|entry| Some(entry.at_ms.saturating_sub(is_answer(&entry.body)?)))
+            .collect();
+        times_ms.sort_unstable();
+        FiqaTimes { sent: sent.len(), times_ms }
+    }
+}
+
+async fn send(
+    broker_port: u16,
+    every: Duration,
+    photos: &[String],
+    stopped: &AtomicBool,
+) -> lapin::Result<HashMap<String, u64>> {
+    let uri = format!("amqp://guest:guest@127.0.0.1:{broker_port}/%2f");
+    let connection = Connection::connect(&uri, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let mut sent = HashMap::new();
+    let mut ticks = tokio::time::interval(every);
+    while !stopped.load(Ordering::Acquire) {
+        ticks.tick().await;
+        let id = uuid::Uuid::now_v7().to_string();
+        let photo = &photos[sent.len() % photos.len()];
+        let info = json!({ "image_base64_str": photo, "fiqa_level": "high" });
+        let command = json!({ "method": "fiqa", "messageId": id, "info": info }).to_string();
+        sent.insert(id, now_ms());
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        channel
+            .basic_publish("".into(), FIQA_COMMANDS.into(), options, command.as_bytes(), properties)
+            .await?;
+    }
+    Ok(sent)
+}
+
+/// From a request's sending to its answer at the platform.
+pub struct FiqaTimes {
+    sent: usize,
+    times_ms: Vec<u64>,
+}
+
+impl FiqaTimes {
+    pub fn figures(&self, measure: &str) -> Value {
+        let at = |share: f64| {
+            let index = (self.times_ms.len() as f64 * share) as usize;
+            self.times_ms.get(index.min(self.times_ms.len().saturating_sub(1))).copied()
+        };
+        json!({
+            "measure": measure, "sent": self.sent, "answered": self.times_ms.len(),
+            "p50_ms": at(0.5), "p95_ms": at(0.95), "max_ms": self.times_ms.last(),
+        })
+    }
+}

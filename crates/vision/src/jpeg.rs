@@ -1,0 +1,86 @@
+//! JPEG pictures for events: the scene and the face crop.
+
+use image::RgbImage;
+use jpeg_encoder::{ColorType, Encoder};
+
+use super::pixels::rgb_region;
+use super::resize::Shrinker;
+use menshen_domain::face::BBox;
+use menshen_domain::frame::Frame;
+
+/// Scene pictures are scaled down to this width: what an operator's screen shows, 100–200 KB.
+pub const SCENE_SIDE_MAX_PX: u32 = 1280;
+/// Crops are kept up to this side.
+pub const CROP_SIDE_MAX_PX: u32 = 400;
+const SCENE_JPEG_QUALITY: u8 = 80;
+const CROP_JPEG_QUALITY: u8 = 90;
+/// Margin around the detector's tight box, as a share of its longer side: hair and chin.
+const CROP_MARGIN: f32 = 0.3;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot encode a picture: {0}")]
+pub struct EncodeError(String);
+
+/// The whole frame.
+pub fn scene_jpeg(frame: &Frame) -> Result<Vec<u8>, EncodeError> {
+    let longest = frame.width.max(frame.height);
+    // Scaled before it is converted to colours: a quarter of the work.
+    let small = if longest > SCENE_SIDE_MAX_PX {
+        let to = |side: u32| ((side * SCENE_SIDE_MAX_PX / longest) / 2 * 2).max(2);
+        Shrinker::default()
+            .run(frame, to(frame.width), to(frame.height))
+            .map_err(|error| EncodeError(error.to_string()))?
+    } else {
+        frame.clone()
+    };
+    let (rgb, width, height) = rgb_region(&small, 0, 0, small.width as usize, small.height as usize);
+    encode(&rgb, width, height, SCENE_JPEG_QUALITY)
+}
+
+/// The face with a margin, clipped to the frame.
+pub fn crop_jpeg(frame: &Frame, bbox: &BBox) -> Result<Vec<u8>, EncodeError> {
+    let margin = bbox.width().max(bbox.height()) * CROP_MARGIN;
+    let low = |value: f32| (value - margin).max(0.0) as usize;
+    let high = |value: f32| (value + margin).max(0.0).ceil() as usize;
+    let (rgb, width, height) = rgb_region(frame, low(bbox.x1), low(bbox.y1), high(bbox.x2), high(bbox.y2));
+    let longest = width.max(height);
+    if longest <= CROP_SIDE_MAX_PX {
+        return encode(&rgb, width, height, CROP_JPEG_QUALITY);
+    }
+    let picture = RgbImage::from_raw(width, height, rgb)
+        .ok_or_else(|| EncodeError(format!("no region of {width}x{height} px")))?;
+    let to = |side: u32| (side * CROP_SIDE_MAX_PX / longest).max(1);
+    let small = image::imageops::thumbnail(&picture, to(width), to(height));
+    encode(small.as_raw(), small.width(), small.height(), CROP_JPEG_QUALITY)
+}
+
+fn encode(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let (Ok(w), Ok(h)) = (u16::try_from(width), u16::try_from(height)) else {
+        return Err(EncodeError(format!("{width}x{height} px is too large for a JPEG")));
+    };
+    if w == 0 || h == 0 {
+        return Err(EncodeError(format!("empty region of {width}x{height} px")));
+    }
+    let mut out = Vec::new();
+    Encoder::new(&mut out, quality)
+        .encode(rgb, w, h, ColorType::Rgb)
+        .map_err(|error| EncodeError(error.to_string()))?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_bounded_and_clipped() {
+        let frame = Frame::from_rgb(1920, 1080, vec![120; 1920 * 1080 * 3], 0).unwrap();
+        let scene = image::load_from_memory(&scene_jpeg(&frame).unwrap()).unwrap();
+        assert_eq!((scene.width(), scene.height()), (1280, 720));
+        let edge = BBox { x1: -20.0, y1: -20.0, x2: 80.0, y2: 80.0 };
+        let crop = image::load_from_memory(&crop_jpeg(&frame, &edge).unwrap()).unwrap();
+        assert_eq!((crop.width(), crop.height()), (110, 110));
+        let outside = BBox { x1: 5000.0, y1: 5000.0, x2: 5100.0, y2: 5100.0 };
+        assert!(crop_jpeg(&frame, &outside).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! Broker and box killed in the middle: nothing acknowledged is lost, nothing is told twice under another id.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use menshen_sim::platform::behaviour::Fault;
+use menshen_sim::platform::ledger::Entry;
+use serde_json::{Value, json};
+
+use crate::testbed::{Camera, SOON, Stage, eventually, is_history_of, photo};
+
+/// Ids of accepted history events of the camera, in the order they came.
+fn history_ids(stage: &Stage, camera: &str) -> Vec<String> {
+    let events = stage.platform.ledger().since(0, is_history_of(camera));
+    events.iter().map(|entry| entry.body["ext_data"]["event_id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn reply_ids(stage: &Stage) -> BTreeSet<String> {
+    let replies = stage.platform.ledger().since(0, Entry::is_reply);
+    replies.iter().filter_map(|entry| entry.body["messageId"].as_str().map(str::to_owned)).collect()
+}
+
+/// One command a person: odd ones are deleted again.
+fn storm(stage: &Stage, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let id = format!("p{number}");
+        let add = json!({
+            "method": "add_users_plus", "messageId": format!("add-{number}"),
+            "userid_list": [id], "extend_params": { "path": "/box/users" },
+        });
+        stage.platform.publish(&add).unwrap();
+        if number % 2 == 1 {
+            let delete = json!({ "method": "delete_users", "messageId": format!("delete-{number}"), "userid_list": [id] });
+            stage.platform.publish(&delete).unwrap();
+        }
+    }
+}
+
+fn storm_ids(numbers: std::ops::Range<u32>) -> BTreeSet<String> {
+    let deleted = numbers.clone().filter(|number| number % 2 == 1).map(|number| format!("delete-{number}"));
+    numbers.map(|number| format!("add-{number}")).chain(deleted).collect()
+}
+
+fn add_storm_people(stage: &Stage, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        stage.platform.people().add(&format!("p{number}"), "Joe Biden", photo("biden-1.jpg"));
+    }
+}
+
+#[test]
+fn a_killed_broker_costs_no_reply_and_no_event() {
+    let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
+    let mut stage = Stage::with_platform(|_| ());
+    stage.add_camera(&camera);
+    stage.start();
+    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
+    add_storm_people(&stage, 0..20);
+    camera.go();
+    storm(&stage, 0..10);
+    // In the middle: some are answered, some wait in the queue, one is being carried out.
+    eventually("the first replies", SOON, || (reply_ids(&stage).len() >= 4).then_some(()));
+    stage.broker.as_mut().unwrap().kill9();
+    eventually("the box notices", SOON, || (stage.metric("menshen_link_up") == 0.0).then_some(()));
+    // Events go on without the broker.
+    let before = history_ids(&stage, "lobby").len();
+    eventually("an event without a broker", SOON, || {
+        (history_ids(&stage, "lobby").len() > before).then_some(())
+    });
+    stage.broker.as_mut().unwrap().restart().unwrap();
+    storm(&stage, 10..20);
+    let expected = storm_ids(0..20);
+    eventually("every reply", SOON, || expected.is_subset(&reply_ids(&stage)).then_some(()));
+    eventually("the right people at the end", SOON, || {
+        (stage.metric("menshen_registry_people") == 11.0).then_some(())
+    });
+    assert!(stage.metric("menshen_broker_reconnects_total") >= 1.0);
+    no_passage_is_missing_or_doubled(&stage, &camera);
+    stage.stop();
+    let list = stage.run(&["users", "list"]);
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    for number in 0..20 {
+        let is_there = list.split_whitespace().any(|word| word == format!("p{number}"));
+        assert_eq!(is_there, number % 2 == 0, "p{number} in:\n{list}");
+    }
+}
+
+/// Each finished walk has exactly one event, and no event id came twice.
+fn no_passage_is_missing_or_doubled(stage: &Stage, camera: &Camera) {
+    let walks = camera.said("walk-ended");
+    let last = walks.last().unwrap()["at_ms"].as_u64().unwrap();
+    stage.wait("the last finished walk's event", |entry| {
+        is_history_of("lobby")(entry)
+            && entry.body["ext_data"]["out_timestamp"].as_u64().unwrap() + 3000 > last
+    });
+    let events = stage.platform.ledger().since(0, is_history_of("lobby"));
+    let begins = camera.said("walk-begins");
+    for (begin, end) in begins.iter().zip(&walks) {
+        let time = |value: &Value| value.as_u64().unwrap();
+        let of_walk = events.iter().filter(|entry| {
+            let seen = time(&entry.body["ext_data"]["in_timestamp"]);
+            time(&begin["at_ms"]) <= seen && seen <= time(&end["at_ms"])
+        });
+        assert_eq!(of_walk.count(), 1, "events of the walk {begin} to {end}");
+    }
+    let ids = history_ids(stage, "lobby");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an event came twice");
+}
+
+#[test]
+fn a_killed_box_still_knows_everyone_and_tells_every_event() {
+    let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
+    let mut stage = Stage::with_platform(|_| ());
+    stage.add_camera(&camera);
+    stage.start();
+    // History is refused, so that events wait on the disk when the power goes.
+    stage.platform.behaviour().fail("history", Fault::Status(500), u32::MAX);
+    add_storm_people(&stage, 0..6);
+    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
+    camera.go();
+    let live = stage.wait("Obama in real time", |entry| entry.kind == "realtime");
+    eventually("the event is kept", SOON, || (stage.metric("menshen_outbox_depth") >= 1.0).then_some(()));
+    storm(&stage, 0..6);
+    eventually("some are answered", SOON, || (reply_ids(&stage).len() >= 4).then_some(()));
+    stage.kill9();
+    let answered = reply_ids(&stage);
+    let seen_live = live.body["ext_data"]["event_id"].as_str().unwrap().to_owned();
+
+    // What was answered is on the disk, before the platform has said anything more.
+    let list = stage.run(&["users", "list"]);
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    let is_listed = |id: &str| list.split_whitespace().any(|word| word == id);
+    assert!(is_listed("1001"), "{list}");
+    for number in (0..6).filter(|number| number % 2 == 0) {
+        if answered.contains(&format!("add-{number}")) {
+            assert!(is_listed(&format!("p{number}")), "p{number} was answered and is gone:\n{list}");
+        }
+    }
+
+    stage.platform.behaviour().heal();
+    let restarted = stage.platform.ledger().len();
+    stage.start();
+    eventually("every reply", SOON, || storm_ids(0..6).is_subset(&reply_ids(&stage)).then_some(()));
+    eventually("the right people at the end", SOON, || {
+        (stage.metric("menshen_registry_people") == 4.0).then_some(())
+    });
+    let event = stage.wait("the event from before the kill", |entry| {
+        is_history_of("lobby")(entry) && entry.body["ext_data"]["event_id"] == seen_live.as_str()
+    });
+    crate::fields::assert_event(&event.body, true);
+    stage.wait("recognised again without being enrolled again", |entry| {
+        entry.number >= restarted && entry.kind == "realtime" && entry.body["identity_id"] == "1001"
+    });
+    let ids = history_ids(&stage, "lobby");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an event came twice");
+    stage.stop();
+}
+
+/// A half-open connection: the broker is there and says nothing.
+#[test]
+fn a_frozen_broker_is_noticed_and_left_and_found_again() {
+    let mut stage = Stage::with_platform(|_| ());
+    stage.start();
+    stage.broker.as_ref().unwrap().freeze().unwrap();
+    eventually("the heartbeat notices", Duration::from_secs(30), || {
+        (stage.metric("menshen_link_up") == 0.0).then_some(())
+    });
+    stage.broker.as_ref().unwrap().thaw().unwrap();
+    stage.wait_link();
+    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
+    stage.stop();
+}

@@ -1,0 +1,31 @@
+//! A platform whose login goes wrong in every way.
+
+use std::time::Duration;
+
+use menshen_sim::platform::behaviour::Fault;
+
+use crate::testbed::{SOON, Stage, eventually};
+
+#[test]
+fn every_kind_of_failed_login_is_tried_again() {
+    let mut stage = Stage::with_platform(|_| ());
+    for (fault, told) in [
+        (Fault::Status(500), "answered 500"),
+        (Fault::Status(401), "answered 401"),
+        (Fault::Html, "answered a web page"),
+        (Fault::Garbage, "answered something unusable"),
+        (Fault::Slow(Duration::from_millis(300)), ""),
+    ] {
+        let before = stage.platform.ledger().len();
+        stage.platform.behaviour().fail("login", fault.clone(), 1);
+        stage.start_unlinked();
+        let logins = || stage.platform.ledger().since(before, |entry| entry.kind == "login").len();
+        let needed = if told.is_empty() { 1 } else { 2 };
+        eventually("a login that is right", SOON, || (logins() >= needed).then_some(()));
+        stage.wait_link();
+        let log = stage.log();
+        assert!(log.contains(told), "{fault:?}: the reason `{told}` is not in:\n{log}");
+        assert!(!log.contains("sim-token"), "no token in the log");
+        stage.stop();
+    }
+}

@@ -1,0 +1,47 @@
+//! The whole box on real parts: a private RabbitMQ, the simulated platform, real RTSP, real models, real photos.
+//! Needs `scripts/setup` to have run.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    reason = "a test may panic; counters are whole numbers"
+)]
+
+mod amqp;
+mod at_rest;
+mod attributes;
+mod backlog;
+mod bad_input;
+mod cameras;
+mod check;
+mod control;
+mod dead_letters;
+mod devices_change;
+mod devices_report;
+mod doors;
+mod fields;
+mod fiqa;
+mod ftp;
+mod history;
+mod http;
+mod http_cameras;
+mod journey;
+mod kills;
+mod link;
+mod liveness;
+mod local_api;
+mod login;
+mod main_stream;
+mod onvif;
+mod onvif_camera;
+mod photos;
+mod probe;
+mod realtime;
+mod receiver;
+mod standalone;
+mod storage;
+mod swap;
+mod testbed;
+mod tls;
+mod why;

@@ -1,0 +1,75 @@
+//! `menshen devices probe`: what an installer on a ladder is told.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::testbed::{Camera, SOON, eventually, menshen};
+
+fn probe(arguments: &[&str]) -> (bool, Value, Duration) {
+    let began = Instant::now();
+    let output = menshen(&["devices", "probe", "--json"]).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let answer = serde_json::from_str(&told)
+        .unwrap_or_else(|_| panic!("{told}{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.success(), answer, began.elapsed())
+}
+
+#[test]
+fn a_good_stream_is_described() {
+    let mut camera = Camera::new("good", &["obama-2.jpg"], &["--size", "854x480"]);
+    camera.go();
+    // Somebody is there half of the time.
+    let answer = eventually("a face is seen", SOON, || {
+        let (ok, answer, _) = probe(&[&camera.url()]);
+        assert!(ok, "{answer}");
+        (answer["pictures_with_faces"] != 0).then_some(answer)
+    });
+    assert_eq!(
+        (&answer["codec"], &answer["width"], &answer["height"]),
+        (&"h264".into(), &854.into(), &480.into())
+    );
+    // A loaded machine gives fewer, no machine more.
+    assert!((5.0..17.0).contains(&answer["frames_per_s"].as_f64().unwrap()), "{answer}");
+    assert!(answer["face_px"].as_f64().unwrap() > 60.0, "{answer}");
+}
+
+#[test]
+fn every_fault_has_a_name_and_none_takes_long() {
+    let camera =
+        Camera::new("locked", &["obama-2.jpg"], &["--size", "640x360", "--credentials", "admin:r1ght"]);
+    let open = Camera::new("open", &["obama-2.jpg"], &["--size", "640x360"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("rtsp://admin:s3cret@{}/x", silent.local_addr().unwrap());
+    let garbage = TcpListener::bind("127.0.0.1:0").unwrap();
+    let garbage_url = format!("rtsp://{}/x", garbage.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut peer in garbage.incoming().flatten() {
+            let _ = peer.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
+        }
+    });
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let locked = camera.url().replace("rtsp://", "rtsp://admin:wr0ng@");
+    let elsewhere = open.url().replace("/open", "/elsewhere");
+    for (url, expected) in [
+        ("rtsp://no-such-host.invalid/x", vec!["dns"]),
+        (&format!("rtsp://{closed}/x"), vec!["refused"]),
+        (&locked, vec!["unauthorized"]),
+        (&elsewhere, vec!["not-found"]),
+        (&silent_url, vec!["no-pictures"]),
+        (&garbage_url, vec!["stream", "unreachable"]),
+        ("rtsp://", vec!["address"]),
+    ] {
+        let (ok, answer, took) = probe(&[url]);
+        let fault = answer["fault"].as_str().unwrap_or_default();
+        assert!(!ok && expected.contains(&fault), "{url}: {answer}");
+        assert!(!answer.to_string().contains("wr0ng") && !answer.to_string().contains("s3cret"), "{answer}");
+        assert!(answer["message"].as_str().unwrap().len() > 10, "{answer}");
+        // Ten seconds for the stream; a loaded machine needs a few to start and to end the process.
+        assert!(took < Duration::from_secs(25), "{url}: {took:?}");
+    }
+    let right = camera.url().replace("rtsp://", "rtsp://admin:r1ght@");
+    assert!(probe(&[&right]).0);
+}
