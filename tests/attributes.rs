@@ -12,7 +12,7 @@ use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::analyzer::ModelSet;
-use menshen_vision::attributes::{AttributeModels, Guesser, Nets, self_test};
+use menshen_vision::attributes::{AttributeModels, LazyAttributeNets, Nets, self_test};
 use menshen_vision::catalogue::Catalogue;
 use menshen_vision::photo::decode_photo;
 
@@ -97,7 +97,8 @@ fn a_judged_photo_has_what_is_made_of_its_largest_face() {
 fn one_guesser_serves_several_threads_and_loads_when_first_asked() {
     let folder = tempfile::tempdir().unwrap();
     let models = folder.path().join("models");
-    let guesser = Guesser::new(models.clone(), "age-v1".into(), "gender-v1".into(), Arc::new(loader()));
+    let guesser =
+        LazyAttributeNets::new(models.clone(), "age-v1".into(), "gender-v1".into(), Arc::new(loader()));
     let frame = decode_photo(&photo("obama-2.jpg")).unwrap();
     let (face, _) = analyzer().largest_face(&frame).unwrap().unwrap();
     // There is no such folder yet; it is looked for again with the next question.

@@ -140,7 +140,7 @@ fn prepared_models_give_the_same_answers() {
     assert!(optimize::find(sface).is_none());
     let (note, done) = optimize::prepare(sface, &loader).unwrap();
     assert_eq!((done.inputs_stripped, done.batch_norms_folded, done.prelus_rewritten), (174, 28, 27));
-    assert_eq!(done.layers_narrowed, 1);
+    assert_eq!(done.layers_quantized, 1);
     assert!(note.cosine_least > 0.9999, "{note:?}");
 
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();

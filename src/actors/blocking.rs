@@ -1,12 +1,12 @@
 //! Blocking work of actors: on threads of the runtime's pool, never on an arbiter.
 
 use crate::ports::store::StoreError;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// Runs blocking store work on a thread; a refusal carries what the other side may know, the log the rest.
-pub async fn on_thread<T: Send + 'static>(
+pub async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Refusal> {
+) -> Result<T, ProtocolError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
@@ -16,23 +16,23 @@ pub async fn on_thread<T: Send + 'static>(
         }
         Err(panic) => {
             tracing::error!(%panic, "store work ended unexpectedly");
-            Err(Refusal::new(StatusCode::ServerProcessFailed, "internal error, see the box's log"))
+            Err(ProtocolError::new(StatusCode::ServerProcessFailed, "internal error, see the box's log"))
         }
     }
 }
 
 /// The protocol's answer to a store that failed.
-pub fn store_refusal(error: &StoreError) -> Refusal {
+pub fn store_refusal(error: &StoreError) -> ProtocolError {
     let detail = match error {
         StoreError::DiskFull { .. } => "the box's disk is full",
         _ => "the box could not store it, see its log",
     };
-    Refusal::new(StatusCode::ServerProcessFailed, detail)
+    ProtocolError::new(StatusCode::ServerProcessFailed, detail)
 }
 
 /// Gives the calling thread the lowest priority: it works with what the others leave over. Where that is not to be had it
 /// works as the others do.
-pub fn be_background() {
+pub fn lower_priority() {
     // On Linux a thread has a priority of its own, and no id means the calling thread.
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
         tracing::debug!(%error, "background work runs at normal priority");

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::face_engine::FaceEngineActor;
 use super::face_engine::message::AnalysePhoto;
 use super::handle::Handle;
-use super::recogniser::InForce;
+use super::recogniser::ActiveRecogniser;
 use super::tuning::SharedTuning;
 use crate::ports::clock::Clock;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::decision::people_first;
 use menshen_domain::limits;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::validity::Moment;
 use menshen_gallery::GalleryError;
 
@@ -22,7 +22,7 @@ use menshen_gallery::GalleryError;
 #[derive(Clone)]
 pub struct Identifier {
     pub engine: Handle<FaceEngineActor>,
-    pub in_force: InForce,
+    pub in_force: ActiveRecogniser,
     pub tuning: SharedTuning,
     /// Level the photo must pass: that of a live face.
     pub level: QualityLevel,
@@ -44,18 +44,18 @@ pub struct Identified {
 
 impl Identifier {
     /// Looks for the largest face of a photo among the people of `groups`.
-    pub async fn identify(&self, photo: Bytes, groups: &[String]) -> Result<Identified, Refusal> {
+    pub async fn identify(&self, photo: Bytes, groups: &[String]) -> Result<Identified, ProtocolError> {
         for _ in 0..limits::SWAP_RACE_TRIES {
             if let Some(identified) = self.try_once(photo.clone(), groups).await? {
                 return Ok(identified);
             }
         }
-        Err(Refusal::new(StatusCode::ServerProcessFailed, "the embedder is being swapped; ask again"))
+        Err(ProtocolError::new(StatusCode::ServerProcessFailed, "the embedder is being swapped; ask again"))
     }
 
     /// `None`: the embedder was swapped between embedding and search.
-    async fn try_once(&self, photo: Bytes, groups: &[String]) -> Result<Option<Identified>, Refusal> {
-        let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+    async fn try_once(&self, photo: Bytes, groups: &[String]) -> Result<Option<Identified>, ProtocolError> {
+        let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
         let question = AnalysePhoto { photo, level: self.level.clone() };
         let face = self.engine.send(question).await.map_err(|error| failed(error.to_string()))??;
         let (recogniser, groups) = (self.in_force.get(), groups.to_vec());

@@ -74,9 +74,9 @@ impl Recogniser {
 /// The recogniser in force, shared by who works with it. Whoever starts a piece of work (a frame, a photo, a search)
 /// takes it once and finishes with what was taken.
 #[derive(Clone)]
-pub struct InForce(Arc<ArcSwap<Recogniser>>);
+pub struct ActiveRecogniser(Arc<ArcSwap<Recogniser>>);
 
-impl InForce {
+impl ActiveRecogniser {
     pub fn new(recogniser: Recogniser) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(recogniser)))
     }

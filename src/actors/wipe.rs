@@ -1,6 +1,6 @@
 //! Removing what a destroyed key had sealed. Begun by a wipe, and finished at the next start if a crash came between.
 
-use crate::ports::store::{EventStore, Keys, PictureStore, RegistryStore, Shelf, StoreError};
+use crate::ports::store::{EventStore, Keys, Namespace, PictureStore, RegistryStore, StoreError};
 
 /// Returns how many people were removed.
 pub fn finish_people(
@@ -9,8 +9,8 @@ pub fn finish_people(
     pictures: &dyn PictureStore,
 ) -> Result<u64, StoreError> {
     let count = registry.remove_wiped()?;
-    pictures.remove_wiped(Shelf::Registry)?;
-    keys.finish_wipe(Shelf::Registry)?;
+    pictures.remove_wiped(Namespace::Registry)?;
+    keys.finish_wipe(Namespace::Registry)?;
     Ok(count)
 }
 
@@ -21,7 +21,7 @@ pub fn finish_events(
     pictures: &dyn PictureStore,
 ) -> Result<u64, StoreError> {
     let count = events.remove_wiped()?;
-    pictures.remove_wiped(Shelf::Events)?;
-    keys.finish_wipe(Shelf::Events)?;
+    pictures.remove_wiped(Namespace::Events)?;
+    keys.finish_wipe(Namespace::Events)?;
     Ok(count)
 }

@@ -14,7 +14,7 @@ use super::files::{sync_folder, told, write_synced};
 use super::record;
 use super::space::DiskSpace;
 use super::vault::{HEAD_BYTES, Place, SealError, Sealer, Vault};
-use crate::ports::store::{NewPicture, Owner, PictureStore, Shelf, StoreError};
+use crate::ports::store::{Namespace, NewPicture, Owner, PictureStore, StoreError};
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
@@ -35,22 +35,22 @@ pub struct PictureFiles {
 impl PictureFiles {
     pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<Self, StoreError> {
         let files = Self { root: data_dir.join("pictures"), vault, space };
-        for shelf in [Shelf::Registry, Shelf::Events] {
+        for shelf in [Namespace::Registry, Namespace::Events] {
             let folder = files.folder(shelf);
             fs::create_dir_all(&folder).map_err(|error| told("create", &folder, &error))?;
         }
         Ok(files)
     }
 
-    fn folder(&self, shelf: Shelf) -> PathBuf {
+    fn folder(&self, shelf: Namespace) -> PathBuf {
         self.root.join(match shelf {
-            Shelf::Registry => "registry",
-            Shelf::Events => "events",
+            Namespace::Registry => "registry",
+            Namespace::Events => "events",
         })
     }
 
     /// Names come from our own rows; one that could leave the folder is refused all the same.
-    fn path(&self, shelf: Shelf, name: &str) -> Result<PathBuf, StoreError> {
+    fn path(&self, shelf: Namespace, name: &str) -> Result<PathBuf, StoreError> {
         let plain = !name.is_empty()
             && !name.starts_with('.')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
@@ -58,7 +58,7 @@ impl PictureFiles {
         if plain { Ok(path) } else { Err(told("name", &path, &io::Error::other("not a plain file name"))) }
     }
 
-    fn write_all(&self, shelf: Shelf, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
+    fn write_all(&self, shelf: Namespace, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
         let folder = self.folder(shelf);
         let mut written = Vec::with_capacity(pictures.len());
         for picture in pictures {
@@ -80,7 +80,7 @@ impl PictureFiles {
     }
 
     /// Every file of a shelf with the record in it, as far as it can be read.
-    fn for_each_record(&self, shelf: Shelf, visit: &mut RecordVisitor<'_>) -> Result<(), StoreError> {
+    fn for_each_record(&self, shelf: Namespace, visit: &mut RecordVisitor<'_>) -> Result<(), StoreError> {
         let folder = self.folder(shelf);
         let failed = |error: io::Error| told("read", &folder, &error);
         self.vault.with(shelf, |key| {
@@ -97,17 +97,17 @@ impl PictureFiles {
     }
 }
 
-fn record_place(shelf: Shelf, name: &str) -> Place<'_> {
+fn record_place(shelf: Namespace, name: &str) -> Place<'_> {
     match shelf {
-        Shelf::Registry => Place("record of a registry photo", name.as_bytes()),
-        Shelf::Events => Place("record of an event picture", name.as_bytes()),
+        Namespace::Registry => Place("record of a registry photo", name.as_bytes()),
+        Namespace::Events => Place("record of an event picture", name.as_bytes()),
     }
 }
 
-fn picture_place(shelf: Shelf, name: &str) -> Place<'_> {
+fn picture_place(shelf: Namespace, name: &str) -> Place<'_> {
     match shelf {
-        Shelf::Registry => Place("registry photo", name.as_bytes()),
-        Shelf::Events => Place("event picture", name.as_bytes()),
+        Namespace::Registry => Place("registry photo", name.as_bytes()),
+        Namespace::Events => Place("event picture", name.as_bytes()),
     }
 }
 
@@ -151,21 +151,21 @@ fn head_of(path: &Path) -> io::Result<[u8; HEAD_BYTES]> {
     Ok(head)
 }
 
-fn part_name(shelf: Shelf) -> &'static str {
+fn part_name(shelf: Namespace) -> &'static str {
     match shelf {
-        Shelf::Registry => "registry pictures",
-        Shelf::Events => "event pictures",
+        Namespace::Registry => "registry pictures",
+        Namespace::Events => "event pictures",
     }
 }
 
 impl PictureStore for PictureFiles {
     fn photo_name(&self, id: &str, photo_sha256: &str) -> String {
         let name = |key: &Sealer| key.hidden("photo names", &[id.as_bytes(), photo_sha256.as_bytes()]);
-        format!("{}.img", hex::encode(self.vault.with(Shelf::Registry, name)))
+        format!("{}.img", hex::encode(self.vault.with(Namespace::Registry, name)))
     }
 
     fn put(&self, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
-        for shelf in [Shelf::Registry, Shelf::Events] {
+        for shelf in [Namespace::Registry, Namespace::Events] {
             let of_shelf: Vec<_> =
                 pictures.iter().filter(|picture| picture.owner.shelf() == shelf).copied().collect();
             if !of_shelf.is_empty() {
@@ -175,7 +175,7 @@ impl PictureStore for PictureFiles {
         Ok(())
     }
 
-    fn get(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, shelf: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(shelf, name)?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -199,8 +199,8 @@ impl PictureStore for PictureFiles {
     }
 
     fn people(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError> {
-        self.for_each_record(Shelf::Registry, &mut |key, name, sealed, _| {
-            let opened = key.open(record_place(Shelf::Registry, name), sealed);
+        self.for_each_record(Namespace::Registry, &mut |key, name, sealed, _| {
+            let opened = key.open(record_place(Namespace::Registry, name), sealed);
             if let Ok(Ok(person)) = opened.map(|plain| record::decode_person(&plain)) {
                 visit(person);
             }
@@ -208,15 +208,15 @@ impl PictureStore for PictureFiles {
     }
 
     fn events(&self, visit: &mut dyn FnMut(EventRecord, u64)) -> Result<(), StoreError> {
-        self.for_each_record(Shelf::Events, &mut |key, name, sealed, size| {
-            let opened = key.open(record_place(Shelf::Events, name), sealed);
+        self.for_each_record(Namespace::Events, &mut |key, name, sealed, size| {
+            let opened = key.open(record_place(Namespace::Events, name), sealed);
             if let Ok(Ok(event)) = opened.map(|plain| record::decode(&plain)) {
                 visit(event, size);
             }
         })
     }
 
-    fn remove(&self, shelf: Shelf, name: &str) -> Result<(), StoreError> {
+    fn remove(&self, shelf: Namespace, name: &str) -> Result<(), StoreError> {
         let path = self.path(shelf, name)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told("delete", &path, &error)),
@@ -224,7 +224,7 @@ impl PictureStore for PictureFiles {
         }
     }
 
-    fn remove_wiped(&self, shelf: Shelf) -> Result<u64, StoreError> {
+    fn remove_wiped(&self, shelf: Namespace) -> Result<u64, StoreError> {
         let folder = self.folder(shelf);
         let failed = |error: io::Error| told("wipe", &folder, &error);
         let mut removed = 0;
@@ -243,13 +243,13 @@ impl PictureStore for PictureFiles {
         Ok(removed)
     }
 
-    fn count(&self, shelf: Shelf) -> Result<u64, StoreError> {
+    fn count(&self, shelf: Namespace) -> Result<u64, StoreError> {
         let folder = self.folder(shelf);
         let entries = fs::read_dir(&folder).map_err(|error| told("count", &folder, &error))?;
         Ok(entries.count() as u64)
     }
 
-    fn sweep(&self, shelf: Shelf, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
+    fn sweep(&self, shelf: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
         let folder = self.folder(shelf);
         let failed = |error: io::Error| told("sweep", &folder, &error);
         let mut removed = 0;
@@ -289,11 +289,14 @@ mod tests {
         let on_disk = fs::read(folder.path().join("pictures/events/a.jpg")).unwrap();
         assert!(!on_disk.windows(3).any(|part| part == b"\xff\xd8\xff") && on_disk.len() > 300);
         fs::write(folder.path().join("pictures/events/c.jpg.part"), b"half").unwrap();
-        assert_eq!(files.get(Shelf::Events, "a.jpg").unwrap().as_deref(), Some(b"\xff\xd8\xff A".as_slice()));
-        assert_eq!(files.get(Shelf::Registry, "a.jpg").unwrap(), None);
-        assert_eq!(files.sweep(Shelf::Events, &|name| name == "a.jpg").unwrap(), 2);
-        assert_eq!(files.get(Shelf::Events, "b.jpg").unwrap(), None);
-        files.remove(Shelf::Events, "b.jpg").unwrap();
+        assert_eq!(
+            files.get(Namespace::Events, "a.jpg").unwrap().as_deref(),
+            Some(b"\xff\xd8\xff A".as_slice())
+        );
+        assert_eq!(files.get(Namespace::Registry, "a.jpg").unwrap(), None);
+        assert_eq!(files.sweep(Namespace::Events, &|name| name == "a.jpg").unwrap(), 2);
+        assert_eq!(files.get(Namespace::Events, "b.jpg").unwrap(), None);
+        files.remove(Namespace::Events, "b.jpg").unwrap();
     }
 
     #[test]
@@ -311,8 +314,8 @@ mod tests {
         files.events(&mut |event, _| ids.push(event.event_id)).unwrap();
         ids.sort();
         assert_eq!(ids, ["a", "b"]);
-        assert!(matches!(files.get(Shelf::Events, "z-spot.jpg"), Err(StoreError::Damaged { .. })));
-        assert!(matches!(files.get(Shelf::Events, "x.jpg"), Err(StoreError::Damaged { .. })));
+        assert!(matches!(files.get(Namespace::Events, "z-spot.jpg"), Err(StoreError::Damaged { .. })));
+        assert!(matches!(files.get(Namespace::Events, "x.jpg"), Err(StoreError::Damaged { .. })));
     }
 
     #[test]
@@ -321,12 +324,12 @@ mod tests {
         let files = files(folder.path());
         put(&files, "a.jpg", b"A").unwrap();
         let before = files.photo_name("1001", "ab");
-        files.vault.destroy(Shelf::Events).unwrap();
-        files.vault.destroy(Shelf::Registry).unwrap();
-        assert_eq!(files.get(Shelf::Events, "a.jpg").unwrap(), None);
+        files.vault.destroy(Namespace::Events).unwrap();
+        files.vault.destroy(Namespace::Registry).unwrap();
+        assert_eq!(files.get(Namespace::Events, "a.jpg").unwrap(), None);
         put(&files, "b.jpg", b"B").unwrap();
-        assert_eq!(files.remove_wiped(Shelf::Events).unwrap(), 1);
-        assert_eq!(files.get(Shelf::Events, "b.jpg").unwrap().as_deref(), Some(b"B".as_slice()));
+        assert_eq!(files.remove_wiped(Namespace::Events).unwrap(), 1);
+        assert_eq!(files.get(Namespace::Events, "b.jpg").unwrap().as_deref(), Some(b"B".as_slice()));
         assert_ne!(files.photo_name("1001", "ab"), before, "names of old photos tell nothing any more");
     }
 

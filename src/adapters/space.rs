@@ -5,22 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ports::store::StoreError;
-use menshen_domain::storage::StorageBoard;
+use menshen_domain::storage::StorageStatus;
 
 /// Watches the disk of the data folder, and tells the board who found no room.
 #[derive(Clone)]
 pub struct DiskSpace {
     data_dir: PathBuf,
     keep_free_bytes: u64,
-    board: Arc<StorageBoard>,
+    board: Arc<StorageStatus>,
 }
 
 impl DiskSpace {
-    pub fn new(data_dir: &Path, keep_free_bytes: u64, board: Arc<StorageBoard>) -> Self {
+    pub fn new(data_dir: &Path, keep_free_bytes: u64, board: Arc<StorageStatus>) -> Self {
         Self { data_dir: data_dir.to_path_buf(), keep_free_bytes, board }
     }
 
-    pub fn board(&self) -> &StorageBoard {
+    pub fn board(&self) -> &StorageStatus {
         &self.board
     }
 

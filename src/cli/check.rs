@@ -33,6 +33,9 @@ pub fn check(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
             }
         },
     }
+    for renamed in &settings.renamed_keys {
+        println!("warning: {renamed}");
+    }
     if !problems.is_empty() {
         return Err(problems);
     }

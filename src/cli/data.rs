@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::ConfigArgs;
 use crate::config::Settings;
-use crate::ports::store::{EventStore as _, PictureStore, RegistryStore as _, Shelf, StoreError};
+use crate::ports::store::{EventStore as _, Namespace, PictureStore, RegistryStore as _, StoreError};
 use crate::runtime::open::{EventStores, open_events, open_registry};
 
 #[derive(Args)]
@@ -67,8 +67,8 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
         }
     })?;
     let counts = events.counts()?;
-    let (photos, photos_missing) = shelf(&pictures, Shelf::Registry, &photos)?;
-    let (event_pictures, events_missing) = shelf(&pictures, Shelf::Events, &events.pictures()?)?;
+    let (photos, photos_missing) = shelf(&pictures, Namespace::Registry, &photos)?;
+    let (event_pictures, events_missing) = shelf(&pictures, Namespace::Events, &events.pictures()?)?;
     let mut facts = json!({
         "people": count,
         // People with features of each model: two of them around a swap.
@@ -91,7 +91,7 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
 /// Rows against files of one shelf; reading each picture also proves that it can be read.
 fn shelf(
     pictures: &dyn PictureStore,
-    shelf: Shelf,
+    shelf: Namespace,
     named: &BTreeSet<String>,
 ) -> Result<(Value, u64), StoreError> {
     let mut missing = 0;

@@ -18,10 +18,10 @@ use crate::adapters::camera::GstOpener;
 use crate::adapters::changes_file::ChangesFile;
 use crate::config::Settings;
 use crate::ports::camera::{StreamOpener as _, StreamSpec};
-use crate::ports::device_config_store::DeviceBook as _;
+use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::ports::store::StoreError;
 use crate::runtime::app::{base_tuning, create_data_dir};
-use crate::runtime::devices::SettingsBook;
+use crate::runtime::devices::SettingsConfigStore;
 use crate::runtime::open::open_registry_and_pictures;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::secrets::mask_credentials;
@@ -131,7 +131,7 @@ fn table(keys: &[String]) -> Result<DeviceTable, Vec<String>> {
 
 /// The devices of a box that is not running.
 pub(super) struct Offline {
-    pub book: SettingsBook,
+    pub book: SettingsConfigStore,
     pub tuner: Tuner,
 }
 
@@ -148,7 +148,10 @@ pub(super) fn offline(settings: &Settings) -> Result<Option<Offline>, String> {
     let mut settings = settings.clone();
     settings.change_identity(&tuner.changes());
     let again = settings.clone();
-    Ok(Some(Offline { book: SettingsBook::new(&settings, Box::new(move || Ok(again.clone()))), tuner }))
+    Ok(Some(Offline {
+        book: SettingsConfigStore::new(&settings, Box::new(move || Ok(again.clone()))),
+        tuner,
+    }))
 }
 
 const PATH: &str = "/menshen/api/devices";

@@ -13,8 +13,8 @@ use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
 use crate::config::Settings;
 use crate::ports::changes::ChangesStore as _;
-use crate::ports::device_config_store::DeviceBook as _;
-use crate::runtime::devices::SettingsBook;
+use crate::ports::device_config_store::DeviceConfigStore as _;
+use crate::runtime::devices::SettingsConfigStore;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
@@ -86,7 +86,7 @@ pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
 fn known_devices(settings: &Settings) -> Result<Vec<DeviceConfig>, Vec<String>> {
     let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
     let again = settings.clone();
-    let book = SettingsBook::new(settings, Box::new(move || Ok(again.clone())));
+    let book = SettingsConfigStore::new(settings, Box::new(move || Ok(again.clone())));
     let (devices, problems) = book.list(&changes);
     for problem in &problems {
         note(problem);

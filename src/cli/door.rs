@@ -11,7 +11,7 @@ use super::local_api::LocalApi;
 use crate::actors::devices::door::order_of;
 use crate::adapters::relay::Relays;
 use crate::config::Settings;
-use crate::ports::device_config_store::DeviceBook as _;
+use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::ports::relay::DoorRelay as _;
 use menshen_domain::limits;
 use menshen_domain::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};

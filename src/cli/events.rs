@@ -27,7 +27,7 @@ enum EventsCommand {
     },
     /// Events a history receiver refused for good 被拒收的事件
     #[command(subcommand)]
-    SetAside(SetAsideCommand),
+    QuarantinedEvent(SetAsideCommand),
 }
 
 #[derive(Subcommand)]
@@ -53,8 +53,8 @@ enum SetAsideCommand {
 pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
     match &arguments.command {
         EventsCommand::List { config } => event_list::list(&open(config)?),
-        EventsCommand::SetAside(SetAsideCommand::List { config }) => list(&open(config)?),
-        EventsCommand::SetAside(SetAsideCommand::Retry { receiver, sequence, config }) => {
+        EventsCommand::QuarantinedEvent(SetAsideCommand::List { config }) => list(&open(config)?),
+        EventsCommand::QuarantinedEvent(SetAsideCommand::Retry { receiver, sequence, config }) => {
             retry(&open(config)?, receiver.as_deref(), *sequence)
         }
     }

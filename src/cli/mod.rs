@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Mistake, Overrides, Settings, inspect, load};
+use crate::config::{ConfigError, Overrides, Settings, inspect, load};
 
 /// Menshen 门神: a face-recognition edge runtime.
 #[derive(Parser)]
@@ -96,7 +96,7 @@ impl ConfigArgs {
     }
 }
 
-fn texts(mistakes: &[Mistake]) -> Vec<String> {
+fn texts(mistakes: &[ConfigError]) -> Vec<String> {
     mistakes.iter().map(ToString::to_string).collect()
 }
 

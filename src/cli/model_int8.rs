@@ -12,7 +12,7 @@ use crate::runtime::models::pick_plain;
 use menshen_vision::analyzer::ModelSet;
 use menshen_vision::inference::InferenceLoader as _;
 use menshen_vision::optimize::{
-    Calibration, Calibrator, Loss, Ranges, Rates, cosine, prove_int8, write_int8,
+    Calibration, Calibrator, Loss, Ranges, Rates, cosine, verify_int8, write_int8,
 };
 use menshen_vision::photo::decode_photo;
 
@@ -48,7 +48,7 @@ fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), Str
 
     let (ranges, faces) = calibrate(&models, &loader, images, &chosen)?;
     let path = write_int8(&model, &ranges).map_err(|error| error.to_string())?;
-    let proof = prove_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
+    let proof = verify_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
     say(&format!(
         "{name}: ranges of {} values measured on {faces} faces; cosine {proof:.4} on made pictures",
         ranges.len()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::local_api::LocalApi;
-use crate::actors::registry::swap::{Ground, SwapError, choose, conclude};
+use crate::actors::registry::swap::{MigrationContext, SwapError, choose, conclude};
 use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
@@ -17,7 +17,7 @@ use crate::ports::store::StoreError;
 use crate::runtime::app::{base_tuning, create_data_dir};
 use crate::runtime::models::{describe, pick_prepared};
 use crate::runtime::open::open_registry_and_pictures;
-use menshen_domain::models::{ModelBoard, SwapState};
+use menshen_domain::models::{ModelStatus, SwapState};
 
 /// How often progress is looked at and told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ fn offline(
     let loader =
         OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
     let from = describe(settings, current).ok();
-    let board = ModelBoard::default();
+    let board = ModelStatus::default();
     board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
     let run = || {
         if name == current {
@@ -96,7 +96,7 @@ fn offline(
         }
         let models = pick_prepared(settings, name, &loader).map_err(SwapError::Refused)?;
         board.swap(|swap| swap.to = models.embedder_id());
-        let ground = Ground {
+        let ground = MigrationContext {
             store,
             pictures,
             committing: &std::sync::Mutex::default(),

@@ -192,7 +192,7 @@ fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>>
                 done.inputs_stripped,
                 done.batch_norms_folded,
                 done.prelus_rewritten,
-                done.layers_narrowed,
+                done.layers_quantized,
                 note.cosine_least
             )),
             Err(error) => problems.push(format!("{}: {error}", model.name)),
@@ -217,7 +217,7 @@ fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::PrepareError> {
+fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::OptimizeError> {
     model.verify()?;
     let milliseconds = |path: &Path, place| optimize::milliseconds_a_run(model, loader, path, place);
     let original_ms = milliseconds(&model.path(), Placement::Cpu)?;
@@ -230,14 +230,14 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::
         None => line += ", not prepared",
     }
     if let (Some(accelerator), "embedder") = (loader.accelerator(), model.role.as_str()) {
-        let cosine = optimize::prove_accelerated(model, loader)?;
+        let cosine = optimize::verify_accelerated(model, loader)?;
         let accelerated_ms = milliseconds(&model.path(), Placement::Accelerator)?;
         let _ = write!(line, ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})");
         // Most embedders have none; one that is there must be in order.
         if model.folder.join(optimize::CALIBRATION_FILE).exists() {
             let calibration = optimize::Calibration::read(model)?;
             let path = optimize::write_int8(model, &calibration.ranges)?;
-            let cosine = optimize::prove_int8(model, loader, &path)?;
+            let cosine = optimize::verify_int8(model, loader, &path)?;
             let int8_ms = milliseconds(&path, Placement::Accelerator)?;
             let _ = write!(line, ", {int8_ms:.1} ms there in 8-bit integers (cosine {cosine:.4})");
         }

@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use menshen_domain::secrets::mask_credentials;
 use menshen_domain::status::Language;
 use menshen_vision::FaceAnalyzer;
@@ -209,8 +209,8 @@ fn look(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, 
             spec,
             // The newest would be lost when one waits: looking at faces is slower than the camera, and that is all right.
             Arc::new(move |frame| match frame_sender.try_send(frame) {
-                Ok(()) => Handed::InTime,
-                Err(_) => Handed::TooSoon,
+                Ok(()) => SinkFeedback::Accepted,
+                Err(_) => SinkFeedback::Overwrote,
             }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )

@@ -16,6 +16,14 @@ const LIBRARIES: &str =
 pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
     let settings = arguments.settings()?;
     start_log(&settings);
+    for renamed in &settings.renamed_keys {
+        tracing::warn!(
+            place = renamed.place,
+            old = renamed.old,
+            new = renamed.new,
+            "configuration uses an old spelling"
+        );
+    }
     share_memory_pools();
     let again = arguments.clone();
     let reread = Box::new(move || again.settings());

@@ -2,7 +2,7 @@
 
 use crate::adapters::onvif::OnvifError;
 use menshen_domain::status::Language;
-use menshen_protocol::onvif::soap::Unread;
+use menshen_protocol::onvif::soap::SoapError;
 
 /// For machines.
 pub fn kind(error: &OnvifError) -> &'static str {
@@ -17,7 +17,7 @@ pub fn kind(error: &OnvifError) -> &'static str {
         OnvifError::Redirected(_) => "redirected",
         OnvifError::Unauthorized { .. } => "unauthorized",
         OnvifError::NotOnvif { .. } => "not-onvif",
-        OnvifError::Xml(_, Unread::Missing(_)) => "incomplete",
+        OnvifError::Xml(_, SoapError::Missing(_)) => "incomplete",
         OnvifError::Xml(..) => "xml",
         OnvifError::Fault(..) => "fault",
         OnvifError::TooLarge(_) => "too-large",
@@ -98,7 +98,7 @@ pub fn text(error: &OnvifError, language: Language) -> String {
         }
         OnvifError::NotOnvif { status, what } => {
             let (zh, en) = match what {
-                Unread::Page => ("网页", "a web page".to_owned()),
+                SoapError::Page => ("网页", "a web page".to_owned()),
                 _ => ("非 SOAP 内容", what.to_string()),
             };
             both(

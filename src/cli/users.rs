@@ -10,7 +10,7 @@ use super::ConfigArgs;
 use crate::actors::registry::message::{
     EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, ListPeople, Photo,
 };
-use crate::runtime::app::House;
+use crate::runtime::app::App;
 use menshen_domain::limits;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
 use menshen_domain::status::Language;
@@ -46,8 +46,8 @@ pub fn run(arguments: &UsersArgs) -> Result<ExitCode, Vec<String>> {
 }
 
 /// Builds the house and starts only what enrolment needs.
-async fn open(settings: crate::config::Settings) -> Result<House, Vec<String>> {
-    let house = tokio::task::spawn_blocking(move || House::build(settings, Box::new(|| Err(Vec::new()))))
+async fn open(settings: crate::config::Settings) -> Result<App, Vec<String>> {
+    let house = tokio::task::spawn_blocking(move || App::build(settings, Box::new(|| Err(Vec::new()))))
         .await
         .map_err(|panic| vec![panic.to_string()])??;
     for mut part in [house.engine_part(), house.registry_part()] {

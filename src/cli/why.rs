@@ -12,7 +12,7 @@ use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::{EventStore as _, FoundEvent, StoreError};
 use menshen_domain::event::{EventRecord, ShotQuality};
-use menshen_domain::explain::{Explanation, Ranked, ShotTold};
+use menshen_domain::explain::{Explanation, Ranked, ShotRecord};
 use menshen_domain::history::shown;
 use menshen_domain::limits;
 
@@ -75,7 +75,7 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
     }
     line("quality   质量  ", quality(&event.quality));
     line("shots     抓拍  ", format!("{}", why.shots.len()));
-    for ShotTold { after_ms, quality, best, used, liveness } in &why.shots {
+    for ShotRecord { after_ms, quality, best, used, liveness } in &why.shots {
         let left_out = if *used { "" } else { ", disagrees with the others 离群" };
         let live = liveness.map_or_else(String::new, |score| format!(", liveness {score:.2}"));
         let told = format!("after {after_ms:5} ms, quality {quality:.2}{live}: {}{left_out}", ranking(best));
@@ -89,8 +89,8 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
         format!(
             "similarity {:.3}; {:.3} for one shot alone; ahead of the second by {:.3}{}",
             why.threshold,
-            why.threshold + why.sure_margin,
-            why.lead_min,
+            why.threshold + why.high_confidence_margin,
+            why.top2_margin_min,
             lead(why),
         ),
     );
@@ -203,23 +203,23 @@ mod tests {
     use super::*;
     use crate::adapters::store::fixture::{ALL, FIRST_VERSION_EVENT, close_as_written, event, store};
     use menshen_domain::attributes::{Attributes, Gender, GenderGuess};
-    use menshen_domain::explain::{Ground, Reason};
+    use menshen_domain::explain::{DecisionBasis, Reason};
 
     fn with_why(id: &str) -> EventRecord {
         let best = vec![Ranked::new("1001", 0.612), Ranked::new("1002", 0.2), Ranked::new("1003", 0.1)];
         let shot =
-            ShotTold { after_ms: 120, quality: 0.8, best: best.clone(), used: true, liveness: Some(0.91) };
+            ShotRecord { after_ms: 120, quality: 0.8, best: best.clone(), used: true, liveness: Some(0.91) };
         let why = Explanation {
             looks: 9,
             passed: 7,
-            shots: vec![shot.clone(), ShotTold { used: false, ..shot }],
+            shots: vec![shot.clone(), ShotRecord { used: false, ..shot }],
             fused: best,
             threshold: 0.426,
-            sure_margin: 0.08,
-            lead_min: 0.05,
+            high_confidence_margin: 0.08,
+            top2_margin_min: 0.05,
             liveness_min: Some(0.5),
             groups: vec!["0".into(), "7".into()],
-            ground: Ground::Fusion,
+            ground: DecisionBasis::Fusion,
             ..Explanation::default()
         };
         EventRecord { why: Some(Box::new(why)), ..event(id) }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use toml::Table;
 
 use super::photos::PhotoKeys;
-use super::reader::{Findings, Mistake, Section};
+use super::reader::{ConfigError, Findings, Section};
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
@@ -130,7 +130,7 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
 pub(super) const FACE_MIN_PX: f32 = 10.0;
 
 /// Reads one device, with every mistake in it.
-pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, Vec<Mistake>> {
+pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, Vec<ConfigError>> {
     let ip = table.get("ip").and_then(serde_json::Value::as_str).unwrap_or_default();
     let findings = Findings::new(&format!("device {ip}"), HashMap::new());
     let mut devices = match Table::try_from(table) {

@@ -7,9 +7,10 @@ pub mod attributes;
 pub mod devices;
 pub mod photos;
 pub mod reader;
+pub mod renamed;
 pub mod settings;
 pub mod source;
 
-pub use reader::Mistake;
+pub use reader::ConfigError;
 pub use settings::{Mode, Settings};
 pub use source::{Overrides, inspect, load};

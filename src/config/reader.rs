@@ -10,7 +10,7 @@ use menshen_domain::secrets::mask_credentials;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ConfigError {
     /// `config/menshen.toml:12`, `--set`, or an environment variable.
     pub place: String,
     /// `platform.login_url`
@@ -19,7 +19,7 @@ pub struct Mistake {
     pub problem: String,
 }
 
-impl std::fmt::Display for Mistake {
+impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: `{}`: {}", self.place, self.key, self.problem)
     }
@@ -33,7 +33,7 @@ pub struct Findings {
     pub lines: HashMap<String, usize>,
     /// Key path → the override that set it.
     pub overrides: BTreeMap<String, String>,
-    mistakes: RefCell<Vec<Mistake>>,
+    mistakes: RefCell<Vec<ConfigError>>,
 }
 
 impl Findings {
@@ -42,7 +42,7 @@ impl Findings {
     }
 
     pub fn add(&self, key: &str, problem: impl Into<String>) {
-        let mistake = Mistake {
+        let mistake = ConfigError {
             place: self.place(key),
             key: key.to_owned(),
             problem: mask_credentials(&problem.into()),
@@ -51,7 +51,7 @@ impl Findings {
     }
 
     /// The override or the line that says `key`, or the nearest enclosing one.
-    fn place(&self, key: &str) -> String {
+    pub fn place(&self, key: &str) -> String {
         let mut path = key;
         loop {
             if let Some(by) = self.overrides.get(path) {
@@ -67,7 +67,16 @@ impl Findings {
         }
     }
 
-    pub fn into_mistakes(self) -> Vec<Mistake> {
+    /// Mistakes about `new` are placed where `old` stands.
+    pub fn alias(&mut self, old: &str, new: &str) {
+        if let Some(by) = self.overrides.get(old).cloned() {
+            self.overrides.insert(new.to_owned(), by);
+        } else if let Some(line) = self.lines.get(old).copied() {
+            self.lines.insert(new.to_owned(), line);
+        }
+    }
+
+    pub fn into_mistakes(self) -> Vec<ConfigError> {
         self.mistakes.into_inner()
     }
 }

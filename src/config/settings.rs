@@ -10,6 +10,7 @@ use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
+use super::renamed::RenamedKey;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
@@ -71,7 +72,7 @@ pub struct RecognitionSettings {
     pub threshold: f32,
     pub score_range: ScoreRange,
     /// Raw similarity the best person must be ahead of the second best.
-    pub lead_min: f32,
+    pub top2_margin_min: f32,
     /// Networks that tell living faces from pictures, where a device asks for liveness.
     pub liveness_models: Vec<String>,
     /// 0–1.
@@ -92,7 +93,7 @@ pub struct PassageSettings {
     pub strangers: bool,
     pub stranger_hits_min: u32,
     pub embed_interval_ms: u64,
-    pub sure_margin: f32,
+    pub high_confidence_margin: f32,
     pub better_shot_ratio: f32,
 }
 
@@ -165,6 +166,8 @@ pub struct Settings {
     /// How many bits they calculate with there.
     pub precision: Precision,
     pub shutdown_deadline_ms: u64,
+    /// Keys that were given under an old spelling.
+    pub renamed_keys: Vec<RenamedKey>,
 }
 
 impl Settings {
@@ -237,6 +240,7 @@ impl Settings {
             provider: provider.unwrap_or_default(),
             precision,
             shutdown_deadline_ms,
+            renamed_keys: Vec::new(),
         }
     }
 }
@@ -338,7 +342,7 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
         custom_level,
         threshold,
         score_range: score_range.unwrap_or_default(),
-        lead_min: section.take_within("lead_min", 0.05f32, 0.0, 1.0),
+        top2_margin_min: section.take_within("top2_margin_min", 0.05f32, 0.0, 1.0),
         liveness_models,
         liveness_min: section.take_within("liveness_min", 0.5f32, 0.01, 1.0),
         attributes: read_attributes(&mut section),
@@ -357,7 +361,7 @@ fn read_passages(mut section: Section<'_>) -> PassageSettings {
         strangers: section.take("strangers", true),
         stranger_hits_min: section.take_within("stranger_hits_min", 3u32, 1, 1000),
         embed_interval_ms: section.take_within("embed_interval_ms", 150u64, 0, 10_000),
-        sure_margin: section.take_within("sure_margin", 0.08f32, 0.0, 1.0),
+        high_confidence_margin: section.take_within("high_confidence_margin", 0.08f32, 0.0, 1.0),
         better_shot_ratio: section.take_within("better_shot_ratio", 1.15f32, 1.0, 10.0),
     };
     section.finish();

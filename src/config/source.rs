@@ -4,7 +4,8 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::reader::{Findings, Mistake, Section, key_lines, set_path};
+use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
+use super::renamed::rename;
 use super::settings::Settings;
 
 /// Prefix of environment variables that override keys.
@@ -24,7 +25,7 @@ struct Override {
 
 impl Overrides {
     /// From environment variables (`MENSHEN_WEB__LISTEN`), then from `--set key.path=value` arguments.
-    pub fn new(env: impl Iterator<Item = (String, String)>, set: &[String]) -> Result<Self, Mistake> {
+    pub fn new(env: impl Iterator<Item = (String, String)>, set: &[String]) -> Result<Self, ConfigError> {
         let mut overrides: Vec<_> = env
             .filter_map(|(name, value)| {
                 let path = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
@@ -34,7 +35,7 @@ impl Overrides {
         overrides.sort_by(|a, b| a.label.cmp(&b.label));
         for argument in set {
             let Some((path, value)) = argument.split_once('=') else {
-                return Err(Mistake {
+                return Err(ConfigError {
                     place: "--set".to_owned(),
                     key: argument.clone(),
                     problem: "expected key.path=value".to_owned(),
@@ -51,24 +52,25 @@ impl Overrides {
 }
 
 /// Loads, merges and checks. `Err` holds every mistake.
-pub fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
+pub fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Vec<ConfigError>> {
     usable(inspect(file, overrides)?)
 }
 
 /// As [`load`], from a text.
-pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
+pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settings, Vec<ConfigError>> {
     usable(inspect_text(file, text, overrides)?)
 }
 
-fn usable((settings, mistakes): (Settings, Vec<Mistake>)) -> Result<Settings, Vec<Mistake>> {
+fn usable((settings, mistakes): (Settings, Vec<ConfigError>)) -> Result<Settings, Vec<ConfigError>> {
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }
 
 /// The settings as far as they can be read, with every mistake; for checking what else is wrong. `Err` when
 /// there is no TOML to look at.
-pub fn inspect(file: &Path, overrides: &Overrides) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
+pub fn inspect(file: &Path, overrides: &Overrides) -> Result<(Settings, Vec<ConfigError>), Vec<ConfigError>> {
     let shown = file.display().to_string();
-    let whole = |problem: String| vec![Mistake { place: shown.clone(), key: "(file)".to_owned(), problem }];
+    let whole =
+        |problem: String| vec![ConfigError { place: shown.clone(), key: "(file)".to_owned(), problem }];
     let text = std::fs::read_to_string(file)
         .map_err(|error| whole(format!("cannot be read: {error}; name another with --config FILE")))?;
     inspect_text(&shown, &text, overrides)
@@ -78,9 +80,9 @@ fn inspect_text(
     file: &str,
     text: &str,
     overrides: &Overrides,
-) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
+) -> Result<(Settings, Vec<ConfigError>), Vec<ConfigError>> {
     let mut table: Table = toml::from_str(text).map_err(|error| {
-        vec![Mistake {
+        vec![ConfigError {
             place: file.to_owned(),
             key: "(file)".to_owned(),
             problem: format!("is not TOML: {}", error.to_string().trim()),
@@ -93,7 +95,8 @@ fn inspect_text(
             findings.add(path, problem);
         }
     }
-    let settings = Settings::read(Section::root(&findings, table));
+    let renamed_keys = rename(&mut table, &mut findings);
+    let settings = Settings { renamed_keys, ..Settings::read(Section::root(&findings, table)) };
     Ok((settings, findings.into_mistakes()))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub trait Stream: Send {
 
 /// Receives every decoded frame on the decoder's thread; must return quickly and never block. Says whether frames come
 /// faster than they are looked at.
-pub type FrameSink = Arc<dyn Fn(Frame) -> Handed + Send + Sync>;
+pub type FrameSink = Arc<dyn Fn(Frame) -> SinkFeedback + Send + Sync>;
 /// Receives notices on any thread; must not block.
 pub type NoticeSink = Arc<dyn Fn(StreamNotice) + Send + Sync>;
 

@@ -1,10 +1,10 @@
 //! Which devices there are: the configuration file's, with what was changed in the field.
 
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
-pub trait DeviceBook: Send + Sync {
+pub trait DeviceConfigStore: Send + Sync {
     /// The devices in force, the file's first; and what is wrong with those that are passed over.
     fn list(&self, changes: &Changes) -> (Vec<DeviceConfig>, Vec<String>);
 
@@ -15,7 +15,7 @@ pub trait DeviceBook: Send + Sync {
         changes: &Changes,
         ip: &str,
         change: &DeviceChange,
-    ) -> Result<Option<(DeviceTable, DeviceConfig)>, Refusal>;
+    ) -> Result<Option<(DeviceTable, DeviceConfig)>, ProtocolError>;
 
     /// Reads the configuration file's devices again; on an error the old ones stay. Blocks.
     fn reread(&self) -> Result<(), Vec<String>>;

@@ -14,7 +14,7 @@ pub struct OutboxEntry {
 
 /// An event one receiver refused for good, taken out of its line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetAside {
+pub struct QuarantinedEvent {
     pub receiver: String,
     pub sequence: u64,
     pub reason: String,
@@ -30,15 +30,15 @@ pub trait Outbox: Send + Sync {
     fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
     /// Keeps what was refused and moves the receiver's cursor past it, in one transaction. Rows of events that
     /// retention has taken meanwhile are dropped.
-    fn set_aside(&self, receiver: &str, refused: &[SetAside], cursor: u64) -> Result<(), StoreError>;
+    fn set_aside(&self, receiver: &str, refused: &[QuarantinedEvent], cursor: u64) -> Result<(), StoreError>;
     /// At most `limit` rows after the first `skip`, by receiver and sequence.
-    fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<SetAside>, StoreError>;
+    fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError>;
     fn set_aside_count(&self, receiver: &str) -> Result<u64, StoreError>;
     /// Marks rows for another try: of one receiver (its address, whole or as it is shown) or of all, one event or all
     /// of them. Returns how many.
     fn retry_set_aside(&self, receiver: Option<&str>, sequence: Option<u64>) -> Result<u64, StoreError>;
     /// At most `limit` rows of a receiver that are to be tried again.
-    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<SetAside>, StoreError>;
+    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError>;
     /// The receiver took it after all, or it is gone.
     fn drop_set_aside(&self, receiver: &str, sequence: u64) -> Result<(), StoreError>;
 }

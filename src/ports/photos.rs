@@ -9,15 +9,15 @@ use menshen_domain::photo::PhotoResult;
 
 /// What became of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhotoFate {
+pub struct PhotoOutcome {
     pub result: PhotoResult,
     /// Its events, if there are any, are kept.
     pub stored: bool,
 }
 
-pub type FateFuture<'a> = Pin<Box<dyn Future<Output = Option<PhotoFate>> + Send + 'a>>;
+pub type OutcomeFuture<'a> = Pin<Box<dyn Future<Output = Option<PhotoOutcome>> + Send + 'a>>;
 
-pub trait PhotoDesk: Send + Sync {
+pub trait PhotoIngest: Send + Sync {
     /// The device whose account this is; `None` for a wrong name or password. Takes the same time for both.
     fn login(&self, user: &str, password: &str) -> Option<String>;
 
@@ -31,5 +31,5 @@ pub trait PhotoDesk: Send + Sync {
     fn refuse(&self, device: &str, result: PhotoResult);
 
     /// Hands a photo over and waits until its events are kept; `None` when there is no such device any more.
-    fn take(&self, device: &str, photo: Bytes) -> FateFuture<'_>;
+    fn take(&self, device: &str, photo: Bytes) -> OutcomeFuture<'_>;
 }

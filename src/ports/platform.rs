@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use url::Url;
 
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::login::Session;
 
 /// Why a call to the platform brought nothing usable. Texts never hold tokens or bodies.
@@ -43,13 +43,13 @@ impl PlatformError {
     }
 
     /// The protocol's code for it.
-    pub fn to_refusal(&self) -> Refusal {
+    pub fn to_refusal(&self) -> ProtocolError {
         let code = match self {
             Self::Unreachable { .. } | Self::Status { .. } => StatusCode::RemoteServerFailed,
             Self::Data { .. } | Self::Page { .. } => StatusCode::RemoteDataFailed,
             Self::TooLarge { .. } => StatusCode::ImageTooLarge,
         };
-        Refusal::new(code, self.to_string())
+        ProtocolError::new(code, self.to_string())
     }
 }
 

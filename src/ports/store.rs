@@ -168,10 +168,10 @@ pub enum Owner<'a> {
 }
 
 impl Owner<'_> {
-    pub fn shelf(&self) -> Shelf {
+    pub fn shelf(&self) -> Namespace {
         match self {
-            Self::Person(_) => Shelf::Registry,
-            Self::Event(_) => Shelf::Events,
+            Self::Person(_) => Namespace::Registry,
+            Self::Event(_) => Namespace::Events,
         }
     }
 }
@@ -186,7 +186,7 @@ pub struct NewPicture<'a> {
 
 /// The two shelves of the picture store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shelf {
+pub enum Namespace {
     Registry,
     Events,
 }
@@ -195,10 +195,10 @@ pub enum Shelf {
 pub trait Keys: Send + Sync {
     /// Replaces a shelf's key: what was sealed with the old one can never be read again from this moment on. The
     /// wipe counts as unfinished, over restarts, until [`finish_wipe`](Self::finish_wipe).
-    fn destroy(&self, shelf: Shelf) -> Result<(), StoreError>;
-    fn is_wipe_unfinished(&self, shelf: Shelf) -> bool;
+    fn destroy(&self, shelf: Namespace) -> Result<(), StoreError>;
+    fn is_wipe_unfinished(&self, shelf: Namespace) -> bool;
     /// What the destroyed key had sealed has been removed.
-    fn finish_wipe(&self, shelf: Shelf) -> Result<(), StoreError>;
+    fn finish_wipe(&self, shelf: Namespace) -> Result<(), StoreError>;
 }
 
 /// Picture files beside the databases: written and flushed before the row that names them.
@@ -210,18 +210,18 @@ pub trait PictureStore: Send + Sync {
     /// error some may have been written.
     fn put(&self, pictures: &[NewPicture<'_>]) -> Result<(), StoreError>;
     /// `None` when there is no such picture.
-    fn get(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    fn get(&self, shelf: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// The people the registry photos were kept for, as they were then; files that cannot be read are passed over.
     fn people(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError>;
     /// The events the event pictures were kept for, as they were then, with the size of the picture; an event comes
     /// once for each of its pictures.
     fn events(&self, visit: &mut dyn FnMut(EventRecord, u64)) -> Result<(), StoreError>;
     /// Deletes what was sealed with a key that is destroyed.
-    fn remove_wiped(&self, shelf: Shelf) -> Result<u64, StoreError>;
+    fn remove_wiped(&self, shelf: Namespace) -> Result<u64, StoreError>;
     /// Deleting what is not there is fine.
-    fn remove(&self, shelf: Shelf, name: &str) -> Result<(), StoreError>;
+    fn remove(&self, shelf: Namespace, name: &str) -> Result<(), StoreError>;
     /// How many files are on the shelf, whoever they belong to.
-    fn count(&self, shelf: Shelf) -> Result<u64, StoreError>;
+    fn count(&self, shelf: Namespace) -> Result<u64, StoreError>;
     /// Deletes every file `keep` does not want, temporary files included; returns how many.
-    fn sweep(&self, shelf: Shelf, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
+    fn sweep(&self, shelf: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
 }

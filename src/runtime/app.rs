@@ -7,31 +7,31 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 use super::attributes::attribute_desk;
-use super::devices::{Reread, SettingsBook};
-use super::frame_router::{Places, doors, intakes, start_ftp};
+use super::devices::{Reread, SettingsConfigStore};
+use super::frame_router::{FrameRouter, doors, intakes, start_ftp};
 use super::models::{models_in_force, pick_prepared};
 use super::open::key_places;
 use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
 use crate::actors::devices::DevicesActor;
-use crate::actors::devices::actor::DevicesParts;
-use crate::actors::devices::device_list::Roster;
+use crate::actors::devices::actor::DevicesDeps;
+use crate::actors::devices::device_list::DeviceList;
 use crate::actors::devices::push::PushOpener;
 use crate::actors::face_engine::FaceEngineActor;
-use crate::actors::face_engine::attributes::AttributeDesk;
+use crate::actors::face_engine::attributes::AttributeEstimator;
 use crate::actors::face_engine::camera::CameraRules;
-use crate::actors::face_engine::workers::WorkerParts;
+use crate::actors::face_engine::workers::WorkerDeps;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
-use crate::actors::mq_link::actor::{LinkBoard, LinkNews};
-use crate::actors::mq_link::deps::LinkParts;
+use crate::actors::mq_link::actor::{LinkNews, LinkStatus};
+use crate::actors::mq_link::deps::LinkDeps;
 use crate::actors::mq_link::session::SessionKeeper;
-use crate::actors::recogniser::{InForce, Recogniser};
+use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
 use crate::actors::registry::RegistryActor;
-use crate::actors::registry::enrol::RegistryParts;
-use crate::actors::registry::swap::SwapParts;
-use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
+use crate::actors::registry::enrol::RegistryDeps;
+use crate::actors::registry::swap::SwapDeps;
+use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterDeps, SharedSession};
 use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
@@ -51,18 +51,18 @@ use crate::config::Settings;
 use crate::config::settings::LoginMethod;
 use crate::ports::camera::StreamOpener as _;
 use crate::ports::clock::Clock;
-use crate::ports::device_config_store::DeviceBook;
+use crate::ports::device_config_store::DeviceConfigStore;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::ports::system::SystemProbe;
 use crate::web::health::Health;
-use crate::web::local::LocalParts;
+use crate::web::local::LocalDeps;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
-use menshen_domain::frame_gate::AttentionRules;
+use menshen_domain::frame_gate::FrameGateRules;
 use menshen_domain::link::LinkState;
 use menshen_domain::passage::PassageRules;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::storage::StorageBoard;
+use menshen_domain::storage::StorageStatus;
 use menshen_domain::tuning::Tuning;
 use menshen_gallery::Gallery;
 use menshen_protocol::reply::ReplyHead;
@@ -80,25 +80,25 @@ pub struct Handles {
 }
 
 /// Everything built, nothing running.
-pub struct House {
+pub struct App {
     pub handles: Handles,
     pub health: Arc<Health>,
     pub clock: Arc<dyn Clock>,
     /// Asks the runtime to drain everything and start afresh.
     pub restart: Arc<Notify>,
     settings: Settings,
-    registry_parts: RegistryParts,
-    worker_parts: WorkerParts,
-    reporter_parts: ReporterParts,
+    registry_parts: RegistryDeps,
+    worker_parts: WorkerDeps,
+    reporter_parts: ReporterDeps,
     vault: Arc<Vault>,
     device_list: watch::Sender<Vec<DeviceStatus>>,
-    book: Arc<dyn DeviceBook>,
-    roster: Roster,
+    book: Arc<dyn DeviceConfigStore>,
+    roster: DeviceList,
     /// Changes what can be retuned while the box runs.
     pub tuner: Tuner,
 }
 
-impl House {
+impl App {
     /// Opens stores, loads what is on disk, checks models. Says everything it found wrong. `reread` reads the configuration
     /// file once more.
     pub fn build(mut settings: Settings, reread: Reread) -> Result<Self, Vec<String>> {
@@ -107,9 +107,9 @@ impl House {
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(|error| one(&error))?;
         settings.change_identity(&tuner.changes());
-        let book: Arc<dyn DeviceBook> = Arc::new(SettingsBook::new(&settings, reread));
+        let book: Arc<dyn DeviceConfigStore> = Arc::new(SettingsConfigStore::new(&settings, reread));
         // The device manager tells what is wrong with any.
-        let roster = Roster::new(book.list(&tuner.changes()).0);
+        let roster = DeviceList::new(book.list(&tuner.changes()).0);
         let vault = Arc::new(Vault::open(key_places(&settings)).map_err(|error| one(&error))?);
         let health = Arc::new(Health::default());
         let loader: Arc<dyn InferenceLoader> =
@@ -118,7 +118,7 @@ impl House {
         let (models, spare) = models_in_force(&settings, &tuner.changes(), &*loader, &health.models)?;
         let Stores { registry, events, pictures, filled } =
             open_stores(&settings, &vault, &health.storage, &models).map_err(|error| one(&error))?;
-        let in_force = InForce::new(Recogniser::new(models, filled.gallery, spare));
+        let in_force = ActiveRecogniser::new(Recogniser::new(models, filled.gallery, spare));
 
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -127,7 +127,7 @@ impl House {
         let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
         let (intake, photos) = intakes(CameraRules { attributes, ..rules });
         Ok(Self {
-            registry_parts: RegistryParts {
+            registry_parts: RegistryDeps {
                 store: registry,
                 pictures: Arc::clone(&pictures),
                 keys: Arc::<Vault>::clone(&vault),
@@ -142,7 +142,7 @@ impl House {
                 strangers_max: settings.recognition.strangers_max,
                 committing: Arc::default(),
             },
-            worker_parts: WorkerParts {
+            worker_parts: WorkerDeps {
                 in_force,
                 loader,
                 intake,
@@ -151,7 +151,7 @@ impl House {
                 workers: settings.recognition.workers,
                 on_face: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
             },
-            reporter_parts: ReporterParts {
+            reporter_parts: ReporterDeps {
                 store: events.clone(),
                 outbox: events,
                 pictures,
@@ -171,7 +171,7 @@ impl House {
                     has_platform: settings.platform.is_some(),
                 }),
                 board: health.receivers.clone(),
-                login_asks: Arc::default(),
+                relogin_backoff: Arc::default(),
             },
             vault,
             health,
@@ -213,7 +213,7 @@ impl House {
     /// `None` in standalone mode.
     pub fn link_part(&self) -> Option<Box<dyn Part>> {
         let platform = self.settings.platform.as_ref()?;
-        let parts = LinkParts {
+        let parts = LinkDeps {
             platform: Arc::clone(&self.registry_parts.platform),
             sessions: self.registry_parts.sessions.clone(),
             dead_letters: Arc::new(DeadLetterFile::new(&self.settings.data_dir, Arc::clone(&self.vault))),
@@ -227,7 +227,7 @@ impl House {
         };
         self.health.set_link(LinkState::Stopped);
         let health = Arc::clone(&self.health);
-        let board: LinkBoard = Arc::new(move |news| match news {
+        let board: LinkStatus = Arc::new(move |news| match news {
             LinkNews::State(state) => health.set_link(state),
             LinkNews::Blocked(reason) => health.set_link_blocked(reason),
         });
@@ -251,10 +251,10 @@ impl House {
         }
         let photos = Arc::clone(&self.worker_parts.photos);
         let opener = PushOpener { inner: Arc::new(opener), photos: Arc::clone(&photos) };
-        let parts = DevicesParts {
+        let parts = DevicesDeps {
             opener: Arc::new(opener),
             relay: Arc::new(Relays::new().map_err(|error| vec![error])?),
-            places: Arc::new(Places { frames: Arc::clone(&self.worker_parts.intake), photos }),
+            places: Arc::new(FrameRouter { frames: Arc::clone(&self.worker_parts.intake), photos }),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
             board: Arc::new(move |list| health.set_devices(list)),
@@ -268,11 +268,11 @@ impl House {
     }
 
     /// The local API's address and what it works with; `None` when it is off.
-    pub fn local_api(&self) -> Option<(SocketAddr, Arc<LocalParts>)> {
+    pub fn local_api(&self) -> Option<(SocketAddr, Arc<LocalDeps>)> {
         let listen = self.settings.local_api.listen?;
         let clock = Arc::clone(&self.clock);
         let wall = Arc::clone(&self.clock);
-        let parts = LocalParts {
+        let parts = LocalDeps {
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
             devices: self.handles.devices.clone(),
@@ -331,9 +331,9 @@ fn swap_parts(
     loader: &Arc<dyn InferenceLoader>,
     tuner: &Tuner,
     missing: bool,
-) -> SwapParts {
+) -> SwapDeps {
     let (own, with) = (settings.clone(), Arc::clone(loader));
-    SwapParts {
+    SwapDeps {
         board: Arc::clone(&health.models),
         loader: Arc::clone(loader),
         pick: Arc::new(move |name| pick_prepared(&own, name, &*with)),
@@ -347,7 +347,7 @@ fn swap_parts(
 fn open_stores(
     settings: &Settings,
     vault: &Arc<Vault>,
-    board: &Arc<StorageBoard>,
+    board: &Arc<StorageStatus>,
     models: &ModelSet,
 ) -> Result<Stores, StoreError> {
     let dimension = models.embedder_spec().dimension;
@@ -393,7 +393,7 @@ pub fn create_data_dir(path: &Path) -> Result<(), Vec<String>> {
 
 pub fn camera_rules(
     settings: &Settings,
-    in_force: InForce,
+    in_force: ActiveRecogniser,
     clock: Arc<dyn Clock>,
     tuning: SharedTuning,
 ) -> CameraRules {
@@ -409,23 +409,23 @@ pub fn camera_rules(
             stranger_hits_min: passages.stranger_hits_min,
             // Retuned before every frame.
             similarity_pass,
-            similarity_sure_margin: passages.sure_margin,
-            similarity_lead_min: recognition.lead_min,
+            similarity_high_confidence_margin: passages.high_confidence_margin,
+            similarity_top2_margin_min: recognition.top2_margin_min,
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,
             // The detector's own, told with every frame.
-            firm_score: 0.0,
+            high_score_min: 0.0,
             // For those devices that ask for it.
             liveness_min: Some(recognition.liveness_min),
         },
-        attention: AttentionRules { idle_look_ms: recognition.idle_look_ms, ..AttentionRules::default() },
+        attention: FrameGateRules { idle_look_ms: recognition.idle_look_ms, ..FrameGateRules::default() },
         live_level: recognition.live_level.clone(),
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,
         stranger_level: QualityLevel::Custom(recognition.custom_level.clone()),
         tuning,
         // Of the whole box; a camera by itself guesses nothing.
-        attributes: AttributeDesk::default(),
+        attributes: AttributeEstimator::default(),
     }
 }
 

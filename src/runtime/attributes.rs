@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::actors::face_engine::attributes::AttributeDesk;
+use crate::actors::face_engine::attributes::AttributeEstimator;
 use crate::config::Settings;
-use menshen_vision::attributes::{AttributeModels, Guesser, Nets};
+use menshen_vision::attributes::{AttributeModels, LazyAttributeNets, Nets};
 use menshen_vision::catalogue::Catalogue;
 use menshen_vision::inference::InferenceLoader;
 
@@ -43,14 +43,14 @@ pub fn load_asked(settings: &Settings, loader: &dyn InferenceLoader) -> Result<O
 pub fn attribute_desk(
     settings: &Settings,
     loader: &Arc<dyn InferenceLoader>,
-) -> Result<AttributeDesk, String> {
+) -> Result<AttributeEstimator, String> {
     let nets = load_asked(settings, loader.as_ref())?;
     let names = &settings.recognition.attributes;
-    let guesser = Guesser::new(
+    let guesser = LazyAttributeNets::new(
         settings.models_dir.clone(),
         names.age_model.clone(),
         names.gender_model.clone(),
         Arc::clone(loader),
     );
-    Ok(AttributeDesk::new(Arc::new(guesser.with(nets)), names.in_fiqa))
+    Ok(AttributeEstimator::new(Arc::new(guesser.with(nets)), names.in_fiqa))
 }

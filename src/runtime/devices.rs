@@ -4,18 +4,18 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Settings;
 use crate::config::devices::{DeviceTables, read_device};
-use crate::ports::device_config_store::DeviceBook;
+use crate::ports::device_config_store::DeviceConfigStore;
 use crate::runtime::attributes::pick_attributes;
 use crate::runtime::models::liveness_is_there;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
 /// Reads the configuration file once more.
 pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
-pub struct SettingsBook {
+pub struct SettingsConfigStore {
     dev_sno: String,
     /// Whether the FTP server is on.
     has_ftp: bool,
@@ -27,7 +27,7 @@ pub struct SettingsBook {
     attributes_are_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
-impl SettingsBook {
+impl SettingsConfigStore {
     pub fn new(settings: &Settings, reread: Reread) -> Self {
         let (of_box, same) = (settings.clone(), settings.clone());
         Self {
@@ -45,9 +45,9 @@ impl SettingsBook {
     }
 }
 
-impl SettingsBook {
+impl SettingsConfigStore {
     /// One device cannot tell whether another has its FTP account, or whether there is a server.
-    fn check_account(&self, changes: &Changes, device: &DeviceConfig) -> Result<(), Refusal> {
+    fn check_account(&self, changes: &Changes, device: &DeviceConfig) -> Result<(), ProtocolError> {
         let Some(account) = &device.photos.ftp else { return Ok(()) };
         if !self.has_ftp {
             let detail = "pipeline = \"ftp\" needs the FTP server: set ftp.listen in the configuration and start again";
@@ -67,8 +67,8 @@ impl SettingsBook {
     }
 }
 
-fn refused(code: StatusCode, detail: impl Into<String>) -> Refusal {
-    Refusal::new(code, detail)
+fn refused(code: StatusCode, detail: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(code, detail)
 }
 
 /// A device as it is now, if it is there.
@@ -79,7 +79,7 @@ fn present<'a>(file: &'a DeviceTables, changes: &'a Changes, ip: &str) -> Option
     }
 }
 
-impl DeviceBook for SettingsBook {
+impl DeviceConfigStore for SettingsConfigStore {
     fn list(&self, changes: &Changes) -> (Vec<DeviceConfig>, Vec<String>) {
         let file = self.file();
         let of_file =
@@ -108,7 +108,7 @@ impl DeviceBook for SettingsBook {
         changes: &Changes,
         ip: &str,
         change: &DeviceChange,
-    ) -> Result<Option<(DeviceTable, DeviceConfig)>, Refusal> {
+    ) -> Result<Option<(DeviceTable, DeviceConfig)>, ProtocolError> {
         let file = self.file();
         let present = present(&file, changes, ip);
         let mut table = match (change, present) {

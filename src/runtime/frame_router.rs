@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::actors::devices::actor::FramePlaces;
-use crate::actors::devices::device_list::Roster;
+use crate::actors::devices::actor::FrameRouting;
+use crate::actors::devices::device_list::DeviceList;
 use crate::actors::devices::message::ActOnDoor;
 use crate::actors::face_engine::camera::{CameraRules, CameraSession};
 use crate::actors::face_engine::intake::FrameIntake;
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::face_engine::workers::OnFace;
 use crate::actors::tuning::SharedTuning;
-use crate::adapters::ftp::{FtpBoard, FtpRules, FtpServer};
+use crate::adapters::ftp::{FtpRules, FtpServer, FtpStatus};
 use crate::config::photos::FtpSettings;
 use crate::ports::camera::FrameSink;
 use crate::ports::clock::Clock;
 use crate::runtime::app::Handles;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use menshen_domain::relay::{self, DoorCommand};
 
 /// The entrances of frames and of photos.
@@ -27,7 +27,7 @@ pub fn intakes(rules: CameraRules) -> (Arc<FrameIntake>, Arc<PhotoIntake>) {
 }
 
 /// Opens the door of a turnstile for whoever may pass; a busy device manager loses the command, which is then told.
-pub fn doors(roster: &Roster, handles: &Handles, tuning: SharedTuning, clock: Arc<dyn Clock>) -> OnFace {
+pub fn doors(roster: &DeviceList, handles: &Handles, tuning: SharedTuning, clock: Arc<dyn Clock>) -> OnFace {
     let (manager, roster) = (handles.devices.clone(), roster.clone());
     Arc::new(move |ip, person| {
         let device = roster.find(ip).filter(|device| device.action_url.is_some());
@@ -49,19 +49,19 @@ pub fn doors(roster: &Roster, handles: &Handles, tuning: SharedTuning, clock: Ar
 }
 
 /// Frames go to the face engine.
-pub struct Places {
+pub struct FrameRouter {
     pub frames: Arc<FrameIntake>,
     pub photos: Arc<PhotoIntake>,
 }
 
-impl FramePlaces for Places {
+impl FrameRouting for FrameRouter {
     fn attach(&self, device: &DeviceConfig) -> FrameSink {
         // A device may have changed from the one kind to the other.
         if device.is_push() {
             self.frames.detach(device);
             self.photos.attach(device);
             // What comes here is only a sign of life.
-            return Arc::new(|_| Handed::InTime);
+            return Arc::new(|_| SinkFeedback::Accepted);
         }
         self.photos.detach(&device.ep_id);
         self.frames.attach(device)
@@ -77,7 +77,7 @@ impl FramePlaces for Places {
 pub fn start_ftp(
     ftp: &FtpSettings,
     photos: &Arc<PhotoIntake>,
-    board: FtpBoard,
+    board: FtpStatus,
 ) -> Result<Option<FtpServer>, Vec<String>> {
     let Some(listen) = ftp.listen else { return Ok(None) };
     let rules = FtpRules {

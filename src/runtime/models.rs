@@ -2,7 +2,7 @@
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use menshen_domain::models::{ModelBoard, Precision};
+use menshen_domain::models::{ModelStatus, Precision};
 use menshen_domain::score::Scale;
 use menshen_domain::tuning::Changes;
 use menshen_vision::FaceAnalyzer;
@@ -125,7 +125,7 @@ pub fn models_in_force(
     settings: &Settings,
     changes: &Changes,
     loader: &dyn InferenceLoader,
-    board: &ModelBoard,
+    board: &ModelStatus,
 ) -> Result<(ModelSet, Vec<FaceAnalyzer>), Vec<String>> {
     if let Ok(catalogue) = Catalogue::read(&settings.models_dir) {
         let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();

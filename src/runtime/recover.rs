@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actors::wipe;
-use crate::adapters::store::Found;
+use crate::adapters::store::DatabaseState;
 use crate::ports::store::{
-    EventStore, Keys, PictureStore, RegistryStore, RestoredEvent, Retention, Shelf, StoreError,
+    EventStore, Keys, Namespace, PictureStore, RegistryStore, RestoredEvent, Retention, StoreError,
 };
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
-use menshen_domain::storage::StorageBoard;
+use menshen_domain::storage::StorageStatus;
 use menshen_gallery::{Gallery, GalleryError};
 
 /// A wipe that a crash cut short is finished before anything of it is read.
@@ -21,11 +21,11 @@ pub fn finish_wipes(
     events: &dyn EventStore,
     pictures: &dyn PictureStore,
 ) -> Result<(), StoreError> {
-    if keys.is_wipe_unfinished(Shelf::Registry) {
+    if keys.is_wipe_unfinished(Namespace::Registry) {
         let people = wipe::finish_people(keys, registry, pictures)?;
         tracing::warn!(people, "a wipe of people was finished that had been cut short");
     }
-    if keys.is_wipe_unfinished(Shelf::Events) {
+    if keys.is_wipe_unfinished(Namespace::Events) {
         let events = wipe::finish_events(keys, events, pictures)?;
         tracing::warn!(events, "a wipe of events was finished that had been cut short");
     }
@@ -33,18 +33,25 @@ pub fn finish_wipes(
 }
 
 /// Says what was damaged and what came back, in the log and on the board.
-fn tell(board: &StorageBoard, file: &str, found: &Found, unreadable: u64, rebuilt: usize, what: &str) {
+fn tell(
+    board: &StorageStatus,
+    file: &str,
+    found: &DatabaseState,
+    unreadable: u64,
+    rebuilt: usize,
+    what: &str,
+) {
     let story = match found {
-        Found::SetAside { to, reason } => {
+        DatabaseState::QuarantinedEvent { to, reason } => {
             let name = to.file_name().unwrap_or_default().to_string_lossy();
             format!(
                 "{file} was damaged ({reason}) and set aside as {name}; {rebuilt} {what} rebuilt from pictures"
             )
         }
-        Found::Missing if rebuilt > 0 => {
+        DatabaseState::Missing if rebuilt > 0 => {
             format!("{file} was missing; {rebuilt} {what} rebuilt from pictures")
         }
-        Found::Whole if unreadable > 0 => {
+        DatabaseState::Whole if unreadable > 0 => {
             format!("{file} held {unreadable} unreadable records; {rebuilt} {what} rebuilt from pictures")
         }
         _ => return,
@@ -58,8 +65,8 @@ fn tell(board: &StorageBoard, file: &str, found: &Found, unreadable: u64, rebuil
 pub fn recover_events(
     events: &dyn EventStore,
     pictures: &dyn PictureStore,
-    found: &Found,
-    board: &StorageBoard,
+    found: &DatabaseState,
+    board: &StorageStatus,
 ) -> Result<(), StoreError> {
     let open = events.open_events()?;
     for event in &open {
@@ -70,13 +77,13 @@ pub fn recover_events(
         }
     }
     let unreadable = events.remove_unreadable()?;
-    if unreadable > 0 || *found != Found::Whole {
+    if unreadable > 0 || *found != DatabaseState::Whole {
         let rebuilt = rebuild_events(events, pictures)?;
         events.mark_complete()?;
         tell(board, "events.redb", found, unreadable, rebuilt, "events");
     }
     let in_use = events.pictures()?;
-    let orphans = pictures.sweep(Shelf::Events, &|name| in_use.contains(name))?;
+    let orphans = pictures.sweep(Namespace::Events, &|name| in_use.contains(name))?;
     let counts = events.counts()?;
     tracing::info!(
         stored = counts.stored,
@@ -131,8 +138,8 @@ pub struct Filled {
 pub fn fill_gallery(
     registry: &dyn RegistryStore,
     pictures: &dyn PictureStore,
-    found: &Found,
-    board: &StorageBoard,
+    found: &DatabaseState,
+    board: &StorageStatus,
     mut gallery: Gallery,
 ) -> Result<Filled, StoreError> {
     let model = gallery.model().to_owned();
@@ -150,14 +157,14 @@ pub fn fill_gallery(
         }
     };
     let unreadable = registry.for_each(&mut add)?;
-    if unreadable > 0 || *found != Found::Whole {
-        let rebuilt = rebuild_people(registry, pictures, *found != Found::Whole)?;
+    if unreadable > 0 || *found != DatabaseState::Whole {
+        let rebuilt = rebuild_people(registry, pictures, *found != DatabaseState::Whole)?;
         registry.set_aside_unreadable()?;
         registry.mark_complete()?;
         tell(board, "registry.redb", found, unreadable, rebuilt.len(), "people");
         rebuilt.into_iter().for_each(&mut add);
     }
-    let orphans = pictures.sweep(Shelf::Registry, &|name| photos.contains(name))?;
+    let orphans = pictures.sweep(Namespace::Registry, &|name| photos.contains(name))?;
     metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
     metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
     tracing::info!(

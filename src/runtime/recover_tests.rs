@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::adapters::store::fixture::{ALL, MODEL, Opened, event, spoil_one_event, spoil_one_person};
-use crate::ports::store::Shelf;
+use crate::ports::store::Namespace;
 
 /// Opens a folder as a start does; returns it with how many can be recognised.
 fn start(folder: &Path) -> (Opened, usize) {
@@ -47,7 +47,7 @@ fn whatever_happens_to_the_registry_file_everyone_is_back() {
         let (opened, people) = start(folder.path());
         assert_eq!(people, 10, "{what}");
         assert_eq!(opened.registry.get("id-3").unwrap().unwrap().name, "name of id-3", "{what}");
-        let is_whole = opened.registry_found == Found::Whole;
+        let is_whole = opened.registry_found == DatabaseState::Whole;
         damaged += usize::from(!is_whole);
         assert_eq!(is_whole, opened.board.facts().set_aside.is_empty(), "{what}");
         assert_eq!(files_in(folder.path(), "registry"), 10, "{what}");
@@ -79,14 +79,14 @@ fn a_crash_while_rebuilding_loses_nobody() {
     fs::write(folder.path().join("registry.redb"), [7; 9000]).unwrap();
     // The damage is found, half of the people are back, and the power goes.
     let opened = Opened::new(folder.path());
-    assert_ne!(opened.registry_found, Found::Whole);
+    assert_ne!(opened.registry_found, DatabaseState::Whole);
     let mut half = Vec::new();
     opened.pictures.people(&mut |person| half.push(person)).unwrap();
     opened.registry.put(&half[..5]).unwrap();
     drop(opened);
     assert_eq!(start(folder.path()).1, 10);
     let opened = Opened::new(folder.path());
-    assert_eq!(opened.registry_found, Found::Whole);
+    assert_eq!(opened.registry_found, DatabaseState::Whole);
     // The same with events that are taken out to be rebuilt.
     opened.pass(&event("a"));
     drop(opened);
@@ -141,7 +141,7 @@ fn events_that_were_lost_come_back_from_their_pictures_under_the_same_ids() {
         assert_eq!(ids, ["c", "a", "b"]);
         assert_eq!(opened.events.cursor("r").unwrap(), None, "sent again, known by their ids");
         assert!(opened.events.counts().unwrap().stored_bytes > 0);
-        assert_eq!(opened.pictures.get(Shelf::Events, "a-spot.jpg").unwrap().unwrap(), b"scene");
+        assert_eq!(opened.pictures.get(Namespace::Events, "a-spot.jpg").unwrap().unwrap(), b"scene");
         let told = opened.board.facts().set_aside.join(" ");
         assert!(told.contains("events.redb was") && told.contains("3 events rebuilt"), "{told}");
     }
@@ -151,13 +151,13 @@ fn events_that_were_lost_come_back_from_their_pictures_under_the_same_ids() {
 fn a_wipe_cut_short_after_any_step_is_finished_at_the_next_start() {
     let steps: [fn(&Opened); 3] = [
         |opened| assert_eq!(opened.registry.remove_wiped().unwrap(), 10),
-        |opened| assert_eq!(opened.pictures.remove_wiped(Shelf::Registry).unwrap(), 10),
-        |opened| opened.vault.finish_wipe(Shelf::Registry).unwrap(),
+        |opened| assert_eq!(opened.pictures.remove_wiped(Namespace::Registry).unwrap(), 10),
+        |opened| opened.vault.finish_wipe(Namespace::Registry).unwrap(),
     ];
     for done in 0..=steps.len() {
         let (folder, _) = ten_people();
         let opened = Opened::new(folder.path());
-        opened.vault.destroy(Shelf::Registry).unwrap();
+        opened.vault.destroy(Namespace::Registry).unwrap();
         for step in &steps[..done] {
             step(&opened);
         }
@@ -168,7 +168,7 @@ fn a_wipe_cut_short_after_any_step_is_finished_at_the_next_start() {
         assert_eq!(people, 1, "after {done} steps");
         assert!(opened.registry.get("new").unwrap().is_some());
         assert_eq!((files_in(folder.path(), "registry"), opened.registry.count().unwrap()), (1, 1));
-        assert!(!opened.vault.is_wipe_unfinished(Shelf::Registry) && opened.board.facts().is_ok());
+        assert!(!opened.vault.is_wipe_unfinished(Namespace::Registry) && opened.board.facts().is_ok());
     }
 }
 
@@ -178,7 +178,7 @@ fn a_wipe_of_events_cut_short_is_finished_too() {
     let (opened, _) = start(folder.path());
     opened.pass(&event("a"));
     opened.events.put_open(&event("b"), 0).unwrap();
-    opened.vault.destroy(Shelf::Events).unwrap();
+    opened.vault.destroy(Namespace::Events).unwrap();
     drop(opened);
     let (opened, _) = start(folder.path());
     let counts = opened.events.counts().unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::app::{Handles, House};
+use super::app::{App, Handles};
 use super::devices::Reread;
 use super::supervise::{Part, watch};
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
@@ -31,7 +31,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
     let metrics = super::metrics::install().map_err(|error| vec![error])?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
-    let house = tokio::task::spawn_blocking(move || House::build(settings, reread))
+    let house = tokio::task::spawn_blocking(move || App::build(settings, reread))
         .await
         .map_err(|panic| vec![panic.to_string()])??;
     let web = web::serve(listen, std::sync::Arc::clone(&house.health), metrics.clone()).map_err(|error| {
@@ -69,7 +69,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
 }
 
 /// Sinks first, sources last.
-fn start(house: &House) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
+fn start(house: &App) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
     let mut parts = vec![house.reporter_part(), house.engine_part(), house.registry_part()];
     parts.extend(house.link_part());
     parts.push(house.devices_part()?);

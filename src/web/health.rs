@@ -8,20 +8,20 @@ use std::time::Instant;
 use serde::Serialize;
 
 use menshen_domain::device::DeviceStatus;
-use menshen_domain::history::{ReceiverBoard, ReceiverStatus};
+use menshen_domain::history::{ReceiverStatus, ReceiversStatus};
 use menshen_domain::link::LinkState;
-use menshen_domain::models::{ModelBoard, ModelFacts};
-use menshen_domain::storage::{StorageBoard, StorageFacts};
+use menshen_domain::models::{ModelFacts, ModelStatus};
+use menshen_domain::storage::{StorageFacts, StorageStatus};
 use menshen_domain::stream::StreamState;
 
 pub struct Health {
     started: Instant,
     /// Written by the reporter.
-    pub receivers: ReceiverBoard,
+    pub receivers: ReceiversStatus,
     /// Written by the stores themselves.
-    pub storage: Arc<StorageBoard>,
+    pub storage: Arc<StorageStatus>,
     /// Written at start and by a swap.
-    pub models: Arc<ModelBoard>,
+    pub models: Arc<ModelStatus>,
     facts: Mutex<Facts>,
 }
 
@@ -87,7 +87,7 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            receivers: ReceiverBoard::default(),
+            receivers: ReceiversStatus::default(),
             storage: Arc::default(),
             models: Arc::default(),
             facts: Mutex::default(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use image::{Rgb, RgbImage};
 use menshen::actors::face_engine::camera::{CameraRules, CameraSession};
 use menshen::actors::face_engine::forwarder::PassageReport;
-use menshen::actors::recogniser::{InForce, Recogniser};
+use menshen::actors::recogniser::{ActiveRecogniser, Recogniser};
 use menshen::actors::reporter::message::PassageStage;
 use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::camera::GstOpener;
@@ -21,7 +21,7 @@ use menshen::runtime::app::{base_tuning, camera_rules};
 use menshen::runtime::models::ready_models;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
 use menshen_gallery::Gallery;
@@ -56,7 +56,7 @@ pub fn decode(clip: &Path) -> Vec<Frame> {
             &spec,
             Arc::new(move |frame: Frame| {
                 kept.lock().unwrap().push(frame.detached());
-                Handed::InTime
+                SinkFeedback::Accepted
             }),
             Arc::new(move |notice| drop(sender.send(notice))),
         )
@@ -170,7 +170,7 @@ impl Clock for ClipClock {
 pub struct Studio {
     pub analyzer: FaceAnalyzer,
     settings: Settings,
-    in_force: InForce,
+    in_force: ActiveRecogniser,
     clips: PathBuf,
     decoded: BTreeMap<String, Vec<Frame>>,
     /// The best face of a clip.
@@ -190,7 +190,7 @@ impl Studio {
         Self {
             analyzer,
             settings,
-            in_force: InForce::new(Recogniser::new(models, gallery, Vec::new())),
+            in_force: ActiveRecogniser::new(Recogniser::new(models, gallery, Vec::new())),
             clips,
             decoded: BTreeMap::new(),
             faces: BTreeMap::new(),

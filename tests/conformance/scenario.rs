@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::evidence::Evidence;
 use crate::http;
-use crate::testbed::{Camera, Stage, photo, photo_base64};
+use crate::testbed::{Camera, TestBed, photo, photo_base64};
 
 pub fn tour() -> Evidence {
     let mut camera = Camera::new("lobby", &["obama-2.jpg", "astronaut.png"], &[]);
-    let mut stage = Stage::with_platform(|config| config.receivers = 2);
+    let mut stage = TestBed::with_platform(|config| config.receivers = 2);
     let stream_url = camera.url().replacen("rtsp://", "rtsp://keeper:opensesame@", 1);
     stage.add_device("lobby", "rtsp", &stream_url);
     let mut evidence = Evidence { stream_url, ..Evidence::default() };
@@ -37,7 +37,7 @@ pub fn tour() -> Evidence {
     evidence
 }
 
-fn enrol(stage: &Stage, evidence: &mut Evidence) {
+fn enrol(stage: &TestBed, evidence: &mut Evidence) {
     let people = stage.platform.people();
     people.add_photo("biden.jpg", photo("biden-1.jpg"));
     people.add_raw(
@@ -69,7 +69,7 @@ fn enrol(stage: &Stage, evidence: &mut Evidence) {
     evidence.replies.insert("liberal", stage.command(liberal));
 }
 
-fn judge_photos(stage: &Stage, evidence: &mut Evidence) {
+fn judge_photos(stage: &TestBed, evidence: &mut Evidence) {
     let mut fiqa = |name, photo: String, level: Option<&str>| {
         let mut info = json!({ "image_base64_str": photo });
         if let Some(level) = level {
@@ -87,7 +87,7 @@ fn judge_photos(stage: &Stage, evidence: &mut Evidence) {
 }
 
 /// Waits until the known person and the stranger were told every way.
-fn watch(stage: &Stage) {
+fn watch(stage: &TestBed) {
     stage.wait("Obama in real time", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
     for receiver in ["/box/record/0", "/box/record/1"] {
         for kind in [1, 4] {
@@ -103,7 +103,7 @@ fn watch(stage: &Stage) {
     );
 }
 
-fn administer(stage: &Stage, evidence: &mut Evidence) {
+fn administer(stage: &TestBed, evidence: &mut Evidence) {
     let mut send = |name, command: Value| {
         evidence.replies.insert(name, stage.command(command));
     };

@@ -10,7 +10,7 @@ use menshen::adapters::vault::{KeyPlaces, Vault};
 use menshen::ports::store::RegistryStore as _;
 use serde_json::json;
 
-use crate::testbed::{Camera, SOON, Stage, eventually, is_history_of, photo, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo, photo_base64};
 
 const NATIONAL_ID: &str = "11010119900307721X";
 const NAME: &str = "欧巴马先生";
@@ -96,7 +96,7 @@ fn feature_secrets(data_dir: &Path) -> Secrets {
 #[test]
 fn nothing_of_anybody_can_be_read_from_the_disk() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     let user = json!({
@@ -159,7 +159,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 #[test]
 fn a_wipe_takes_the_key_along_and_the_box_goes_on() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
     let key = stage.data_dir().join("keys/registry.key");

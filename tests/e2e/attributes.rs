@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
 use crate::http;
-use crate::testbed::{Camera, SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, photo, photo_base64};
 
 /// The guesses of a grown-up man.
 fn assert_man(guesses: &Value) {
@@ -39,7 +39,7 @@ fn assert_event_of_man(event: &Value) {
 fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     let mut asks = Camera::new("asks", &["obama-2.jpg"], &[]);
     let mut plain = Camera::new("plain", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|config| config.fiqa = true);
+    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
     stage.add_camera(&asks);
     stage.add_camera(&plain);
     stage.add_config(
@@ -93,7 +93,7 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     assert!(not.contains("decision") && !not.contains("a guess"), "{not}");
 }
 
-fn refused(stage: &Stage, arguments: &[&str]) -> String {
+fn refused(stage: &TestBed, arguments: &[&str]) -> String {
     let output = stage.run(arguments);
     let told =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
@@ -103,7 +103,7 @@ fn refused(stage: &Stage, arguments: &[&str]) -> String {
 
 #[test]
 fn models_that_are_not_there_or_of_another_shape_are_told_before_the_start() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("door", "rtsp", "rtsp://127.0.0.1:1/x");
     stage.set("devices.0.attributes", "true");
     stage.set("recognition.age_model", "\"age-v9\"");
@@ -149,7 +149,7 @@ fn models_that_are_not_there_or_of_another_shape_are_told_before_the_start() {
 #[test]
 fn guesses_can_be_switched_on_while_the_box_runs() {
     let mut camera = Camera::new("lobby", &["biden-1.jpg"], &[]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_camera(&camera);
     stage.start();
     let port = stage.local_port;

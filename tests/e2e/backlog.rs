@@ -6,7 +6,7 @@ use menshen::runtime::app::create_data_dir;
 use menshen::runtime::open::{EventStores, open_events};
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 
-use crate::testbed::{DEV_SNO, Stage};
+use crate::testbed::{DEV_SNO, TestBed};
 
 pub fn event(id: &str) -> EventRecord {
     EventRecord {
@@ -32,7 +32,7 @@ pub fn event(id: &str) -> EventRecord {
 }
 
 /// Closes events with these ids into history, with pictures; the box must not be running.
-pub fn fill(stage: &Stage, ids: &[String]) {
+pub fn fill(stage: &TestBed, ids: &[String]) {
     let settings = menshen::config::load(&stage.config_path(), &Overrides::default()).unwrap();
     create_data_dir(&settings.data_dir).unwrap();
     let EventStores { store, pictures } = open_events(&settings).unwrap();

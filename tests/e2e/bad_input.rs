@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::testbed::{SOON, Stage, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, photo, photo_base64};
 
 /// A PNG whose header claims 30 000 × 30 000 px: 2.7 GB when believed.
 fn huge_png() -> Vec<u8> {
@@ -49,7 +49,7 @@ enum At {
 }
 
 /// What is sent, and the code it is answered with.
-fn table(stage: &Stage) -> Vec<(&'static str, Value, At, i64)> {
+fn table(stage: &TestBed) -> Vec<(&'static str, Value, At, i64)> {
     let img = |name: &str| stage.platform.url(&format!("/img/{name}"));
     let people = |user: Value| add(&user);
     vec![
@@ -121,7 +121,7 @@ fn table(stage: &Stage) -> Vec<(&'static str, Value, At, i64)> {
 }
 
 /// Sends a command and compares where and how it was refused.
-fn check(stage: &Stage, (what, command, at, code): (&str, Value, At, i64)) {
+fn check(stage: &TestBed, (what, command, at, code): (&str, Value, At, i64)) {
     let reply = if command.is_object() {
         stage.command(command)
     } else {
@@ -144,7 +144,7 @@ fn check(stage: &Stage, (what, command, at, code): (&str, Value, At, i64)) {
 }
 
 /// For what can carry no `messageId`: the next reply is its.
-fn send_raw(stage: &Stage, bytes: Vec<u8>) -> Value {
+fn send_raw(stage: &TestBed, bytes: Vec<u8>) -> Value {
     let after = stage.platform.ledger().len();
     stage.platform.publish_raw(bytes).unwrap();
     stage
@@ -157,7 +157,7 @@ fn send_raw(stage: &Stage, bytes: Vec<u8>) -> Value {
 
 #[test]
 fn every_bad_command_is_answered_with_its_code() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     let reconnects = stage.metric("menshen_broker_reconnects_total");
     for row in table(&stage) {
@@ -195,7 +195,7 @@ fn every_bad_command_is_answered_with_its_code() {
 
 #[test]
 fn an_update_with_a_bad_photo_leaves_the_old_record() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     stage.enrol(&[("bad", "Barack Obama", "obama-1.jpg")]);
     check(&stage, ("update without a face", with_photo(&photo_base64("coffee.png")), At::User, 40004));

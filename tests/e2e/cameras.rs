@@ -6,13 +6,13 @@ use menshen_sim::proxy::{Mode, Proxy};
 use serde_json::Value;
 
 use crate::http;
-use crate::testbed::{Camera, SOON, Stage, eventually};
+use crate::testbed::{Camera, SOON, TestBed, eventually};
 
 /// Three cameras at once on a small machine; 854 is a width whose rows are padded.
 const SMALL: [&str; 2] = ["--size", "854x480"];
 
 /// Waits for somebody recognised at the camera after ledger entry `after`.
-fn wait_seen(stage: &Stage, camera: &str, after: u64) {
+fn wait_seen(stage: &TestBed, camera: &str, after: u64) {
     stage.wait(&format!("Obama at {camera}"), |entry| {
         entry.number >= after && entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == camera
     });
@@ -23,7 +23,7 @@ fn cameras_come_back_by_themselves_and_do_not_disturb_each_other() {
     let mut killed = Camera::new("killed", &["obama-2.jpg"], &SMALL);
     let mut frozen = Camera::new("frozen", &["obama-2.jpg"], &SMALL);
     let mut steady = Camera::new("steady", &["obama-2.jpg"], &SMALL);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     for camera in [&killed, &frozen, &steady] {
         stage.add_camera(camera);
     }
@@ -64,7 +64,7 @@ fn cameras_come_back_by_themselves_and_do_not_disturb_each_other() {
 #[test]
 fn a_wrong_password_is_named_and_never_shown() {
     let camera = Camera::new("locked", &["obama-2.jpg"], &["--credentials", "admin:right"]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("locked", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:wr0ngpass@"));
     stage.start();
     let health = eventually("the reason", SOON, || {
@@ -76,14 +76,14 @@ fn a_wrong_password_is_named_and_never_shown() {
 }
 
 /// A device as the local API shows it.
-fn device(stage: &Stage, name: &str) -> Value {
+fn device(stage: &TestBed, name: &str) -> Value {
     let (_, body) = http::get(stage.local_port, &format!("/menshen/api/devices?ip={name}"));
     body["data"]["devices"][0].clone()
 }
 
 /// A box that knows Obama, at these cameras.
-fn box_with(cameras: &[(&str, String)]) -> Stage {
-    let mut stage = Stage::standalone();
+fn box_with(cameras: &[(&str, String)]) -> TestBed {
+    let mut stage = TestBed::standalone();
     for (name, url) in cameras {
         stage.add_device(name, "rtsp", url);
     }
@@ -161,7 +161,7 @@ fn a_camera_that_flaps_every_second_is_a_nuisance_to_nobody() {
     steady.go();
     flapping.go();
     wait_seen(&stage, "flapping", 0);
-    let open_files = |stage: &mut Stage| stage.container().open_files().unwrap();
+    let open_files = |stage: &mut TestBed| stage.container().open_files().unwrap();
     let (files, began, log) = (open_files(&mut stage), Instant::now(), stage.log().len());
     let trouble = stage.platform.ledger().len();
     while began.elapsed() < Duration::from_secs(20) {
@@ -187,7 +187,7 @@ fn a_camera_that_flaps_every_second_is_a_nuisance_to_nobody() {
 #[test]
 fn only_what_is_in_view_is_looked_at_and_its_cost_is_told() {
     let mut camera = Camera::new("hall", &["obama-2.jpg"], &["--size", "1280x720"]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     for (name, view) in [
         ("whole", ""),
         ("middle", "regions = [[0.3, 0.2, 0.7, 1.0]]"),

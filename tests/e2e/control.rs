@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::testbed::{Camera, Stage, is_history_of};
+use crate::testbed::{Camera, TestBed, is_history_of};
 
 #[test]
 fn values_are_retuned_one_by_one_and_stay_so() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
@@ -48,7 +48,7 @@ fn values_are_retuned_one_by_one_and_stay_so() {
 #[test]
 fn a_stranger_is_enrolled_and_known_again() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg", "obama-3.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     let switch = |on: bool| {

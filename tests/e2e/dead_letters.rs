@@ -7,9 +7,9 @@ use menshen::adapters::vault::{KeyPlaces, Vault};
 use menshen::ports::dead_letters::DeadLetters as _;
 use serde_json::json;
 
-use crate::testbed::{Stage, photo_base64};
+use crate::testbed::{TestBed, photo_base64};
 
-fn output(stage: &Stage, arguments: &[&str]) -> (bool, String) {
+fn output(stage: &TestBed, arguments: &[&str]) -> (bool, String) {
     let output = stage.run(&[&["link", "dead-letters"], arguments].concat());
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
@@ -24,7 +24,7 @@ fn ids(list: &str) -> Vec<String> {
 
 #[test]
 fn letters_are_listed_and_carried_out_again() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     let (ok, list) = output(&stage, &[]);
     assert!(ok && list.contains("0 dead letters"), "{list}");
@@ -56,7 +56,7 @@ fn letters_are_listed_and_carried_out_again() {
 /// A letter an earlier version could not carry out, replayed by one that can, while the broker is away.
 #[test]
 fn a_replay_waits_for_the_link_and_is_carried_out_once() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     let body = json!({
         "method": "add_users_plus", "messageId": "late",
         "user_info_list": [{ "identity_id": "1001", "reg_photo": photo_base64("obama-1.jpg") }],

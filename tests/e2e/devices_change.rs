@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 const DEVICES: &str = "/menshen/api/devices";
 
@@ -24,14 +24,14 @@ fn online(port: u16, ip: &str) -> Value {
     })
 }
 
-fn add_test_device(stage: &mut Stage, ip: &str) {
+fn add_test_device(stage: &mut TestBed, ip: &str) {
     stage.add_config(&format!(
         "\n[[devices]]\nip = \"{ip}\"\ntype = \"network-camera\"\npipeline = \"test\"\n"
     ));
 }
 
 /// A copy of the pipelines that this test may change.
-fn own_pipelines(stage: &mut Stage) -> PathBuf {
+fn own_pipelines(stage: &mut TestBed) -> PathBuf {
     let folder = stage.folder.path().join("pipelines");
     std::fs::create_dir(&folder).unwrap();
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")).unwrap() {
@@ -42,7 +42,7 @@ fn own_pipelines(stage: &mut Stage) -> PathBuf {
     folder
 }
 
-fn say(stage: &Stage, arguments: &[&str]) -> String {
+fn say(stage: &TestBed, arguments: &[&str]) -> String {
     let output = stage.run(arguments);
     let told =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -52,7 +52,7 @@ fn say(stage: &Stage, arguments: &[&str]) -> String {
 
 #[test]
 fn devices_come_change_and_go_and_the_others_run_on() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     add_test_device(&mut stage, "steady");
     stage.start();
     let port = stage.local_port;
@@ -115,7 +115,7 @@ fn devices_come_change_and_go_and_the_others_run_on() {
 
 #[test]
 fn a_wrong_device_changes_nothing_and_the_mistake_is_named() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     add_test_device(&mut stage, "steady");
     stage.start();
     let port = stage.local_port;
@@ -167,7 +167,7 @@ fn a_wrong_device_changes_nothing_and_the_mistake_is_named() {
 /// The file is edited while the box runs: what changed is opened anew, the rest goes on.
 #[test]
 fn the_file_and_the_pipelines_are_read_again() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let pipelines = own_pipelines(&mut stage);
     add_test_device(&mut stage, "steady");
     let own = std::fs::read_to_string(pipelines.join("test.toml")).unwrap();

@@ -5,11 +5,11 @@ use std::time::Duration;
 use menshen_sim::platform::behaviour::Fault;
 
 use crate::receiver::Receiver;
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 #[test]
 fn the_list_is_full_and_sent_until_it_is_accepted() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     for device in ["one", "two"] {
         stage.add_device(device, "test", "");
     }
@@ -53,7 +53,7 @@ fn status_goes_to_every_monitor_and_a_dead_one_delays_nobody() {
         200
     });
     let healthy = Receiver::new(|_| 200);
-    let mut stage = Stage::with_platform(|config| config.monitor_period_s = 1);
+    let mut stage = TestBed::with_platform(|config| config.monitor_period_s = 1);
     stage.set("status.monitor_urls", &format!("[{:?}, {:?}]", hangs.url(), healthy.url()));
     stage.start_unlinked();
     eventually("several reports", SOON, || (healthy.got().len() >= 4).then_some(()));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 const ACTION: &str = "/SophonFogSys/api/EventAction";
 
@@ -72,21 +72,21 @@ impl Relay {
     }
 }
 
-fn stage_with(action_url: &str) -> Stage {
-    let mut stage = Stage::standalone();
+fn stage_with(action_url: &str) -> TestBed {
+    let mut stage = TestBed::standalone();
     stage.add_config(&format!(
         "\n[[devices]]\nip = \"gate\"\ntype = \"turnstile\"\npipeline = \"post\"\naction_url = \"{action_url}\"\n"
     ));
     stage
 }
 
-fn start(stage: &mut Stage) {
+fn start(stage: &mut TestBed) {
     stage.start();
     let port = stage.local_port;
     eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
-fn act(stage: &Stage, more: &Value) -> Value {
+fn act(stage: &TestBed, more: &Value) -> Value {
     let mut action = json!({ "action_ip": "gate", "action_mode": "opendoor", "action_duration": 1 });
     action.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let (status, body) = http::json(stage.local_port, "PUT", ACTION, &json!({ "action": [action] }));

@@ -6,9 +6,9 @@ use menshen_sim::platform::mq::FIQA_REPLIES;
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
-use crate::testbed::{SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
-fn fiqa(stage: &Stage, file: &str, level: &str) -> Value {
+fn fiqa(stage: &TestBed, file: &str, level: &str) -> Value {
     stage
         .platform
         .fiqa(&photo_base64(file), level, SOON)
@@ -27,7 +27,7 @@ fn assert_refused(reply: &Value, code: i64) {
 
 #[test]
 fn a_photo_is_judged_by_its_level() {
-    let mut stage = Stage::with_platform(|config| config.fiqa = true);
+    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
     stage.start();
     let reply = fiqa(&stage, "obama-1.jpg", "high");
     assert_eq!((&reply["success"], &reply["code"]), (&json!(true), &json!(0)));
@@ -73,7 +73,7 @@ fn a_photo_is_judged_by_its_level() {
 
 #[test]
 fn what_cannot_be_judged_has_its_code() {
-    let mut stage = Stage::with_platform(|config| config.fiqa = true);
+    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
     stage.start();
     let send = |command: Value| stage.platform.fiqa_command(command, SOON).unwrap();
     assert_refused(&fiqa(&stage, "coffee.png", "low"), 40004);
@@ -91,7 +91,7 @@ fn what_cannot_be_judged_has_its_code() {
 /// Enrolment photos in one long command, and FIQA requests meanwhile.
 #[test]
 fn a_long_enrolment_does_not_delay_fiqa() {
-    let mut stage = Stage::with_platform(|config| config.fiqa = true);
+    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
     stage.start();
     let ids: Vec<_> = (0..150).map(|number| format!("p{number}")).collect();
     for id in &ids {
@@ -105,7 +105,7 @@ fn a_long_enrolment_does_not_delay_fiqa() {
     eventually("the enrolment has begun", SOON, || {
         (stage.metric("menshen_enrolments_total") > 0.0).then_some(())
     });
-    let is_done = |stage: &Stage| {
+    let is_done = |stage: &TestBed| {
         !stage.platform.ledger().since(0, |entry| entry.body["messageId"] == "long").is_empty()
     };
     let mut judged = 0;
@@ -121,7 +121,7 @@ fn a_long_enrolment_does_not_delay_fiqa() {
 /// Two boxes on one queue of photos: each takes its share, and everything is answered once. Commands are each box's own.
 #[test]
 fn boxes_share_the_work() {
-    let mut stage = Stage::with_platform(|config| config.fiqa = true);
+    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
     stage.start();
     let mut second = stage.twin();
     stage.platform.patch_login(json!({ "rabbitmq": { "queue": "box.down.second" } }));

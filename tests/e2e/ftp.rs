@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use suppaftp::{FtpError, FtpStream, Status};
 
 use crate::photos::{counted, enrol, events};
-use crate::testbed::{SOON, Stage, eventually, photo};
+use crate::testbed::{SOON, TestBed, eventually, photo};
 
 struct Ftp {
-    stage: Stage,
+    stage: TestBed,
     port: u16,
 }
 
 /// A box with an FTP server and two snapshot cameras, `cam1` and `cam2`.
 fn ftp_with(more: &str) -> Ftp {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let port = menshen_sim::broker::free_port().unwrap();
     let passive = menshen_sim::broker::free_port().unwrap();
     stage.add_config(&format!(
@@ -341,7 +341,7 @@ fn sessions_and_uploads_have_their_limits() {
 
 #[test]
 fn accounts_are_checked_before_the_start() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_config(
         "\n[[devices]]\nip = \"a\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\nftp_user = \"x\"\nftp_password = 12345678\n\
          [[devices]]\nip = \"b\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\nftp_user = \"x\"\nftp_password = \"longenough\"\n\

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::backlog::{fill, ids};
 use crate::receiver::Receiver;
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 fn named(body: &Value, id: &str) -> bool {
     body["ext_data"]["event_id"] == id
@@ -17,7 +17,7 @@ fn to(receivers: &[&Receiver]) -> String {
     format!("{urls:?}")
 }
 
-fn health(stage: &Stage) -> Value {
+fn health(stage: &TestBed) -> Value {
     serde_json::from_str(&menshen_sim::scrape::get(stage.port, "/healthz")).unwrap_or_default()
 }
 
@@ -25,7 +25,7 @@ fn health(stage: &Stage) -> Value {
 fn a_poison_record_is_set_aside_and_its_neighbours_are_not() {
     let (picky, healthy) =
         (Receiver::new(|body| if named(body, "event-00003") { 400 } else { 200 }), Receiver::new(|_| 200));
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("events.history_urls", &to(&[&picky, &healthy]));
     fill(&stage, &ids(0..6));
     stage.start();
@@ -77,7 +77,7 @@ fn a_poison_record_is_set_aside_and_its_neighbours_are_not() {
 #[test]
 fn a_receiver_that_refuses_everything_is_broken_and_loses_nothing() {
     let receiver = Receiver::new(|_| 404);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("events.history_urls", &to(&[&receiver]));
     fill(&stage, &ids(0..4));
     stage.start();
@@ -101,7 +101,7 @@ fn a_receiver_that_hangs_or_fails_delays_nobody_and_is_never_given_up() {
     });
     let fails = Receiver::new(|body| if named(body, "event-00001") { 503 } else { 200 });
     let healthy = Receiver::new(|_| 200);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("events.history_urls", &to(&[&hangs, &fails, &healthy]));
     fill(&stage, &ids(0..250));
     stage.start();
@@ -118,7 +118,7 @@ fn a_receiver_that_hangs_or_fails_delays_nobody_and_is_never_given_up() {
 #[test]
 fn a_receiver_that_comes_back_goes_on_where_it_was() {
     let receiver = Receiver::new(|_| 200);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("events.history_urls", &to(&[&receiver]));
     fill(&stage, &ids(0..3));
     stage.start();
@@ -138,7 +138,7 @@ fn a_receiver_that_comes_back_goes_on_where_it_was() {
 
 #[test]
 fn a_rejected_token_leads_to_a_login_and_the_same_event_again() {
-    let mut stage = Stage::with_platform(|config| config.record_pictures = [false, true, false]);
+    let mut stage = TestBed::with_platform(|config| config.record_pictures = [false, true, false]);
     fill(&stage, &ids(0..300));
     stage.start_unlinked();
     stage.wait("some history", |entry| entry.kind == "history" && entry.is_accepted());
@@ -167,7 +167,7 @@ fn a_rejected_token_leads_to_a_login_and_the_same_event_again() {
 
 #[test]
 fn a_receiver_that_rejects_every_token_gets_no_login_after_the_other() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     fill(&stage, &ids(0..3));
     stage.platform.behaviour().fail(
         "history",

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::photos::enrol;
-use crate::testbed::{Camera, SOON, Stage, eventually, photo};
+use crate::testbed::{Camera, SOON, TestBed, eventually, photo};
 
 /// What the stand-in does with a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn stream_video(out: &mut TcpStream, mood: &AtomicU8, picture: &[u8]) -> std::io
 const ONLINE: &str = "\"state\":\"online\"";
 
 /// How the device stands, as health shows it.
-fn state(stage: &Stage, device: &str) -> String {
+fn state(stage: &TestBed, device: &str) -> String {
     let health = menshen_sim::scrape::get(stage.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&health).unwrap_or_default();
     let devices = health["devices"].as_array().cloned().unwrap_or_default();
@@ -165,20 +165,20 @@ fn state(stage: &Stage, device: &str) -> String {
     found.map(ToString::to_string).unwrap_or_default()
 }
 
-fn wait_state(stage: &Stage, device: &str, wanted: &str) {
+fn wait_state(stage: &TestBed, device: &str, wanted: &str) {
     eventually(&format!("{device} {wanted}: {}", state(stage, device)), SOON, || {
         state(stage, device).contains(wanted).then_some(())
     });
 }
 
-fn wait_seen(stage: &Stage, device: &str, after: u64) {
+fn wait_seen(stage: &TestBed, device: &str, after: u64) {
     stage.wait(&format!("Obama at {device}"), |entry| {
         entry.number >= after && entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == device
     });
 }
 
-fn stage_with(camera: &HttpCamera, devices: &[(&str, &str, &str)]) -> Stage {
-    let mut stage = Stage::standalone();
+fn stage_with(camera: &HttpCamera, devices: &[(&str, &str, &str)]) -> TestBed {
+    let mut stage = TestBed::standalone();
     for (name, pipeline, path) in devices {
         stage.add_device(name, pipeline, &camera.url(path));
     }
@@ -247,7 +247,7 @@ fn cameras_that_ask_for_a_digest_get_one() {
 
 #[test]
 fn a_missing_usb_camera_is_a_clean_error_and_disturbs_nobody() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("usb", "usb", "/dev/video99");
     stage.add_device("pattern", "test", "");
     stage.start();
@@ -263,7 +263,7 @@ fn a_missing_usb_camera_is_a_clean_error_and_disturbs_nobody() {
 #[test]
 fn rtsp_goes_over_udp_where_asked() {
     let mut camera = Camera::new("radio", &["obama-2.jpg"], &["--credentials", "admin:s3cret"]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("radio", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:s3cret@"));
     stage.add_config("parameters = { transport = \"udp\" }\n");
     stage.start();

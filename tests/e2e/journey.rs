@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::fields::{
     DEVICE, DEVICE_LIST, STATUS, STATUS_DEVICE, STATUS_FACTS, assert_between, assert_event, assert_keys,
 };
-use crate::testbed::{Camera, DEV_SNO, Stage, is_history_of, photo, photo_base64};
+use crate::testbed::{Camera, DEV_SNO, TestBed, is_history_of, photo, photo_base64};
 
 const COMMAND_FIELDS: [&str; 7] =
     ["success", "code", "message", "dev_sno", "messageKey", "messageId", "result"];
 
 /// Both forms of `add_users_plus`, all three ways of giving a photo, and what is refused.
-fn enrol(stage: &Stage) {
+fn enrol(stage: &TestBed) {
     let people = stage.platform.people();
     people.add_photo("biden.jpg", photo("biden-1.jpg"));
     people.add("1003", "No Face", photo("coffee.png"));
@@ -72,7 +72,7 @@ fn enrol(stage: &Stage) {
     assert_eq!(asked[0].body, json!({ "userid_list": ["1001", "1003", "9999"] }));
 }
 
-fn check_device_list(stage: &Stage, camera: &Camera) {
+fn check_device_list(stage: &TestBed, camera: &Camera) {
     let number = stage.wait_device("lobby", "online", 0);
     let list = &stage.platform.ledger().since(number, |_| true)[0].body;
     assert_keys(list, DEVICE_LIST);
@@ -88,7 +88,7 @@ fn check_device_list(stage: &Stage, camera: &Camera) {
     assert!((1_700_000_000..10_000_000_000).contains(&seconds), "seconds, not {seconds}");
 }
 
-fn check_status(stage: &Stage) {
+fn check_status(stage: &TestBed) {
     let body = stage.wait("a status report", |entry| entry.kind == "status" && entry.is_accepted()).body;
     assert_keys(&body, STATUS);
     assert_eq!((&body["gateway_status"], &body["dev_sno"]), (&json!("online"), &json!(DEV_SNO)));
@@ -109,7 +109,7 @@ fn check_status(stage: &Stage) {
 #[test]
 fn people_are_enrolled_recognised_and_reported() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg", "biden-1.jpg@mirror", "astronaut.png"], &[]);
-    let mut stage = Stage::with_platform(|config| config.receivers = 2);
+    let mut stage = TestBed::with_platform(|config| config.receivers = 2);
     stage.add_camera(&camera);
     stage.start();
     let login = &stage.platform.ledger().of_kind("login")[0].body;
@@ -188,7 +188,7 @@ fn people_are_enrolled_recognised_and_reported() {
 
 #[test]
 fn replies_go_to_notify_path_without_an_upload_queue() {
-    let mut stage = Stage::with_platform(|config| config.upload_queue = false);
+    let mut stage = TestBed::with_platform(|config| config.upload_queue = false);
     stage.start();
     let people = stage.platform.people();
     people.add("1001", "Barack Obama", photo("obama-1.jpg"));

@@ -7,21 +7,21 @@ use menshen_sim::platform::behaviour::Fault;
 use menshen_sim::platform::ledger::Entry;
 use serde_json::{Value, json};
 
-use crate::testbed::{Camera, SOON, Stage, eventually, is_history_of, photo};
+use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo};
 
 /// Ids of accepted history events of the camera, in the order they came.
-fn history_ids(stage: &Stage, camera: &str) -> Vec<String> {
+fn history_ids(stage: &TestBed, camera: &str) -> Vec<String> {
     let events = stage.platform.ledger().since(0, is_history_of(camera));
     events.iter().map(|entry| entry.body["ext_data"]["event_id"].as_str().unwrap().to_owned()).collect()
 }
 
-fn reply_ids(stage: &Stage) -> BTreeSet<String> {
+fn reply_ids(stage: &TestBed) -> BTreeSet<String> {
     let replies = stage.platform.ledger().since(0, Entry::is_reply);
     replies.iter().filter_map(|entry| entry.body["messageId"].as_str().map(str::to_owned)).collect()
 }
 
 /// One command a person: odd ones are deleted again.
-fn storm(stage: &Stage, numbers: std::ops::Range<u32>) {
+fn storm(stage: &TestBed, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let id = format!("p{number}");
         let add = json!({
@@ -41,7 +41,7 @@ fn storm_ids(numbers: std::ops::Range<u32>) -> BTreeSet<String> {
     numbers.map(|number| format!("add-{number}")).chain(deleted).collect()
 }
 
-fn add_storm_people(stage: &Stage, numbers: std::ops::Range<u32>) {
+fn add_storm_people(stage: &TestBed, numbers: std::ops::Range<u32>) {
     for number in numbers {
         stage.platform.people().add(&format!("p{number}"), "Joe Biden", photo("biden-1.jpg"));
     }
@@ -50,7 +50,7 @@ fn add_storm_people(stage: &Stage, numbers: std::ops::Range<u32>) {
 #[test]
 fn a_killed_broker_costs_no_reply_and_no_event() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
@@ -85,7 +85,7 @@ fn a_killed_broker_costs_no_reply_and_no_event() {
 }
 
 /// Each finished walk has exactly one event, and no event id came twice.
-fn no_passage_is_missing_or_doubled(stage: &Stage, camera: &Camera) {
+fn no_passage_is_missing_or_doubled(stage: &TestBed, camera: &Camera) {
     let walks = camera.said("walk-ended");
     let last = walks.last().unwrap()["at_ms"].as_u64().unwrap();
     stage.wait("the last finished walk's event", |entry| {
@@ -109,7 +109,7 @@ fn no_passage_is_missing_or_doubled(stage: &Stage, camera: &Camera) {
 #[test]
 fn a_killed_box_still_knows_everyone_and_tells_every_event() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     // History is refused, so that events wait on the disk when the power goes.
@@ -158,7 +158,7 @@ fn a_killed_box_still_knows_everyone_and_tells_every_event() {
 /// A half-open connection: the broker is there and says nothing.
 #[test]
 fn a_frozen_broker_is_noticed_and_left_and_found_again() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     stage.broker.as_ref().unwrap().freeze().unwrap();
     eventually("the heartbeat notices", Duration::from_secs(30), || {

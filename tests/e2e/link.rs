@@ -9,25 +9,25 @@ use menshen_sim::platform::ledger::Entry;
 use serde_json::{Value, json};
 
 use crate::amqp::Hand;
-use crate::testbed::{SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
 /// A command without an effect.
 fn harmless(id: &str) -> Value {
     json!({ "method": "delete_users", "messageId": id, "userid_list": ["nobody"] })
 }
 
-fn has_reply(stage: &Stage, id: &str) -> bool {
+fn has_reply(stage: &TestBed, id: &str) -> bool {
     !stage.platform.ledger().since(0, |entry| entry.is_reply() && entry.body["messageId"] == id).is_empty()
 }
 
 /// The platform hands out other parameters from now on, and no longer takes the old token.
-fn rotate(stage: &Stage, rabbitmq: Value) {
+fn rotate(stage: &TestBed, rabbitmq: Value) {
     stage.platform.patch_login(json!({ "rabbitmq": rabbitmq }));
     stage.platform.behaviour().rotate_token();
 }
 
 /// Publishes until the box has found its way there: what comes before its queue is bound is lost.
-fn reaches_the_box(stage: &Stage, hand: &Hand, what: &str, exchange: &str, key: &str) {
+fn reaches_the_box(stage: &TestBed, hand: &Hand, what: &str, exchange: &str, key: &str) {
     let began = Instant::now();
     while !has_reply(stage, what) {
         assert!(began.elapsed() < SOON, "{what}: no reply; the box says:\n{}", stage.log());
@@ -39,7 +39,7 @@ fn reaches_the_box(stage: &Stage, hand: &Hand, what: &str, exchange: &str, key: 
 /// Every row is handed out by a new login while the box runs.
 #[test]
 fn every_kind_of_exchange_and_queue_is_taken_without_a_restart() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     let hand = Hand::new(stage.broker.as_ref().unwrap().port(), "/");
     hand.exchange("x.there", ExchangeKind::Direct);
@@ -106,7 +106,7 @@ fn every_kind_of_exchange_and_queue_is_taken_without_a_restart() {
 
 #[test]
 fn commands_and_replies_may_have_virtual_hosts_of_their_own() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     let broker = stage.broker.as_ref().unwrap();
     for vhost in ["down", "up"] {
         broker.control(&["add_vhost", vhost]).unwrap();
@@ -124,7 +124,7 @@ fn commands_and_replies_may_have_virtual_hosts_of_their_own() {
 /// The token expires in the middle: a new login, and the broker connection stays.
 #[test]
 fn a_new_token_costs_no_connection_and_no_user() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     stage.platform.people().add("1001", "Barack Obama", photo("obama-1.jpg"));
     let logins = stage.platform.ledger().of_kind("login").len();
@@ -152,7 +152,7 @@ fn a_new_token_costs_no_connection_and_no_user() {
 
 #[test]
 fn a_rotated_password_is_asked_for() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     let control = |arguments: &[&str]| stage.broker.as_ref().unwrap().control(arguments).unwrap();
     control(&["add_user", "box", "one"]);
     control(&["set_permissions", "box", ".*", ".*", ".*"]);
@@ -175,7 +175,7 @@ fn a_rotated_password_is_asked_for() {
 /// A broker short of memory takes no replies: they wait, it is shown, nothing is lost or done twice.
 #[test]
 fn replies_wait_while_the_broker_is_blocked() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     stage.platform.people().add("1001", "Barack Obama", photo("obama-1.jpg"));
     let control = |arguments: &[&str]| stage.broker.as_ref().unwrap().control(arguments).unwrap();
@@ -212,7 +212,7 @@ fn replies_wait_while_the_broker_is_blocked() {
 /// goes on, comes again, and only its answer is sent.
 #[test]
 fn a_command_longer_than_the_brokers_patience_is_done_once() {
-    let mut stage = Stage::with_broker(
+    let mut stage = TestBed::with_broker(
         |folder| {
             PrivateBroker::start_with(
                 folder,
@@ -243,7 +243,7 @@ fn a_command_longer_than_the_brokers_patience_is_done_once() {
 /// Without an uploadQueue a reply that is not taken holds up what follows: order is kept.
 #[test]
 fn replies_that_are_not_taken_keep_the_order() {
-    let mut stage = Stage::with_platform(|config| config.upload_queue = false);
+    let mut stage = TestBed::with_platform(|config| config.upload_queue = false);
     stage.start();
     stage.platform.behaviour().fail("notify", Fault::Status(500), 2);
     let notify = json!({ "notify_path": "/box/notify" });
@@ -275,7 +275,7 @@ fn replies_that_are_not_taken_keep_the_order() {
 /// What the broker delivered to a connection it has not missed yet comes before what was sent later.
 #[test]
 fn commands_of_an_old_connection_are_not_overtaken() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     let old = Hand::new(stage.broker.as_ref().unwrap().port(), "/");
     stage.stop();
@@ -305,7 +305,7 @@ fn commands_of_an_old_connection_are_not_overtaken() {
 /// 50 000 ids in one message: asked for in chunks, each answered, memory bounded.
 #[test]
 fn fifty_thousand_ids_in_one_message() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.start();
     let ids: Vec<String> = (0..50_000).map(|number| format!("p{number}")).collect();
     for id in &ids {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::fields::assert_between;
 use crate::http;
 use crate::receiver::Receiver;
-use crate::testbed::{Camera, SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, photo, photo_base64};
 
 /// A sheet with a portrait on it, held before a wall.
 fn print_of(file: &str) -> RgbImage {
@@ -37,7 +37,7 @@ fn a_door_opens_for_a_living_face_and_not_for_its_picture() {
     let relay = Receiver::new(|_| 200);
     let mut living = Camera::new("living", &["obama-1.jpg"], &[]);
     let mut picture = Camera::new("picture", &[print.to_str().unwrap()], &[]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     for (index, camera) in [&living, &picture].into_iter().enumerate() {
         stage.add_camera(camera);
         stage.set(&format!("devices.{index}.type"), "\"turnstile\"");
@@ -97,7 +97,7 @@ fn a_door_opens_for_a_living_face_and_not_for_its_picture() {
 
 #[test]
 fn a_device_that_asks_for_liveness_without_its_models_is_told_what_to_fetch() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("door", "rtsp", "rtsp://127.0.0.1:1/x");
     stage.set("devices.0.liveness", "true");
     stage.set("recognition.liveness_models", "[\"minifasnet-v9\"]");
@@ -118,7 +118,7 @@ fn a_device_that_asks_for_liveness_without_its_models_is_told_what_to_fetch() {
 #[test]
 fn a_terminal_that_asks_for_liveness_lets_no_print_in() {
     let relay = Receiver::new(|_| 200);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     for (name, more) in [("strict", ""), ("open", "pass_mode = \"all_pass\"\n")] {
         stage.add_config(&format!(
             "\n[[devices]]\nip = \"{name}\"\ntype = \"door-terminal\"\npipeline = \"post\"\nliveness = true\ndedup_s = 0\n\

@@ -6,7 +6,7 @@ use crate::backlog::{fill, ids};
 use crate::fields::assert_keys;
 use crate::http::{self, JSON};
 use crate::receiver::Receiver;
-use crate::testbed::{DEV_SNO, SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{DEV_SNO, SOON, TestBed, eventually, photo, photo_base64};
 
 const USERS: &str = "/SophonFogSys/api/users";
 const PERMISSIONS: &str = "/SophonFogSys/api/permissions";
@@ -40,7 +40,7 @@ fn recognize(port: u16, query: &str, file: &str) -> (u16, Value) {
 
 #[test]
 fn people_permissions_and_photos() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.start();
     let port = stage.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
@@ -233,7 +233,7 @@ fn bad_settings_doors_and_photos(port: u16) -> Vec<Row> {
 
 #[test]
 fn every_bad_request_is_answered_with_its_code() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("gate", "test", "");
     stage.start();
     let port = stage.local_port;
@@ -253,7 +253,7 @@ fn every_bad_request_is_answered_with_its_code() {
 
 #[test]
 fn a_token_is_asked_for_and_shown_nowhere() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let token = "0123456789abcdef-secret";
     stage.set("local_api.token", &format!("{token:?}"));
     stage.start();
@@ -282,7 +282,7 @@ fn a_token_is_asked_for_and_shown_nowhere() {
 #[test]
 fn addresses_change_at_once_and_for_good() {
     let (history, monitor) = (Receiver::new(|_| 200), Receiver::new(|_| 200));
-    let mut stage = Stage::with_platform(|config| config.receivers = 1);
+    let mut stage = TestBed::with_platform(|config| config.receivers = 1);
     fill(&stage, &ids(0..3));
     stage.start_unlinked();
     let port = stage.local_port;
@@ -330,7 +330,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
     let relay = Receiver::new(|_| 200);
     let relay_url = relay.url().replace("http://", "http://user:s3cret@");
     let mut camera = crate::testbed::Camera::new("gate", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_camera(&camera);
     stage.set("devices.0.type", "\"turnstile\"");
     stage.set("devices.0.action_url", &format!("{:?}", relay_url + "?m={mode}&s={seconds}&p={port}"));

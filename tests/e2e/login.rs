@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use menshen_sim::platform::behaviour::Fault;
 
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 #[test]
 fn every_kind_of_failed_login_is_tried_again() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     for (fault, told) in [
         (Fault::Status(500), "answered 500"),
         (Fault::Status(401), "answered 401"),

@@ -6,7 +6,7 @@ use menshen_sim::proxy::{Mode, Proxy};
 use serde_json::Value;
 
 use crate::http;
-use crate::testbed::{Camera, SOON, Stage, eventually};
+use crate::testbed::{Camera, SOON, TestBed, eventually};
 
 /// A picture of an event, decoded.
 fn picture(entry: &Entry, field: &str) -> (Vec<u8>, image::DynamicImage) {
@@ -17,7 +17,7 @@ fn picture(entry: &Entry, field: &str) -> (Vec<u8>, image::DynamicImage) {
 }
 
 /// The next event of the camera from entry `after` on.
-fn seen(stage: &Stage, after: u64) -> Entry {
+fn seen(stage: &TestBed, after: u64) -> Entry {
     stage.wait("Obama", |entry| {
         entry.number >= after && entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == "hall"
     })
@@ -30,14 +30,14 @@ fn events_show_the_main_stream_while_there_is_one() {
     let line = Proxy::start(camera.port()).unwrap();
     let main_url = format!("rtsp://127.0.0.1:{}/hall", line.port());
     let sub_url = format!("{}-sub", camera.url());
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_device("hall", "rtsp", &sub_url);
     stage.add_config(&format!("parameters = {{ main_url = \"{main_url}\" }}\n"));
     stage.start();
     let port = stage.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     crate::photos::enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    let main_is_up = |stage: &Stage, up: f64| {
+    let main_is_up = |stage: &TestBed, up: f64| {
         eventually("the main stream", SOON, || (stage.metric("menshen_main_stream_up") == up).then_some(()));
     };
     main_is_up(&stage, 1.0);

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::http::{self, JSON};
 use crate::receiver::Receiver;
-use crate::testbed::{SOON, Stage, eventually, photo, photo_base64, picture};
+use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64, picture};
 
 const RECOGNIZE: &str = "/SophonFogSys/api/Recognize";
 const USERS: &str = "/SophonFogSys/api/users";
 const JPEG: &str = "image/jpeg";
 
 /// A box with a terminal, a snapshot camera and Obama.
-pub fn stage_with(more: &str) -> Stage {
-    let mut stage = Stage::standalone();
+pub fn stage_with(more: &str) -> TestBed {
+    let mut stage = TestBed::standalone();
     stage.add_config(&format!(
         "\n[[devices]]\nip = \"terminal\"\nname = \"gate\"\ntype = \"door-terminal\"\npipeline = \"post\"\n{more}\n\
          [[devices]]\nip = \"snap\"\nname = \"yard\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\n",
@@ -29,13 +29,13 @@ pub fn stage_with(more: &str) -> Stage {
     stage
 }
 
-pub fn enrol(stage: &Stage, id: &str, name: &str, file: &str) {
+pub fn enrol(stage: &TestBed, id: &str, name: &str, file: &str) {
     let user = json!({ "identity_id": id, "reg_photo": photo_base64(file), "info": { "name": name } });
     let (status, body) = http::json(stage.local_port, "POST", USERS, &user);
     assert_eq!(status, 200, "{body}");
 }
 
-fn post(stage: &Stage, query: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+fn post(stage: &TestBed, query: &str, kind: &str, body: &[u8]) -> (u16, Value) {
     http::call(stage.local_port, "POST", &format!("{RECOGNIZE}{query}"), &[("Content-Type", kind)], body)
 }
 
@@ -45,7 +45,7 @@ fn done((status, body): (u16, Value)) -> Value {
 }
 
 /// Photos of a kind so far.
-pub fn counted(stage: &Stage, device: &str, result: &str) -> f64 {
+pub fn counted(stage: &TestBed, device: &str, result: &str) -> f64 {
     let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
     let is_it = |line: &&str| {
         line.starts_with("menshen_photos_total{")
@@ -55,7 +55,7 @@ pub fn counted(stage: &Stage, device: &str, result: &str) -> f64 {
     metrics.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-pub fn events(stage: &Stage) -> Vec<Value> {
+pub fn events(stage: &TestBed) -> Vec<Value> {
     let listed = stage.run(&["events", "list"]);
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     String::from_utf8_lossy(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -288,7 +288,7 @@ fn a_slow_or_broken_post_costs_nobody_else() {
 
 #[test]
 fn a_device_that_is_not_heard_of_is_offline() {
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_config(
         "\n[[devices]]\nip = \"quiet\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\nonline_s = 2\n\
          [[devices]]\nip = \"patient\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\n",

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use menshen::actors::reporter::message::{PassageStage, RecordPassage};
-use menshen::actors::reporter::{ReporterActor, ReporterConfig, ReporterParts, SharedSession};
+use menshen::actors::reporter::{ReporterActor, ReporterConfig, ReporterDeps, SharedSession};
 use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::pictures::PictureFiles;
 use menshen::adapters::space::DiskSpace;
@@ -109,7 +109,7 @@ fn what_waited_too_long_is_history_and_never_news() {
         monitor_urls: Vec::new(),
         gate_mode: GateMode::OpenDoor,
     };
-    let parts = ReporterParts {
+    let parts = ReporterDeps {
         store: store.clone(),
         outbox: store.clone(),
         keys: vault.clone(),
@@ -128,8 +128,8 @@ fn what_waited_too_long_is_history_and_never_news() {
             keep_bytes: u64::MAX,
             has_platform: false,
         }),
-        board: menshen_domain::history::ReceiverBoard::default(),
-        login_asks: Arc::default(),
+        board: menshen_domain::history::ReceiversStatus::default(),
+        relogin_backoff: Arc::default(),
     };
     let pushed = actix::System::new().block_on(async {
         let reporter = ReporterActor::new(parts, tokio::sync::watch::channel(Vec::new()).0).start();

@@ -1,13 +1,13 @@
 //! A box with no platform and no broker.
 
-use crate::testbed::{Camera, Stage, photo, picture, simulator};
+use crate::testbed::{Camera, TestBed, photo, picture, simulator};
 
 /// H.265 with digest authentication and a video file, side by side.
 #[test]
 fn people_of_a_folder_are_recognised_without_a_platform() {
     let mut camera =
         Camera::new("lobby", &["obama-2.jpg"], &["--codec", "h265", "--credentials", "admin:s3cret"]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let folder = stage.folder.path().join("photos");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("Barack Obama-1001-staff.jpg"), photo("obama-1.jpg")).unwrap();
@@ -45,7 +45,7 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
 }
 
 /// A short video of one walker.
-fn record(stage: &Stage) -> String {
+fn record(stage: &TestBed) -> String {
     let file = stage.folder.path().join("walk.mkv").display().to_string();
     let walker = picture("obama-3.jpg");
     let output = simulator(&["camera", "--walk-ms", "3000", "--gap-ms", "1000", "--record", &file, "--walk"])
@@ -60,7 +60,7 @@ fn record(stage: &Stage) -> String {
 #[test]
 fn an_accelerator_that_is_of_no_use_costs_nothing_but_speed() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &["--size", "854x480"]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let folder = stage.folder.path().join("photos");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("Barack Obama-1001-staff.jpg"), photo("obama-1.jpg")).unwrap();

@@ -7,12 +7,12 @@ use menshen_sim::small_disk::SmallDisk;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::testbed::{Camera, SOON, Stage, eventually, is_history_of, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo_base64};
 
 #[test]
 fn damaged_databases_are_set_aside_and_rebuilt_from_the_pictures() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.add_camera(&camera);
     stage.start();
     stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
@@ -66,7 +66,7 @@ fn a_full_disk_stops_nobody_at_the_door_and_heals() {
     let folder = TempDir::new().unwrap();
     let Some(disk) = small_disk(folder.path(), 64) else { return };
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     stage.use_data_dir(disk.path());
     stage.add_config("\n[storage]\nkeep_free_mb = 1\n");
     stage.add_camera(&camera);

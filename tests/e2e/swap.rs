@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use crate::http;
-use crate::testbed::{Camera, SOON, Stage, eventually, is_history_of, photo, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo, photo_base64};
 
 const MODELS: &str = "/menshen/api/models";
 const USERS: &str = "/SophonFogSys/api/users";
@@ -30,7 +30,7 @@ fn has_second_model() -> bool {
 }
 
 /// A folder of models that may be spoilt: files are linked, descriptions copied.
-fn models_folder(stage: &mut Stage) -> PathBuf {
+fn models_folder(stage: &mut TestBed) -> PathBuf {
     let folder = stage.folder.path().join("models");
     for name in ["yunet", "sface", "fr_feature"] {
         let (from, to) = (std::path::absolute(Path::new("models").join(name)).unwrap(), folder.join(name));
@@ -69,7 +69,7 @@ fn spoilt(
 }
 
 /// People nobody meets: in a group that no camera has. One face many times, each photo another file.
-fn crowd(stage: &Stage, range: std::ops::Range<u32>) {
+fn crowd(stage: &TestBed, range: std::ops::Range<u32>) {
     for number in range {
         let mut bytes = photo(["obama-1.jpg", "biden-1.jpg", "obama-2.jpg"][number as usize % 3]);
         // What follows a JPEG's end is no part of the picture, but of its checksum.
@@ -83,13 +83,13 @@ fn crowd(stage: &Stage, range: std::ops::Range<u32>) {
     }
 }
 
-fn enrol(stage: &Stage, id: &str, name: &str, file: &str) {
+fn enrol(stage: &TestBed, id: &str, name: &str, file: &str) {
     let user = json!({ "identity_id": id, "reg_photo": photo_base64(file), "info": { "name": name } });
     let (status, body) = http::json(stage.local_port, "POST", USERS, &user);
     assert_eq!((status, &body["data"]["failed_users"]), (200, &json!([])), "{body}");
 }
 
-fn recognised(stage: &Stage, file: &str) -> String {
+fn recognised(stage: &TestBed, file: &str) -> String {
     let path = "/SophonFogSys/api/Recognize";
     let (status, body) =
         http::call(stage.local_port, "POST", path, &[("Content-Type", "image/jpeg")], &photo(file));
@@ -97,22 +97,22 @@ fn recognised(stage: &Stage, file: &str) -> String {
     body["data"].to_string()
 }
 
-fn models(stage: &Stage) -> Value {
+fn models(stage: &TestBed) -> Value {
     http::get(stage.local_port, MODELS).1["data"].clone()
 }
 
-fn api_is_up(stage: &Stage) {
+fn api_is_up(stage: &TestBed) {
     let port = stage.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
-fn begin(stage: &Stage, body: &Value) {
+fn begin(stage: &TestBed, body: &Value) {
     let (status, answer) = http::json(stage.local_port, "POST", &format!("{MODELS}/use"), body);
     assert_eq!(status, 200, "{answer}");
 }
 
 /// Waits for the end of a swap; how it ended.
-fn ended(stage: &Stage) -> Value {
+fn ended(stage: &TestBed) -> Value {
     eventually("the swap ends", LONG, || {
         let swap = models(stage)["swap"].clone();
         let over = [SwapState::Done, SwapState::Refused, SwapState::Cancelled];
@@ -129,7 +129,7 @@ fn time(value: &Value) -> u64 {
 }
 
 /// Each finished walk of a camera has one event, of the right person.
-fn every_walk_has_its_event(stage: &Stage, camera: &Camera, identity: &str) -> usize {
+fn every_walk_has_its_event(stage: &TestBed, camera: &Camera, identity: &str) -> usize {
     let walks = camera.said("walk-ended");
     let last = time(&walks.last().unwrap()["at_ms"]);
     let of_camera = is_history_of(&camera.name);
@@ -158,7 +158,7 @@ fn a_swap_under_load_loses_no_passage_and_no_enrolment() {
     }
     let mut cameras =
         [Camera::new("lobby", &["obama-3.jpg"], &[]), Camera::new("gate", &["biden-1.jpg@mirror"], &[])];
-    let mut stage = Stage::with_platform(|_| ());
+    let mut stage = TestBed::with_platform(|_| ());
     for camera in &cameras {
         stage.add_camera(camera);
     }
@@ -210,7 +210,7 @@ fn killed_in_the_middle_the_box_has_everyone_and_one_model() {
     if !has_second_model() {
         return;
     }
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("recognition.workers", "1");
     stage.start();
     api_is_up(&stage);
@@ -262,7 +262,7 @@ fn a_swap_is_cancelled_and_started_again() {
     if !has_second_model() {
         return;
     }
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.set("recognition.workers", "1");
     stage.start();
     api_is_up(&stage);
@@ -290,7 +290,7 @@ fn a_swap_is_cancelled_and_started_again() {
 
 #[test]
 fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let folder = models_folder(&mut stage);
     let same = |text: String| text;
     spoilt(&folder, "truncated", "sface", same, |bytes| bytes[..bytes.len() / 2].to_vec());
@@ -370,7 +370,7 @@ fn a_chosen_model_that_breaks_later_is_stood_in_for_and_said() {
     if !has_second_model() {
         return;
     }
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let folder = models_folder(&mut stage);
     stage.start();
     api_is_up(&stage);
@@ -408,7 +408,7 @@ fn a_chosen_model_that_breaks_later_is_stood_in_for_and_said() {
 }
 
 /// The photos of these people, by place in the folder, are spoilt; returns what they were.
-fn spoil_photos(stage: &Stage, count: usize) -> Vec<(PathBuf, Vec<u8>)> {
+fn spoil_photos(stage: &TestBed, count: usize) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = stage.data_dir().join("pictures/registry");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -425,13 +425,13 @@ fn who_cannot_be_embedded_is_kept_and_told() {
     if !has_second_model() {
         return;
     }
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.start();
     api_is_up(&stage);
     crowd(&stage, 0..6);
     stage.stop();
     let whole = spoil_photos(&stage, 5);
-    let swap = |stage: &Stage, to: &str| {
+    let swap = |stage: &TestBed, to: &str| {
         let output = stage.run(&["models", "use", to]);
         let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.success(), texts.concat())
@@ -459,7 +459,7 @@ fn who_cannot_be_embedded_is_kept_and_told() {
 
 #[test]
 fn a_model_is_fetched_from_a_file_and_nothing_else_is_taken_for_it() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     let folder = models_folder(&mut stage);
     let (file, whole) =
         (folder.join("sface/sface.onnx"), std::fs::canonicalize("models/sface/sface.onnx").unwrap());

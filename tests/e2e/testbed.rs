@@ -139,13 +139,13 @@ impl Camera {
         self.process.as_ref().unwrap().signal(name).unwrap();
     }
 
-    /// Ground truth of one kind: `walk-begins`, `walk-ended`.
+    /// DecisionBasis truth of one kind: `walk-begins`, `walk-ended`.
     pub fn said(&self, event: &str) -> Vec<Value> {
         self.truth.lock().unwrap().iter().filter(|fact| fact["event"] == event).cloned().collect()
     }
 }
 
-pub struct Stage {
+pub struct TestBed {
     pub platform: SimPlatform,
     pub broker: Option<PrivateBroker>,
     pub folder: TempDir,
@@ -158,7 +158,7 @@ pub struct Stage {
     starts: u32,
 }
 
-impl Stage {
+impl TestBed {
     /// A platform with its broker.
     pub fn with_platform(change: impl FnOnce(&mut PlatformConfig)) -> Self {
         Self::with_broker(PrivateBroker::start, change)
@@ -375,7 +375,7 @@ impl Stage {
     }
 }
 
-/// See [`Stage::twin`].
+/// See [`TestBed::twin`].
 pub struct Twin {
     folder: TempDir,
     port: u16,

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
-use crate::testbed::{SOON, Stage, eventually};
+use crate::testbed::{SOON, TestBed, eventually};
 
 /// Writes `NAME-ca.pem`, and a certificate of that authority for 127.0.0.1 with its key.
 fn authority(folder: &Path, name: &str) {
@@ -58,7 +58,7 @@ fn https_in_front(folder: &Path, inner: SocketAddr) -> (SocketAddr, tokio::runti
 #[test]
 fn platform_and_broker_are_spoken_to_over_tls() {
     let secure = free_port().unwrap();
-    let mut stage = Stage::with_broker(
+    let mut stage = TestBed::with_broker(
         |folder| {
             std::fs::create_dir_all(folder)?;
             authority(folder, "own");

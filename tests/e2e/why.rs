@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::testbed::{Camera, SOON, Stage, eventually, photo, photo_base64};
+use crate::testbed::{Camera, SOON, TestBed, eventually, photo, photo_base64};
 
 const USERS: &str = "/SophonFogSys/api/users";
 
@@ -14,13 +14,13 @@ fn add(port: u16, id: &str, file: &str, info: Value) -> Value {
     body["data"]["success_users"][0].clone()
 }
 
-fn events(stage: &Stage) -> Vec<Value> {
+fn events(stage: &TestBed) -> Vec<Value> {
     let listed = stage.run(&["events", "list"]);
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     String::from_utf8_lossy(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn why(stage: &Stage, id: &Value) -> String {
+fn why(stage: &TestBed, id: &Value) -> String {
     let output = stage.run(&["why", id.as_str().unwrap()]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -30,7 +30,7 @@ fn why(stage: &Stage, id: &Value) -> String {
 #[test]
 fn the_chain_of_an_event_is_told_from_detection_to_receiver() {
     let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.add_camera(&camera);
     stage.start();
     let port = stage.local_port;
@@ -75,7 +75,7 @@ fn the_chain_of_an_event_is_told_from_detection_to_receiver() {
 
 #[test]
 fn an_enrolment_says_when_the_face_could_be_taken_for_somebody_elses() {
-    let mut stage = Stage::standalone();
+    let mut stage = TestBed::standalone();
     stage.start();
     let port = stage.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());

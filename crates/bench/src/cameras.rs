@@ -149,9 +149,9 @@ impl CamerasArgs {
     }
 
     /// The film of one camera, to be looked at picture by picture.
-    fn film(&self, walkers: &[Walker]) -> Result<encode::Film, String> {
+    fn film(&self, walkers: &[Walker]) -> Result<encode::Clip, String> {
         #[derive(Parser)]
-        struct Film {
+        struct Clip {
             #[command(flatten)]
             camera: CameraArgs,
         }
@@ -160,7 +160,7 @@ impl CamerasArgs {
         for walker in walkers.iter().filter(|walker| !walker.picture.is_empty()) {
             options.extend(["--walk".to_owned(), walker.picture.clone()]);
         }
-        let film = Film::try_parse_from(options).map_err(|error| error.to_string())?;
+        let film = Clip::try_parse_from(options).map_err(|error| error.to_string())?;
         encode::film(&film.camera)
     }
 }
@@ -171,7 +171,7 @@ fn stem(path: &Path) -> String {
 
 /// For each walk of a film: milliseconds from its beginning to the first picture with a face that passes the live level.
 fn first_good_frames(
-    film: &encode::Film,
+    film: &encode::Clip,
     fps: u32,
     settings: &Settings,
 ) -> Result<Vec<(String, u64)>, String> {

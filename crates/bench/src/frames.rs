@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, bounded, select};
 use serde_json::json;
 
 use menshen::actors::face_engine::camera::CameraSession;
-use menshen::actors::recogniser::{InForce, Recogniser};
+use menshen::actors::recogniser::{ActiveRecogniser, Recogniser};
 use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::camera::GstOpener;
 use menshen::config::Settings;
@@ -22,7 +22,7 @@ use menshen::runtime::app::{base_tuning, camera_rules};
 use menshen::runtime::models::ready_models;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use menshen_domain::quality::QualityLevel;
 use menshen_gallery::Gallery;
 use menshen_vision::FaceAnalyzer;
@@ -78,7 +78,7 @@ fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settin
     let mut gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
     let known = asked.known.map_or(Ok(0), |folder| enrol(folder, &mut analyzer, &mut gallery))?;
     let clock = Arc::new(ClipClock::default());
-    let in_force = InForce::new(Recogniser::new(models, gallery, Vec::new()));
+    let in_force = ActiveRecogniser::new(Recogniser::new(models, gallery, Vec::new()));
     let recogniser = in_force.get();
     let rules = camera_rules(
         settings,
@@ -159,7 +159,7 @@ pub fn play(
             // Waits where a camera's slot would overwrite: here every frame counts.
             Arc::new(move |frame| {
                 drop(frame_sender.send(frame));
-                Handed::InTime
+                SinkFeedback::Accepted
             }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
@@ -230,13 +230,13 @@ fn make_clip(file: &Path) -> Result<(), String> {
     use clap::Parser as _;
 
     #[derive(clap::Parser)]
-    struct Film {
+    struct Clip {
         #[command(flatten)]
         camera: menshen_sim::camera::CameraArgs,
     }
     let pictures = Path::new(".setup/pictures");
     let walk = |name: &str| pictures.join(name).display().to_string();
-    let film = Film::parse_from([
+    let film = Clip::parse_from([
         "film",
         "--size",
         "1920x1080",

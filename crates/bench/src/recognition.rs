@@ -123,7 +123,7 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// What a least lead over the second best person (`recognition.lead_min`) holds back, at any pass mark.
+/// What a least lead over the second best person (`recognition.top2_margin_min`) holds back, at any pass mark.
 #[derive(Default)]
 struct Leads {
     /// Similarity of the best person, lead over the second, whether it is the right one.

@@ -5,33 +5,33 @@ use super::person::PersonKind;
 
 /// What it takes to name somebody.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Marks {
+pub struct MatchThresholds {
     /// Raw similarity from which a shot may name a person.
     pub pass: f32,
     /// This much above the pass mark, one shot is enough.
-    pub sure_margin: f32,
+    pub high_confidence_margin: f32,
     /// This much ahead of the second best person; less, and it could be either.
-    pub lead_min: f32,
+    pub top2_margin_min: f32,
 }
 
 /// What one answer of the gallery says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    Nobody,
+pub enum MatchDecision {
+    NoMatch,
     /// Above the mark, and somebody else nearly as similar.
-    Either(Candidate),
+    Ambiguous(Candidate),
     /// Above the mark.
-    Likely(Candidate),
+    Match(Candidate),
     /// Well above it.
-    Sure(Candidate),
+    Confident(Candidate),
 }
 
-impl Verdict {
+impl MatchDecision {
     /// Whoever is above the mark and ahead of the rest.
     pub fn named(&self) -> Option<&Candidate> {
         match self {
-            Self::Likely(candidate) | Self::Sure(candidate) => Some(candidate),
-            Self::Nobody | Self::Either(_) => None,
+            Self::Match(candidate) | Self::Confident(candidate) => Some(candidate),
+            Self::NoMatch | Self::Ambiguous(_) => None,
         }
     }
 }
@@ -57,25 +57,25 @@ pub fn lead(candidates: &[Candidate]) -> Option<f32> {
 
 /// Whether the two it could be have different rights: then no door may depend on a guess between them. All the gallery
 /// answers with may pass where it was asked for, but for the blacklist.
-pub fn is_guess_harmless(candidates: &[Candidate], lead_min: f32) -> bool {
+pub fn is_guess_harmless(candidates: &[Candidate], top2_margin_min: f32) -> bool {
     let Some(first) = candidates.first() else { return false };
     let is_listed = |one: &Candidate| one.person.kind == PersonKind::Blacklist;
-    let close = candidates.iter().filter(|other| first.similarity - other.similarity < lead_min);
+    let close = candidates.iter().filter(|other| first.similarity - other.similarity < top2_margin_min);
     close.map(is_listed).all(|listed| listed == is_listed(first))
 }
 
 /// Judges an answer of the gallery, people first.
-pub fn judge(candidates: &[Candidate], marks: Marks) -> Verdict {
+pub fn judge(candidates: &[Candidate], marks: MatchThresholds) -> MatchDecision {
     let Some(best) = candidates.first().filter(|best| best.similarity >= marks.pass) else {
-        return Verdict::Nobody;
+        return MatchDecision::NoMatch;
     };
     let best = best.clone();
-    if lead(candidates).is_some_and(|lead| lead < marks.lead_min) {
-        Verdict::Either(best)
-    } else if best.similarity >= marks.pass + marks.sure_margin {
-        Verdict::Sure(best)
+    if lead(candidates).is_some_and(|lead| lead < marks.top2_margin_min) {
+        MatchDecision::Ambiguous(best)
+    } else if best.similarity >= marks.pass + marks.high_confidence_margin {
+        MatchDecision::Confident(best)
     } else {
-        Verdict::Likely(best)
+        MatchDecision::Match(best)
     }
 }
 
@@ -84,7 +84,8 @@ mod tests {
     use super::*;
     use crate::candidate::GalleryPerson;
 
-    const MARKS: Marks = Marks { pass: 0.4, sure_margin: 0.1, lead_min: 0.05 };
+    const MARKS: MatchThresholds =
+        MatchThresholds { pass: 0.4, high_confidence_margin: 0.1, top2_margin_min: 0.05 };
 
     fn who(id: &str, similarity: f32) -> Candidate {
         let person = GalleryPerson {
@@ -96,34 +97,37 @@ mod tests {
         Candidate { person, similarity }
     }
 
-    fn verdict(candidates: &[(&str, f32)]) -> Verdict {
+    fn verdict(candidates: &[(&str, f32)]) -> MatchDecision {
         let all = candidates.iter().map(|(id, similarity)| who(id, *similarity)).collect();
         judge(&people_first(all, MARKS.pass), MARKS)
     }
 
     #[test]
     fn the_marks_hold() {
-        assert_eq!(verdict(&[]), Verdict::Nobody);
-        assert_eq!(verdict(&[("a", 0.39)]), Verdict::Nobody);
-        assert_eq!(verdict(&[("a", 0.41), ("b", 0.1)]), Verdict::Likely(who("a", 0.41)));
-        assert_eq!(verdict(&[("a", 0.6), ("b", 0.1)]), Verdict::Sure(who("a", 0.6)));
+        assert_eq!(verdict(&[]), MatchDecision::NoMatch);
+        assert_eq!(verdict(&[("a", 0.39)]), MatchDecision::NoMatch);
+        assert_eq!(verdict(&[("a", 0.41), ("b", 0.1)]), MatchDecision::Match(who("a", 0.41)));
+        assert_eq!(verdict(&[("a", 0.6), ("b", 0.1)]), MatchDecision::Confident(who("a", 0.6)));
     }
 
     #[test]
     fn twins_are_either_however_similar() {
-        assert_eq!(verdict(&[("a", 0.9), ("b", 0.86)]), Verdict::Either(who("a", 0.9)));
-        assert_eq!(verdict(&[("a", 0.9), ("b", 0.84)]), Verdict::Sure(who("a", 0.9)));
+        assert_eq!(verdict(&[("a", 0.9), ("b", 0.86)]), MatchDecision::Ambiguous(who("a", 0.9)));
+        assert_eq!(verdict(&[("a", 0.9), ("b", 0.84)]), MatchDecision::Confident(who("a", 0.9)));
         assert!(verdict(&[("a", 0.9), ("b", 0.86)]).named().is_none());
     }
 
     #[test]
     fn a_stranger_is_behind_people_above_the_mark_and_no_rival_of_theirs() {
         let same = [("stranger-1", 0.9), ("a", 0.6)];
-        assert_eq!(verdict(&same), Verdict::Sure(who("a", 0.6)));
-        assert_eq!(verdict(&[("stranger-1", 0.9), ("a", 0.39)]), Verdict::Sure(who("stranger-1", 0.9)));
+        assert_eq!(verdict(&same), MatchDecision::Confident(who("a", 0.6)));
+        assert_eq!(
+            verdict(&[("stranger-1", 0.9), ("a", 0.39)]),
+            MatchDecision::Confident(who("stranger-1", 0.9))
+        );
         assert_eq!(
             verdict(&[("stranger-1", 0.6), ("stranger-2", 0.58)]),
-            Verdict::Either(who("stranger-1", 0.6))
+            MatchDecision::Ambiguous(who("stranger-1", 0.6))
         );
     }
 }

@@ -101,7 +101,7 @@ impl Reason {
 /// What the name, or that there is none, rests on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ground {
+pub enum DecisionBasis {
     #[default]
     None,
     /// One shot well above the pass mark.
@@ -116,7 +116,7 @@ pub enum Ground {
     MoreSimilar,
 }
 
-impl Ground {
+impl DecisionBasis {
     pub fn text(self) -> &'static str {
         match self {
             Self::None => "nobody was named 未识别",
@@ -145,7 +145,7 @@ impl Ranked {
 
 /// One face that was looked at closely.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ShotTold {
+pub struct ShotRecord {
     /// After the passage began.
     pub after_ms: u64,
     /// FIQA score, 0–1.
@@ -175,19 +175,23 @@ pub struct Explanation {
     pub passed: u32,
     pub checks: Vec<CheckCount>,
     /// At most [`limits::SHOTS_KEPT`], the best ones.
-    pub shots: Vec<ShotTold>,
+    pub shots: Vec<ShotRecord>,
     /// The most similar people to all shots together.
     pub fused: Vec<Ranked>,
-    /// Similarity at the pass mark, the mark above it for one shot, and the lead wanted before the second person.
+    /// Raw similarity (cosine) of the match threshold.
     pub threshold: f32,
-    pub sure_margin: f32,
-    pub lead_min: f32,
+    /// Above the threshold, what one shot alone needs. Events stored by 0.1 have the alias.
+    #[serde(alias = "sure_margin")]
+    pub high_confidence_margin: f32,
+    /// Least lead before the second most similar person. Events stored by 0.1 have the alias.
+    #[serde(alias = "lead_min")]
+    pub top2_margin_min: f32,
     /// Least liveness, where the device asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub liveness_min: Option<f32>,
     /// Permission groups of the camera.
     pub groups: Vec<String>,
-    pub ground: Ground,
+    pub ground: DecisionBasis,
     /// Why nobody was named.
     pub reason: Option<Reason>,
     /// Somebody the registry knows who may not pass here, or not now, or whose picture it was taken for.
@@ -260,7 +264,7 @@ mod tests {
     fn an_explanation_is_small_and_one_of_a_later_version_can_be_read() {
         let id = "x".repeat(500);
         let best = vec![Ranked::new(&id, 0.123_456_7); limits::EXPLAINED_BEST];
-        let shot = ShotTold {
+        let shot = ShotRecord {
             after_ms: 60_000,
             quality: 0.5,
             best: best.clone(),

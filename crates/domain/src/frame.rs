@@ -28,9 +28,9 @@ pub struct Plane {
 }
 
 /// The same moment in a larger picture, which is decoded only when it is wanted.
-pub trait Larger: std::fmt::Debug + Send + Sync {
+pub trait HighResFrame: std::fmt::Debug + Send + Sync {
     /// The same for as long as somebody holds it; else it is there for a moment only.
-    fn held(&self) -> Arc<dyn Larger>;
+    fn held(&self) -> Arc<dyn HighResFrame>;
     /// May take a tenth of a second and more.
     fn decode(&self) -> Result<Frame, String>;
 }
@@ -48,7 +48,7 @@ pub struct Frame {
     pub captured_at_ms: u64,
     /// Counts up by one a frame per camera, also for frames that are dropped later.
     pub sequence: u64,
-    pub larger: Option<Arc<dyn Larger>>,
+    pub larger: Option<Arc<dyn HighResFrame>>,
 }
 
 /// Why bytes and a described layout do not make a frame.

@@ -1,14 +1,14 @@
 //! When to look at a camera's frames: nothing moves, almost no work; somebody is there whom it is not yet sure of,
 //! every frame; in between (something moves, or everybody there is known), some frames a second.
 //!
-//! Nobody is missed: a scene in which nothing moves is still looked at every [`AttentionRules::idle_look_ms`], so
+//! Nobody is missed: a scene in which nothing moves is still looked at every [`FrameGateRules::idle_look_ms`], so
 //! whoever came in without changing the picture (a face as dark as the wall behind it) is found that much later at
-//! most, and whoever moves [`AttentionRules::awake_look_ms`] later at most. What has changed is told against the last
+//! most, and whoever moves [`FrameGateRules::awake_look_ms`] later at most. What has changed is told against the last
 //! frame that was looked at, not the one before: slow changes add up.
 
 /// Tuning of attention; the defaults and their reasons are in `config/menshen.toml`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AttentionRules {
+pub struct FrameGateRules {
     /// An unmoving scene is looked at this often; 0: every frame is looked at.
     pub idle_look_ms: u64,
     /// A scene in which something moves, or in which everybody is known, is looked at this often.
@@ -20,7 +20,7 @@ pub struct AttentionRules {
     pub change_min: u8,
 }
 
-impl Default for AttentionRules {
+impl Default for FrameGateRules {
     fn default() -> Self {
         Self { idle_look_ms: 500, awake_look_ms: 100, awake_ms: 1000, change_min: 4 }
     }
@@ -28,7 +28,7 @@ impl Default for AttentionRules {
 
 /// A frame from afar: mean brightness of cells, always in the same order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct MotionGrid {
     pub cells: Vec<u8>,
 }
 
@@ -44,15 +44,15 @@ pub enum Presence {
 
 /// The attention paid to one camera.
 #[derive(Debug)]
-pub struct Attention {
-    rules: AttentionRules,
-    looked_at: Option<Glance>,
+pub struct FrameGate {
+    rules: FrameGateRules,
+    looked_at: Option<MotionGrid>,
     last_look_ms: u64,
     awake_until_ms: u64,
 }
 
-impl Attention {
-    pub fn new(rules: AttentionRules) -> Self {
+impl FrameGate {
+    pub fn new(rules: FrameGateRules) -> Self {
         Self { rules, looked_at: None, last_look_ms: 0, awake_until_ms: 0 }
     }
 
@@ -62,7 +62,7 @@ impl Attention {
     }
 
     /// Whether a frame is to be looked at.
-    pub fn wants_look(&mut self, now_ms: u64, glance: Glance, presence: Presence) -> bool {
+    pub fn wants_look(&mut self, now_ms: u64, glance: MotionGrid, presence: Presence) -> bool {
         let moved = self.looked_at.as_ref().is_none_or(|before| self.has_changed(before, &glance));
         if moved || presence != Presence::Nobody {
             self.awake_until_ms = now_ms + self.rules.awake_ms;
@@ -80,7 +80,7 @@ impl Attention {
         wanted
     }
 
-    fn has_changed(&self, before: &Glance, now: &Glance) -> bool {
+    fn has_changed(&self, before: &MotionGrid, now: &MotionGrid) -> bool {
         before.cells.len() != now.cells.len()
             || before.cells.iter().zip(&now.cells).any(|(a, b)| a.abs_diff(*b) > self.rules.change_min)
     }
@@ -91,11 +91,11 @@ mod tests {
     use super::Presence::{Known, Nobody, Unknown};
     use super::*;
 
-    fn scene(change: u8) -> Glance {
-        Glance { cells: vec![100, 100, 100 + change, 100] }
+    fn scene(change: u8) -> MotionGrid {
+        MotionGrid { cells: vec![100, 100, 100 + change, 100] }
     }
 
-    fn looks(attention: &mut Attention, frames: impl IntoIterator<Item = (u64, u8, Presence)>) -> Vec<u64> {
+    fn looks(attention: &mut FrameGate, frames: impl IntoIterator<Item = (u64, u8, Presence)>) -> Vec<u64> {
         frames
             .into_iter()
             .filter(|(now_ms, change, presence)| attention.wants_look(*now_ms, scene(*change), *presence))
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn an_unmoving_scene_is_looked_at_now_and_then() {
-        let mut attention = Attention::new(AttentionRules::default());
+        let mut attention = FrameGate::new(FrameGateRules::default());
         // Noise of three levels is no movement.
         let looked = looks(&mut attention, (0..60u64).map(|i| (i * 100, u8::from(i % 2 == 0) * 3, Nobody)));
         let idle: Vec<_> = looked.into_iter().filter(|at| *at > 1500).collect();
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn whatever_moves_is_looked_at_in_the_very_frame_it_moves_in_and_for_a_while() {
-        let mut attention = Attention::new(AttentionRules::default());
+        let mut attention = FrameGate::new(FrameGateRules::default());
         looks(&mut attention, (0..50u64).map(|i| (i * 100, 0, Nobody)));
         // Thirty frames a second, of which ten are looked at while it moves.
         let looked = looks(&mut attention, (0..60u64).map(|i| (5050 + i * 33, 5, Nobody)));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn somebody_it_is_not_sure_of_is_looked_at_in_every_frame() {
-        let mut attention = Attention::new(AttentionRules::default());
+        let mut attention = FrameGate::new(FrameGateRules::default());
         let who = |i: u64| if i > 20 { Unknown } else { Nobody };
         let looked = looks(&mut attention, (0..200u64).map(|i| (i * 66, 0, who(i))));
         assert!((21..200u64).all(|i| looked.contains(&(i * 66))));
@@ -131,15 +131,15 @@ mod tests {
 
     #[test]
     fn somebody_known_is_looked_at_less_often_however_still_they_stand() {
-        let mut attention = Attention::new(AttentionRules::default());
+        let mut attention = FrameGate::new(FrameGateRules::default());
         let looked = looks(&mut attention, (0..100u64).map(|i| (i * 66, 0, Known)));
         assert!(looked.windows(2).all(|pair| pair[1] - pair[0] == 132), "{looked:?}");
     }
 
     #[test]
     fn slow_changes_add_up() {
-        let rules = AttentionRules { idle_look_ms: 60_000, ..AttentionRules::default() };
-        let mut attention = Attention::new(rules);
+        let rules = FrameGateRules { idle_look_ms: 60_000, ..FrameGateRules::default() };
+        let mut attention = FrameGate::new(rules);
         looks(&mut attention, (0..20u64).map(|i| (i * 100, 0, Nobody)));
         // One level every second.
         let looked = looks(&mut attention, (20..120u64).map(|i| (i * 100, (i / 10 - 1) as u8, Nobody)));
@@ -148,16 +148,16 @@ mod tests {
 
     #[test]
     fn another_picture_size_is_a_change() {
-        let mut attention = Attention::new(AttentionRules::default());
+        let mut attention = FrameGate::new(FrameGateRules::default());
         looks(&mut attention, (0..30u64).map(|i| (i * 100, 0, Nobody)));
-        assert!(attention.wants_look(3050, Glance { cells: vec![100; 9] }, Nobody));
+        assert!(attention.wants_look(3050, MotionGrid { cells: vec![100; 9] }, Nobody));
     }
 
     proptest::proptest! {
         /// However frames come and change, nobody waits longer than the idle interval for a look.
         #[test]
         fn no_gap_is_longer_than_the_idle_interval(steps in proptest::collection::vec((1u64..400, 0u8..8), 1..200)) {
-            let mut attention = Attention::new(AttentionRules::default());
+            let mut attention = FrameGate::new(FrameGateRules::default());
             let (mut now_ms, mut last_ms) = (0, 0);
             for (step_ms, change) in steps {
                 now_ms += step_ms;

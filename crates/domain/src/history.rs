@@ -24,11 +24,11 @@ pub struct RefusedEvent {
 
 /// The refused events at the head of one receiver's line, in order. Empty: all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line {
+pub struct DeliveryQueue {
     refused: Vec<RefusedEvent>,
 }
 
-impl Line {
+impl DeliveryQueue {
     pub fn is_stuck(&self) -> bool {
         !self.refused.is_empty()
     }
@@ -53,7 +53,7 @@ impl Line {
 
     /// The sequence behind which the event stands that should be tried as proof; `None` while the refused ones
     /// have not had their tries.
-    pub fn proof_after(&self, now_ms: u64) -> Option<u64> {
+    pub fn probe_after(&self, now_ms: u64) -> Option<u64> {
         let ripe = |event: &RefusedEvent| {
             event.tries >= limits::REFUSED_TRIES
                 && now_ms.saturating_sub(event.first_ms) >= limits::REFUSED_SPREAD_MS
@@ -95,9 +95,9 @@ pub struct ReceiverStatus {
 
 /// How all receivers of the moment stand: written by their couriers, read by whoever shows it.
 #[derive(Debug, Clone, Default)]
-pub struct ReceiverBoard(Arc<Mutex<BTreeMap<String, ReceiverStatus>>>);
+pub struct ReceiversStatus(Arc<Mutex<BTreeMap<String, ReceiverStatus>>>);
 
-impl ReceiverBoard {
+impl ReceiversStatus {
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, ReceiverStatus>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -134,7 +134,7 @@ mod tests {
 
     const LATER: u64 = limits::REFUSED_SPREAD_MS;
 
-    fn refuse(line: &mut Line, sequence: u64, times: u32) {
+    fn refuse(line: &mut DeliveryQueue, sequence: u64, times: u32) {
         for _ in 0..times {
             line.note(sequence, 0, "answered 400");
         }
@@ -142,23 +142,23 @@ mod tests {
 
     #[test]
     fn proof_is_looked_for_only_after_tries_and_time() {
-        let mut line = Line::default();
+        let mut line = DeliveryQueue::default();
         assert!(!line.is_stuck());
         refuse(&mut line, 7, limits::REFUSED_TRIES - 1);
-        assert_eq!(line.proof_after(LATER), None, "too few tries");
+        assert_eq!(line.probe_after(LATER), None, "too few tries");
         refuse(&mut line, 7, 1);
-        assert_eq!(line.proof_after(LATER - 1), None, "too soon");
-        assert_eq!(line.proof_after(LATER), Some(7));
+        assert_eq!(line.probe_after(LATER - 1), None, "too soon");
+        assert_eq!(line.probe_after(LATER), Some(7));
     }
 
     #[test]
     fn a_run_of_refused_events_grows_one_by_one() {
-        let mut line = Line::default();
+        let mut line = DeliveryQueue::default();
         refuse(&mut line, 7, limits::REFUSED_TRIES);
         refuse(&mut line, 8, 1);
-        assert_eq!(line.proof_after(LATER), Some(7), "8 is tried again");
+        assert_eq!(line.probe_after(LATER), Some(7), "8 is tried again");
         refuse(&mut line, 8, limits::REFUSED_TRIES);
-        assert_eq!(line.proof_after(LATER), Some(8), "then 9");
+        assert_eq!(line.probe_after(LATER), Some(8), "then 9");
         let wrong: Vec<_> = line.before(9).iter().map(|event| event.sequence).collect();
         assert_eq!(wrong, [7, 8]);
         line.clear();
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_refuses_everything_is_bounded_and_never_ripe_for_ever() {
-        let mut line = Line::default();
+        let mut line = DeliveryQueue::default();
         for sequence in 1..1000 {
             refuse(&mut line, sequence, limits::REFUSED_TRIES);
             assert!(line.refused().len() <= limits::REFUSED_RUN_MAX);

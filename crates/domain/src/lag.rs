@@ -2,11 +2,11 @@
 
 /// What came of a frame that was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handed {
+pub enum SinkFeedback {
     /// The one before it had been taken.
-    InTime,
+    Accepted,
     /// It took the place of one nobody had come for.
-    TooSoon,
+    Overwrote,
 }
 
 /// Frames that are counted together: two seconds of a usual camera.
@@ -27,9 +27,9 @@ pub struct Lag {
 
 impl Lag {
     /// Notes a frame; whether it is behind now.
-    pub fn note(&mut self, handed: Handed) -> bool {
+    pub fn note(&mut self, handed: SinkFeedback) -> bool {
         self.frames += 1;
-        self.too_soon += u32::from(handed == Handed::TooSoon);
+        self.too_soon += u32::from(handed == SinkFeedback::Overwrote);
         if self.frames == WINDOW {
             if self.too_soon > TOO_SOON_MAX {
                 (self.is_behind, self.calm) = (true, 0);
@@ -102,14 +102,14 @@ fn units(packing: Packing, picture: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::Handed::{InTime, TooSoon};
+    use super::SinkFeedback::{Accepted, Overwrote};
     use super::*;
 
     #[test]
     fn behind_from_a_third_on_and_trusted_again_after_a_while() {
         let mut lag = Lag::default();
         let mut run = |frames: u32, one_in: u32| {
-            (0..frames).fold(false, |_, at| lag.note(if at % one_in == 0 { TooSoon } else { InTime }))
+            (0..frames).fold(false, |_, at| lag.note(if at % one_in == 0 { Overwrote } else { Accepted }))
         };
         assert!(!run(300, 5), "single frames are overwritten while faces are embedded");
         assert!(run(30, 2));

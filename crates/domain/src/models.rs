@@ -144,9 +144,9 @@ impl ModelFacts {
 
 /// Shared by those who write and those who show.
 #[derive(Debug, Default)]
-pub struct ModelBoard(Mutex<ModelFacts>);
+pub struct ModelStatus(Mutex<ModelFacts>);
 
-impl ModelBoard {
+impl ModelStatus {
     pub fn change<T>(&self, change: impl FnOnce(&mut ModelFacts) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn one_swap_at_a_time_and_the_last_one_is_remembered() {
-        let board = ModelBoard::default();
+        let board = ModelStatus::default();
         assert!(board.begin("a@1", "b@2") && !board.begin("a@1", "c@3"));
         board.swap(|swap| swap.state = SwapState::Refused);
         assert_eq!(board.facts().swap.unwrap().to, "b@2");
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn only_a_swap_that_goes_on_is_cancelled() {
-        let board = ModelBoard::default();
+        let board = ModelStatus::default();
         assert!(!board.cancel());
         board.begin("a@1", "b@2");
         assert!(!board.is_cancelled() && board.cancel() && board.is_cancelled());

@@ -203,9 +203,9 @@ struct Told {
 
 /// Whom a device has told of in the last seconds.
 #[derive(Debug, Clone, Default)]
-pub struct RecentlyTold(Vec<Told>);
+pub struct RecentlyReported(Vec<Told>);
 
-impl RecentlyTold {
+impl RecentlyReported {
     /// Whether this is somebody already told of within `window_ms`; when not, it is noted. A known person is the same by id,
     /// a stranger by looking like anybody told of (`similarity_same`): a poor photo of somebody known is no stranger.
     pub fn is_repeat(
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn one_event_a_person_and_window() {
-        let mut told = RecentlyTold::default();
+        let mut told = RecentlyReported::default();
         let mut repeats =
             |id: Option<&str>, degrees: f32, now_ms: u64| told.is_repeat(id, &at(degrees), now_ms, 6000, 0.5);
         assert!(!repeats(Some("a"), 0.0, 0));
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn no_window_tells_everything_and_memory_is_bounded() {
-        let mut told = RecentlyTold::default();
+        let mut told = RecentlyReported::default();
         for now_ms in 0..3 {
             assert!(!told.is_repeat(Some("a"), &at(0.0), now_ms, 0, 0.5));
         }

@@ -15,9 +15,9 @@ struct Asked {
 
 /// Who asked for a login since the last success there.
 #[derive(Debug, Default)]
-pub struct LoginAsks(HashMap<String, Asked>);
+pub struct ReloginBackoff(HashMap<String, Asked>);
 
-impl LoginAsks {
+impl ReloginBackoff {
     /// A token was rejected at `url`; whether to ask for a login now. `now_ms` is monotonic.
     pub fn rejected(&mut self, url: &str, now_ms: u64) -> bool {
         let (first_ms, cap_ms) = limits::RELOGIN_ASK_MS;
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_fresh_rejection_asks_at_once_and_a_stubborn_receiver_ever_more_rarely() {
         let (first_ms, cap_ms) = limits::RELOGIN_ASK_MS;
-        let mut asks = LoginAsks::default();
+        let mut asks = ReloginBackoff::default();
         assert!(asks.rejected("a", 0));
         assert!(!asks.rejected("a", first_ms - 1));
         assert!(asks.rejected("b", 1), "others are not held back");

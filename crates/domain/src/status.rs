@@ -77,13 +77,13 @@ pub fn success_but_alike(other: &str, language: Language) -> String {
 
 /// A refusal with its code and, for people, what exactly was wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct ProtocolError {
     pub code: StatusCode,
     /// What exactly was wrong: `photo url answered 404`. Never holds pictures, tokens or passwords.
     pub detail: String,
 }
 
-impl Refusal {
+impl ProtocolError {
     pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
@@ -98,13 +98,13 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.message(Language::En), self.code.code())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ProtocolError {}
 
 #[cfg(test)]
 mod tests {

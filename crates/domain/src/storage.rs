@@ -27,9 +27,9 @@ impl StorageFacts {
 
 /// Shared by those who write and those who show.
 #[derive(Default)]
-pub struct StorageBoard(Mutex<StorageFacts>);
+pub struct StorageStatus(Mutex<StorageFacts>);
 
-impl StorageBoard {
+impl StorageStatus {
     pub fn change(&self, change: impl FnOnce(&mut StorageFacts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -117,16 +117,16 @@ pub struct Tracker {
     /// A track unseen for longer is forgotten.
     lost_after_ms: u64,
     /// Detector's confidence from which a face is more than a faint one.
-    firm_score: f32,
+    high_score_min: f32,
 }
 
 impl Tracker {
-    pub fn new(lost_after_ms: u64, firm_score: f32) -> Self {
-        Self { tracks: Vec::new(), next_id: 1, lost_after_ms, firm_score }
+    pub fn new(lost_after_ms: u64, high_score_min: f32) -> Self {
+        Self { tracks: Vec::new(), next_id: 1, lost_after_ms, high_score_min }
     }
 
-    pub fn set_firm_score(&mut self, score: f32) {
-        self.firm_score = score;
+    pub fn set_high_score_min(&mut self, score: f32) {
+        self.high_score_min = score;
     }
 
     /// Gives every detection of a frame its track, old or new; one track a detection. A faint detection that goes on
@@ -138,7 +138,7 @@ impl Tracker {
         self.link_firm(now_ms, detections, &mut links, &mut is_taken);
         self.link_faint(now_ms, detections, &mut links, &is_taken);
         for (link, detection) in links.iter_mut().zip(detections) {
-            if link.is_none() && detection.score >= self.firm_score {
+            if link.is_none() && detection.score >= self.high_score_min {
                 *link = Some(Link { track: self.begin(detection, now_ms), is_doubtful: false });
             }
         }
@@ -154,7 +154,9 @@ impl Tracker {
     ) {
         let mut pairs = Vec::new();
         for (t, track) in self.tracks.iter().enumerate() {
-            for (d, detection) in detections.iter().enumerate().filter(|(_, d)| d.score >= self.firm_score) {
+            for (d, detection) in
+                detections.iter().enumerate().filter(|(_, d)| d.score >= self.high_score_min)
+            {
                 let affinity = track.affinity(detection, now_ms);
                 if affinity > 0.0 {
                     pairs.push((affinity, t, d));
@@ -193,7 +195,7 @@ impl Tracker {
             let best = detections
                 .iter()
                 .enumerate()
-                .filter(|(d, face)| face.score < self.firm_score && links[*d].is_none())
+                .filter(|(d, face)| face.score < self.high_score_min && links[*d].is_none())
                 .map(|(d, face)| (place.iou(&face.bbox), d))
                 .filter(|(overlap, _)| *overlap >= FAINT_IOU_MIN)
                 .max_by(|a, b| a.0.total_cmp(&b.0));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::lenient;
 use menshen_domain::quality::LevelName;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// A command with what its reply needs.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct Envelope {
     pub method: String,
     pub message_id: Option<Value>,
     pub extend_params: ExtendParams,
-    pub command: Result<Command, Refusal>,
+    pub command: Result<Command, ProtocolError>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,11 +86,11 @@ pub struct WipeOptions {
 /// What is known of a message that is not even an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    pub refusal: Refusal,
+    pub refusal: ProtocolError,
 }
 
-fn wrong(detail: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::ParamError, detail)
+fn wrong(detail: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(StatusCode::ParamError, detail)
 }
 
 impl Envelope {
@@ -140,7 +140,11 @@ impl Envelope {
 }
 
 impl Command {
-    fn parse(method: &str, fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, Refusal> {
+    fn parse(
+        method: &str,
+        fields: &mut Map<String, Value>,
+        extend: &ExtendParams,
+    ) -> Result<Self, ProtocolError> {
         match method {
             "add_users_plus" => Self::parse_add(fields, extend),
             "delete_users" => Ok(Self::DeleteUsers { ids: id_list(fields)? }),
@@ -170,11 +174,11 @@ impl Command {
                     Err(wrong(format!("config_field must be an object, got {}", lenient::kind_of(&other))))
                 }
             },
-            other => Err(Refusal::new(StatusCode::NotImplemented, shortened(other))),
+            other => Err(ProtocolError::new(StatusCode::NotImplemented, shortened(other))),
         }
     }
 
-    fn parse_fiqa(fields: &mut Map<String, Value>) -> Result<Self, Refusal> {
+    fn parse_fiqa(fields: &mut Map<String, Value>) -> Result<Self, ProtocolError> {
         let Value::Object(mut info) = required(fields, "info")? else {
             return Err(wrong("info must be an object"));
         };
@@ -203,7 +207,7 @@ impl Command {
         Ok(Self::Fiqa { picture, level })
     }
 
-    fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, Refusal> {
+    fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, ProtocolError> {
         match fields.remove("user_info_list") {
             Some(Value::Array(users)) => return Ok(Self::AddUsers { users }),
             None | Some(Value::Null) => {}
@@ -225,12 +229,12 @@ impl Command {
     }
 }
 
-fn required(fields: &mut Map<String, Value>, key: &str) -> Result<Value, Refusal> {
+fn required(fields: &mut Map<String, Value>, key: &str) -> Result<Value, ProtocolError> {
     fields.remove(key).filter(|value| !value.is_null()).ok_or_else(|| wrong(format!("`{key}` is missing")))
 }
 
 /// `userid_list`, in order, without repeats.
-fn id_list(fields: &mut Map<String, Value>) -> Result<Vec<String>, Refusal> {
+fn id_list(fields: &mut Map<String, Value>) -> Result<Vec<String>, ProtocolError> {
     let raw = required(fields, "userid_list")?;
     if !raw.is_array() {
         return Err(wrong(format!("userid_list must be a list, got {}", lenient::kind_of(&raw))));

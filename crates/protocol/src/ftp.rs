@@ -12,7 +12,7 @@ pub type Reply = (u16, &'static str);
 
 /// What is to be done about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     Reply(Reply),
     /// A reply that carries a path, quoted as the standard wants it.
     ReplyPath(u16, String),
@@ -36,7 +36,7 @@ pub enum Deed {
 
 /// One conversation.
 #[derive(Debug, Default)]
-pub struct Dialogue {
+pub struct ControlSession {
     user: Option<String>,
     pub is_in: bool,
     folder: Vec<String>,
@@ -49,85 +49,85 @@ const NOT_BUILT: Reply = (502, "Not here: this server only takes photos.");
 const BAD_PATH: Reply = (553, "The path is too long, too deep, or leaves the top.");
 const OK: Reply = (200, "OK.");
 
-impl Dialogue {
-    pub fn answer(&mut self, line: &[u8]) -> Deed {
+impl ControlSession {
+    pub fn answer(&mut self, line: &[u8]) -> Action {
         let Some((verb, argument)) = split(line) else {
-            return Deed::Reply((500, "This is no command."));
+            return Action::Reply((500, "This is no command."));
         };
         let renames = std::mem::take(&mut self.renames);
         match (verb.as_str(), self.is_in) {
-            ("QUIT", _) => Deed::Quit,
-            ("NOOP" | "OPTS", _) => Deed::Reply(OK),
-            ("SYST", _) => Deed::Reply((215, "UNIX Type: L8")),
-            ("FEAT", _) => Deed::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n"),
-            ("AUTH" | "PROT" | "PBSZ", _) => Deed::Reply(NOT_BUILT),
+            ("QUIT", _) => Action::Quit,
+            ("NOOP" | "OPTS", _) => Action::Reply(OK),
+            ("SYST", _) => Action::Reply((215, "UNIX Type: L8")),
+            ("FEAT", _) => Action::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n"),
+            ("AUTH" | "PROT" | "PBSZ", _) => Action::Reply(NOT_BUILT),
             ("USER", false) => self.name(argument),
             ("PASS", false) => match self.user.take() {
-                Some(user) => Deed::Login { user, password: argument.to_owned() },
-                None => Deed::Reply((503, "USER first.")),
+                Some(user) => Action::Login { user, password: argument.to_owned() },
+                None => Action::Reply((503, "USER first.")),
             },
-            ("USER" | "PASS", true) => Deed::Reply((503, "Logged in already.")),
-            (_, false) => Deed::Reply((530, "Log in first.")),
+            ("USER" | "PASS", true) => Action::Reply((503, "Logged in already.")),
+            (_, false) => Action::Reply((530, "Log in first.")),
             (verb, true) => self.work(verb, argument, renames),
         }
     }
 
-    fn name(&mut self, argument: &str) -> Deed {
+    fn name(&mut self, argument: &str) -> Action {
         if argument.is_empty() {
-            return Deed::Reply((501, "USER needs a name."));
+            return Action::Reply((501, "USER needs a name."));
         }
         self.user = Some(argument.to_owned());
-        Deed::Reply((331, "Password?"))
+        Action::Reply((331, "Password?"))
     }
 
-    fn work(&mut self, verb: &str, argument: &str, renames: bool) -> Deed {
+    fn work(&mut self, verb: &str, argument: &str, renames: bool) -> Action {
         match verb {
-            "TYPE" | "ALLO" | "CLNT" | "ACCT" => Deed::Reply(OK),
-            "MODE" if argument.eq_ignore_ascii_case("S") => Deed::Reply(OK),
-            "STRU" if argument.eq_ignore_ascii_case("F") => Deed::Reply(OK),
-            "MODE" | "STRU" => Deed::Reply((504, "Only stream mode and files.")),
-            "REST" if argument == "0" => Deed::Reply((350, "From the beginning.")),
-            "PWD" | "XPWD" => Deed::ReplyPath(257, shown(&self.folder)),
+            "TYPE" | "ALLO" | "CLNT" | "ACCT" => Action::Reply(OK),
+            "MODE" if argument.eq_ignore_ascii_case("S") => Action::Reply(OK),
+            "STRU" if argument.eq_ignore_ascii_case("F") => Action::Reply(OK),
+            "MODE" | "STRU" => Action::Reply((504, "Only stream mode and files.")),
+            "REST" if argument == "0" => Action::Reply((350, "From the beginning.")),
+            "PWD" | "XPWD" => Action::ReplyPath(257, shown(&self.folder)),
             "CWD" | "XCWD" => self.enter(argument),
             "CDUP" | "XCUP" => self.enter(".."),
             "MKD" | "XMKD" => match self.resolve(argument) {
-                Some(path) if !path.is_empty() => Deed::ReplyPath(257, shown(&path)),
-                _ => Deed::Reply(BAD_PATH),
+                Some(path) if !path.is_empty() => Action::ReplyPath(257, shown(&path)),
+                _ => Action::Reply(BAD_PATH),
             },
-            "PASV" => Deed::Passive { extended: false },
-            "EPSV" if argument.eq_ignore_ascii_case("ALL") => Deed::Reply(OK),
-            "EPSV" => Deed::Passive { extended: true },
-            "PORT" => port(argument).map_or(Deed::Reply((501, "PORT h1,h2,h3,h4,p1,p2")), Deed::Active),
-            "EPRT" => eprt(argument).map_or(Deed::Reply((501, "EPRT |1|address|port|")), Deed::Active),
+            "PASV" => Action::Passive { extended: false },
+            "EPSV" if argument.eq_ignore_ascii_case("ALL") => Action::Reply(OK),
+            "EPSV" => Action::Passive { extended: true },
+            "PORT" => port(argument).map_or(Action::Reply((501, "PORT h1,h2,h3,h4,p1,p2")), Action::Active),
+            "EPRT" => eprt(argument).map_or(Action::Reply((501, "EPRT |1|address|port|")), Action::Active),
             "STOR" | "APPE" => match self.resolve(argument) {
                 Some(path) if !path.is_empty() => {
-                    Deed::Receive { is_photo: path.last().is_some_and(|name| may_be_photo(name)) }
+                    Action::Receive { is_photo: path.last().is_some_and(|name| may_be_photo(name)) }
                 }
-                _ => Deed::Reply(BAD_PATH),
+                _ => Action::Reply(BAD_PATH),
             },
-            "STOU" => Deed::Receive { is_photo: true },
-            "ABOR" => Deed::Reply((226, "Nothing is under way.")),
+            "STOU" => Action::Receive { is_photo: true },
+            "ABOR" => Action::Reply((226, "Nothing is under way.")),
             // Some cameras upload under another name and rename: nothing is kept, so there is nothing to do.
             "RNFR" if self.resolve(argument).is_some() => {
                 self.renames = true;
-                Deed::Reply((350, "To what?"))
+                Action::Reply((350, "To what?"))
             }
-            "RNTO" if renames && self.resolve(argument).is_some() => Deed::Reply((250, "OK.")),
-            "RNFR" | "RNTO" => Deed::Reply(BAD_PATH),
+            "RNTO" if renames && self.resolve(argument).is_some() => Action::Reply((250, "OK.")),
+            "RNFR" | "RNTO" => Action::Reply(BAD_PATH),
             "RETR" | "LIST" | "NLST" | "MLSD" | "MLST" | "DELE" | "RMD" | "XRMD" | "SIZE" | "MDTM" => {
-                Deed::Reply(NOT_HERE)
+                Action::Reply(NOT_HERE)
             }
-            _ => Deed::Reply(NOT_BUILT),
+            _ => Action::Reply(NOT_BUILT),
         }
     }
 
-    fn enter(&mut self, argument: &str) -> Deed {
+    fn enter(&mut self, argument: &str) -> Action {
         match self.resolve(argument) {
             Some(path) => {
                 self.folder = path;
-                Deed::Reply((250, "OK."))
+                Action::Reply((250, "OK."))
             }
-            None => Deed::Reply(BAD_PATH),
+            None => Action::Reply(BAD_PATH),
         }
     }
 
@@ -203,26 +203,26 @@ pub fn passive_reply(address: Ipv4Addr, port: u16) -> String {
 mod tests {
     use super::*;
 
-    fn code(deed: &Deed) -> u16 {
+    fn code(deed: &Action) -> u16 {
         match deed {
-            Deed::Reply((code, _)) | Deed::ReplyPath(code, _) => *code,
+            Action::Reply((code, _)) | Action::ReplyPath(code, _) => *code,
             other => panic!("no reply: {other:?}"),
         }
     }
 
-    fn inside() -> Dialogue {
-        Dialogue { is_in: true, ..Dialogue::default() }
+    fn inside() -> ControlSession {
+        ControlSession { is_in: true, ..ControlSession::default() }
     }
 
     #[test]
     fn nothing_is_done_before_a_login() {
-        let mut talk = Dialogue::default();
+        let mut talk = ControlSession::default();
         for line in ["STOR a.jpg", "PASV", "CWD /", "PORT 1,2,3,4,5,6", "LIST"] {
             assert_eq!(code(&talk.answer(line.as_bytes())), 530, "{line}");
         }
         assert_eq!(code(&talk.answer(b"PASS x")), 503);
         assert_eq!(code(&talk.answer(b"user cam1\r\n")), 331);
-        let login = Deed::Login { user: "cam1".into(), password: "p w".into() };
+        let login = Action::Login { user: "cam1".into(), password: "p w".into() };
         assert_eq!(talk.answer(b"PASS p w\r\n"), login);
         assert_eq!(code(&talk.answer(b"PASS again")), 503, "a name is for one try");
     }
@@ -234,7 +234,7 @@ mod tests {
             assert!(code(&talk.answer(line.as_bytes())) < 400, "{line}");
         }
         assert_eq!(code(&talk.answer(b"RNTO a.jpg")), 250);
-        assert_eq!(talk.answer(b"PWD"), Deed::ReplyPath(257, "/2026-11-25/x".into()));
+        assert_eq!(talk.answer(b"PWD"), Action::ReplyPath(257, "/2026-11-25/x".into()));
         for line in [
             "STOR ../../../etc/passwd",
             "CWD ../../..",
@@ -277,15 +277,15 @@ mod tests {
             ("STOR clip.mp4", false),
             ("STOR test.txt", false),
         ] {
-            assert_eq!(talk.answer(line.as_bytes()), Deed::Receive { is_photo }, "{line}");
+            assert_eq!(talk.answer(line.as_bytes()), Action::Receive { is_photo }, "{line}");
         }
     }
 
     #[test]
     fn addresses_are_read_and_written() {
         let mut talk = inside();
-        assert_eq!(talk.answer(b"PORT 10,0,0,9,4,1"), Deed::Active("10.0.0.9:1025".parse().unwrap()));
-        assert_eq!(talk.answer(b"EPRT |2|::1|6275|"), Deed::Active("[::1]:6275".parse().unwrap()));
+        assert_eq!(talk.answer(b"PORT 10,0,0,9,4,1"), Action::Active("10.0.0.9:1025".parse().unwrap()));
+        assert_eq!(talk.answer(b"EPRT |2|::1|6275|"), Action::Active("[::1]:6275".parse().unwrap()));
         for line in
             ["PORT 1,2,3", "PORT 1,2,3,4,5,999", "EPRT |1|::1|1|", "EPRT", "EPRT |1|1.2.3.4|99999|", "EPRT é"]
         {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use menshen_domain::status::{Language, Refusal, StatusCode};
+use menshen_domain::status::{Language, ProtocolError, StatusCode};
 
 /// A reply as it goes over the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl ReplyHead {
     }
 
     /// A reply to a command that was refused whole.
-    pub fn refused(&self, method: &str, message_id: Option<Value>, refusal: &Refusal) -> Reply {
+    pub fn refused(&self, method: &str, message_id: Option<Value>, refusal: &ProtocolError) -> Reply {
         Reply {
             success: false,
             code: refusal.code.code(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{camera, demo, faults, outage, photos, platform, load};
+use super::{camera, demo, faults, load, outage, photos, platform};
 
 /// A simulated management platform, cameras and fault campaigns for Menshen.
 #[derive(Parser)]

@@ -63,11 +63,11 @@ pub struct DetectorSpec {
     pub nms_iou: f32,
 }
 
-/// `[[closer_looks]]`: a face that is to be embedded is cut out and looked at again, for steadier landmarks (see
+/// `[[refinement_passes]]`: a face that is to be embedded is cut out and looked at again, for steadier landmarks (see
 /// `vision::refine`).
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CloserLook {
+pub struct RefinementPass {
     /// Longer side of the face's box in the cut-out, px.
     pub face_px: u32,
     /// Side of the cut-out where the frame is large enough, px.
@@ -77,7 +77,7 @@ pub struct CloserLook {
 }
 
 /// `[tilted]`: a face that seems tilted is looked at once in this size, which tells by how much, turned upright by that, and
-/// looked at again as `[[closer_looks]]` say.
+/// looked at again as `[[refinement_passes]]` say.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TiltedSpec {
@@ -87,7 +87,7 @@ pub struct TiltedSpec {
     pub sure_score: f32,
     /// How much of a tilt the closer looks tell.
     pub share_told: f32,
-    /// As in [`CloserLook`].
+    /// As in [`RefinementPass`].
     pub face_px: u32,
     pub side_px: u32,
 }
@@ -129,12 +129,12 @@ pub struct PopulationSpec {
 /// has names there instead of numbers, so that one model takes inputs of any such size), and what may be narrowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PrepareSpec {
+pub struct OptimizeSpec {
     pub free_batch: bool,
     /// Width and height; `[input]` then gives the largest.
     pub free_size: bool,
     /// Weights of large fully connected layers in 8 bits: a quarter of the memory to go through for every face.
-    pub narrow_layers: bool,
+    pub quantize_dense: bool,
 }
 
 /// Where the file comes from; read by `scripts/fetch`.
@@ -171,7 +171,7 @@ pub struct ModelSpec {
     pub outputs: OutputSpec,
     pub detector: Option<DetectorSpec>,
     #[serde(default)]
-    pub closer_looks: Vec<CloserLook>,
+    pub refinement_passes: Vec<RefinementPass>,
     pub tilted: Option<TiltedSpec>,
     pub embedder: Option<EmbedderSpec>,
     pub liveness: Option<LivenessSpec>,
@@ -179,7 +179,7 @@ pub struct ModelSpec {
     pub gender: Option<GenderSpec>,
     pub population: Option<PopulationSpec>,
     #[serde(default)]
-    pub prepare: PrepareSpec,
+    pub prepare: OptimizeSpec,
     pub source: Option<SourceSpec>,
     /// Folder of the description; not in the file.
     #[serde(skip)]
@@ -228,15 +228,15 @@ impl ModelSpec {
             return Err("input.width and input.height must be 16 to 4096".to_owned());
         }
         let is_sound =
-            |look: &CloserLook| look.face_px >= 16 && (look.face_px..=1024).contains(&look.side_px);
-        if !self.closer_looks.iter().all(is_sound) {
-            return Err("closer_looks: face_px must be at least 16, side_px face_px to 1024".to_owned());
+            |look: &RefinementPass| look.face_px >= 16 && (look.face_px..=1024).contains(&look.side_px);
+        if !self.refinement_passes.iter().all(is_sound) {
+            return Err("refinement_passes: face_px must be at least 16, side_px face_px to 1024".to_owned());
         }
         if let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = self.tilted {
-            if self.closer_looks.is_empty() {
-                return Err("tilted: needs closer_looks".to_owned());
+            if self.refinement_passes.is_empty() {
+                return Err("tilted: needs refinement_passes".to_owned());
             }
-            let is_sound = is_sound(&CloserLook { face_px, side_px, mirrored: false });
+            let is_sound = is_sound(&RefinementPass { face_px, side_px, mirrored: false });
             let are_shares = [sure_score, share_told].iter().all(|share| (0.1..=1.0).contains(share));
             if !is_sound || !(0.5..90.0).contains(&from_deg) || !are_shares {
                 return Err("tilted: from_deg must be 0.5 to 90, sure_score and share_told 0.1 to 1, face_px at least 16, side_px face_px to 1024"
@@ -400,7 +400,7 @@ mod tests {
             good.replace("dimension = 128", "dimension = 127"),
             detector.replace("from_deg = 3.0", "from_deg = 200.0"),
             detector.replace("share_told = 0.33", "share_told = 0.0"),
-            detector.replace("[[closer_looks]]", "[[looks]]"),
+            detector.replace("[[refinement_passes]]", "[[looks]]"),
         ];
         for (i, text) in bad.iter().enumerate() {
             let model = folder.path().join(format!("m{i}"));

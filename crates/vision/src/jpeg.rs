@@ -4,7 +4,7 @@ use image::RgbImage;
 use jpeg_encoder::{ColorType, Encoder};
 
 use super::pixels::rgb_region;
-use super::resize::Shrinker;
+use super::resize::Resizer;
 use menshen_domain::face::BBox;
 use menshen_domain::frame::Frame;
 
@@ -27,7 +27,7 @@ pub fn scene_jpeg(frame: &Frame) -> Result<Vec<u8>, EncodeError> {
     // Scaled before it is converted to colours: a quarter of the work.
     let small = if longest > SCENE_SIDE_MAX_PX {
         let to = |side: u32| ((side * SCENE_SIDE_MAX_PX / longest) / 2 * 2).max(2);
-        Shrinker::default()
+        Resizer::default()
             .run(frame, to(frame.width), to(frame.height))
             .map_err(|error| EncodeError(error.to_string()))?
     } else {

@@ -2,7 +2,7 @@
 
 use super::catalogue::{ColourOrder, InputSpec};
 use super::pixels::rgb_region;
-use super::resize::{ScaleError, Shrinker};
+use super::resize::{Resizer, ScaleError};
 use crate::inference::Tensor;
 use menshen_domain::frame::{Frame, PixelFormat};
 
@@ -17,12 +17,12 @@ pub struct Letterboxer {
     spec: InputSpec,
     /// Whether the model takes smaller inputs than `spec` says, so that less is left over.
     free_size: bool,
-    shrinker: Shrinker,
+    shrinker: Resizer,
 }
 
 impl Letterboxer {
     pub fn new(spec: InputSpec, free_size: bool) -> Self {
-        Self { spec, free_size, shrinker: Shrinker::default() }
+        Self { spec, free_size, shrinker: Resizer::default() }
     }
 
     /// The planes are scaled in their own layout; only the small copy is converted to colours.

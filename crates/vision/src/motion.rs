@@ -1,7 +1,7 @@
 //! What a frame looks like from afar, for telling whether anything moves.
 
 use menshen_domain::frame::{Frame, PixelFormat};
-use menshen_domain::frame_gate::Glance;
+use menshen_domain::frame_gate::MotionGrid;
 
 /// Every so many pixels one is read: sixteen to a cell of [`CELL_PX`].
 const STEP_PX: usize = 4;
@@ -9,7 +9,7 @@ const STEP_PX: usize = 4;
 const CELL_PX: usize = 16;
 
 /// The mean brightness of each cell: luma, or the green of an RGB frame.
-pub fn glance(frame: &Frame) -> Glance {
+pub fn motion_grid(frame: &Frame) -> MotionGrid {
     let (width, height) = (frame.width as usize, frame.height as usize);
     let (columns, rows) = (width.div_ceil(CELL_PX), height.div_ceil(CELL_PX));
     let plane = frame.plane(0);
@@ -37,7 +37,7 @@ pub fn glance(frame: &Frame) -> Glance {
             cells.push((sum / (lines * across)) as u8);
         }
     }
-    Glance { cells }
+    MotionGrid { cells }
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn cells_are_means_also_at_the_borders() {
         let frame = Frame::from_rgb(40, 20, vec![100; 40 * 20 * 3], 0).unwrap();
-        assert_eq!(glance(&frame).cells, [100; 6]);
+        assert_eq!(motion_grid(&frame).cells, [100; 6]);
     }
 
     #[test]
@@ -57,6 +57,6 @@ mod tests {
             rgb[(y * 64 + 32) * 3..(y * 64 + 48) * 3].fill(180);
         }
         let frame = Frame::from_rgb(64, 32, rgb, 0).unwrap();
-        assert_eq!(glance(&frame).cells, [100, 100, 100, 100, 100, 100, 180, 100]);
+        assert_eq!(motion_grid(&frame).cells, [100, 100, 100, 100, 100, 100, 180, 100]);
     }
 }

@@ -7,15 +7,15 @@ use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReade
 use menshen_domain::frame::Frame;
 use menshen_domain::limits;
 use menshen_domain::photo::is_whole;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// Decodes a JPEG or PNG, turned upright as its EXIF orientation says, and scaled down when it is large.
-pub fn decode_photo(bytes: &[u8]) -> Result<Frame, Refusal> {
+pub fn decode_photo(bytes: &[u8]) -> Result<Frame, ProtocolError> {
     decode_scaled(bytes).map(|(frame, _)| frame)
 }
 
 /// As [`decode_photo`], with the factor from the frame's pixels to the photo's own, 1 or more.
-pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), Refusal> {
+pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), ProtocolError> {
     if bytes.len() > limits::PHOTO_BYTES_MAX {
         return Err(too_large(format!(
             "{} bytes, at most {} are taken",
@@ -60,7 +60,7 @@ pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), Refusal> {
 /// Side a photo is scaled down to: a face filling a photo this size is ten times what the models look at.
 const WORKING_SIDE_PX: u32 = 2048;
 
-fn frame_of(width: u32, height: u32, rgb: Vec<u8>) -> Result<Frame, Refusal> {
+fn frame_of(width: u32, height: u32, rgb: Vec<u8>) -> Result<Frame, ProtocolError> {
     let longest = width.max(height);
     if longest <= WORKING_SIDE_PX {
         return Frame::from_rgb(width, height, rgb, 0).map_err(|error| broken(error.to_string()));
@@ -74,15 +74,15 @@ fn frame_of(width: u32, height: u32, rgb: Vec<u8>) -> Result<Frame, Refusal> {
     Frame::from_rgb(width, height, small.into_raw(), 0).map_err(|error| broken(error.to_string()))
 }
 
-fn broken(detail: String) -> Refusal {
-    Refusal::new(StatusCode::ImageError, detail)
+fn broken(detail: String) -> ProtocolError {
+    ProtocolError::new(StatusCode::ImageError, detail)
 }
 
-fn too_large(detail: String) -> Refusal {
-    Refusal::new(StatusCode::ImageTooLarge, detail)
+fn too_large(detail: String) -> ProtocolError {
+    ProtocolError::new(StatusCode::ImageTooLarge, detail)
 }
 
-fn refusal_of(error: &ImageError) -> Refusal {
+fn refusal_of(error: &ImageError) -> ProtocolError {
     match error {
         ImageError::Limits(_) => too_large(error.to_string()),
         _ => broken(error.to_string()),

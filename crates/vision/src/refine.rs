@@ -5,9 +5,9 @@
 //! A tilted head can be looked at upright: its cut-out is turned back first.
 
 use super::align::{REFERENCE, Similarity, mirror, warp};
-use super::catalogue::CloserLook;
+use super::catalogue::RefinementPass;
 use super::pixels::rgb_region;
-use super::resize::{ScaleError, Shrinker};
+use super::resize::{Resizer, ScaleError};
 use menshen_domain::face::{BBox, Detection, Landmarks};
 use menshen_domain::frame::Frame;
 
@@ -29,9 +29,9 @@ impl View {
     fn of(
         frame: &Frame,
         face: &Detection,
-        look: CloserLook,
+        look: RefinementPass,
         tilt_deg: f32,
-        shrinker: &mut Shrinker,
+        shrinker: &mut Resizer,
     ) -> Result<Option<Self>, ScaleError> {
         let longer = face.bbox.width().max(face.bbox.height());
         if !longer.is_finite() || longer < 1.0 {
@@ -119,9 +119,9 @@ impl View {
 pub fn refine<E: From<ScaleError>>(
     frame: &Frame,
     face: &Detection,
-    looks: &[CloserLook],
+    looks: &[RefinementPass],
     tilt_deg: f32,
-    shrinker: &mut Shrinker,
+    shrinker: &mut Resizer,
     mut detect: impl FnMut(&Frame) -> Result<Vec<Detection>, E>,
 ) -> Result<Vec<Detection>, E> {
     let mut found = Vec::with_capacity(looks.len());
@@ -150,10 +150,10 @@ mod tests {
     use super::*;
     use menshen_domain::face::BBox;
 
-    const LOOKS: [CloserLook; 3] = [
-        CloserLook { face_px: 64, side_px: 96, mirrored: false },
-        CloserLook { face_px: 100, side_px: 160, mirrored: true },
-        CloserLook { face_px: 160, side_px: 256, mirrored: false },
+    const LOOKS: [RefinementPass; 3] = [
+        RefinementPass { face_px: 64, side_px: 96, mirrored: false },
+        RefinementPass { face_px: 100, side_px: 160, mirrored: true },
+        RefinementPass { face_px: 160, side_px: 256, mirrored: false },
     ];
     const COLOURS: [[u8; 3]; 5] = [[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [250, 0, 250]];
 
@@ -215,7 +215,7 @@ mod tests {
                 point[0] += 5.0;
             }
             let mut looks = 0;
-            let found = refine(&frame, &rough, &LOOKS, 0.0, &mut Shrinker::default(), |cut_out| {
+            let found = refine(&frame, &rough, &LOOKS, 0.0, &mut Resizer::default(), |cut_out| {
                 looks += 1;
                 Ok::<_, ScaleError>(find(cut_out))
             })
@@ -249,7 +249,7 @@ mod tests {
             assert!((tilt_deg(&tilted.landmarks) - tilt).abs() < 1.0);
             let frame = painted(400, 304, &tilted);
             let seen_at = std::cell::RefCell::new(Vec::new());
-            let found = refine(&frame, &tilted, &LOOKS, tilt, &mut Shrinker::default(), |cut_out| {
+            let found = refine(&frame, &tilted, &LOOKS, tilt, &mut Resizer::default(), |cut_out| {
                 let found = find(cut_out);
                 seen_at.borrow_mut().push(tilt_deg(&found[1].landmarks));
                 Ok::<_, ScaleError>(found)
@@ -274,7 +274,7 @@ mod tests {
     fn where_nothing_is_found_there_is_nothing_to_add() {
         let frame = Frame::from_rgb(64, 64, vec![90; 64 * 64 * 3], 0).unwrap();
         let nothing = |face: &Detection| {
-            refine(&frame, face, &LOOKS, 0.0, &mut Shrinker::default(), |_| Ok::<_, ScaleError>(Vec::new()))
+            refine(&frame, face, &LOOKS, 0.0, &mut Resizer::default(), |_| Ok::<_, ScaleError>(Vec::new()))
                 .unwrap()
         };
         for face in [face_at(10.0, 10.0, 30.0), face_at(10.0, 10.0, 0.0), face_at(-90.0, 900.0, 30.0)] {

@@ -1,7 +1,7 @@
 //! A smaller copy of a frame, plane by plane in its own layout.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{self as fir, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
 use super::pixels::joined;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
@@ -15,20 +15,20 @@ pub struct ScaleError {
 }
 
 /// Keeps its buffers between calls.
-pub struct Shrinker {
-    resizer: Resizer,
+pub struct Resizer {
+    resizer: fir::Resizer,
     options: ResizeOptions,
 }
 
-impl Default for Shrinker {
+impl Default for Resizer {
     fn default() -> Self {
         // Bilinear convolution averages over the source pixels when shrinking, as area sampling would.
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        Self { resizer: Resizer::new(), options }
+        Self { resizer: fir::Resizer::new(), options }
     }
 }
 
-impl Shrinker {
+impl Resizer {
     /// A smaller copy in the frame's own layout; `w` and `h` are even.
     pub fn run(&mut self, frame: &Frame, w: u32, h: u32) -> Result<Frame, ScaleError> {
         if (w, h) == (frame.width, frame.height) {

@@ -7,7 +7,7 @@ use actix::prelude::{Actor, ActorContext as _, AsyncContext as _, Context, Handl
 use futures_util::future::join_all;
 
 use super::device::Device;
-use super::device_list::Roster;
+use super::device_list::DeviceList;
 use super::door::CarriedOut;
 use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
 use crate::actors::handle::Handle;
@@ -18,7 +18,7 @@ use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice, StreamOpener,
 };
 use crate::ports::clock::Clock;
-use crate::ports::device_config_store::DeviceBook;
+use crate::ports::device_config_store::DeviceConfigStore;
 use crate::ports::relay::DoorRelay;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
 use menshen_domain::limits;
@@ -26,7 +26,7 @@ use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::stream::{StreamEffect, StreamInput};
 
 /// The data plane's side of the house.
-pub trait FramePlaces: Send + Sync {
+pub trait FrameRouting: Send + Sync {
     /// Gives the place where a device's frames go. Doing so again keeps the passages that are open there, and puts what
     /// is configured now in force.
     fn attach(&self, device: &DeviceConfig) -> FrameSink;
@@ -38,20 +38,20 @@ pub trait FramePlaces: Send + Sync {
 pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
 
 #[derive(Clone)]
-pub struct DevicesParts {
+pub struct DevicesDeps {
     pub opener: Arc<dyn StreamOpener>,
     pub relay: Arc<dyn DoorRelay>,
-    pub places: Arc<dyn FramePlaces>,
+    pub places: Arc<dyn FrameRouting>,
     pub clock: Arc<dyn Clock>,
     pub reporter: Handle<ReporterActor>,
     pub board: Board,
-    pub book: Arc<dyn DeviceBook>,
+    pub book: Arc<dyn DeviceConfigStore>,
     pub tuner: Tuner,
-    pub roster: Roster,
+    pub roster: DeviceList,
 }
 
 pub struct DevicesActor {
-    pub(super) parts: DevicesParts,
+    pub(super) parts: DevicesDeps,
     pub(super) devices: Vec<Device>,
     next_key: DeviceKey,
     pub(super) carried_out: CarriedOut,
@@ -60,7 +60,7 @@ pub struct DevicesActor {
 }
 
 impl DevicesActor {
-    pub fn new(parts: DevicesParts) -> Self {
+    pub fn new(parts: DevicesDeps) -> Self {
         Self { parts, devices: Vec::new(), next_key: 0, carried_out: CarriedOut::default(), untold: true }
     }
 

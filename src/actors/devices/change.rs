@@ -6,20 +6,20 @@ use std::sync::Arc;
 use actix::prelude::{ActorFutureExt as _, Handler, ResponseActFuture, WrapFuture as _};
 
 use super::DevicesActor;
-use super::actor::DevicesParts;
+use super::actor::DevicesDeps;
 use super::device::spec_of;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
 use crate::ports::store::StoreError;
 use menshen_domain::device::DeviceStatus;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::DeviceChange;
 
 /// Checks a change and makes it durable.
-fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Refusal> {
+fn save(parts: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), ProtocolError> {
     let becomes = parts.book.changed(&parts.tuner.changes(), ip, change)?;
     if let Some((_, config)) = &becomes {
         let unfit = |error: crate::ports::camera::OpenError| {
-            Refusal::new(
+            ProtocolError::new(
                 StatusCode::LocalParamError,
                 menshen_domain::secrets::mask_credentials(&error.to_string()),
             )
@@ -27,20 +27,21 @@ fn save(parts: &DevicesParts, ip: &str, change: &DeviceChange) -> Result<(), Ref
         parts.opener.check(&spec_of(config)).map_err(unfit)?;
     }
     let table = becomes.map(|(table, _)| table);
-    let unsaved = |error: StoreError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
+    let unsaved = |error: StoreError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
     parts.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let panicked =
-        |panic: tokio::task::JoinError| Refusal::new(StatusCode::ServerProcessFailed, panic.to_string());
+    work: impl FnOnce() -> Result<T, ProtocolError> + Send + 'static,
+) -> Result<T, ProtocolError> {
+    let panicked = |panic: tokio::task::JoinError| {
+        ProtocolError::new(StatusCode::ServerProcessFailed, panic.to_string())
+    };
     tokio::task::spawn_blocking(work).await.map_err(panicked).and_then(|done| done)
 }
 
 impl Handler<ChangeDevice> for DevicesActor {
-    type Result = ResponseActFuture<Self, Result<Option<DeviceStatus>, Refusal>>;
+    type Result = ResponseActFuture<Self, Result<Option<DeviceStatus>, ProtocolError>>;
 
     fn handle(&mut self, ChangeDevice { ip, change }: ChangeDevice, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
@@ -60,11 +61,12 @@ impl Handler<ChangeDevice> for DevicesActor {
 }
 
 impl Handler<ReloadDevices> for DevicesActor {
-    type Result = ResponseActFuture<Self, Result<Reloaded, Refusal>>;
+    type Result = ResponseActFuture<Self, Result<Reloaded, ProtocolError>>;
 
     fn handle(&mut self, _: ReloadDevices, _: &mut Self::Context) -> Self::Result {
         let (opener, book) = (Arc::clone(&self.parts.opener), Arc::clone(&self.parts.book));
-        let wrong = |problems: Vec<String>| Refusal::new(StatusCode::LocalParamError, problems.join("; "));
+        let wrong =
+            |problems: Vec<String>| ProtocolError::new(StatusCode::LocalParamError, problems.join("; "));
         let read = blocking(move || {
             let pipelines =
                 opener.reload().map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect()))?;

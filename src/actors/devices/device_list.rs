@@ -8,9 +8,9 @@ use menshen_domain::device::DeviceConfig;
 
 /// Written by the device manager, read by all.
 #[derive(Clone, Default)]
-pub struct Roster(Arc<ArcSwap<Vec<DeviceConfig>>>);
+pub struct DeviceList(Arc<ArcSwap<Vec<DeviceConfig>>>);
 
-impl Roster {
+impl DeviceList {
     pub fn new(devices: Vec<DeviceConfig>) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(devices)))
     }

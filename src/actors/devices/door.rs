@@ -13,15 +13,15 @@ use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::relay::DoorCommand;
 use menshen_domain::relay::order::DoorOrder;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// What a command comes to at a device's relay, or what to configure.
 pub fn order_of(
     device: Option<&DeviceConfig>,
     ip: &str,
     command: &DoorCommand,
-) -> Result<DoorOrder, Refusal> {
-    let missing = |detail: String| Refusal::new(StatusCode::LocalNotFound, detail);
+) -> Result<DoorOrder, ProtocolError> {
+    let missing = |detail: String| ProtocolError::new(StatusCode::LocalNotFound, detail);
     let device = device.ok_or_else(|| {
         missing(format!("no device has ip `{ip}`: add it as [[devices]] in the configuration"))
     })?;
@@ -30,7 +30,7 @@ pub fn order_of(
     })?;
     relay
         .order(command)
-        .map_err(|error| Refusal::new(StatusCode::LocalParamError, format!("device `{ip}`: {error}")))
+        .map_err(|error| ProtocolError::new(StatusCode::LocalParamError, format!("device `{ip}`: {error}")))
 }
 
 /// Ids of the commands carried out last.
@@ -56,9 +56,9 @@ async fn act(
     clock: Arc<dyn Clock>,
     order: DoorOrder,
     asked_ms: u64,
-) -> Result<(), Refusal> {
+) -> Result<(), ProtocolError> {
     if clock.monotonic_ms().saturating_sub(asked_ms) > limits::DOOR_TTL_MS {
-        return Err(Refusal::new(
+        return Err(ProtocolError::new(
             StatusCode::ServerProcessFailed,
             "the command came too late and was dropped",
         ));
@@ -66,18 +66,18 @@ async fn act(
     relay
         .act(order)
         .await
-        .map_err(|reason| Refusal::new(StatusCode::RemoteServerFailed, format!("the relay {reason}")))
+        .map_err(|reason| ProtocolError::new(StatusCode::RemoteServerFailed, format!("the relay {reason}")))
 }
 
 impl Handler<ActOnDoor> for DevicesActor {
-    type Result = ResponseFuture<Result<(), Refusal>>;
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: ActOnDoor, _: &mut Self::Context) -> Self::Result {
         let ActOnDoor { id, ip, command, asked_ms } = message;
         let mut order = order_of(self.config_of(&ip), &ip, &command);
         if order.is_ok() && !self.carried_out.is_new(&id) {
             let detail = format!("command `{id}` has been carried out already; a new one needs a new id");
-            order = Err(Refusal::new(StatusCode::LocalParamError, detail));
+            order = Err(ProtocolError::new(StatusCode::LocalParamError, detail));
         }
         let (relay, clock) = (Arc::clone(&self.parts.relay), Arc::clone(&self.parts.clock));
         Box::pin(async move {

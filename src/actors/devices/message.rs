@@ -5,7 +5,7 @@ use actix::Message;
 use crate::ports::camera::{OpenError, Stream, StreamNotice};
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::relay::DoorCommand;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 use menshen_domain::tuning::DeviceChange;
 
 /// All devices as they stand now.
@@ -15,7 +15,7 @@ pub struct ListDevices;
 
 /// Adds, changes or removes a device. Answered when it is on disk and in force; the stream may still be opening.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Option<DeviceStatus>, Refusal>")]
+#[rtype(result = "Result<Option<DeviceStatus>, ProtocolError>")]
 pub struct ChangeDevice {
     /// The device's `ip`.
     pub ip: String,
@@ -24,7 +24,7 @@ pub struct ChangeDevice {
 
 /// Reads pipelines and the configuration file's devices again. On an error nothing changes.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Reloaded, Refusal>")]
+#[rtype(result = "Result<Reloaded, ProtocolError>")]
 pub struct ReloadDevices;
 
 /// What a reload came to; the others' streams went on.
@@ -37,7 +37,7 @@ pub struct Reloaded {
 
 /// Calls the relay of a device, once. Too old a command is dropped, and so is one whose id has been there already.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct ActOnDoor {
     /// Unique to this command; in the log.
     pub id: String,

@@ -9,20 +9,20 @@ use tokio::sync::oneshot;
 
 use super::forwarder::{self, PassageReport};
 use super::message::{AnalysePhoto, Drain, JudgePhoto, PhotoFace};
-use super::workers::{PhotoJob, Question, WorkerParts, WorkerPool, lock};
+use super::workers::{PhotoJob, Question, WorkerDeps, WorkerPool, lock};
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use menshen_domain::event::ShotQuality;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::VisionError;
 
 /// Wait between tries to hand a photo to busy workers; a photo takes 20–50 ms.
 const PHOTO_RETRY: Duration = Duration::from_millis(10);
 
 pub struct FaceEngineActor {
-    parts: WorkerParts,
+    parts: WorkerDeps,
     running: Option<Running>,
 }
 
@@ -35,7 +35,7 @@ struct Running {
 impl FaceEngineActor {
     /// Loads the models and starts the threads.
     pub fn start_workers(
-        parts: WorkerParts,
+        parts: WorkerDeps,
         reporter: Handle<ReporterActor>,
         registry: Handle<RegistryActor>,
     ) -> Result<Self, VisionError> {
@@ -57,9 +57,9 @@ impl Actor for FaceEngineActor {
 /// Hands a photo to the workers as soon as there is a place, and waits for the answer.
 async fn ask<T>(
     photos: Option<Sender<PhotoJob>>,
-    make: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> PhotoJob,
-) -> Result<T, Refusal> {
-    let gone = || Refusal::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
+    make: impl FnOnce(oneshot::Sender<Result<T, ProtocolError>>) -> PhotoJob,
+) -> Result<T, ProtocolError> {
+    let gone = || ProtocolError::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
     let photos = photos.ok_or_else(gone)?;
     let (answer, answered) = oneshot::channel();
     let mut job = make(answer);
@@ -79,7 +79,7 @@ async fn ask<T>(
 }
 
 impl Handler<AnalysePhoto> for FaceEngineActor {
-    type Result = ResponseFuture<Result<PhotoFace, Refusal>>;
+    type Result = ResponseFuture<Result<PhotoFace, ProtocolError>>;
 
     fn handle(&mut self, AnalysePhoto { photo, level }: AnalysePhoto, _: &mut Self::Context) -> Self::Result {
         let photos = self.running.as_ref().map(|running| running.pool.photos.clone());
@@ -89,7 +89,7 @@ impl Handler<AnalysePhoto> for FaceEngineActor {
 }
 
 impl Handler<JudgePhoto> for FaceEngineActor {
-    type Result = ResponseFuture<Result<ShotQuality, Refusal>>;
+    type Result = ResponseFuture<Result<ShotQuality, ProtocolError>>;
 
     fn handle(&mut self, JudgePhoto { photo, level }: JudgePhoto, _: &mut Self::Context) -> Self::Result {
         let photos = self.running.as_ref().map(|running| running.pool.judged_first.clone());

@@ -11,18 +11,18 @@ use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
 use menshen_domain::passage::Shot;
 use menshen_vision::VisionError;
-use menshen_vision::attributes::Guesser;
+use menshen_vision::attributes::LazyAttributeNets;
 
 /// Asks the networks where somebody wants to know.
 #[derive(Clone, Default)]
-pub struct AttributeDesk {
-    guesser: Option<Arc<Guesser>>,
+pub struct AttributeEstimator {
+    guesser: Option<Arc<LazyAttributeNets>>,
     /// Whether `fiqa` answers have them.
     in_fiqa: bool,
 }
 
-impl AttributeDesk {
-    pub fn new(guesser: Arc<Guesser>, in_fiqa: bool) -> Self {
+impl AttributeEstimator {
+    pub fn new(guesser: Arc<LazyAttributeNets>, in_fiqa: bool) -> Self {
         Self { guesser: Some(guesser), in_fiqa }
     }
 

@@ -6,39 +6,39 @@ use std::time::Instant;
 
 use cpu_time::ThreadTime;
 
-use super::attributes::AttributeDesk;
-use super::event_builder::{Teller, pictures};
+use super::attributes::AttributeEstimator;
+use super::event_builder::{EventBuilder, pictures};
 use super::forwarder::PassageReport;
-use crate::actors::recogniser::{InForce, Recogniser};
+use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
 use menshen_domain::attributes::Attributes;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::explain::{Ground, Reason};
+use menshen_domain::explain::{DecisionBasis, Reason};
 use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
-use menshen_domain::frame_gate::{Attention, AttentionRules, Presence};
+use menshen_domain::frame_gate::{FrameGate, FrameGateRules, Presence};
 use menshen_domain::limits;
 use menshen_domain::passage::{Observation, PassageFact, PassageKey, PassageRules, Passages, Shot};
 use menshen_domain::person::PersonKind;
 use menshen_domain::quality::{QualityLevel, judge};
 use menshen_domain::score::Scale;
 use menshen_vision::align::align;
-use menshen_vision::motion::glance;
+use menshen_vision::motion::motion_grid;
 use menshen_vision::quality::measure;
 use menshen_vision::{FaceAnalyzer, VisionError};
 
 /// What every camera shares.
 #[derive(Clone)]
 pub struct CameraRules {
-    pub in_force: InForce,
+    pub in_force: ActiveRecogniser,
     pub clock: Arc<dyn Clock>,
     pub tuning: SharedTuning,
     /// Minutes the box's time zone is ahead of UTC: for dates that name none.
     pub utc_offset_min: i32,
     pub passages: PassageRules,
-    pub attention: AttentionRules,
+    pub attention: FrameGateRules,
     /// Level a live face must pass to be embedded.
     pub live_level: QualityLevel,
     /// Smaller faces are not followed at all.
@@ -47,7 +47,7 @@ pub struct CameraRules {
     pub report_strangers: bool,
     /// Level a stranger must pass to be enrolled.
     pub stranger_level: QualityLevel,
-    pub attributes: AttributeDesk,
+    pub attributes: AttributeEstimator,
 }
 
 /// Calibrations a camera remembers: passages last a minute, so more than one swap back is nobody's any more.
@@ -58,7 +58,7 @@ fn scales_of(recogniser: &Recogniser) -> Vec<(String, Scale)> {
 }
 
 /// The event of a passage that has been told already.
-struct Told {
+struct ReportedEvent {
     event_id: String,
     /// When the told shot was taken; a better one at the end is worth new pictures.
     shot_taken_ms: u64,
@@ -69,8 +69,8 @@ pub struct CameraSession {
     device: DeviceConfig,
     rules: CameraRules,
     passages: Passages,
-    attention: Attention,
-    told: HashMap<PassageKey, Told>,
+    attention: FrameGate,
+    told: HashMap<PassageKey, ReportedEvent>,
     /// Calibrations by model id, the present one last: a passage that ends without a shot of the present model is
     /// scored by the one that judged it.
     scales: Vec<(String, Scale)>,
@@ -80,7 +80,7 @@ impl CameraSession {
     pub fn new(device: DeviceConfig, rules: CameraRules) -> Self {
         let mut passages = Passages::new(rules.passages.clone());
         passages.set_liveness_min(rules.passages.liveness_min.filter(|_| device.liveness));
-        let attention = Attention::new(rules.attention.clone());
+        let attention = FrameGate::new(rules.attention.clone());
         let scales = scales_of(&rules.in_force.get());
         Self { device, rules, passages, attention, told: HashMap::new(), scales }
     }
@@ -91,8 +91,8 @@ impl CameraSession {
         self.device = device;
     }
 
-    fn teller(&self) -> Teller<'_> {
-        Teller { device: &self.device, rules: &self.rules, scales: &self.scales }
+    fn teller(&self) -> EventBuilder<'_> {
+        EventBuilder { device: &self.device, rules: &self.rules, scales: &self.scales }
     }
 
     /// Looks at one frame. `analyzer` belongs to `recogniser`.
@@ -110,8 +110,8 @@ impl CameraSession {
         }
         self.follow_swap(analyzer, recogniser);
         self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
-        self.passages.set_firm_score(analyzer.firm_score());
-        let detections = costed(&self.device, "detect", || analyzer.detect_faint(&seen))?;
+        self.passages.set_high_score_min(analyzer.high_score_min());
+        let detections = costed(&self.device, "detect", || analyzer.detect_low_score(&seen))?;
         let view = &self.device.view;
         let face_min_px = view.face_min_px.unwrap_or(self.rules.face_min_px);
         let (x, y) = window.map_or((0.0, 0.0), |window| (window.x as f32, window.y as f32));
@@ -128,7 +128,7 @@ impl CameraSession {
                 Observation { detection, measurements, judgement }
             })
             .collect();
-        self.count_faces(&observations, analyzer.firm_score());
+        self.count_faces(&observations, analyzer.high_score_min());
         let requests = self.passages.observe(now_ms, &observations);
         // One copy for all faces of this frame, and none when nobody is embedded.
         let kept = if requests.is_empty() { None } else { Some(frame.detached()) };
@@ -140,7 +140,7 @@ impl CameraSession {
             let observation = observation.clone().with_pose(aligned.tilted_pose());
             let embedding = costed(&self.device, "embed", || analyzer.embed(&aligned.face))?;
             let liveness = self.liveness(analyzer, frame, &observation.detection)?;
-            let together = self.passages.together(request, &embedding, observation.judgement.score);
+            let together = self.passages.fused_probe(request, &embedding, observation.judgement.score);
             let (candidates, fused) = self.teller().search(recogniser, &embedding, together.as_ref());
             let shot =
                 Shot { frame: frame.clone(), taken_ms: now_ms, observation, embedding, liveness, candidates };
@@ -166,8 +166,8 @@ impl CameraSession {
         costed(&self.device, "liveness", || analyzer.liveness(frame, face))
     }
 
-    fn count_faces(&self, observations: &[Observation], firm_score: f32) {
-        let firm = observations.iter().filter(|face| face.detection.score >= firm_score);
+    fn count_faces(&self, observations: &[Observation], high_score_min: f32) {
+        let firm = observations.iter().filter(|face| face.detection.score >= high_score_min);
         let device = || self.device.ep_id.clone();
         for face in firm {
             metrics::counter!("menshen_faces_total", "device" => device()).increment(1);
@@ -219,7 +219,7 @@ impl CameraSession {
         if !self.attention.is_selective() {
             return true;
         }
-        let glance = costed(&self.device, "glance", || glance(frame));
+        let glance = costed(&self.device, "glance", || motion_grid(frame));
         let presence = match (self.passages.is_empty(), self.passages.is_settled()) {
             (true, _) => Presence::Nobody,
             (_, true) => Presence::Known,
@@ -259,7 +259,7 @@ impl CameraSession {
             }
         };
         let why = self.teller().explain(&view);
-        let guessed = (why.ground == Ground::MoreSimilar).then_some(Reason::TooClose);
+        let guessed = (why.ground == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
         if let Some(reason) = why.reason.or(guessed).filter(|_| stage == PassageStage::Closed) {
             self.teller().count_unrecognised(reason);
         }
@@ -278,7 +278,7 @@ impl CameraSession {
         let event_id = told.map_or_else(|| uuid::Uuid::now_v7().to_string(), |told| told.event_id);
         if stage == PassageStage::Open {
             let (event_id, shot_taken_ms) = (event_id.clone(), view.shot.taken_ms);
-            self.told.insert(view.key, Told { event_id, shot_taken_ms, attributes });
+            self.told.insert(view.key, ReportedEvent { event_id, shot_taken_ms, attributes });
         }
         if stage == PassageStage::Open && !is_stranger {
             metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);

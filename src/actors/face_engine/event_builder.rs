@@ -9,7 +9,7 @@ use menshen_domain::candidate::Candidate;
 use menshen_domain::decision::people_first;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
-use menshen_domain::explain::{Explanation, Ranked, Reason, ShotTold};
+use menshen_domain::explain::{Explanation, Ranked, Reason, ShotRecord};
 use menshen_domain::face::{BBox, Embedding};
 use menshen_domain::frame::Frame;
 use menshen_domain::limits;
@@ -23,14 +23,14 @@ use menshen_vision::jpeg::{crop_jpeg, scene_jpeg};
 const CANDIDATES: usize = 4;
 
 /// Tells for one device.
-pub struct Teller<'a> {
+pub struct EventBuilder<'a> {
     pub device: &'a DeviceConfig,
     pub rules: &'a CameraRules,
     /// Calibrations by model id, the present one last.
     pub scales: &'a [(String, Scale)],
 }
 
-impl Teller<'_> {
+impl EventBuilder<'_> {
     /// The most similar people who may pass here, to a shot and to all shots of its passage.
     pub fn search(
         &self,
@@ -85,7 +85,7 @@ impl Teller<'_> {
             shots: trace
                 .shots
                 .iter()
-                .map(|shot| ShotTold {
+                .map(|shot| ShotRecord {
                     after_ms: shot.taken_ms.saturating_sub(view.first_seen_ms),
                     quality: shot.quality,
                     best: ranked(&shot.best),
@@ -95,8 +95,8 @@ impl Teller<'_> {
                 .collect(),
             fused: ranked(&trace.fused),
             threshold: self.pass_of(&view.shot.embedding.model),
-            sure_margin: self.rules.passages.similarity_sure_margin,
-            lead_min: self.rules.passages.similarity_lead_min,
+            high_confidence_margin: self.rules.passages.similarity_high_confidence_margin,
+            top2_margin_min: self.rules.passages.similarity_top2_margin_min,
             liveness_min: self.rules.passages.liveness_min.filter(|_| self.device.liveness),
             groups: self.device.permission_groups.clone(),
             ground: trace.ground,

@@ -29,7 +29,7 @@ pub struct PassageReport {
     pub stranger: Option<EnrolStranger>,
     /// Whether the person was there a moment ago.
     pub is_present: bool,
-    /// Told when the event is stored, by somebody who waits for that; dropped when it is lost.
+    /// ReportedEvent when the event is stored, by somebody who waits for that; dropped when it is lost.
     pub stored: Option<oneshot::Sender<()>>,
 }
 

@@ -11,12 +11,12 @@ use super::camera::CameraSession;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use menshen_domain::limits;
 use menshen_domain::slot::LatestSlot;
 
 /// One attached camera.
-pub struct Lane {
+pub struct CameraSlot {
     pub slot: LatestSlot<Frame>,
     /// Set from the moment the lane is handed to the workers until one of them is through with it, so that a
     /// camera never occupies two workers.
@@ -27,7 +27,7 @@ pub struct Lane {
     pub device_id: String,
 }
 
-impl Lane {
+impl CameraSlot {
     /// Whether its device is gone; says so once.
     pub fn take_gone(&self) -> bool {
         self.gone.swap(false, Ordering::AcqRel)
@@ -36,9 +36,9 @@ impl Lane {
 
 /// All lanes, and the channel that wakes the workers.
 pub struct FrameIntake {
-    lanes: RwLock<HashMap<String, Arc<Lane>>>,
-    wake: Sender<Arc<Lane>>,
-    woken: Receiver<Arc<Lane>>,
+    lanes: RwLock<HashMap<String, Arc<CameraSlot>>>,
+    wake: Sender<Arc<CameraSlot>>,
+    woken: Receiver<Arc<CameraSlot>>,
     make_session: Box<dyn Fn(&DeviceConfig) -> CameraSession + Send + Sync>,
     last_tick_ms: AtomicU64,
 }
@@ -65,7 +65,7 @@ impl FrameIntake {
                 lane.session.lock().unwrap_or_else(PoisonError::into_inner).set_device(device.clone());
             }
             Arc::clone(lanes.entry(device.ep_id.clone()).or_insert_with(|| {
-                Arc::new(Lane {
+                Arc::new(CameraSlot {
                     slot: LatestSlot::default(),
                     scheduled: AtomicBool::new(false),
                     gone: AtomicBool::new(false),
@@ -86,7 +86,7 @@ impl FrameIntake {
                 dropped.increment(1);
             }
             intake.schedule(&lane);
-            if in_time { Handed::InTime } else { Handed::TooSoon }
+            if in_time { SinkFeedback::Accepted } else { SinkFeedback::Overwrote }
         })
     }
 
@@ -99,20 +99,20 @@ impl FrameIntake {
         }
     }
 
-    fn schedule(&self, lane: &Arc<Lane>) {
+    fn schedule(&self, lane: &Arc<CameraSlot>) {
         if !lane.scheduled.swap(true, Ordering::AcqRel) && self.wake.try_send(Arc::clone(lane)).is_err() {
             lane.scheduled.store(false, Ordering::Release);
         }
     }
 
     /// Lanes with a frame waiting.
-    pub fn woken(&self) -> &Receiver<Arc<Lane>> {
+    pub fn woken(&self) -> &Receiver<Arc<CameraSlot>> {
         &self.woken
     }
 
     /// A worker is through with a lane; if another frame came meanwhile, the lane queues again, behind the
     /// others.
-    pub fn release(&self, lane: &Arc<Lane>) {
+    pub fn release(&self, lane: &Arc<CameraSlot>) {
         lane.scheduled.store(false, Ordering::Release);
         if lane.slot.is_full() || lane.gone.load(Ordering::Acquire) {
             self.schedule(lane);
@@ -120,7 +120,7 @@ impl FrameIntake {
     }
 
     /// All lanes, when it is time to look at the quiet ones; to one caller per period.
-    pub fn due_for_tick(&self, now_ms: u64) -> Option<Vec<Arc<Lane>>> {
+    pub fn due_for_tick(&self, now_ms: u64) -> Option<Vec<Arc<CameraSlot>>> {
         let last_ms = self.last_tick_ms.load(Ordering::Acquire);
         let due = now_ms.saturating_sub(last_ms) >= limits::PASSAGE_TICK_MS;
         let mine = due
@@ -131,7 +131,7 @@ impl FrameIntake {
         mine.then(|| self.lanes())
     }
 
-    pub fn lanes(&self) -> Vec<Arc<Lane>> {
+    pub fn lanes(&self) -> Vec<Arc<CameraSlot>> {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

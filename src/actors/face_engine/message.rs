@@ -9,7 +9,7 @@ use menshen_domain::event::ShotQuality;
 use menshen_domain::face::Embedding;
 use menshen_domain::photo::PhotoResult;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 
 /// A face of a photo that passed its level.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct PhotoFace {
 
 /// Finds, judges and embeds the largest face of a photo.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<PhotoFace, Refusal>")]
+#[rtype(result = "Result<PhotoFace, ProtocolError>")]
 pub struct AnalysePhoto {
     /// JPEG or PNG as it came.
     pub photo: Bytes,
@@ -30,7 +30,7 @@ pub struct AnalysePhoto {
 
 /// Judges the largest face of a photo, whether or not it passes; goes before enrolment photos.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<ShotQuality, Refusal>")]
+#[rtype(result = "Result<ShotQuality, ProtocolError>")]
 pub struct JudgePhoto {
     /// JPEG or PNG as it came.
     pub photo: Bytes,

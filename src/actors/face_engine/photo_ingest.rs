@@ -5,10 +5,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::message::RecognisePhoto;
 use super::photos::PhotoIntake;
-use crate::ports::photos::{FateFuture, PhotoDesk, PhotoFate};
+use crate::ports::photos::{OutcomeFuture, PhotoIngest, PhotoOutcome};
 use menshen_domain::photo::PhotoResult;
 
-impl PhotoDesk for PhotoIntake {
+impl PhotoIngest for PhotoIntake {
     fn login(&self, user: &str, password: &str) -> Option<String> {
         // Digests are compared, so that the time taken tells nothing; every account is looked at.
         let given = (Sha256::digest(user), Sha256::digest(password));
@@ -39,12 +39,12 @@ impl PhotoDesk for PhotoIntake {
         }
     }
 
-    fn take(&self, device: &str, photo: Bytes) -> FateFuture<'_> {
+    fn take(&self, device: &str, photo: Bytes) -> OutcomeFuture<'_> {
         let received_ms = self.rules.clock.wall_ms();
         let photo = RecognisePhoto { device: device.to_owned(), photo, received_ms };
         Box::pin(async move {
             let mut answer = self.recognise(photo).await?;
-            Some(PhotoFate { result: answer.result, stored: answer.stored().await })
+            Some(PhotoOutcome { result: answer.result, stored: answer.stored().await })
         })
     }
 }

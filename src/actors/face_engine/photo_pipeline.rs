@@ -5,15 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use super::camera::costed;
-use super::event_builder::{Teller, pictures};
+use super::event_builder::{EventBuilder, pictures};
 use super::forwarder::PassageReport;
 use super::message::PhotoAnswer;
-use super::photos::{PhotoIntake, PhotoJob, PhotoLane};
+use super::photos::{PhotoDevice, PhotoIntake, PhotoJob};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::reporter::message::PassageStage;
 use menshen_domain::candidate::{Candidate, GalleryPerson};
-use menshen_domain::decision::{Marks, Verdict, is_guess_harmless, judge as judge_candidates};
-use menshen_domain::explain::{Ground, Reason};
+use menshen_domain::decision::{
+    MatchDecision, MatchThresholds, is_guess_harmless, judge as judge_candidates,
+};
+use menshen_domain::explain::{DecisionBasis, Reason};
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::frame::Frame;
 use menshen_domain::limits;
@@ -23,7 +25,7 @@ use menshen_domain::photo::PhotoResult;
 use menshen_domain::quality::judge;
 use menshen_domain::relay;
 use menshen_domain::score::Scale;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::align::align;
 use menshen_vision::photo::decode_scaled;
 use menshen_vision::quality::measure;
@@ -47,7 +49,7 @@ pub struct Draft {
 
 impl Draft {
     /// Makes the pictures, and guesses where the device asks.
-    pub fn finish(self, photos: &PhotoIntake, lane: &PhotoLane) -> PassageReport {
+    pub fn finish(self, photos: &PhotoIntake, lane: &PhotoDevice) -> PassageReport {
         let Self { mut report, shot, enrols } = self;
         report.event.quality.attributes = photos.rules.attributes.of_shot(&lane.device, &shot);
         let id = &report.event.event_id;
@@ -58,7 +60,7 @@ impl Draft {
             Vec::new()
         });
         if enrols {
-            let teller = Teller { device: &lane.device, rules: &photos.rules, scales: &[] };
+            let teller = EventBuilder { device: &lane.device, rules: &photos.rules, scales: &[] };
             report.stranger = teller.stranger(&shot, report.event.face_pic.as_deref(), &report.pictures);
         }
         report
@@ -68,7 +70,7 @@ impl Draft {
 /// One face, good enough to be searched for.
 struct Searched {
     shot: Shot,
-    identity: Option<(Candidate, Ground)>,
+    identity: Option<(Candidate, DecisionBasis)>,
     reason: Option<Reason>,
     /// Two were too close, and one of them is on the blacklist.
     is_risky: bool,
@@ -103,10 +105,11 @@ pub fn look(
     analyzer: &mut FaceAnalyzer,
     recogniser: &Recogniser,
     job: &PhotoJob,
-) -> Result<Looked, Refusal> {
+) -> Result<Looked, ProtocolError> {
     let (mut frame, factor) = costed(&job.lane.device, "decode_photo", || decode_scaled(&job.photo))?;
     frame.captured_at_ms = job.received_ms;
-    let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
+    let internal =
+        |error: VisionError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
     let mut detections = costed(&job.lane.device, "detect", || analyzer.detect(&frame)).map_err(internal)?;
     let faces = detections.len();
     metrics::counter!("menshen_faces_total", "device" => job.lane.device.ep_id.clone())
@@ -155,14 +158,14 @@ fn part_namesakes(faces: &mut [Result<Searched, Face>]) {
 /// The device, as far as one photo needs it.
 struct Own<'a> {
     photos: &'a PhotoIntake,
-    lane: &'a PhotoLane,
+    lane: &'a PhotoDevice,
     scales: Vec<(String, Scale)>,
     taken_ms: u64,
 }
 
 impl Own<'_> {
-    fn teller(&self) -> Teller<'_> {
-        Teller { device: &self.lane.device, rules: &self.photos.rules, scales: &self.scales }
+    fn teller(&self) -> EventBuilder<'_> {
+        EventBuilder { device: &self.lane.device, rules: &self.photos.rules, scales: &self.scales }
     }
 
     /// The rules with the pass mark as it is tuned now.
@@ -216,16 +219,19 @@ impl Own<'_> {
             None
         };
         let (candidates, _) = self.teller().search(recogniser, &embedding, None);
-        let Marks { pass, sure_margin, lead_min } = self.passage_rules(recogniser).marks();
-        let verdict = judge_candidates(&candidates, Marks { pass, sure_margin, lead_min });
-        let is_risky = matches!(verdict, Verdict::Either(_)) && !is_guess_harmless(&candidates, lead_min);
+        let MatchThresholds { pass, high_confidence_margin, top2_margin_min } =
+            self.passage_rules(recogniser).marks();
+        let verdict =
+            judge_candidates(&candidates, MatchThresholds { pass, high_confidence_margin, top2_margin_min });
+        let is_risky = matches!(verdict, MatchDecision::Ambiguous(_))
+            && !is_guess_harmless(&candidates, top2_margin_min);
         // One shot above the mark is enough, and of two who are too close it is the more similar one: there will be no
         // second photo.
         let identity = match verdict {
-            Verdict::Sure(who) => Some((who, Ground::OneShot)),
-            Verdict::Likely(who) => Some((who, Ground::LastShot)),
-            Verdict::Either(who) => Some((who, Ground::MoreSimilar)),
-            Verdict::Nobody => None,
+            MatchDecision::Confident(who) => Some((who, DecisionBasis::OneShot)),
+            MatchDecision::Match(who) => Some((who, DecisionBasis::LastShot)),
+            MatchDecision::Ambiguous(who) => Some((who, DecisionBasis::MoreSimilar)),
+            MatchDecision::NoMatch => None,
         };
         let reason = identity.is_none().then_some(Reason::BelowThreshold);
         let observation = Observation { detection, measurements, judgement }.with_pose(aligned.tilted_pose());
@@ -253,7 +259,7 @@ impl Own<'_> {
         let is_stranger = person.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger);
         let teller = self.teller();
         let why = teller.explain(&view);
-        let guessed = (why.ground == Ground::MoreSimilar).then_some(Reason::TooClose);
+        let guessed = (why.ground == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
         let mut event = teller.event(uuid::Uuid::now_v7().to_string(), &view);
         let mut face = Face {
             result: match (is_picture, is_stranger) {

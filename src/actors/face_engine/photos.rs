@@ -16,12 +16,12 @@ use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
 use menshen_domain::limits;
-use menshen_domain::photo::{PhotoResult, RecentlyTold};
+use menshen_domain::photo::{PhotoResult, RecentlyReported};
 
 /// One device that sends photos.
-pub struct PhotoLane {
+pub struct PhotoDevice {
     pub device: DeviceConfig,
-    pub told: Mutex<RecentlyTold>,
+    pub told: Mutex<RecentlyReported>,
     /// When something last came from it, monotonic and wall clock; 0: never.
     heard_ms: AtomicU64,
     heard_wall_ms: AtomicU64,
@@ -29,12 +29,12 @@ pub struct PhotoLane {
 
 /// A photo on its way, with the way back.
 pub struct PhotoJob {
-    pub lane: Arc<PhotoLane>,
+    pub lane: Arc<PhotoDevice>,
     pub photo: Bytes,
     /// Wall clock and monotonic.
     pub received_ms: u64,
     pub taken_ms: u64,
-    pub answer: Answering,
+    pub answer: ReplyGuard,
     #[allow(dead_code, reason = "given back when it is dropped")]
     weight: Weight,
 }
@@ -52,12 +52,12 @@ impl Drop for Weight {
 }
 
 /// Answers once, and counts what became of the photo, whatever becomes of whoever holds it.
-pub struct Answering {
+pub struct ReplyGuard {
     device: String,
     to: Option<oneshot::Sender<PhotoAnswer>>,
 }
 
-impl Answering {
+impl ReplyGuard {
     pub fn give(mut self, answer: PhotoAnswer) {
         self.give_once(answer);
     }
@@ -71,7 +71,7 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for ReplyGuard {
     fn drop(&mut self) {
         self.give_once(PhotoAnswer::without(PhotoResult::Failed, "the face engine did not finish it"));
     }
@@ -89,7 +89,7 @@ fn count(device: &str, result: PhotoResult) {
 
 /// All devices that send photos, and the queue.
 pub struct PhotoIntake {
-    lanes: RwLock<HashMap<String, Arc<PhotoLane>>>,
+    lanes: RwLock<HashMap<String, Arc<PhotoDevice>>>,
     /// Those whose stream the device manager has opened: they are told of, here, when they are heard.
     listening: Mutex<HashMap<String, (u64, FrameSink)>>,
     next_ear: AtomicU64,
@@ -121,9 +121,9 @@ impl PhotoIntake {
         let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
         let old = lanes.get(&device.ep_id);
         let load =
-            |time: fn(&PhotoLane) -> &AtomicU64| old.map_or(0, |old| time(old).load(Ordering::Relaxed));
+            |time: fn(&PhotoDevice) -> &AtomicU64| old.map_or(0, |old| time(old).load(Ordering::Relaxed));
         let told = old.map(|old| old.told.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let lane = PhotoLane {
+        let lane = PhotoDevice {
             device: device.clone(),
             told: Mutex::new(told.unwrap_or_default()),
             heard_ms: load(|lane| &lane.heard_ms).into(),
@@ -153,17 +153,17 @@ impl PhotoIntake {
     }
 
     /// A device by its `ip` or `ep_id`.
-    pub fn find(&self, device: &str) -> Option<Arc<PhotoLane>> {
+    pub fn find(&self, device: &str) -> Option<Arc<PhotoDevice>> {
         let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
         lanes.get(device).or_else(|| lanes.values().find(|lane| lane.device.ip == device)).cloned()
     }
 
-    pub fn lanes(&self) -> Vec<Arc<PhotoLane>> {
+    pub fn lanes(&self) -> Vec<Arc<PhotoDevice>> {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Something came from a device: it is there.
-    pub fn heard(&self, lane: &PhotoLane) {
+    pub fn heard(&self, lane: &PhotoDevice) {
         let clock = &self.rules.clock;
         lane.heard_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
         lane.heard_wall_ms.store(clock.wall_ms(), Ordering::Relaxed);
@@ -193,7 +193,7 @@ impl PhotoIntake {
         let ep_id = lane.device.ep_id.clone();
         self.heard(&lane);
         let (to, answered) = oneshot::channel();
-        let answer = Answering { device: ep_id.clone(), to: Some(to) };
+        let answer = ReplyGuard { device: ep_id.clone(), to: Some(to) };
         // Also between two signs of life, when the device manager counts the device as gone.
         if self.closed.load(Ordering::Acquire) || !lane.device.enabled {
             let detail = "the box is stopping, or the device is switched off";
@@ -232,7 +232,7 @@ impl PhotoIntake {
     }
 
     /// Counts a photo that never got as far as the queue.
-    pub fn refuse(&self, lane: &PhotoLane, result: PhotoResult) {
+    pub fn refuse(&self, lane: &PhotoDevice, result: PhotoResult) {
         self.heard(lane);
         count(&lane.device.ep_id, result);
     }

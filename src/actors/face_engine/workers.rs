@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::camera::timed;
 use super::forwarder::PassageReport;
-use super::intake::{FrameIntake, Lane};
+use super::intake::{CameraSlot, FrameIntake};
 use super::message::{PhotoAnswer, PhotoFace};
 use super::photo_pipeline::{self, Looked};
 use super::photos::{self, PhotoIntake};
-use crate::actors::recogniser::{InForce, Recogniser};
+use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
 use crate::actors::reporter::message::PassageStage;
 use crate::ports::clock::Clock;
 use menshen_domain::event::ShotQuality;
@@ -26,7 +26,7 @@ use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
 use menshen_domain::photo::PhotoResult;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::inference::InferenceLoader;
 use menshen_vision::{FaceAnalyzer, VisionError};
 
@@ -40,23 +40,23 @@ pub struct PhotoJob {
 /// What is asked of a photo, with the way back.
 pub enum Question {
     /// Find, judge and embed.
-    Enrol(oneshot::Sender<Result<PhotoFace, Refusal>>),
+    Enrol(oneshot::Sender<Result<PhotoFace, ProtocolError>>),
     /// Find and judge.
-    Judge(oneshot::Sender<Result<ShotQuality, Refusal>>),
+    Judge(oneshot::Sender<Result<ShotQuality, ProtocolError>>),
 }
 
 pub type OnFace = Arc<dyn Fn(&str, Option<PersonKind>) + Send + Sync>;
 
 /// What the workers are built from.
 #[derive(Clone)]
-pub struct WorkerParts {
-    pub in_force: InForce,
+pub struct WorkerDeps {
+    pub in_force: ActiveRecogniser,
     pub loader: Arc<dyn InferenceLoader>,
     pub intake: Arc<FrameIntake>,
     pub photos: Arc<PhotoIntake>,
     pub clock: Arc<dyn Clock>,
     pub workers: usize,
-    /// Told of everybody who is there, the moment it is certain who, before the disk; must not wait. The device's `ip`, and
+    /// ReportedEvent of everybody who is there, the moment it is certain who, before the disk; must not wait. The device's `ip`, and
     /// what kind of person, `None` for somebody unknown on a photo.
     pub on_face: OnFace,
 }
@@ -79,7 +79,7 @@ const JUDGED_PER_ENROLLED: u32 = 4;
 
 impl WorkerPool {
     /// Loads the models once per worker and starts the threads; fails when the models do.
-    pub fn start(parts: &WorkerParts, passages: &Sender<PassageReport>) -> Result<Self, VisionError> {
+    pub fn start(parts: &WorkerDeps, passages: &Sender<PassageReport>) -> Result<Self, VisionError> {
         let (photos, photo_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
         let (judged_first, judge_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
         let (stop, stopped) = bounded(0);
@@ -110,7 +110,7 @@ struct Worker {
     analyzer: FaceAnalyzer,
     /// What the analyzer belongs to.
     recogniser: Arc<Recogniser>,
-    parts: WorkerParts,
+    parts: WorkerDeps,
     passages: Sender<PassageReport>,
     frames_in_a_row: u32,
     passages_in_a_row: u32,
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    fn look(&mut self, lane: &Arc<Lane>) {
+    fn look(&mut self, lane: &Arc<CameraSlot>) {
         self.frames_in_a_row += 1;
         self.follow_swap();
         if let Some(frame) = lane.slot.take() {
@@ -238,7 +238,9 @@ impl Worker {
             let recogniser = Arc::clone(&own.recogniser);
             if job.lane.device.liveness {
                 let ready = own.analyzer.ready_liveness(own.parts.loader.as_ref());
-                ready.map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?;
+                ready.map_err(|error| {
+                    ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
+                })?;
             }
             timed("photo_passage", || {
                 photo_pipeline::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
@@ -290,15 +292,18 @@ impl Worker {
     /// A photo that makes the models panic is refused.
     fn guarded<T>(
         &mut self,
-        work: impl FnOnce(&mut FaceAnalyzer) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&mut FaceAnalyzer) -> Result<T, ProtocolError>,
+    ) -> Result<T, ProtocolError> {
         self.guarded_by(|own| work(&mut own.analyzer))
     }
 
-    fn guarded_by<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    fn guarded_by<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, ProtocolError>,
+    ) -> Result<T, ProtocolError> {
         catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
             self.recover("photo");
-            Err(Refusal::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
+            Err(ProtocolError::new(StatusCode::ServerProcessFailed, "the photo upset the face engine"))
         })
     }
 
@@ -341,6 +346,6 @@ impl Worker {
 }
 
 /// A session whose worker panicked goes on with what it knows.
-pub fn lock(lane: &Lane) -> std::sync::MutexGuard<'_, super::camera::CameraSession> {
+pub fn lock(lane: &CameraSlot) -> std::sync::MutexGuard<'_, super::camera::CameraSession> {
     lane.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -7,11 +7,11 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
-use super::deps::LinkParts;
-use super::execute::{Job, Source, carry_out};
+use super::deps::LinkDeps;
+use super::execute::{Job, Source, process};
 use super::lane::Lanes;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::actors::reporter::message::SessionChanged;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, QueuePair,
@@ -31,12 +31,12 @@ pub enum LinkNews<'a> {
     Blocked(Option<&'a str>),
 }
 
-pub type LinkBoard = Arc<dyn Fn(LinkNews<'_>) + Send + Sync>;
+pub type LinkStatus = Arc<dyn Fn(LinkNews<'_>) + Send + Sync>;
 
 pub struct MqLinkActor {
-    parts: LinkParts,
+    parts: LinkDeps,
     broker: Arc<dyn BrokerConnector>,
-    board: LinkBoard,
+    board: LinkStatus,
     link: Link,
     /// When the last login succeeded.
     logged_in: Option<Instant>,
@@ -48,7 +48,7 @@ pub struct MqLinkActor {
 }
 
 impl MqLinkActor {
-    pub fn new(parts: LinkParts, broker: Arc<dyn BrokerConnector>, board: LinkBoard) -> Self {
+    pub fn new(parts: LinkDeps, broker: Arc<dyn BrokerConnector>, board: LinkStatus) -> Self {
         let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
         Self {
             parts,
@@ -135,7 +135,7 @@ impl MqLinkActor {
                 let (parts, me, connection) = (self.parts.clone(), ctx.address(), Arc::clone(&connection));
                 actix_rt::spawn(async move {
                     let replay = job.replay_id();
-                    let work = carry_out(&parts, &connection, job, unsent);
+                    let work = process(&parts, &connection, job, unsent);
                     // A panic on the way must not leave the lane busy for ever.
                     let carried_out = std::panic::AssertUnwindSafe(work).catch_unwind().await;
                     let unsent = carried_out.ok().and_then(Result::err);
@@ -154,7 +154,7 @@ impl MqLinkActor {
         let (letters, me) = (Arc::clone(&self.parts.dead_letters), ctx.address());
         actix_rt::spawn(async move {
             // An error is in the log already.
-            if let Ok(replays) = on_thread(move || letters.replays()).await
+            if let Ok(replays) = run_blocking(move || letters.replays()).await
                 && !replays.is_empty()
             {
                 let _ = me.send(ReplaysFound(replays)).await;

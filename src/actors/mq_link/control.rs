@@ -2,21 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::deps::LinkParts;
+use super::deps::LinkDeps;
 use super::execute::Done;
-use crate::actors::blocking::on_thread;
-use menshen_domain::status::{Refusal, StatusCode};
+use crate::actors::blocking::run_blocking;
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::control::sort_out;
 
-pub async fn control_config(parts: &LinkParts, fields: Map<String, Value>) -> Result<Done, Refusal> {
+pub async fn control_config(parts: &LinkDeps, fields: Map<String, Value>) -> Result<Done, ProtocolError> {
     let (wanted, result, reasons) = sort_out(&parts.tuner.shared().load(), fields);
     if !result.success_field.is_empty() {
         let tuner = parts.tuner.clone();
-        on_thread(move || tuner.change(|changes| wanted.put(changes))).await?;
+        run_blocking(move || tuner.change(|changes| wanted.put(changes))).await?;
         let names: Vec<_> = result.success_field.keys().map(String::as_str).collect();
         tracing::warn!(fields = names.join(", "), "retuned, as the platform asked");
     }
     let message = (!reasons.is_empty())
-        .then(|| Refusal::new(StatusCode::ParamError, reasons.join("; ")).message(parts.head.language));
+        .then(|| ProtocolError::new(StatusCode::ParamError, reasons.join("; ")).message(parts.head.language));
     Ok(Done { result: serde_json::to_value(&result).unwrap_or_default(), message })
 }

@@ -16,7 +16,7 @@ use menshen_protocol::reply::ReplyHead;
 
 /// What the link works with. Cloning shares everything.
 #[derive(Clone)]
-pub struct LinkParts {
+pub struct LinkDeps {
     pub platform: Arc<dyn PlatformApi>,
     pub sessions: SessionKeeper,
     pub dead_letters: Arc<dyn DeadLetters>,

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::control::control_config;
-use super::deps::LinkParts;
+use super::deps::LinkDeps;
 use super::fiqa::judge_photo;
 use super::users::{add_users, add_users_by_id};
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
 use crate::ports::broker::{BrokerConnection, BrokerError, QueuePair};
@@ -22,7 +22,7 @@ use crate::ports::platform::PostPurpose;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::command::{Command, Envelope, WipeOptions, WirePermission};
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{
@@ -71,27 +71,27 @@ impl Job {
 }
 
 /// A command that was carried out, with its answer.
-struct Answered {
+struct CommandReply {
     reply: Bytes,
     code: i64,
     notify_path: Option<String>,
 }
 
 /// A command that was carried out, and whose answer the broker did not take.
-pub struct Unsent {
+pub struct PendingReply {
     digest: [u8; 32],
-    answered: Answered,
+    answered: CommandReply,
 }
 
 /// Carries a job out, hands its answer over and acknowledges it. `unsent` is the answer of a command whose
 /// connection broke; if this is that command once more, it is not done again. `Err`: the broker did not take the
 /// answer, and the connection is of no more use.
-pub async fn carry_out(
-    parts: &LinkParts,
+pub async fn process(
+    parts: &LinkDeps,
     connection: &Arc<dyn BrokerConnection>,
     job: Job,
-    unsent: Option<Unsent>,
-) -> Result<(), Unsent> {
+    unsent: Option<PendingReply>,
+) -> Result<(), PendingReply> {
     let digest: [u8; 32] = Sha256::digest(&job.body).into();
     let answered = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
         Some(unsent) => {
@@ -100,9 +100,9 @@ pub async fn carry_out(
         }
         None => answer(parts, &job).await,
     };
-    if let Err(error) = hand_over(parts, connection, job.pair(), &answered).await {
+    if let Err(error) = deliver_reply(parts, connection, job.pair(), &answered).await {
         tracing::warn!(%error, "a reply could not be handed over, the command will be delivered again");
-        return Err(Unsent { digest, answered });
+        return Err(PendingReply { digest, answered });
     }
     match job.source {
         Source::Broker { from, tag, .. } => {
@@ -115,13 +115,13 @@ pub async fn carry_out(
             let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
             tracing::info!(id, code = answered.code, "a dead letter was carried out again");
             // An error is in the log; the letter is then carried out once more.
-            let _ = on_thread(move || letters.replayed(&id, at_ms, answered.code)).await;
+            let _ = run_blocking(move || letters.replayed(&id, at_ms, answered.code)).await;
         }
     }
     Ok(())
 }
 
-async fn answer(parts: &LinkParts, job: &Job) -> Answered {
+async fn answer(parts: &LinkDeps, job: &Job) -> CommandReply {
     let began = Instant::now();
     let (reply, notify_path) = match Envelope::parse(&job.body) {
         Err(unreadable) => {
@@ -145,15 +145,25 @@ async fn answer(parts: &LinkParts, job: &Job) -> Answered {
     metrics::counter!("menshen_commands_total", "method" => method, "code" => reply.code.to_string())
         .increment(1);
     metrics::histogram!("menshen_command_seconds", "method" => method).record(began.elapsed().as_secs_f64());
-    Answered { code: reply.code, reply: serde_json::to_vec(&reply).unwrap_or_default().into(), notify_path }
+    CommandReply {
+        code: reply.code,
+        reply: serde_json::to_vec(&reply).unwrap_or_default().into(),
+        notify_path,
+    }
 }
 
 /// What can never succeed is kept; work that panics is taken for that, so that it does not come again for ever.
-async fn attempt(parts: &LinkParts, command: Result<Command, Refusal>, job: &Job) -> Result<Done, Refusal> {
+async fn attempt(
+    parts: &LinkDeps,
+    command: Result<Command, ProtocolError>,
+    job: &Job,
+) -> Result<Done, ProtocolError> {
     let hopeless = match command.and_then(|command| fits_lane(command, job.pair())) {
         Ok(command) => match AssertUnwindSafe(execute(parts, command)).catch_unwind().await {
             Ok(result) => return result,
-            Err(_) => Refusal::new(StatusCode::ServerProcessFailed, "internal error, see the box's log"),
+            Err(_) => {
+                ProtocolError::new(StatusCode::ServerProcessFailed, "internal error, see the box's log")
+            }
         },
         Err(refusal) => refusal,
     };
@@ -163,11 +173,11 @@ async fn attempt(parts: &LinkParts, command: Result<Command, Refusal>, job: &Job
 
 /// The FIQA queues may be shared by boxes and have a lane beside the commands: nothing that changes the registry
 /// may come this way, where its order would be lost.
-fn fits_lane(command: Command, pair: QueuePair) -> Result<Command, Refusal> {
+fn fits_lane(command: Command, pair: QueuePair) -> Result<Command, ProtocolError> {
     match (pair, &command) {
         (QueuePair::Commands, _) | (QueuePair::Fiqa, Command::Fiqa { .. }) => Ok(command),
         (QueuePair::Fiqa, _) => {
-            Err(Refusal::new(StatusCode::NotImplemented, "the fiqaDownQueue takes `fiqa` only"))
+            Err(ProtocolError::new(StatusCode::NotImplemented, "the fiqaDownQueue takes `fiqa` only"))
         }
     }
 }
@@ -180,7 +190,7 @@ fn known_method(method: &str) -> &'static str {
         .unwrap_or("other")
 }
 
-async fn keep_dead_letter(parts: &LinkParts, refusal: &Refusal, job: &Job) {
+async fn keep_dead_letter(parts: &LinkDeps, refusal: &ProtocolError, job: &Job) {
     if let Source::Replay { id } = &job.source {
         tracing::warn!(id, reason = %refusal.detail, "a dead letter still cannot be carried out");
         return;
@@ -189,7 +199,7 @@ async fn keep_dead_letter(parts: &LinkParts, refusal: &Refusal, job: &Job) {
     tracing::warn!(code = refusal.code.code(), reason = %refusal.detail, "a command that can never succeed was set aside");
     let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
     let (refusal, body) = (refusal.clone(), job.body.clone());
-    let _ = on_thread(move || {
+    let _ = run_blocking(move || {
         letters.keep(at_ms, refusal.code.code(), &refusal.detail, &body);
         Ok(())
     })
@@ -209,7 +219,7 @@ impl From<Value> for Done {
     }
 }
 
-async fn execute(parts: &LinkParts, command: Command) -> Result<Done, Refusal> {
+async fn execute(parts: &LinkDeps, command: Command) -> Result<Done, ProtocolError> {
     Ok(match command {
         Command::AddUsers { users } => to_value(&add_users(parts, users).await?).into(),
         Command::AddUsersById { ids, path } => to_value(&add_users_by_id(parts, ids, &path).await?).into(),
@@ -221,7 +231,7 @@ async fn execute(parts: &LinkParts, command: Command) -> Result<Done, Refusal> {
     })
 }
 
-fn success_text(parts: &LinkParts) -> String {
+fn success_text(parts: &LinkDeps) -> String {
     StatusCode::Success.text(parts.head.language).to_owned()
 }
 
@@ -229,7 +239,7 @@ fn to_value(result: &impl Serialize) -> Value {
     serde_json::to_value(result).unwrap_or_default()
 }
 
-async fn delete_users(parts: &LinkParts, ids: Vec<String>) -> DeleteUsersResult {
+async fn delete_users(parts: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
     let language = parts.head.language;
     let mut result = DeleteUsersResult::default();
     for outcome in parts.registry.send_until_answered(|| DeletePeople { ids: ids.clone() }).await {
@@ -249,7 +259,7 @@ async fn delete_users(parts: &LinkParts, ids: Vec<String>) -> DeleteUsersResult 
     result
 }
 
-async fn sync_permissions(parts: &LinkParts, groups: Vec<WirePermission>) -> Result<Value, Refusal> {
+async fn sync_permissions(parts: &LinkDeps, groups: Vec<WirePermission>) -> Result<Value, ProtocolError> {
     let known: Vec<_> = groups
         .into_iter()
         .map(|group| PermissionGroup {
@@ -272,7 +282,7 @@ async fn sync_permissions(parts: &LinkParts, groups: Vec<WirePermission>) -> Res
     Ok(to_value(&SyncPermissionsResult { success_permission, failed_permission: Vec::new() }))
 }
 
-async fn wipe_data(parts: &LinkParts, options: WipeOptions) -> Result<Value, Refusal> {
+async fn wipe_data(parts: &LinkDeps, options: WipeOptions) -> Result<Value, ProtocolError> {
     if options.users {
         let count = parts.registry.send_until_answered(|| WipePeople).await?;
         tracing::warn!(count, "everyone was deleted, as the platform asked");
@@ -284,11 +294,11 @@ async fn wipe_data(parts: &LinkParts, options: WipeOptions) -> Result<Value, Ref
     Ok(json!({ "wipe_options": options }))
 }
 
-async fn hand_over(
-    parts: &LinkParts,
+async fn deliver_reply(
+    parts: &LinkDeps,
     connection: &Arc<dyn BrokerConnection>,
     pair: QueuePair,
-    answered: &Answered,
+    answered: &CommandReply,
 ) -> Result<(), BrokerError> {
     if connection.takes_replies(pair) {
         return connection.reply(pair, answered.reply.clone()).await;
@@ -301,7 +311,7 @@ async fn hand_over(
 
 /// Posts a reply until it is taken or can never be. The lane waits meanwhile: a command that went back to the queue
 /// would be carried out again behind the ones that followed it.
-async fn notify(parts: &LinkParts, path: &str, reply: &Bytes) {
+async fn notify(parts: &LinkDeps, path: &str, reply: &Bytes) {
     let (first_ms, cap_ms) = limits::REPORT_BACKOFF_MS;
     let mut backoff = Backoff::new(first_ms, cap_ms);
     let lost = |reason: String| {

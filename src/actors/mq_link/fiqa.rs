@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::deps::LinkParts;
+use super::deps::LinkDeps;
 use crate::actors::face_engine::message::JudgePhoto;
 use crate::actors::registry::photo::photo_bytes;
 use menshen_domain::quality::{LevelName, QualityLevel};
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 use menshen_protocol::fiqa::FaceResult;
 
-pub async fn judge_photo(parts: &LinkParts, picture: &str, level: LevelName) -> Result<Value, Refusal> {
+pub async fn judge_photo(parts: &LinkDeps, picture: &str, level: LevelName) -> Result<Value, ProtocolError> {
     let photo = photo_bytes(picture)?;
     let level = QualityLevel::named(level, &parts.custom_level);
     let judge = || JudgePhoto { photo: photo.clone(), level: level.clone() };

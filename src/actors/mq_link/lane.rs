@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::execute::{Job, Source, Unsent};
+use super::execute::{Job, PendingReply, Source};
 use crate::ports::broker::QueuePair;
 
 /// What waits for its turn in one lane; the broker's prefetch bounds it.
@@ -13,7 +13,7 @@ pub struct Lane {
     running: usize,
     /// A command that was carried out when its connection broke: when it is delivered again, its answer is handed
     /// over without doing everything once more. Worth it after hours of enrolling.
-    unsent: Option<Unsent>,
+    unsent: Option<PendingReply>,
 }
 
 impl Lane {
@@ -52,7 +52,7 @@ impl Lanes {
     }
 
     /// The next job of a lane that has room, for the connection `attempt`, with the answer it may have already.
-    pub fn next(&mut self, pair: QueuePair, attempt: u64) -> Option<(Job, Option<Unsent>)> {
+    pub fn next(&mut self, pair: QueuePair, attempt: u64) -> Option<(Job, Option<PendingReply>)> {
         let lane = self.lane(pair);
         if lane.running >= lane.width {
             return None;
@@ -65,7 +65,7 @@ impl Lanes {
     }
 
     /// A job has left its lane.
-    pub fn done(&mut self, pair: QueuePair, replay: Option<&str>, unsent: Option<Unsent>) {
+    pub fn done(&mut self, pair: QueuePair, replay: Option<&str>, unsent: Option<PendingReply>) {
         if let Some(id) = replay {
             self.replaying.remove(id);
         }

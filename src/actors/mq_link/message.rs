@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::execute::Unsent;
+use super::execute::PendingReply;
 use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice, QueuePair};
 use crate::ports::dead_letters::Replay;
 use crate::ports::platform::PlatformError;
@@ -58,5 +58,5 @@ pub(super) struct CommandDone {
     /// Id of the dead letter it was.
     pub replay: Option<String>,
     /// Its answer, when the broker did not take it.
-    pub unsent: Option<Unsent>,
+    pub unsent: Option<PendingReply>,
 }

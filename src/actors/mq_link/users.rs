@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::deps::LinkParts;
+use super::deps::LinkDeps;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
 use crate::actors::registry::photo::no_photo;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
-use menshen_domain::status::{Language, Refusal, StatusCode, success_but_alike};
+use menshen_domain::status::{Language, ProtocolError, StatusCode, success_but_alike};
 use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
@@ -24,11 +24,11 @@ struct Unusable {
     id: String,
     name: String,
     kind: PersonKind,
-    refusal: Refusal,
+    refusal: ProtocolError,
 }
 
 /// Enrols users whose details came in the message.
-pub async fn add_users(parts: &LinkParts, users: Vec<Value>) -> Result<AddUsersResult, Refusal> {
+pub async fn add_users(parts: &LinkDeps, users: Vec<Value>) -> Result<AddUsersResult, ProtocolError> {
     let mut result = AddUsersResult::default();
     let session = parts.sessions.current().ok_or_else(no_session)?;
     let (total, mut requests) = (users.len(), Vec::new());
@@ -48,22 +48,22 @@ pub async fn add_users(parts: &LinkParts, users: Vec<Value>) -> Result<AddUsersR
 }
 
 /// Commands come over a broker that a login named, so this does not happen.
-fn no_session() -> Refusal {
-    Refusal::new(StatusCode::ServerProcessFailed, "not logged in")
+fn no_session() -> ProtocolError {
+    ProtocolError::new(StatusCode::ServerProcessFailed, "not logged in")
 }
 
 /// Fetches details in chunks, the next while one is being enrolled, so that 50 000 ids need no more memory than
 /// two chunks, and the vision workers never wait for the platform.
 pub async fn add_users_by_id(
-    parts: &LinkParts,
+    parts: &LinkDeps,
     ids: Vec<String>,
     path: &str,
-) -> Result<AddUsersResult, Refusal> {
+) -> Result<AddUsersResult, ProtocolError> {
     let mut result = AddUsersResult::default();
     let session = parts.sessions.current().ok_or_else(no_session)?;
-    let url = session
-        .platform_url(path)
-        .map_err(|reason| Refusal::new(StatusCode::ParamError, format!("extend_params.path: {reason}")))?;
+    let url = session.platform_url(path).map_err(|reason| {
+        ProtocolError::new(StatusCode::ParamError, format!("extend_params.path: {reason}"))
+    })?;
     let mut chunks = ids.chunks(limits::USER_DETAILS_CHUNK);
     let fetch = |chunk: Option<&[String]>| {
         let (url, chunk) = (&url, chunk.map(<[String]>::to_vec));
@@ -85,7 +85,7 @@ pub async fn add_users_by_id(
 
 /// Details of a chunk, with the session they belong to. What may pass is tried again.
 async fn details(
-    parts: &LinkParts,
+    parts: &LinkDeps,
     url: &Url,
     ids: &[String],
 ) -> Result<(Vec<Value>, Arc<Session>), PlatformError> {
@@ -116,7 +116,7 @@ fn tell_progress(result: &AddUsersResult, total: usize) {
 }
 
 async fn add_chunk(
-    parts: &LinkParts,
+    parts: &LinkDeps,
     chunk: &[String],
     answer: Result<(Vec<Value>, Arc<Session>), PlatformError>,
     result: &mut AddUsersResult,
@@ -143,7 +143,7 @@ async fn add_chunk(
             Some(user) => to_request(user, &session),
             None => Err(nameless(
                 id,
-                Refusal::new(StatusCode::RemoteDataFailed, "the platform gave no details for this id"),
+                ProtocolError::new(StatusCode::RemoteDataFailed, "the platform gave no details for this id"),
             )),
         };
         match made {
@@ -154,7 +154,7 @@ async fn add_chunk(
     enrol(parts, requests, result).await;
 }
 
-async fn enrol(parts: &LinkParts, requests: Vec<EnrolRequest>, result: &mut AddUsersResult) {
+async fn enrol(parts: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUsersResult) {
     if requests.is_empty() {
         return;
     }
@@ -189,7 +189,7 @@ fn failed(unusable: Unusable, language: Language) -> AddedUser {
     }
 }
 
-fn nameless(id: &str, refusal: Refusal) -> Unusable {
+fn nameless(id: &str, refusal: ProtocolError) -> Unusable {
     Unusable { id: id.to_owned(), name: String::new(), kind: PersonKind::default(), refusal }
 }
 
@@ -203,11 +203,11 @@ fn id_of(user: &Value) -> Option<String> {
 
 fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> {
     let id = id_of(&user).unwrap_or_default();
-    let wrong = |detail: String| Refusal::new(StatusCode::ParamError, detail);
+    let wrong = |detail: String| ProtocolError::new(StatusCode::ParamError, detail);
     let user: WireUser =
         lenient::object(user).map_err(|error| nameless(&id, wrong(format!("user: {error}"))))?;
     let name = user.name();
-    let read = || -> Result<EnrolRequest, Refusal> {
+    let read = || -> Result<EnrolRequest, ProtocolError> {
         Ok(EnrolRequest {
             id: id.clone(),
             name: name.clone(),

@@ -7,28 +7,28 @@ use std::sync::atomic::Ordering;
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Mutex;
 
-use super::enrol::{RegistryParts, enrol_people, remove_photos};
+use super::enrol::{RegistryDeps, enrol_people, remove_photos};
 use super::message::{
     CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
     GetPerson, KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions,
     UseModel, WipePeople,
 };
 use super::{strangers, swap};
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
-use crate::ports::store::Shelf;
+use crate::ports::store::Namespace;
 use menshen_domain::limits;
 use menshen_domain::person::{PermissionGroup, Person};
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub struct RegistryActor {
-    parts: RegistryParts,
+    parts: RegistryDeps,
     /// Held by the change that is going on.
     turn: Arc<Mutex<()>>,
 }
 
 impl RegistryActor {
-    pub fn new(parts: RegistryParts) -> Self {
+    pub fn new(parts: RegistryDeps) -> Self {
         Self { parts, turn: Arc::new(Mutex::new(())) }
     }
 }
@@ -38,7 +38,7 @@ impl Actor for RegistryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::REGISTRY_MAILBOX);
-        swap::make_up_for_missing(&self.parts);
+        swap::backfill_embeddings(&self.parts);
     }
 }
 
@@ -57,7 +57,7 @@ impl Handler<EnrolPeople> for RegistryActor {
 }
 
 impl Handler<EnrolStranger> for RegistryActor {
-    type Result = ResponseFuture<Result<Option<KnownStranger>, Refusal>>;
+    type Result = ResponseFuture<Result<Option<KnownStranger>, ProtocolError>>;
 
     fn handle(&mut self, message: EnrolStranger, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
@@ -77,7 +77,7 @@ impl Handler<DeletePeople> for RegistryActor {
         Box::pin(async move {
             let _turn = turn.lock().await;
             let ids = message.ids.clone();
-            let deleted = on_thread(move || {
+            let deleted = run_blocking(move || {
                 let _committing = parts.committing();
                 let gone = parts.store.delete(&ids)?;
                 let recogniser = parts.in_force.get();
@@ -94,7 +94,7 @@ impl Handler<DeletePeople> for RegistryActor {
             let outcome = |id: String| {
                 let result = match &deleted {
                     Ok(gone) if gone.contains(&id) => Ok(()),
-                    Ok(_) => Err(Refusal::new(StatusCode::IdNotFound, "")),
+                    Ok(_) => Err(ProtocolError::new(StatusCode::IdNotFound, "")),
                     Err(refusal) => Err(refusal.clone()),
                 };
                 DeleteOutcome { id, result }
@@ -105,27 +105,27 @@ impl Handler<DeletePeople> for RegistryActor {
 }
 
 impl Handler<SyncPermissions> for RegistryActor {
-    type Result = ResponseFuture<Result<(), Refusal>>;
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: SyncPermissions, _: &mut Self::Context) -> Self::Result {
         let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            on_thread(move || parts.store.set_permission_groups(&message.groups)).await
+            run_blocking(move || parts.store.set_permission_groups(&message.groups)).await
         })
     }
 }
 
 impl Handler<WipePeople> for RegistryActor {
-    type Result = ResponseFuture<Result<u64, Refusal>>;
+    type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
     fn handle(&mut self, _: WipePeople, _: &mut Self::Context) -> Self::Result {
         let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            on_thread(move || {
+            run_blocking(move || {
                 let _committing = parts.committing();
-                parts.keys.destroy(Shelf::Registry)?;
+                parts.keys.destroy(Namespace::Registry)?;
                 // Gone from here on; what is left is tidying, finished at the next start if need be.
                 parts.in_force.get().write().clear();
                 report_size(&parts);
@@ -138,34 +138,34 @@ impl Handler<WipePeople> for RegistryActor {
 }
 
 impl Handler<ListPeople> for RegistryActor {
-    type Result = ResponseFuture<Result<Vec<Person>, Refusal>>;
+    type Result = ResponseFuture<Result<Vec<Person>, ProtocolError>>;
 
     fn handle(&mut self, message: ListPeople, _: &mut Self::Context) -> Self::Result {
         let store = Arc::clone(&self.parts.store);
-        Box::pin(on_thread(move || store.page(message.after.as_deref(), message.limit)))
+        Box::pin(run_blocking(move || store.page(message.after.as_deref(), message.limit)))
     }
 }
 
 impl Handler<FindPeople> for RegistryActor {
-    type Result = ResponseFuture<Result<PeoplePage, Refusal>>;
+    type Result = ResponseFuture<Result<PeoplePage, ProtocolError>>;
 
     fn handle(&mut self, FindPeople { skip, limit }: FindPeople, _: &mut Self::Context) -> Self::Result {
         let store = Arc::clone(&self.parts.store);
-        Box::pin(on_thread(move || {
+        Box::pin(run_blocking(move || {
             Ok(PeoplePage { total: store.count()?, people: store.page_at(skip, limit)? })
         }))
     }
 }
 
 impl Handler<GetPerson> for RegistryActor {
-    type Result = ResponseFuture<Result<Option<StoredPerson>, Refusal>>;
+    type Result = ResponseFuture<Result<Option<StoredPerson>, ProtocolError>>;
 
     fn handle(&mut self, GetPerson { id }: GetPerson, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
-        Box::pin(on_thread(move || {
+        Box::pin(run_blocking(move || {
             let Some(person) = parts.store.get(&id)? else { return Ok(None) };
             let photo = match person.features.first() {
-                Some(feature) => parts.pictures.get(Shelf::Registry, &feature.photo)?.map(Into::into),
+                Some(feature) => parts.pictures.get(Namespace::Registry, &feature.photo)?.map(Into::into),
                 None => None,
             };
             Ok(Some(StoredPerson { person, photo }))
@@ -174,16 +174,16 @@ impl Handler<GetPerson> for RegistryActor {
 }
 
 impl Handler<ListPermissions> for RegistryActor {
-    type Result = ResponseFuture<Result<Vec<PermissionGroup>, Refusal>>;
+    type Result = ResponseFuture<Result<Vec<PermissionGroup>, ProtocolError>>;
 
     fn handle(&mut self, _: ListPermissions, _: &mut Self::Context) -> Self::Result {
         let store = Arc::clone(&self.parts.store);
-        Box::pin(on_thread(move || store.permission_groups()))
+        Box::pin(run_blocking(move || store.permission_groups()))
     }
 }
 
 impl Handler<UseModel> for RegistryActor {
-    type Result = ResponseFuture<Result<(), Refusal>>;
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, UseModel { wanted }: UseModel, _: &mut Self::Context) -> Self::Result {
         let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
@@ -192,7 +192,7 @@ impl Handler<UseModel> for RegistryActor {
 }
 
 impl Handler<CancelSwap> for RegistryActor {
-    type Result = Result<(), Refusal>;
+    type Result = Result<(), ProtocolError>;
 
     fn handle(&mut self, _: CancelSwap, _: &mut Self::Context) -> Self::Result {
         swap::cancel(&self.parts.swap.board)
@@ -212,7 +212,7 @@ impl Handler<Drain> for RegistryActor {
     }
 }
 
-pub fn report_size(parts: &RegistryParts) {
+pub fn report_size(parts: &RegistryDeps) {
     let recogniser = parts.in_force.get();
     let gallery = recogniser.read();
     metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);

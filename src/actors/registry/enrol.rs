@@ -8,35 +8,35 @@ use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Enrolled, Photo};
-use super::swap::SwapParts;
-use crate::actors::blocking::{on_thread, store_refusal};
+use super::swap::SwapDeps;
+use crate::actors::blocking::{run_blocking, store_refusal};
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
 use crate::actors::handle::Handle;
 use crate::actors::mq_link::session::SessionKeeper;
-use crate::actors::recogniser::InForce;
+use crate::actors::recogniser::ActiveRecogniser;
 use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
 use crate::ports::platform::PlatformApi;
-use crate::ports::store::{Keys, NewPicture, Owner, PictureStore, RegistryStore, Shelf, StoreError};
+use crate::ports::store::{Keys, Namespace, NewPicture, Owner, PictureStore, RegistryStore, StoreError};
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::validity::Validity;
 use menshen_gallery::{Gallery, GalleryError};
 use menshen_protocol::login::Session;
 
 /// What enrolment works with. Cloning shares everything.
 #[derive(Clone)]
-pub struct RegistryParts {
+pub struct RegistryDeps {
     pub store: Arc<dyn RegistryStore>,
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<dyn Keys>,
-    pub in_force: InForce,
+    pub in_force: ActiveRecogniser,
     /// The pass mark as it is tuned.
     pub tuning: SharedTuning,
-    pub swap: SwapParts,
+    pub swap: SwapDeps,
     pub platform: Arc<dyn PlatformApi>,
     pub engine: Handle<FaceEngineActor>,
     pub clock: Arc<dyn Clock>,
@@ -49,7 +49,7 @@ pub struct RegistryParts {
     pub committing: Arc<Mutex<()>>,
 }
 
-impl RegistryParts {
+impl RegistryDeps {
     pub fn committing(&self) -> MutexGuard<'_, ()> {
         self.committing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +68,7 @@ const CHUNKS_AT_ONCE: usize = 2;
 
 /// Enrols everyone; the answers are in the order of the requests. While one chunk is being committed the next is
 /// prepared, so that the vision workers never wait for the disk.
-pub async fn enrol_people(parts: &RegistryParts, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
+pub async fn enrol_people(parts: &RegistryDeps, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
     let mut ids = HashSet::new();
     let all_differ = requests.iter().all(|request| ids.insert(request.id.as_str()));
     // Somebody twice: the second time must find what the first left behind.
@@ -90,7 +90,7 @@ pub async fn enrol_people(parts: &RegistryParts, requests: &[EnrolRequest]) -> V
         .await
 }
 
-fn outcome(request: &EnrolRequest, result: Result<Enrolled, Refusal>) -> EnrolOutcome {
+fn outcome(request: &EnrolRequest, result: Result<Enrolled, ProtocolError>) -> EnrolOutcome {
     metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
         .increment(1);
     if let Err(refusal) = &result {
@@ -106,7 +106,7 @@ fn outcome(request: &EnrolRequest, result: Result<Enrolled, Refusal>) -> EnrolOu
     EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
 }
 
-async fn download(parts: &RegistryParts, photo: &Photo) -> Result<Bytes, Refusal> {
+async fn download(parts: &RegistryDeps, photo: &Photo) -> Result<Bytes, ProtocolError> {
     let downloaded = match photo {
         Photo::Bytes(bytes) => return Ok(bytes.clone()),
         Photo::Url(url) => parts.platform.photo(url).await,
@@ -121,15 +121,15 @@ async fn download(parts: &RegistryParts, photo: &Photo) -> Result<Bytes, Refusal
     downloaded.map_err(|error| error.to_refusal())
 }
 
-async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepared, Refusal> {
+async fn prepare(parts: &RegistryDeps, request: &EnrolRequest) -> Result<Prepared, ProtocolError> {
     if request.id.trim().is_empty() {
-        return Err(Refusal::new(StatusCode::ParamError, "identity_id is empty"));
+        return Err(ProtocolError::new(StatusCode::ParamError, "identity_id is empty"));
     }
     let photo = download(parts, &request.photo).await?;
     let photo_sha256 = hex::encode(Sha256::digest(&photo));
     let existing = {
         let (store, id) = (Arc::clone(&parts.store), request.id.clone());
-        on_thread(move || store.get(&id)).await?
+        run_blocking(move || store.get(&id)).await?
     };
     let model = parts.in_force.get().id().to_owned();
     // With what other models made of the same photo: a swap under way, or one to go back from, needs that.
@@ -173,26 +173,30 @@ async fn prepare(parts: &RegistryParts, request: &EnrolRequest) -> Result<Prepar
     Ok(Prepared { person, success, photo })
 }
 
-async fn analyse(parts: &RegistryParts, photo: Bytes, level: QualityLevel) -> Result<PhotoFace, Refusal> {
+async fn analyse(
+    parts: &RegistryDeps,
+    photo: Bytes,
+    level: QualityLevel,
+) -> Result<PhotoFace, ProtocolError> {
     parts.engine.send_until_answered(|| AnalysePhoto { photo: photo.clone(), level: level.clone() }).await
 }
 
 /// Makes a chunk durable: pictures first, then the rows in one transaction, then the gallery.
 async fn commit(
-    parts: &RegistryParts,
-    prepared: Vec<Result<Prepared, Refusal>>,
-) -> Vec<Result<Enrolled, Refusal>> {
+    parts: &RegistryDeps,
+    prepared: Vec<Result<Prepared, ProtocolError>>,
+) -> Vec<Result<Enrolled, ProtocolError>> {
     let parts = parts.clone();
     let count = prepared.len();
-    on_thread(move || Ok(commit_blocking(&parts, prepared)))
+    run_blocking(move || Ok(commit_blocking(&parts, prepared)))
         .await
         .unwrap_or_else(|refusal| vec![Err(refusal); count])
 }
 
 fn commit_blocking(
-    parts: &RegistryParts,
-    prepared: Vec<Result<Prepared, Refusal>>,
-) -> Vec<Result<Enrolled, Refusal>> {
+    parts: &RegistryDeps,
+    prepared: Vec<Result<Prepared, ProtocolError>>,
+) -> Vec<Result<Enrolled, ProtocolError>> {
     let _committing = parts.committing();
     // Twice the same id in one message: the last one wins, as if they had come one after the other.
     let mut latest: BTreeMap<String, (Person, Option<Bytes>)> = BTreeMap::new();
@@ -255,7 +259,7 @@ fn lookalike<'a>(
 const LOOKALIKE_CANDIDATES: usize = 4;
 
 /// All or nothing, as far as the rows are concerned: photos without a row are swept at start.
-fn store_people(parts: &RegistryParts, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {
+fn store_people(parts: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {
     let pictures: Vec<_> = people
         .iter()
         .filter_map(|(person, photo)| {
@@ -280,12 +284,12 @@ fn store_people(parts: &RegistryParts, people: Vec<(Person, Option<Bytes>)>) -> 
 }
 
 /// Deletes the photos of replaced or deleted records that no new record uses.
-pub fn remove_photos(parts: &RegistryParts, gone: &[Person], kept: &[Person]) {
+pub fn remove_photos(parts: &RegistryDeps, gone: &[Person], kept: &[Person]) {
     let in_use: std::collections::BTreeSet<_> =
         kept.iter().flat_map(|person| &person.features).map(|feature| feature.photo.as_str()).collect();
     for feature in gone.iter().flat_map(|person| &person.features) {
         if !in_use.contains(feature.photo.as_str())
-            && let Err(error) = parts.pictures.remove(Shelf::Registry, &feature.photo)
+            && let Err(error) = parts.pictures.remove(Namespace::Registry, &feature.photo)
         {
             // The sweep at the next start takes it.
             tracing::warn!(%error, "an old registry photo could not be deleted");
@@ -293,6 +297,6 @@ pub fn remove_photos(parts: &RegistryParts, gone: &[Person], kept: &[Person]) {
     }
 }
 
-fn full(capacity: usize) -> Refusal {
-    Refusal::new(StatusCode::CapacityExceeded, GalleryError::Full { capacity }.to_string())
+fn full(capacity: usize) -> ProtocolError {
+    ProtocolError::new(StatusCode::CapacityExceeded, GalleryError::Full { capacity }.to_string())
 }

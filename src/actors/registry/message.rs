@@ -8,7 +8,7 @@ use url::Url;
 
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 
 /// Where the registry photo of an enrolment is.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ pub struct EnrolOutcome {
     pub id: String,
     pub name: String,
     pub kind: PersonKind,
-    pub result: Result<Enrolled, Refusal>,
+    pub result: Result<Enrolled, ProtocolError>,
 }
 
 /// Somebody was enrolled or updated.
@@ -66,7 +66,7 @@ pub struct EnrolPeople {
 
 /// Enrols the stranger of a passage that has ended. `None`: somebody known, only not at that camera.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Option<KnownStranger>, Refusal>")]
+#[rtype(result = "Result<Option<KnownStranger>, ProtocolError>")]
 pub struct EnrolStranger {
     pub embedding: Embedding,
     /// FIQA score of the shot, 0–1.
@@ -90,7 +90,7 @@ pub struct KnownStranger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteOutcome {
     pub id: String,
-    pub result: Result<(), Refusal>,
+    pub result: Result<(), ProtocolError>,
 }
 
 /// Deletes people; unknown ids are reported, the rest go on.
@@ -102,19 +102,19 @@ pub struct DeletePeople {
 
 /// Replaces the list of permission groups.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct SyncPermissions {
     pub groups: Vec<PermissionGroup>,
 }
 
 /// Deletes everyone, with features and photos.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<u64, Refusal>")]
+#[rtype(result = "Result<u64, ProtocolError>")]
 pub struct WipePeople;
 
 /// One page of people in order of id.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Vec<Person>, Refusal>")]
+#[rtype(result = "Result<Vec<Person>, ProtocolError>")]
 pub struct ListPeople {
     pub after: Option<String>,
     pub limit: usize,
@@ -122,7 +122,7 @@ pub struct ListPeople {
 
 /// One page of people in order of id, with how many there are.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<PeoplePage, Refusal>")]
+#[rtype(result = "Result<PeoplePage, ProtocolError>")]
 pub struct FindPeople {
     pub skip: usize,
     pub limit: usize,
@@ -136,7 +136,7 @@ pub struct PeoplePage {
 
 /// One person with the registry photo; `None` when the id is unknown.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Option<StoredPerson>, Refusal>")]
+#[rtype(result = "Result<Option<StoredPerson>, ProtocolError>")]
 pub struct GetPerson {
     pub id: String,
 }
@@ -149,19 +149,19 @@ pub struct StoredPerson {
 
 /// The permission groups as they are kept.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Vec<PermissionGroup>, Refusal>")]
+#[rtype(result = "Result<Vec<PermissionGroup>, ProtocolError>")]
 pub struct ListPermissions;
 
 /// Starts a swap of the embedder, or says why not. How it goes on is on the board.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct UseModel {
     pub wanted: Wanted,
 }
 
 /// Ends the swap that is going on; the embedder in force stays.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct CancelSwap;
 
 /// Which embedder a swap goes to.

@@ -5,14 +5,14 @@ use url::Url;
 
 use super::message::Photo;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::login::Session;
 use menshen_protocol::picture::{self, PictureTextError};
 use menshen_protocol::user::PhotoSource;
 
 impl Photo {
     /// `session`: who is logged in where; without one a relative address means nothing.
-    pub fn from_source(source: PhotoSource, session: Option<&Session>) -> Result<Self, Refusal> {
+    pub fn from_source(source: PhotoSource, session: Option<&Session>) -> Result<Self, ProtocolError> {
         match source {
             PhotoSource::Base64(text) => photo_bytes(&text).map(Self::Bytes),
             PhotoSource::Url(text) => {
@@ -37,21 +37,21 @@ impl Photo {
 }
 
 /// A user object without any photo.
-pub fn no_photo() -> Refusal {
+pub fn no_photo() -> ProtocolError {
     wrong("one of reg_photo, reg_url, relative_pic_url must be there".to_owned())
 }
 
 /// A picture that came as text.
-pub fn photo_bytes(text: &str) -> Result<Bytes, Refusal> {
+pub fn photo_bytes(text: &str) -> Result<Bytes, ProtocolError> {
     picture::decode(text, limits::PHOTO_BYTES_MAX).map(Bytes::from).map_err(|error| {
         let code = match error {
             PictureTextError::TooLarge { .. } => StatusCode::ImageTooLarge,
             _ => StatusCode::ImageError,
         };
-        Refusal::new(code, error.to_string())
+        ProtocolError::new(code, error.to_string())
     })
 }
 
-fn wrong(detail: String) -> Refusal {
-    Refusal::new(StatusCode::ParamError, detail)
+fn wrong(detail: String) -> ProtocolError {
+    ProtocolError::new(StatusCode::ParamError, detail)
 }

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::actors::blocking::be_background;
-use crate::ports::store::{PictureStore, RegistryStore, Shelf, StoreError};
+use crate::actors::blocking::lower_priority;
+use crate::ports::store::{Namespace, PictureStore, RegistryStore, StoreError};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
-use menshen_domain::models::ModelBoard;
+use menshen_domain::models::ModelStatus;
 use menshen_domain::person::{Feature, Person};
 use menshen_domain::quality::QualityLevel;
 use menshen_vision::FaceAnalyzer;
@@ -53,7 +53,7 @@ pub struct Reembedder<'a> {
     pub store: &'a dyn RegistryStore,
     pub pictures: &'a dyn PictureStore,
     pub committing: &'a Mutex<()>,
-    pub board: &'a ModelBoard,
+    pub board: &'a ModelStatus,
     pub stop: &'a AtomicBool,
     /// Id of the model whose features are wanted.
     pub target: String,
@@ -146,7 +146,7 @@ impl Reembedder<'_> {
                 .map(|analyzer| {
                     scope.spawn(|| {
                         if self.in_background {
-                            be_background();
+                            lower_priority();
                         }
                         while let Some((at, job)) = take(&next, jobs) {
                             let answer = self.embed_one(job, analyzer);
@@ -164,7 +164,7 @@ impl Reembedder<'_> {
     }
 
     fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, String> {
-        let photo = self.pictures.get(Shelf::Registry, &job.photo).map_err(|error| error.to_string())?;
+        let photo = self.pictures.get(Namespace::Registry, &job.photo).map_err(|error| error.to_string())?;
         let photo = photo.ok_or_else(|| "the photo is not on the disk".to_owned())?;
         // Its quality was judged when it was enrolled.
         let face =

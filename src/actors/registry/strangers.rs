@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::enrol::{RegistryParts, remove_photos};
+use super::enrol::{RegistryDeps, remove_photos};
 use super::message::{EnrolStranger, KnownStranger};
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
 use crate::ports::store::{NewPicture, Owner, StoreError};
 use menshen_domain::candidate::Candidate;
@@ -18,7 +18,7 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::event::STRANGER_NAME;
 
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
@@ -34,22 +34,25 @@ enum Tried {
 }
 
 /// `None`: it is somebody the registry knows, only not at that camera.
-pub async fn enrol(parts: &RegistryParts, mut shot: EnrolStranger) -> Result<Option<KnownStranger>, Refusal> {
+pub async fn enrol(
+    parts: &RegistryDeps,
+    mut shot: EnrolStranger,
+) -> Result<Option<KnownStranger>, ProtocolError> {
     for _ in 0..limits::SWAP_RACE_TRIES {
         let (parts_there, shot_there) = (parts.clone(), shot.clone());
-        match on_thread(move || enrol_blocking(&parts_there, &shot_there)).await? {
+        match run_blocking(move || enrol_blocking(&parts_there, &shot_there)).await? {
             Tried::Known(known) => return Ok(Some(known)),
             Tried::NotAStranger => return Ok(None),
             Tried::OtherModel => shot.embedding = embed_again(parts, &shot).await?,
         }
     }
-    Err(Refusal::new(StatusCode::ServerProcessFailed, "the embedder is being swapped"))
+    Err(ProtocolError::new(StatusCode::ServerProcessFailed, "the embedder is being swapped"))
 }
 
 /// With the embedder in force.
-async fn embed_again(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Embedding, Refusal> {
+async fn embed_again(parts: &RegistryDeps, shot: &EnrolStranger) -> Result<Embedding, ProtocolError> {
     let question = AnalysePhoto { photo: shot.photo.clone(), level: QualityLevel::No };
-    let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+    let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
     // Not for ever: the workers may be waiting for room in the line that this stranger stands in front of.
     let limit = Duration::from_millis(limits::STRANGER_AGAIN_TIMEOUT_MS);
     match tokio::time::timeout(limit, parts.engine.send(question)).await {
@@ -59,7 +62,7 @@ async fn embed_again(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Embe
     }
 }
 
-fn enrol_blocking(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Tried, StoreError> {
+fn enrol_blocking(parts: &RegistryDeps, shot: &EnrolStranger) -> Result<Tried, StoreError> {
     let _committing = parts.committing();
     let recogniser = parts.in_force.get();
     // Enrolled a moment ago, from another camera or an earlier passage?
@@ -85,7 +88,7 @@ fn enrol_blocking(parts: &RegistryParts, shot: &EnrolStranger) -> Result<Tried, 
 }
 
 /// Forgets the oldest strangers until one more fits.
-fn make_room(parts: &RegistryParts) -> Result<(), StoreError> {
+fn make_room(parts: &RegistryDeps) -> Result<(), StoreError> {
     let mut strangers: Vec<String> = {
         let recogniser = parts.in_force.get();
         let gallery = recogniser.read();
@@ -109,7 +112,7 @@ fn make_room(parts: &RegistryParts) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn person_of(parts: &RegistryParts, shot: &EnrolStranger) -> Person {
+fn person_of(parts: &RegistryDeps, shot: &EnrolStranger) -> Person {
     let id = format!("{ID_PREFIX}{}", uuid::Uuid::now_v7());
     let photo_sha256 = hex::encode(Sha256::digest(&shot.photo));
     let now_ms = parts.clock.wall_ms();

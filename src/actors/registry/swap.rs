@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::actor::report_size;
-use super::enrol::RegistryParts;
+use super::enrol::RegistryDeps;
 use super::message::Wanted;
 use super::reembed::{Commits, Reembedder};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::tuning::Tuner;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use menshen_domain::limits;
-use menshen_domain::models::{ModelBoard, SwapState};
+use menshen_domain::models::{ModelStatus, SwapState};
 use menshen_domain::person::Person;
 use menshen_domain::score::Scale;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::ChosenEmbedder;
 use menshen_gallery::{Gallery, GalleryError};
 use menshen_vision::FaceAnalyzer;
@@ -36,8 +36,8 @@ pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, String> + Send + Sync
 
 /// What a swap needs of the box. Cloning shares everything.
 #[derive(Clone)]
-pub struct SwapParts {
-    pub board: Arc<ModelBoard>,
+pub struct SwapDeps {
+    pub board: Arc<ModelStatus>,
     pub loader: Arc<dyn InferenceLoader>,
     pub pick: PickModels,
     pub tuner: Tuner,
@@ -50,13 +50,13 @@ pub struct SwapParts {
 }
 
 /// Where a swap takes place: the running box, or its data while it is not running.
-pub struct Ground<'a> {
+pub struct MigrationContext<'a> {
     pub store: &'a dyn RegistryStore,
     pub pictures: &'a dyn PictureStore,
     pub committing: &'a Mutex<()>,
     /// Whoever enrols has it.
     pub turn: &'a tokio::sync::Mutex<()>,
-    pub board: &'a ModelBoard,
+    pub board: &'a ModelStatus,
     pub stop: &'a AtomicBool,
     pub loader: &'a dyn InferenceLoader,
     pub threads: usize,
@@ -65,7 +65,7 @@ pub struct Ground<'a> {
     pub from: Option<(String, Scale)>,
 }
 
-impl Ground<'_> {
+impl MigrationContext<'_> {
     /// Brings everything to where `switch` may make the new model the one in force, and calls it, while nothing is
     /// enrolled. An error leaves everything as it was, but for features that were added.
     pub fn swap(
@@ -178,11 +178,11 @@ fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
 
 /// Starts a swap in the background.
 pub fn start(
-    parts: &RegistryParts,
+    parts: &RegistryDeps,
     turn: &Arc<tokio::sync::Mutex<()>>,
     wanted: Wanted,
-) -> Result<(), Refusal> {
-    let refused = |reason: String| Refusal::new(StatusCode::LocalParamError, reason);
+) -> Result<(), ProtocolError> {
+    let refused = |reason: String| ProtocolError::new(StatusCode::LocalParamError, reason);
     let name = match wanted {
         Wanted::Named(name) => name,
         Wanted::Previous => {
@@ -202,13 +202,13 @@ pub fn start(
 }
 
 /// Asks the swap that is going on to end; it does so within a chunk of people, or at the latest before it changes over.
-pub fn cancel(board: &ModelBoard) -> Result<(), Refusal> {
-    let nothing = || Refusal::new(StatusCode::LocalNotFound, "no swap is going on");
+pub fn cancel(board: &ModelStatus) -> Result<(), ProtocolError> {
+    let nothing = || ProtocolError::new(StatusCode::LocalNotFound, "no swap is going on");
     board.cancel().then_some(()).ok_or_else(nothing)
 }
 
 /// On a thread of its own; however that ends, the board says it.
-fn in_background(board: Arc<ModelBoard>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
+fn in_background(board: Arc<ModelStatus>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
     let own = Arc::clone(&board);
     let run = move || {
         let outcome = catch_unwind(AssertUnwindSafe(work))
@@ -221,7 +221,7 @@ fn in_background(board: Arc<ModelBoard>, work: impl FnOnce() -> Result<(), SwapE
 }
 
 /// Writes the end of a swap on the board and into the log.
-pub fn conclude(board: &ModelBoard, outcome: &Result<(), SwapError>) {
+pub fn conclude(board: &ModelStatus, outcome: &Result<(), SwapError>) {
     let reason = outcome.as_ref().err().map(ToString::to_string);
     let (state, result) = match outcome {
         Ok(()) => (SwapState::Done, "done"),
@@ -259,8 +259,8 @@ pub fn conclude(board: &ModelBoard, outcome: &Result<(), SwapError>) {
     }
 }
 
-fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
-    let SwapParts { board, loader, pick, tuner, threads, stop, .. } = &parts.swap;
+fn swap_here(parts: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
+    let SwapDeps { board, loader, pick, tuner, threads, stop, .. } = &parts.swap;
     let old = parts.in_force.get();
     let models = pick(name).map_err(SwapError::Refused)?;
     let (to, previous) = (models.embedder_id(), old.name().to_owned());
@@ -270,7 +270,7 @@ fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -
     }
     let capacity = old.read().capacity();
     let from = Some((old.id().to_owned(), old.scale()));
-    let ground = Ground {
+    let ground = MigrationContext {
         store: &*parts.store,
         pictures: &*parts.pictures,
         committing: &parts.committing,
@@ -299,7 +299,7 @@ fn swap_here(parts: &RegistryParts, turn: &tokio::sync::Mutex<()>, name: &str) -
 }
 
 /// The model in force is asked for. That is of use only when it stands in for a broken one.
-fn settle(parts: &RegistryParts, name: &str, id: &str) -> Result<(), SwapError> {
+fn settle(parts: &RegistryDeps, name: &str, id: &str) -> Result<(), SwapError> {
     match parts.swap.tuner.changes().embedder {
         Some(chosen) if chosen.name != name => {
             choose(&parts.swap.tuner, name, &chosen.name)?;
@@ -326,7 +326,7 @@ pub fn choose(tuner: &Tuner, name: &str, previous: &str) -> Result<(), StoreErro
 /// After a start at which somebody had no feature of the model in force (its file was replaced, the registry was
 /// rebuilt, the chosen model is broken and another stands in): they are embedded in the background, and recognised as
 /// soon as they are.
-pub fn make_up_for_missing(parts: &RegistryParts) {
+pub fn backfill_embeddings(parts: &RegistryDeps) {
     let recogniser = parts.in_force.get();
     if !parts.swap.missing.swap(false, Ordering::AcqRel)
         || !parts.swap.board.begin(recogniser.id(), recogniser.id())

@@ -7,23 +7,23 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::message::{
-    DevicesChanged, Drain, ListSetAside, ReceiversChanged, RecordPassage, RetrySetAside, SessionChanged,
-    TellDevices, WipeEvents,
+    DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices, RetryQuarantined,
+    SessionChanged, WipeEvents,
 };
 use super::realtime::RealTime;
-use super::{ReporterParts, devices, history, record, status};
-use crate::actors::blocking::on_thread;
+use super::{ReporterDeps, devices, history, record, status};
+use crate::actors::blocking::run_blocking;
 use crate::actors::task::Task;
 use crate::actors::wipe;
-use crate::ports::outbox::SetAside;
-use crate::ports::store::Shelf;
+use crate::ports::outbox::QuarantinedEvent;
+use crate::ports::store::Namespace;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub struct ReporterActor {
-    parts: ReporterParts,
+    parts: ReporterDeps,
     real_time: RealTime,
     devices: watch::Sender<Vec<DeviceStatus>>,
     tasks: Vec<Task>,
@@ -36,7 +36,7 @@ pub struct ReporterActor {
 
 impl ReporterActor {
     /// `devices` outlives an incarnation, so that a restarted reporter still knows the list.
-    pub fn new(parts: ReporterParts, devices: watch::Sender<Vec<DeviceStatus>>) -> Self {
+    pub fn new(parts: ReporterDeps, devices: watch::Sender<Vec<DeviceStatus>>) -> Self {
         Self {
             parts,
             real_time: RealTime::default(),
@@ -94,7 +94,7 @@ impl Actor for ReporterActor {
 }
 
 impl Handler<RecordPassage> for ReporterActor {
-    type Result = ResponseFuture<Result<(), Refusal>>;
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: RecordPassage, _: &mut Self::Context) -> Self::Result {
         let (parts, real_time) = (self.parts.clone(), self.real_time.clone());
@@ -107,7 +107,7 @@ impl Handler<RecordPassage> for ReporterActor {
                 };
                 tokio::task::spawn_blocking(work)
                     .await
-                    .map_err(|error| Refusal::new(StatusCode::ServerProcessFailed, error.to_string()))?
+                    .map_err(|error| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string()))?
             };
             real_time.push(&parts, message);
             Ok(())
@@ -134,29 +134,33 @@ impl Handler<ReceiversChanged> for ReporterActor {
     }
 }
 
-impl Handler<TellDevices> for ReporterActor {
+impl Handler<ReportDevices> for ReporterActor {
     type Result = ();
 
-    fn handle(&mut self, _: TellDevices, _: &mut Self::Context) {
+    fn handle(&mut self, _: ReportDevices, _: &mut Self::Context) {
         self.devices.send_modify(|_| {});
     }
 }
 
-impl Handler<ListSetAside> for ReporterActor {
-    type Result = ResponseFuture<Result<Vec<SetAside>, Refusal>>;
+impl Handler<ListQuarantined> for ReporterActor {
+    type Result = ResponseFuture<Result<Vec<QuarantinedEvent>, ProtocolError>>;
 
-    fn handle(&mut self, ListSetAside { skip, limit }: ListSetAside, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        ListQuarantined { skip, limit }: ListQuarantined,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         let outbox = self.parts.outbox.clone();
-        Box::pin(on_thread(move || outbox.set_asides(skip, limit)))
+        Box::pin(run_blocking(move || outbox.set_asides(skip, limit)))
     }
 }
 
-impl Handler<RetrySetAside> for ReporterActor {
-    type Result = ResponseFuture<Result<u64, Refusal>>;
+impl Handler<RetryQuarantined> for ReporterActor {
+    type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
-    fn handle(&mut self, message: RetrySetAside, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: RetryQuarantined, _: &mut Self::Context) -> Self::Result {
         let outbox = self.parts.outbox.clone();
-        Box::pin(on_thread(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
+        Box::pin(run_blocking(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
     }
 }
 
@@ -169,12 +173,12 @@ impl Handler<DevicesChanged> for ReporterActor {
 }
 
 impl Handler<WipeEvents> for ReporterActor {
-    type Result = ResponseFuture<Result<(), Refusal>>;
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, _: WipeEvents, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
-        Box::pin(on_thread(move || {
-            parts.keys.destroy(Shelf::Events)?;
+        Box::pin(run_blocking(move || {
+            parts.keys.destroy(Namespace::Events)?;
             record::forget(&parts);
             wipe::finish_events(&*parts.keys, &*parts.store, &*parts.pictures).map(drop)
         }))
@@ -190,7 +194,7 @@ impl Handler<Drain> for ReporterActor {
         let history: Vec<_> = self.history.drain().map(|(_, task)| task).collect();
         let parts = self.parts.clone();
         Box::pin(async move {
-            let kept = on_thread(move || {
+            let kept = run_blocking(move || {
                 record::keep_or_lose(&parts);
                 Ok(())
             });

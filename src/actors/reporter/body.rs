@@ -1,12 +1,12 @@
 //! Making the bodies of history events, on threads and ahead of the one being sent.
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use super::realtime::stored;
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::OutboxEntry;
-use crate::ports::store::Shelf;
+use crate::ports::store::Namespace;
 use menshen_domain::event::EventRecord;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::login::Session;
 
@@ -34,8 +34,12 @@ pub struct Prepared {
     pub body: Result<Vec<u8>, String>,
 }
 
-pub async fn prepare(parts: ReporterParts, wanted: Wanted, entry: OutboxEntry) -> Result<Prepared, Refusal> {
-    on_thread(move || {
+pub async fn prepare(
+    parts: ReporterDeps,
+    wanted: Wanted,
+    entry: OutboxEntry,
+) -> Result<Prepared, ProtocolError> {
+    run_blocking(move || {
         let body = match &entry.event {
             Ok(event) => build(&parts, wanted, event),
             Err(reason) => Err(format!("its record cannot be read: {reason}")),
@@ -45,15 +49,15 @@ pub async fn prepare(parts: ReporterParts, wanted: Wanted, entry: OutboxEntry) -
     .await
 }
 
-fn build(parts: &ReporterParts, wanted: Wanted, event: &EventRecord) -> Result<Vec<u8>, String> {
+fn build(parts: &ReporterDeps, wanted: Wanted, event: &EventRecord) -> Result<Vec<u8>, String> {
     let read = |wanted: bool, shelf, name: Option<&String>| {
         name.filter(|_| wanted).and_then(|name| stored(parts, shelf, name))
     };
     let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.as_ref());
     let pictures = EventPictures {
-        reg_pic: read(wanted.reg_pic, Shelf::Registry, registry_photo),
-        spot_pic: read(wanted.spot_pic, Shelf::Events, event.spot_pic.as_ref()),
-        recognize_face: read(wanted.recognize_face, Shelf::Events, event.face_pic.as_ref()),
+        reg_pic: read(wanted.reg_pic, Namespace::Registry, registry_photo),
+        spot_pic: read(wanted.spot_pic, Namespace::Events, event.spot_pic.as_ref()),
+        recognize_face: read(wanted.recognize_face, Namespace::Events, event.face_pic.as_ref()),
     };
     let kind = ReportKind::History { dev_sno: &parts.config.dev_sno };
     serde_json::to_vec(&EventBody::new(event, pictures, kind))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use crate::ports::platform::PostPurpose;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::device::DeviceStatus;
@@ -12,7 +12,7 @@ use menshen_domain::limits;
 use menshen_protocol::report::{DeviceListEntry, DeviceListReport};
 
 /// Sends the list whenever `devices` changes; the sender also touches it after a login.
-pub async fn run(parts: ReporterParts, mut devices: watch::Receiver<Vec<DeviceStatus>>) {
+pub async fn run(parts: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceStatus>>) {
     let mut backoff = Backoff::new(limits::REPORT_BACKOFF_MS.0, limits::REPORT_BACKOFF_MS.1);
     let mut unsent = true;
     loop {
@@ -35,7 +35,7 @@ pub async fn run(parts: ReporterParts, mut devices: watch::Receiver<Vec<DeviceSt
 }
 
 /// `true` when it was accepted, or when the platform wants no list.
-async fn send(parts: &ReporterParts, list: &[DeviceStatus]) -> bool {
+async fn send(parts: &ReporterDeps, list: &[DeviceStatus]) -> bool {
     let Some(session) = parts.session.load_full() else { return false };
     let Some(url) = &session.device_list_url else { return true };
     let body = serde_json::to_vec(&report(&parts.config.dev_sno, list)).unwrap_or_default();

@@ -15,16 +15,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use super::body::{Prepared, Wanted, prepare};
-use crate::actors::blocking::on_thread;
-use crate::ports::outbox::{OutboxEntry, SetAside};
+use crate::actors::blocking::run_blocking;
+use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 use crate::ports::platform::{PlatformError, PostPurpose};
 use crate::ports::store::StoreError;
 use menshen_domain::backoff::Backoff;
-use menshen_domain::history::{Line, ReceiverStatus, shown};
+use menshen_domain::history::{DeliveryQueue, ReceiverStatus, shown};
 use menshen_domain::limits;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 
 /// Period where no login has named one (protocol section 2).
 const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(5);
@@ -39,26 +39,26 @@ pub(super) enum Outcome {
 }
 
 /// Why a cycle ended early: nothing goes through at the moment, or the head of the line is refused.
-pub(super) enum Halt {
+pub(super) enum DeliveryError {
     Failed(String),
     Refused(String),
 }
 
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Self {
+impl From<ProtocolError> for DeliveryError {
+    fn from(refusal: ProtocolError) -> Self {
         Self::Failed(refusal.to_string())
     }
 }
 
 /// Brings events to one receiver.
-pub(super) struct Courier {
-    pub parts: ReporterParts,
+pub(super) struct HistorySender {
+    pub parts: ReporterDeps,
     pub receiver: Url,
     /// Under which the store knows the receiver.
     pub key: String,
     /// How people see it.
     pub shown: String,
-    pub line: Line,
+    pub line: DeliveryQueue,
 }
 
 /// What the store has for a receiver.
@@ -66,18 +66,18 @@ struct Work {
     batch: Vec<OutboxEntry>,
     waiting: u64,
     set_aside: u64,
-    to_retry: Vec<SetAside>,
+    to_retry: Vec<QuarantinedEvent>,
 }
 
 /// Sends history to one receiver until `stop` turns true; `news` changes with every login.
 pub async fn run(
-    parts: ReporterParts,
+    parts: ReporterDeps,
     receiver: Url,
     mut stop: watch::Receiver<bool>,
     mut news: watch::Receiver<u64>,
 ) {
     let (key, shown) = (receiver.to_string(), shown(&receiver));
-    let mut courier = Courier { parts, receiver, key, shown, line: Line::default() };
+    let mut courier = HistorySender { parts, receiver, key, shown, line: DeliveryQueue::default() };
     let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
     let (mut failures, mut refusals) =
         (backoff(limits::REPORT_BACKOFF_MS), backoff(limits::REFUSED_BACKOFF_MS));
@@ -90,11 +90,11 @@ pub async fn run(
                 refusals.reset();
                 wait
             }
-            Err(Halt::Failed(reason)) => {
+            Err(DeliveryError::Failed(reason)) => {
                 courier.show_trouble(reason);
                 Duration::from_millis(failures.next_ms(rand::random()))
             }
-            Err(Halt::Refused(reason)) => {
+            Err(DeliveryError::Refused(reason)) => {
                 failures.reset();
                 courier.show_trouble(reason);
                 Duration::from_millis(refusals.next_ms(rand::random()))
@@ -114,9 +114,9 @@ pub async fn run(
     }
 }
 
-impl Courier {
+impl HistorySender {
     /// One cycle: what is new, at most [`limits::HISTORY_BATCH`]. Returns the wait until the next.
-    async fn cycle(&mut self, stop: &watch::Receiver<bool>) -> Result<Duration, Halt> {
+    async fn cycle(&mut self, stop: &watch::Receiver<bool>) -> Result<Duration, DeliveryError> {
         let work = self.look().await?;
         self.show(&work, None);
         self.retry_set_asides(work.to_retry).await?;
@@ -134,9 +134,9 @@ impl Courier {
         Ok(if is_full { Duration::ZERO } else { period })
     }
 
-    async fn look(&self) -> Result<Work, Halt> {
+    async fn look(&self) -> Result<Work, DeliveryError> {
         let (parts, key) = (self.parts.clone(), self.key.clone());
-        let work = on_thread(move || {
+        let work = run_blocking(move || {
             let cursor = parts.store.cursor(&key)?.unwrap_or(0);
             let batch = parts.outbox.next(cursor, limits::HISTORY_BATCH)?;
             let newest = parts.store.counts()?.newest_sequence.unwrap_or(0);
@@ -155,7 +155,7 @@ impl Courier {
         &mut self,
         batch: Vec<OutboxEntry>,
         stop: &watch::Receiver<bool>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), DeliveryError> {
         let wanted = Wanted::of(self.parts.session.load().as_deref());
         let parts = self.parts.clone();
         let mut bodies =
@@ -177,7 +177,7 @@ impl Courier {
         result.and(kept)
     }
 
-    async fn send_next(&mut self, prepared: Prepared, commit: &mut Commit) -> Result<(), Halt> {
+    async fn send_next(&mut self, prepared: Prepared, commit: &mut Commit) -> Result<(), DeliveryError> {
         let Prepared { sequence, body } = prepared;
         let body = match body {
             Ok(body) => body,
@@ -193,10 +193,10 @@ impl Courier {
                 commit.begin(&self.parts, &self.key, sequence);
                 Ok(())
             }
-            Outcome::Failed(reason) => Err(Halt::Failed(reason)),
+            Outcome::Failed(reason) => Err(DeliveryError::Failed(reason)),
             Outcome::Refused(reason) => {
                 self.line.note(sequence, self.parts.clock.monotonic_ms(), &reason);
-                Err(Halt::Refused(reason))
+                Err(DeliveryError::Refused(reason))
             }
         }
     }
@@ -262,18 +262,18 @@ pub(super) fn outcome_of(error: &PlatformError) -> Outcome {
 struct Commit(Option<JoinHandle<Result<(), StoreError>>>);
 
 impl Commit {
-    fn begin(&mut self, parts: &ReporterParts, key: &str, sequence: u64) {
+    fn begin(&mut self, parts: &ReporterDeps, key: &str, sequence: u64) {
         let (store, key) = (Arc::clone(&parts.store), key.to_owned());
         self.0 = Some(tokio::task::spawn_blocking(move || store.set_cursor(&key, sequence)));
     }
 
     /// Waits until the last one begun is on disk.
-    async fn finish(&mut self) -> Result<(), Halt> {
+    async fn finish(&mut self) -> Result<(), DeliveryError> {
         let Some(task) = self.0.take() else { return Ok(()) };
         match task.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Halt::Failed(format!("the cursor could not be kept: {error}"))),
-            Err(panic) => Err(Halt::Failed(panic.to_string())),
+            Ok(Err(error)) => Err(DeliveryError::Failed(format!("the cursor could not be kept: {error}"))),
+            Err(panic) => Err(DeliveryError::Failed(panic.to_string())),
         }
     }
 }

@@ -3,10 +3,10 @@
 use actix::Message;
 use bytes::Bytes;
 
-use crate::ports::outbox::SetAside;
+use crate::ports::outbox::QuarantinedEvent;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::event::EventRecord;
-use menshen_domain::status::Refusal;
+use menshen_domain::status::ProtocolError;
 
 /// A picture of an event, to be stored under `name`.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub enum PassageStage {
 
 /// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct RecordPassage {
     pub event: EventRecord,
     /// Empty when the pictures told before still hold.
@@ -50,20 +50,20 @@ pub struct ReceiversChanged;
 /// Something the platform wants the full device list for has changed: the work mode, say.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct TellDevices;
+pub struct ReportDevices;
 
 /// What was set aside, of all receivers.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Vec<SetAside>, Refusal>")]
-pub struct ListSetAside {
+#[rtype(result = "Result<Vec<QuarantinedEvent>, ProtocolError>")]
+pub struct ListQuarantined {
     pub skip: usize,
     pub limit: usize,
 }
 
 /// Tries set-aside events again: of one receiver or of all, one event or all. Answers how many that will be.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<u64, Refusal>")]
-pub struct RetrySetAside {
+#[rtype(result = "Result<u64, ProtocolError>")]
+pub struct RetryQuarantined {
     pub receiver: Option<String>,
     pub sequence: Option<u64>,
 }
@@ -75,7 +75,7 @@ pub struct DevicesChanged(pub Vec<DeviceStatus>);
 
 /// Deletes all events with their pictures.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), ProtocolError>")]
 pub struct WipeEvents;
 
 /// Finish what is being sent, begin nothing new.

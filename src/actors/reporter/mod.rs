@@ -27,10 +27,10 @@ use crate::ports::outbox::Outbox;
 use crate::ports::platform::{PlatformApi, PlatformError};
 use crate::ports::store::{EventStore, Keys, PictureStore};
 use crate::ports::system::SystemProbe;
-use menshen_domain::history::ReceiverBoard;
+use menshen_domain::history::ReceiversStatus;
 use menshen_domain::limits;
-use menshen_domain::relogin::LoginAsks;
-use menshen_domain::storage::StorageBoard;
+use menshen_domain::relogin::ReloginBackoff;
+use menshen_domain::storage::StorageStatus;
 use menshen_protocol::login::Session;
 
 /// The platform session of the moment; written by the MQ link only.
@@ -49,13 +49,13 @@ pub struct ReporterConfig {
 
 /// What reporting works with. Cloning shares everything.
 #[derive(Clone)]
-pub struct ReporterParts {
+pub struct ReporterDeps {
     pub store: Arc<dyn EventStore>,
     pub outbox: Arc<dyn Outbox>,
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<dyn Keys>,
     pub waiting: WaitingEvents,
-    pub storage: Arc<StorageBoard>,
+    pub storage: Arc<StorageStatus>,
     pub platform: Arc<dyn PlatformApi>,
     pub clock: Arc<dyn Clock>,
     pub probe: Arc<dyn SystemProbe>,
@@ -63,11 +63,11 @@ pub struct ReporterParts {
     pub link: Handle<MqLinkActor>,
     pub tuning: SharedTuning,
     pub config: Arc<ReporterConfig>,
-    pub board: ReceiverBoard,
-    pub login_asks: Arc<Mutex<LoginAsks>>,
+    pub board: ReceiversStatus,
+    pub relogin_backoff: Arc<Mutex<ReloginBackoff>>,
 }
 
-impl ReporterParts {
+impl ReporterDeps {
     /// The history receivers of the moment: those the login names, then the box's own.
     pub fn receivers(&self) -> Vec<Url> {
         let mut urls =
@@ -93,13 +93,13 @@ impl ReporterParts {
         (named || session.origin.origin() == url.origin()).then_some(session)
     }
 
-    fn login_asks(&self) -> MutexGuard<'_, LoginAsks> {
-        self.login_asks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn relogin_backoff(&self) -> MutexGuard<'_, ReloginBackoff> {
+        self.relogin_backoff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_success(&self, report: &'static str, url: &Url) {
         metrics::counter!("menshen_reports_total", "report" => report, "result" => "ok").increment(1);
-        self.login_asks().forget(url.as_str());
+        self.relogin_backoff().forget(url.as_str());
     }
 
     /// Notes a failed call that carried the session `used`. A token that is no longer taken makes the link log in
@@ -115,14 +115,14 @@ impl ReporterParts {
         tracing::warn!(report, %error, "report failed");
         let Some(used) = used.filter(|_| error.is_session_rejected()) else { return };
         let is_current = self.session.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, used));
-        if !is_current || !self.login_asks().rejected(url.as_str(), self.clock.monotonic_ms()) {
+        if !is_current || !self.relogin_backoff().rejected(url.as_str(), self.clock.monotonic_ms()) {
             return;
         }
         if self.link.try_send(SessionRejected).is_err() {
             tracing::debug!(
                 "the link is busy or down; it hears of the rejected session with the next report"
             );
-            self.login_asks().forget(url.as_str());
+            self.relogin_backoff().forget(url.as_str());
         }
     }
 }

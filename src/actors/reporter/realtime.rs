@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::ports::platform::PostPurpose;
-use crate::ports::store::Shelf;
+use crate::ports::store::Namespace;
 use menshen_domain::limits;
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::picture;
@@ -26,7 +26,7 @@ impl Default for RealTime {
 
 impl RealTime {
     /// Tells every event server of a match that was just stored; returns at once.
-    pub fn push(&self, parts: &ReporterParts, message: RecordPassage) {
+    pub fn push(&self, parts: &ReporterDeps, message: RecordPassage) {
         let urls = parts.tuning.load().realtime_urls.clone();
         let is_wanted =
             message.stage != PassageStage::Closed && !message.event.is_stranger() && !urls.is_empty();
@@ -79,11 +79,11 @@ fn count(result: &'static str) {
 }
 
 /// Nothing that was held up may look live.
-fn is_stale(parts: &ReporterParts, message: &RecordPassage) -> bool {
+fn is_stale(parts: &ReporterDeps, message: &RecordPassage) -> bool {
     parts.clock.monotonic_ms().saturating_sub(message.decided_ms) > limits::REALTIME_TTL_MS
 }
 
-fn event_body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {
+fn event_body(parts: &ReporterDeps, message: &RecordPassage) -> EventBody {
     let fresh = |name: &Option<String>| {
         let name = name.as_ref()?;
         let found = message.pictures.iter().find(|picture| &picture.name == name)?;
@@ -92,7 +92,7 @@ fn event_body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {
     let event = &message.event;
     let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.clone());
     let pictures = EventPictures {
-        reg_pic: registry_photo.and_then(|name| stored(parts, Shelf::Registry, &name)),
+        reg_pic: registry_photo.and_then(|name| stored(parts, Namespace::Registry, &name)),
         spot_pic: fresh(&event.spot_pic),
         recognize_face: fresh(&event.face_pic),
     };
@@ -100,7 +100,7 @@ fn event_body(parts: &ReporterParts, message: &RecordPassage) -> EventBody {
 }
 
 /// A stored picture as base64; `None` when it is gone, which for a deleted person's photo is right.
-pub fn stored(parts: &ReporterParts, shelf: Shelf, name: &str) -> Option<String> {
+pub fn stored(parts: &ReporterDeps, shelf: Namespace, name: &str) -> Option<String> {
     match parts.pictures.get(shelf, name) {
         Ok(found) => found.map(|bytes| picture::encode(&bytes)),
         Err(error) => {

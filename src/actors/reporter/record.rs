@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use super::message::{EventPicture, PassageStage, RecordPassage};
-use crate::actors::blocking::on_thread;
-use crate::ports::store::{NewPicture, Owner, Retention, Shelf, StoreError, Trimmed};
+use crate::actors::blocking::run_blocking;
+use crate::ports::store::{Namespace, NewPicture, Owner, Retention, StoreError, Trimmed};
 use menshen_domain::limits;
 
 /// Events that could not be stored yet, oldest first. Outlives an incarnation of the reporter.
@@ -23,7 +23,7 @@ pub struct WaitingEvent {
 }
 
 /// Stores an event, behind those that wait; blocks on the disk.
-pub fn keep_blocking(parts: &ReporterParts, message: RecordPassage) {
+pub fn keep_blocking(parts: &ReporterDeps, message: RecordPassage) {
     let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.push_back(WaitingEvent { message, tries: 0 });
     flush(parts, &mut waiting);
@@ -36,11 +36,11 @@ pub fn keep_blocking(parts: &ReporterParts, message: RecordPassage) {
 }
 
 /// Tries again what waits, for as long as the reporter runs.
-pub async fn retry(parts: ReporterParts) {
+pub async fn retry(parts: ReporterDeps) {
     loop {
         tokio::time::sleep(Duration::from_millis(limits::EVENT_RETRY_MS)).await;
         let parts = parts.clone();
-        let again = on_thread(move || {
+        let again = run_blocking(move || {
             let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if !waiting.is_empty() {
                 flush(&parts, &mut waiting);
@@ -55,7 +55,7 @@ pub async fn retry(parts: ReporterParts) {
 }
 
 /// The last try before the process ends.
-pub fn keep_or_lose(parts: &ReporterParts) {
+pub fn keep_or_lose(parts: &ReporterDeps) {
     let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     flush(parts, &mut waiting);
     for event in waiting.drain(..) {
@@ -65,13 +65,13 @@ pub fn keep_or_lose(parts: &ReporterParts) {
 }
 
 /// Those that wait are events too, and a wipe of events takes them.
-pub fn forget(parts: &ReporterParts) {
+pub fn forget(parts: &ReporterDeps) {
     parts.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     show(parts, 0);
 }
 
 /// Stores from the front until one fails.
-fn flush(parts: &ReporterParts, waiting: &mut VecDeque<WaitingEvent>) {
+fn flush(parts: &ReporterDeps, waiting: &mut VecDeque<WaitingEvent>) {
     while let Some(first) = waiting.front_mut() {
         match store_making_room(parts, &first.message) {
             Ok(()) => {}
@@ -92,19 +92,19 @@ fn flush(parts: &ReporterParts, waiting: &mut VecDeque<WaitingEvent>) {
     }
 }
 
-fn lost(parts: &ReporterParts, message: &RecordPassage, reason: &str) {
+fn lost(parts: &ReporterDeps, message: &RecordPassage, reason: &str) {
     metrics::counter!("menshen_events_lost_total").increment(1);
     parts.storage.change(|facts| facts.events_lost += 1);
     tracing::error!(event = %message.event.event_id, reason, "EVENT LOST");
 }
 
-fn show(parts: &ReporterParts, waiting: usize) {
+fn show(parts: &ReporterDeps, waiting: usize) {
     metrics::gauge!("menshen_events_waiting").set(waiting as f64);
     parts.storage.change(|facts| facts.events_waiting = waiting as u64);
 }
 
 /// On a full disk, events that every receiver has make room for one that nobody has.
-fn store_making_room(parts: &ReporterParts, message: &RecordPassage) -> Result<(), StoreError> {
+fn store_making_room(parts: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreError> {
     match try_store(parts, message) {
         Err(StoreError::DiskFull { path }) => {
             let stored = parts.store.counts()?.stored;
@@ -122,7 +122,7 @@ fn store_making_room(parts: &ReporterParts, message: &RecordPassage) -> Result<(
     }
 }
 
-fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), StoreError> {
+fn try_store(parts: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreError> {
     let event = &message.event;
     let pictures: Vec<_> = message
         .pictures
@@ -157,7 +157,7 @@ fn try_store(parts: &ReporterParts, message: &RecordPassage) -> Result<(), Store
 
 /// The limits, and who must have an event before it counts as sent: those the platform names and those named in the
 /// field. Before the first login of all nobody knows them, and nothing counts as sent.
-fn retention(parts: &ReporterParts) -> Result<Retention, StoreError> {
+fn retention(parts: &ReporterDeps) -> Result<Retention, StoreError> {
     let mut receivers: Vec<String> = parts.receivers().iter().map(ToString::to_string).collect();
     if parts.session.load().is_none() {
         receivers.extend(parts.store.receivers()?);
@@ -170,7 +170,7 @@ fn retention(parts: &ReporterParts) -> Result<Retention, StoreError> {
 }
 
 /// Shows how much is kept and finishes what the limits removed; a loss is shouted about.
-fn tidy(parts: &ReporterParts, trimmed: &Trimmed) -> Result<(), StoreError> {
+fn tidy(parts: &ReporterDeps, trimmed: &Trimmed) -> Result<(), StoreError> {
     let counts = parts.store.counts()?;
     metrics::gauge!("menshen_events_stored").set(counts.stored as f64);
     metrics::gauge!("menshen_events_stored_bytes").set(counts.stored_bytes as f64);
@@ -187,9 +187,9 @@ fn tidy(parts: &ReporterParts, trimmed: &Trimmed) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn remove_pictures(parts: &ReporterParts, trimmed: &Trimmed) {
+fn remove_pictures(parts: &ReporterDeps, trimmed: &Trimmed) {
     for name in &trimmed.pictures {
-        if let Err(error) = parts.pictures.remove(Shelf::Events, name) {
+        if let Err(error) = parts.pictures.remove(Namespace::Events, name) {
             tracing::warn!(%error, "an old picture could not be deleted; the sweep at start takes it");
         }
     }

@@ -1,14 +1,14 @@
 //! What is done about events a receiver refuses for good; the rules are in `core::history`.
 
 use super::body::{Wanted, prepare};
-use super::history::{Courier, Halt, Outcome};
-use crate::actors::blocking::on_thread;
-use crate::ports::outbox::{OutboxEntry, SetAside};
+use super::history::{DeliveryError, HistorySender, Outcome};
+use crate::actors::blocking::run_blocking;
+use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 
-impl Courier {
+impl HistorySender {
     /// One round with a stuck line: the head again, then, when it is time for it, an event behind the refused ones
     /// as proof that the receiver takes others.
-    pub(super) async fn try_refused(&mut self, batch: &[OutboxEntry]) -> Result<(), Halt> {
+    pub(super) async fn try_refused(&mut self, batch: &[OutboxEntry]) -> Result<(), DeliveryError> {
         let head = self.line.refused().first().map(|event| event.sequence);
         let Some(entry) = batch.first().filter(|entry| Some(entry.sequence) == head) else {
             // Retention or a wipe has taken it.
@@ -21,12 +21,13 @@ impl Courier {
                 self.line.clear();
                 return Ok(());
             }
-            Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+            Outcome::Failed(reason) => return Err(DeliveryError::Failed(reason)),
             Outcome::Refused(reason) => self.note(entry.sequence, &reason),
         }
-        let refused =
-            || Halt::Refused(self.line.refused().first().map_or_else(String::new, |e| e.reason.clone()));
-        let Some(behind) = self.line.proof_after(self.parts.clock.monotonic_ms()) else {
+        let refused = || {
+            DeliveryError::Refused(self.line.refused().first().map_or_else(String::new, |e| e.reason.clone()))
+        };
+        let Some(behind) = self.line.probe_after(self.parts.clock.monotonic_ms()) else {
             return Err(refused());
         };
         let Some(proof) = self.entry_after(behind).await? else {
@@ -34,18 +35,18 @@ impl Courier {
             return Err(refused());
         };
         match self.send_entry(proof.clone()).await? {
-            Outcome::Accepted => self.condemn(batch, proof.sequence).await,
-            Outcome::Failed(reason) => Err(Halt::Failed(reason)),
+            Outcome::Accepted => self.quarantine(batch, proof.sequence).await,
+            Outcome::Failed(reason) => Err(DeliveryError::Failed(reason)),
             Outcome::Refused(reason) => {
                 self.note(proof.sequence, &reason);
-                Err(Halt::Refused(reason))
+                Err(DeliveryError::Refused(reason))
             }
         }
     }
 
     /// The receiver took the event behind the refused ones. Each of those gets one more try, since it may have been
     /// mended that very moment, and is then set aside.
-    async fn condemn(&mut self, batch: &[OutboxEntry], proof: u64) -> Result<(), Halt> {
+    async fn quarantine(&mut self, batch: &[OutboxEntry], proof: u64) -> Result<(), DeliveryError> {
         let mut poison = Vec::new();
         for refused in self.line.before(proof) {
             let entry = match batch.iter().find(|entry| entry.sequence == refused.sequence) {
@@ -57,14 +58,18 @@ impl Courier {
                 Outcome::Accepted => {}
                 Outcome::Refused(reason) => poison.push((refused.sequence, reason)),
                 // It cannot be told now: the next round does it all again, under the same event ids.
-                Outcome::Failed(reason) => return Err(Halt::Failed(reason)),
+                Outcome::Failed(reason) => return Err(DeliveryError::Failed(reason)),
             }
         }
         self.set_aside(poison, proof).await
     }
 
     /// Keeps what was refused, durably, and goes on behind `cursor`.
-    pub(super) async fn set_aside(&mut self, refused: Vec<(u64, String)>, cursor: u64) -> Result<(), Halt> {
+    pub(super) async fn set_aside(
+        &mut self,
+        refused: Vec<(u64, String)>,
+        cursor: u64,
+    ) -> Result<(), DeliveryError> {
         let at_ms = self.parts.clock.wall_ms();
         for (sequence, reason) in &refused {
             metrics::counter!("menshen_events_set_aside_total", "receiver" => self.shown.clone())
@@ -76,7 +81,7 @@ impl Courier {
                 "an event was set aside: the receiver takes others and never this one"
             );
         }
-        let row = |(sequence, reason)| SetAside {
+        let row = |(sequence, reason)| QuarantinedEvent {
             receiver: self.key.clone(),
             sequence,
             reason,
@@ -85,14 +90,17 @@ impl Courier {
         };
         let rows: Vec<_> = refused.into_iter().map(row).collect();
         let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
-        on_thread(move || outbox.set_aside(&key, &rows, cursor)).await?;
+        run_blocking(move || outbox.set_aside(&key, &rows, cursor)).await?;
         self.line.clear();
         Ok(())
     }
 
     /// Tries again what an operator asked for. These are late by nature; the line itself keeps its order, and goes on
     /// whatever becomes of them.
-    pub(super) async fn retry_set_asides(&mut self, rows: Vec<SetAside>) -> Result<(), Halt> {
+    pub(super) async fn retry_set_asides(
+        &mut self,
+        rows: Vec<QuarantinedEvent>,
+    ) -> Result<(), DeliveryError> {
         for row in rows {
             let entry = self.entry_after(row.sequence - 1).await?;
             let outcome = match entry.filter(|entry| entry.sequence == row.sequence) {
@@ -101,12 +109,13 @@ impl Courier {
             };
             let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
             match outcome {
-                Outcome::Accepted => on_thread(move || outbox.drop_set_aside(&key, row.sequence)).await?,
+                Outcome::Accepted => run_blocking(move || outbox.drop_set_aside(&key, row.sequence)).await?,
                 // Again in the next cycle.
                 Outcome::Failed(_) => return Ok(()),
                 Outcome::Refused(reason) => {
-                    let again = SetAside { reason, at_ms: self.parts.clock.wall_ms(), retry: false, ..row };
-                    on_thread(move || outbox.set_aside(&key, &[again], 0)).await?;
+                    let again =
+                        QuarantinedEvent { reason, at_ms: self.parts.clock.wall_ms(), retry: false, ..row };
+                    run_blocking(move || outbox.set_aside(&key, &[again], 0)).await?;
                 }
             }
         }
@@ -114,7 +123,7 @@ impl Courier {
     }
 
     /// What cannot be made into a body counts as refused.
-    async fn send_entry(&self, entry: OutboxEntry) -> Result<Outcome, Halt> {
+    async fn send_entry(&self, entry: OutboxEntry) -> Result<Outcome, DeliveryError> {
         let wanted = Wanted::of(self.parts.session.load().as_deref());
         match prepare(self.parts.clone(), wanted, entry).await?.body {
             Ok(body) => Ok(self.post(body).await),
@@ -122,14 +131,14 @@ impl Courier {
         }
     }
 
-    async fn entry_after(&self, sequence: u64) -> Result<Option<OutboxEntry>, Halt> {
+    async fn entry_after(&self, sequence: u64) -> Result<Option<OutboxEntry>, DeliveryError> {
         let outbox = self.parts.outbox.clone();
-        Ok(on_thread(move || outbox.next(sequence, 1)).await?.pop())
+        Ok(run_blocking(move || outbox.next(sequence, 1)).await?.pop())
     }
 
-    async fn move_cursor(&self, sequence: u64) -> Result<(), Halt> {
+    async fn move_cursor(&self, sequence: u64) -> Result<(), DeliveryError> {
         let (store, key) = (self.parts.store.clone(), self.key.clone());
-        Ok(on_thread(move || store.set_cursor(&key, sequence)).await?)
+        Ok(run_blocking(move || store.set_cursor(&key, sequence)).await?)
     }
 
     fn note(&mut self, sequence: u64, reason: &str) {

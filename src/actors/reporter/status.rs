@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use url::Url;
 
-use super::ReporterParts;
+use super::ReporterDeps;
 use super::devices::wire_status;
-use crate::actors::blocking::on_thread;
+use crate::actors::blocking::run_blocking;
 use crate::actors::task::Task;
 use crate::ports::platform::PostPurpose;
 use crate::ports::system::SystemFacts;
@@ -23,7 +23,7 @@ const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(20);
 
 /// Reports in the login's period, and at once after a login.
 pub async fn run(
-    parts: ReporterParts,
+    parts: ReporterDeps,
     devices: watch::Receiver<Vec<DeviceStatus>>,
     mut logins: watch::Receiver<u64>,
 ) {
@@ -54,13 +54,13 @@ pub async fn run(
     }
 }
 
-async fn body(parts: &ReporterParts, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
+async fn body(parts: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
     let probe = Arc::clone(&parts.probe);
-    let facts = on_thread(move || Ok(probe.look())).await.unwrap_or_default();
+    let facts = run_blocking(move || Ok(probe.look())).await.unwrap_or_default();
     serde_json::to_vec(&report(&parts.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
 }
 
-async fn send(parts: ReporterParts, url: Url, body: Vec<u8>) {
+async fn send(parts: ReporterDeps, url: Url, body: Vec<u8>) {
     let session = parts.session_for(&url);
     match parts.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
         Ok(()) => parts.note_success("status", &url),

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gstreamer::prelude::*;
 use gstreamer::{CapsRef, Pad, PadProbeData, PadProbeReturn, PadProbeType};
 
-use menshen_domain::lag::{Codec, Handed, Lag, Packing, is_disposable};
+use menshen_domain::lag::{Codec, Lag, Packing, SinkFeedback, is_disposable};
 
 /// Told of each frame, and watched by what stands before the decoder.
 #[derive(Default)]
-pub struct Thrift {
+pub struct FrameSkipper {
     lag: Mutex<Lag>,
     is_behind: AtomicBool,
 }
 
-impl Thrift {
-    pub fn note(&self, handed: Handed) {
+impl FrameSkipper {
+    pub fn note(&self, handed: SinkFeedback) {
         let behind = self.lag.lock().unwrap_or_else(PoisonError::into_inner).note(handed);
         self.is_behind.store(behind, Ordering::Relaxed);
     }
@@ -74,7 +74,7 @@ mod tests {
     use gstreamer_app::AppSink;
 
     /// Pictures that come out of a decoder of 120, two of three of which nothing is predicted from.
-    fn decoded(thrift: &Arc<Thrift>, encoder: &str) -> usize {
+    fn decoded(thrift: &Arc<FrameSkipper>, encoder: &str) -> usize {
         gstreamer::init().unwrap();
         let launch = format!(
             "videotestsrc num-buffers=120 pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1 ! {encoder} \
@@ -101,10 +101,10 @@ mod tests {
                 "x264enc bframes=2 b-adapt=false b-pyramid=false key-int-max=30 ! video/x-h264,profile=main ! h264parse \
                  ! video/x-h264,stream-format={format},alignment=au"
             );
-            let thrift = Arc::<Thrift>::default();
+            let thrift = Arc::<FrameSkipper>::default();
             assert_eq!(decoded(&thrift, &encoder), 120, "{format}");
             for _ in 0..30 {
-                thrift.note(Handed::TooSoon);
+                thrift.note(SinkFeedback::Overwrote);
             }
             let left = decoded(&thrift, &encoder);
             assert!((40..60).contains(&left), "{format}: {left} of 120");

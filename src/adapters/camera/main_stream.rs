@@ -15,7 +15,7 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use super::pipeline::{one_thread, to_frame};
 use super::template::FRAMES;
 use menshen_domain::backoff::Backoff;
-use menshen_domain::frame::{Frame, Larger};
+use menshen_domain::frame::{Frame, HighResFrame};
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 
@@ -23,7 +23,7 @@ use menshen_domain::secrets::mask_credentials;
 pub type Build = Box<dyn Fn() -> Result<Pipeline, String> + Send>;
 
 /// Receives until it is dropped; comes back by itself.
-pub struct MainView {
+pub struct MainStream {
     kept: Arc<Kept>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -48,7 +48,7 @@ struct Unit {
     data: Buffer,
 }
 
-impl MainView {
+impl MainStream {
     /// `silence` without a picture is a failure.
     pub fn start(device: &str, silence: Duration, build: Build) -> std::io::Result<Self> {
         let kept = Arc::<Kept>::default();
@@ -61,12 +61,12 @@ impl MainView {
     }
 
     /// The moment a frame of the other stream came.
-    pub fn moment(&self, at_ms: u64) -> Arc<dyn Larger> {
+    pub fn moment(&self, at_ms: u64) -> Arc<dyn HighResFrame> {
         Arc::new(Moment { kept: Arc::clone(&self.kept), at_ms })
     }
 }
 
-impl Drop for MainView {
+impl Drop for MainStream {
     fn drop(&mut self) {
         self.stop = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
@@ -138,8 +138,8 @@ impl std::fmt::Debug for Moment {
     }
 }
 
-impl Larger for Moment {
-    fn held(&self) -> Arc<dyn Larger> {
+impl HighResFrame for Moment {
+    fn held(&self) -> Arc<dyn HighResFrame> {
         let kept = self.kept.lock();
         Arc::new(Held { caps: kept.caps.clone(), units: kept.up_to(self.at_ms), at_ms: self.at_ms })
     }
@@ -162,8 +162,8 @@ impl std::fmt::Debug for Held {
     }
 }
 
-impl Larger for Held {
-    fn held(&self) -> Arc<dyn Larger> {
+impl HighResFrame for Held {
+    fn held(&self) -> Arc<dyn HighResFrame> {
         Arc::new(Self { caps: self.caps.clone(), units: self.units.clone(), at_ms: self.at_ms })
     }
 

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
-use main_stream::MainView;
+use main_stream::MainStream;
 use menshen_domain::frame::Frame;
-use menshen_domain::lag::Handed;
+use menshen_domain::lag::SinkFeedback;
 use template::{Source, Template};
 
 /// Opens streams by the templates of a folder.
@@ -69,13 +69,17 @@ impl GstOpener {
     }
 
     /// What is opened beside a device's stream.
-    fn main_view(&self, template: &Template, spec: &StreamSpec) -> Result<Option<Arc<MainView>>, OpenError> {
+    fn main_view(
+        &self,
+        template: &Template,
+        spec: &StreamSpec,
+    ) -> Result<Option<Arc<MainStream>>, OpenError> {
         let Some((name, values)) = template.beside(&spec.parameters) else { return Ok(None) };
         let other = self.template(name)?;
         other.build(&values)?;
         let silence = other.traits().silence_timeout;
         let build = Box::new(move || other.build(&values).map_err(|error| error.to_string()));
-        let started = MainView::start(&spec.device_id, silence, build);
+        let started = MainStream::start(&spec.device_id, silence, build);
         started.map(|view| Some(Arc::new(view))).map_err(|error| OpenError::Start(error.to_string()))
     }
 }
@@ -140,7 +144,7 @@ impl StreamOpener for GstOpener {
 }
 
 /// Frames know where a larger picture of their moment is.
-fn with_larger(frames: FrameSink, main_view: Arc<MainView>) -> FrameSink {
+fn with_larger(frames: FrameSink, main_view: Arc<MainStream>) -> FrameSink {
     Arc::new(move |frame| {
         let larger = Some(main_view.moment(frame.captured_at_ms));
         frames(Frame { larger, ..frame })
@@ -153,7 +157,7 @@ fn thinned(frames: FrameSink, max_fps: f64) -> FrameSink {
     let pace = Mutex::new(Pace::new(max_fps, Instant::now()));
     Arc::new(move |frame| {
         let is_due = pace.lock().unwrap_or_else(PoisonError::into_inner).is_due(Instant::now());
-        if is_due { frames(frame) } else { Handed::InTime }
+        if is_due { frames(frame) } else { SinkFeedback::Accepted }
     })
 }
 

@@ -12,8 +12,8 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
 
 use super::cost::Cost;
-use super::frame_skipper::Thrift;
-use super::main_stream::MainView;
+use super::frame_skipper::FrameSkipper;
+use super::main_stream::MainStream;
 use super::template::FRAMES;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
@@ -27,7 +27,7 @@ pub struct Running {
     cost: Arc<Cost>,
     /// Runs as long as this does.
     #[allow(dead_code, reason = "ends with it")]
-    beside: Option<Arc<MainView>>,
+    beside: Option<Arc<MainStream>>,
 }
 
 impl Stream for Running {
@@ -48,7 +48,7 @@ impl Running {
             .and_then(|element| element.downcast::<AppSink>().ok())
             .ok_or_else(|| OpenError::Start(format!("the pipeline has no appsink `{FRAMES}`")))?;
         let failed_once = Arc::new(AtomicBool::new(false));
-        let thrift = Arc::<Thrift>::default();
+        let thrift = Arc::<FrameSkipper>::default();
         watch_decoders(&pipeline, device, Arc::clone(&notices), Arc::clone(&thrift));
         let tell = {
             let failed_once = Arc::clone(&failed_once);
@@ -93,7 +93,7 @@ impl Running {
 
 impl Running {
     /// With another stream, which ends together with this one.
-    pub fn beside(mut self, main_view: Option<Arc<MainView>>) -> Self {
+    pub fn beside(mut self, main_view: Option<Arc<MainStream>>) -> Self {
         self.beside = main_view;
         self
     }
@@ -126,7 +126,7 @@ fn refuse_broken_pictures(pipeline: &Pipeline) {
 
 /// Says what is decoded, as soon as it is known; and has software decoders work in one thread: with several of them a
 /// picture comes later by one picture a thread, takes more memory, and the cores are shared by many cameras anyway.
-fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift: Arc<Thrift>) {
+fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift: Arc<FrameSkipper>) {
     let device = device.to_owned();
     pipeline.connect_deep_element_added(move |_, _, element| {
         let is_decoder = element.factory().is_some_and(|factory| {

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use self::guard::Guard;
-use crate::ports::photos::PhotoDesk;
+use crate::ports::photos::PhotoIngest;
 use menshen_domain::limits;
 
 /// `[ftp]` of the configuration.
@@ -32,12 +32,12 @@ pub struct FtpRules {
 }
 
 /// Told how it stands: the address it listens on, or why it does not.
-pub type FtpBoard = Arc<dyn Fn(String) + Send + Sync>;
+pub type FtpStatus = Arc<dyn Fn(String) + Send + Sync>;
 
 /// What every session shares.
 struct Shared {
     rules: FtpRules,
-    desk: Arc<dyn PhotoDesk>,
+    desk: Arc<dyn PhotoIngest>,
     guard: Guard,
 }
 
@@ -50,7 +50,7 @@ pub struct FtpServer {
 impl FtpServer {
     /// Serves on a thread of its own, so that uploads and actors do not wait for each other. A port that is taken is
     /// tried again and again.
-    pub fn start(rules: FtpRules, desk: Arc<dyn PhotoDesk>, board: FtpBoard) -> std::io::Result<Self> {
+    pub fn start(rules: FtpRules, desk: Arc<dyn PhotoIngest>, board: FtpStatus) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
@@ -78,7 +78,7 @@ impl Drop for FtpServer {
     }
 }
 
-async fn serve(shared: Arc<Shared>, board: &FtpBoard) {
+async fn serve(shared: Arc<Shared>, board: &FtpStatus) {
     let listen = shared.rules.listen;
     loop {
         match TcpListener::bind(listen).await {

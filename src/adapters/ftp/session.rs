@@ -13,7 +13,7 @@ use super::data::{self, Broken, Data};
 use super::guard::refused;
 use menshen_domain::limits;
 use menshen_domain::photo::PhotoResult;
-use menshen_protocol::ftp::{Deed, Dialogue, Reply, passive_reply};
+use menshen_protocol::ftp::{Action, ControlSession, Reply, passive_reply};
 
 const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
 const IDLE: Duration = Duration::from_millis(limits::FTP_IDLE_MS);
@@ -38,7 +38,7 @@ struct Session<'a> {
     local: IpAddr,
     lines: BufReader<OwnedReadHalf>,
     out: OwnedWriteHalf,
-    talk: Dialogue,
+    talk: ControlSession,
     logged_in: Option<LoggedIn>,
     data: Option<Data>,
     wrong: u32,
@@ -56,7 +56,7 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
         local: local.ip().to_canonical(),
         lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
         out,
-        talk: Dialogue::default(),
+        talk: ControlSession::default(),
         logged_in: None,
         data: None,
         wrong: 0,
@@ -73,14 +73,14 @@ impl Session<'_> {
             let line = self.line().await?;
             self.is_still_welcome().await?;
             match self.talk.answer(&line) {
-                Deed::Reply(reply) => self.say(reply).await?,
-                Deed::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
-                Deed::Lines(lines) => self.send(lines).await?,
-                Deed::Login { user, password } => self.login(&user, &password).await?,
-                Deed::Passive { extended } => self.passive(extended).await?,
-                Deed::Active(address) => self.active(address).await?,
-                Deed::Receive { is_photo } => self.receive(is_photo).await?,
-                Deed::Quit => {
+                Action::Reply(reply) => self.say(reply).await?,
+                Action::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
+                Action::Lines(lines) => self.send(lines).await?,
+                Action::Login { user, password } => self.login(&user, &password).await?,
+                Action::Passive { extended } => self.passive(extended).await?,
+                Action::Active(address) => self.active(address).await?,
+                Action::Receive { is_photo } => self.receive(is_photo).await?,
+                Action::Quit => {
                     self.say((221, "Goodbye.")).await?;
                     return Err(Over);
                 }

@@ -16,7 +16,7 @@ use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 use menshen_protocol::onvif::clock::utc_text;
 use menshen_protocol::onvif::security::{self, NONCE_BYTES};
-use menshen_protocol::onvif::soap::{Request, Unread, is_refusal, tidy};
+use menshen_protocol::onvif::soap::{Request, SoapError, is_refusal, tidy};
 
 /// What a camera answered; a SOAP fault may be in it.
 pub struct Answer {
@@ -27,11 +27,11 @@ pub struct Answer {
 
 impl Answer {
     /// What `reader` finds in it, or why there is nothing.
-    pub fn read<T>(&self, reader: impl FnOnce(&[u8]) -> Result<T, Unread>) -> Result<T, OnvifError> {
+    pub fn read<T>(&self, reader: impl FnOnce(&[u8]) -> Result<T, SoapError>) -> Result<T, OnvifError> {
         reader(&self.body).map_err(|what| match what {
-            Unread::Fault(fault) => OnvifError::Fault(self.step, fault),
-            Unread::Broken(_) | Unread::Missing(_) => OnvifError::Xml(self.step, what),
-            Unread::Page | Unread::NotXml | Unread::NotSoap(_) => {
+            SoapError::Fault(fault) => OnvifError::Fault(self.step, fault),
+            SoapError::Broken(_) | SoapError::Missing(_) => OnvifError::Xml(self.step, what),
+            SoapError::Page | SoapError::NotXml | SoapError::NotSoap(_) => {
                 OnvifError::NotOnvif { status: self.status, what }
             }
         })

@@ -7,7 +7,7 @@ pub mod lookup;
 
 use std::net::SocketAddr;
 
-use menshen_protocol::onvif::soap::{Fault, Unread};
+use menshen_protocol::onvif::soap::{Fault, SoapError};
 
 /// Who asks.
 #[derive(Clone)]
@@ -46,10 +46,10 @@ pub enum OnvifError {
     /// Something answers there, and it is no ONVIF service.
     NotOnvif {
         status: u16,
-        what: Unread,
+        what: SoapError,
     },
     /// ONVIF, and not readable.
-    Xml(&'static str, Unread),
+    Xml(&'static str, SoapError),
     Fault(&'static str, Fault),
     TooLarge(&'static str),
     /// It names no media service.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use redb::{ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 
-use super::file::{Failure, File, Found, mark_complete, mark_incomplete};
+use super::file::{DatabaseState, Failure, File, mark_complete, mark_incomplete};
 use super::outbox::SET_ASIDE;
 use crate::adapters::record;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
 use crate::ports::store::{
-    Closed, EventCounts, EventStore, FoundEvent, RestoredEvent, Retention, Shelf, StoreError, StoredEvent,
-    Trimmed,
+    Closed, EventCounts, EventStore, FoundEvent, Namespace, RestoredEvent, Retention, StoreError,
+    StoredEvent, Trimmed,
 };
 use menshen_domain::event::EventRecord;
 
@@ -36,7 +36,11 @@ pub struct RedbEventStore {
 }
 
 impl RedbEventStore {
-    pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<(Self, Found), StoreError> {
+    pub fn open(
+        data_dir: &Path,
+        vault: Arc<Vault>,
+        space: DiskSpace,
+    ) -> Result<(Self, DatabaseState), StoreError> {
         let (file, found) = File::open(data_dir.join("events.redb"), "events", space)?;
         file.prepare(&found, |transaction| {
             transaction.open_table(OPEN)?;
@@ -51,7 +55,7 @@ impl RedbEventStore {
     }
 
     fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
-        self.vault.with(Shelf::Events, work)
+        self.vault.with(Namespace::Events, work)
     }
 
     /// `None`, counted, when it cannot be read: one bad record must not hold up the line behind it.

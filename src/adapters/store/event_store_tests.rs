@@ -65,7 +65,7 @@ fn a_wipe_keeps_the_counter_and_the_cursors() {
     close(&store, "a");
     store.put_open(&event("o"), 1).unwrap();
     store.set_cursor("r", 1).unwrap();
-    store.vault.destroy(Shelf::Events).unwrap();
+    store.vault.destroy(Namespace::Events).unwrap();
     assert_eq!(store.remove_wiped().unwrap(), 2);
     assert_eq!(store.counts().unwrap().stored_bytes, 0);
     assert_eq!(close(&store, "b"), 2);

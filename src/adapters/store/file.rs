@@ -57,12 +57,12 @@ const COMPLETE: &str = "complete";
 
 /// How a database was found at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum DatabaseState {
     Whole,
     /// Not there, empty, or not rebuilt to the end: the first start, or somebody deleted it.
     Missing,
     /// Damaged, and put where it says.
-    SetAside {
+    QuarantinedEvent {
         to: PathBuf,
         reason: String,
     },
@@ -169,11 +169,15 @@ pub fn mark_incomplete(transaction: &redb::WriteTransaction) -> Result<(), Failu
 
 impl File {
     /// Opens the database; a damaged one is set aside and an empty one takes its place.
-    pub fn open(path: PathBuf, part: &'static str, space: DiskSpace) -> Result<(Self, Found), StoreError> {
+    pub fn open(
+        path: PathBuf,
+        part: &'static str,
+        space: DiskSpace,
+    ) -> Result<(Self, DatabaseState), StoreError> {
         let is_there = fs::metadata(&path).is_ok_and(|facts| facts.len() > 0);
         let (database, found) = match open_checked(&path) {
-            Ok(database) if is_there && is_complete(&database) => (database, Found::Whole),
-            Ok(database) => (database, Found::Missing),
+            Ok(database) if is_there && is_complete(&database) => (database, DatabaseState::Whole),
+            Ok(database) => (database, DatabaseState::Missing),
             Err(StoreError::Damaged { reason, .. }) => {
                 let to = set_aside(&path)?;
                 metrics::counter!("menshen_damaged_databases_total", "part" => part).increment(1);
@@ -181,7 +185,7 @@ impl File {
                     path = %path.display(), reason, set_aside = %to.display(),
                     "DAMAGED DATABASE: it was set aside, what can be rebuilt follows"
                 );
-                (open_checked(&path)?, Found::SetAside { to, reason })
+                (open_checked(&path)?, DatabaseState::QuarantinedEvent { to, reason })
             }
             Err(other) => return Err(other),
         };
@@ -192,11 +196,11 @@ impl File {
     /// Makes what a database must have. On a full disk that can only fail where it is there already.
     pub fn prepare(
         &self,
-        found: &Found,
+        found: &DatabaseState,
         make: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>,
     ) -> Result<(), StoreError> {
         match self.write(make) {
-            Err(StoreError::DiskFull { .. }) if *found == Found::Whole => Ok(()),
+            Err(StoreError::DiskFull { .. }) if *found == DatabaseState::Whole => Ok(()),
             other => other,
         }
     }

@@ -8,17 +8,17 @@ use redb::ReadableTable as _;
 
 use super::event_store::HISTORY;
 use super::registry_store::PEOPLE;
-use super::{Found, RedbEventStore, RedbRegistryStore};
+use super::{DatabaseState, RedbEventStore, RedbRegistryStore};
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{KeyPlaces, Place, Vault};
 use crate::ports::store::{
-    EventStore as _, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention, Shelf,
+    EventStore as _, Namespace, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention,
 };
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
-use menshen_domain::storage::StorageBoard;
+use menshen_domain::storage::StorageStatus;
 
 pub const ALL: Retention =
     Retention { keep_events: u64::MAX, keep_bytes: u64::MAX, receivers: Vec::new(), only_sent: false };
@@ -75,7 +75,7 @@ pub fn store() -> (tempfile::TempDir, RedbEventStore) {
     let folder = tempfile::tempdir().unwrap();
     let (store, found) =
         RedbEventStore::open(folder.path(), vault(folder.path()), space(folder.path())).unwrap();
-    assert_eq!(found, Found::Missing);
+    assert_eq!(found, DatabaseState::Missing);
     (folder, store)
 }
 
@@ -96,8 +96,9 @@ pub const FIRST_VERSION_EVENT: (&str, &str) = (
 /// Puts an event's record into history as it is given.
 pub fn close_as_written(store: &RedbEventStore, (id, record): (&str, &str)) {
     let sequence = close(store, id);
-    let sealed =
-        store.vault.with(Shelf::Events, |key| key.seal(Place("events", id.as_bytes()), record.as_bytes()));
+    let sealed = store
+        .vault
+        .with(Namespace::Events, |key| key.seal(Place("events", id.as_bytes()), record.as_bytes()));
     let sealed = sealed.unwrap();
     let row = (sealed.len() as u64, id, sealed.as_slice());
     let put = |transaction: &redb::WriteTransaction| {
@@ -115,16 +116,16 @@ pub fn close(store: &RedbEventStore, id: &str) -> u64 {
 pub struct Opened {
     pub vault: Arc<Vault>,
     pub registry: RedbRegistryStore,
-    pub registry_found: Found,
+    pub registry_found: DatabaseState,
     pub events: RedbEventStore,
-    pub events_found: Found,
+    pub events_found: DatabaseState,
     pub pictures: PictureFiles,
-    pub board: Arc<StorageBoard>,
+    pub board: Arc<StorageStatus>,
 }
 
 impl Opened {
     pub fn new(folder: &Path) -> Self {
-        let (vault, board) = (vault(folder), Arc::<StorageBoard>::default());
+        let (vault, board) = (vault(folder), Arc::<StorageStatus>::default());
         let space = DiskSpace::new(folder, 0, Arc::clone(&board));
         let (registry, registry_found) =
             RedbRegistryStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();

@@ -11,5 +11,5 @@ mod outbox;
 mod registry_store;
 
 pub use event_store::RedbEventStore;
-pub use file::Found;
+pub use file::DatabaseState;
 pub use registry_store::RedbRegistryStore;

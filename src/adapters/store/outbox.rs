@@ -6,8 +6,8 @@ use url::Url;
 use super::event_store::{CURSORS, HISTORY, RedbEventStore, open_event};
 use super::file::Failure;
 use crate::adapters::record;
-use crate::ports::outbox::{Outbox, OutboxEntry, SetAside};
-use crate::ports::store::{Shelf, StoreError};
+use crate::ports::outbox::{Outbox, OutboxEntry, QuarantinedEvent};
+use crate::ports::store::{Namespace, StoreError};
 use menshen_domain::history::shown;
 
 /// (receiver, sequence) → what it refused
@@ -30,7 +30,7 @@ fn is_receiver(known: &str, asked: &str) -> bool {
 impl Outbox for RedbEventStore {
     fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         self.file.read(|transaction| {
-            self.vault.with(Shelf::Events, |key| {
+            self.vault.with(Namespace::Events, |key| {
                 let table = transaction.open_table(HISTORY)?;
                 table
                     .range(sequence.saturating_add(1)..)?
@@ -46,7 +46,7 @@ impl Outbox for RedbEventStore {
         })
     }
 
-    fn set_aside(&self, receiver: &str, refused: &[SetAside], cursor: u64) -> Result<(), StoreError> {
+    fn set_aside(&self, receiver: &str, refused: &[QuarantinedEvent], cursor: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
             drop_gone(transaction, receiver)?;
             let mut rows = transaction.open_table(SET_ASIDE)?;
@@ -60,7 +60,7 @@ impl Outbox for RedbEventStore {
         })
     }
 
-    fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+    fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError> {
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
             let rows = table.iter()?.skip(skip).take(limit);
@@ -80,7 +80,7 @@ impl Outbox for RedbEventStore {
             let mut table = transaction.open_table(SET_ASIDE)?;
             let mut wanted = Vec::new();
             for row in table.iter()? {
-                let row: SetAside = record::decode(row?.1.value())?;
+                let row: QuarantinedEvent = record::decode(row?.1.value())?;
                 let is_wanted = receiver.is_none_or(|receiver| is_receiver(&row.receiver, receiver))
                     && sequence.is_none_or(|sequence| row.sequence == sequence);
                 wanted.extend(is_wanted.then_some(row));
@@ -93,12 +93,12 @@ impl Outbox for RedbEventStore {
         })
     }
 
-    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+    fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError> {
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
             let mut rows = Vec::new();
             for row in table.range((receiver, 0)..=(receiver, u64::MAX))? {
-                let row: SetAside = record::decode(row?.1.value())?;
+                let row: QuarantinedEvent = record::decode(row?.1.value())?;
                 if row.retry && rows.len() < limit {
                     rows.push(row);
                 }
@@ -121,8 +121,8 @@ mod tests {
     use crate::adapters::store::fixture::{ALL, close, space, store, vault};
     use crate::ports::store::{EventStore as _, Retention};
 
-    fn row(sequence: u64) -> SetAside {
-        SetAside {
+    fn row(sequence: u64) -> QuarantinedEvent {
+        QuarantinedEvent {
             receiver: "http://a/".into(),
             sequence,
             reason: "answered 400".into(),

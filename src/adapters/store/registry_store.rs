@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 
-use super::file::{Failure, File, Found, mark_complete};
+use super::file::{DatabaseState, Failure, File, mark_complete};
 use crate::adapters::record;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
-use crate::ports::store::{RegistryStore, Shelf, StoreError};
+use crate::ports::store::{Namespace, RegistryStore, StoreError};
 use menshen_domain::person::{PermissionGroup, Person};
 
 pub type Hidden = [u8; 16];
@@ -27,7 +27,11 @@ pub struct RedbRegistryStore {
 }
 
 impl RedbRegistryStore {
-    pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<(Self, Found), StoreError> {
+    pub fn open(
+        data_dir: &Path,
+        vault: Arc<Vault>,
+        space: DiskSpace,
+    ) -> Result<(Self, DatabaseState), StoreError> {
         let (file, found) = File::open(data_dir.join("registry.redb"), "registry", space)?;
         // Tables exist from the first moment, so that readers never meet a missing one.
         file.prepare(&found, |transaction| {
@@ -40,7 +44,7 @@ impl RedbRegistryStore {
     }
 
     fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
-        self.vault.with(Shelf::Registry, work)
+        self.vault.with(Namespace::Registry, work)
     }
 
     /// `None`, counted, when it cannot be read.
@@ -221,7 +225,7 @@ impl RegistryStore for RedbRegistryStore {
             for row in transaction.open_table(GROUPS)?.iter()? {
                 let (row, value) = row?;
                 let opened =
-                    self.vault.lasting().open(Place("permission groups", &row.value()), value.value());
+                    self.vault.master_sealer().open(Place("permission groups", &row.value()), value.value());
                 match opened.map(|plain| record::decode(&plain)) {
                     Ok(Ok(group)) => groups.push(group),
                     _ => self.file.space().unreadable("permission group", 1),
@@ -236,7 +240,7 @@ impl RegistryStore for RedbRegistryStore {
         self.file.write(|transaction| {
             transaction.delete_table(GROUPS)?;
             let mut table = transaction.open_table(GROUPS)?;
-            let key = self.vault.lasting();
+            let key = self.vault.master_sealer();
             for group in groups {
                 let row = key.hidden("permission groups", &[group.id.as_bytes()]);
                 let sealed = key.seal(Place("permission groups", &row), &record::encode(group)?)?;

@@ -44,7 +44,7 @@ fn a_wipe_leaves_the_permission_groups() {
     opened.registry.put(&[person("1", "a.img")]).unwrap();
     let group = PermissionGroup { id: "7".into(), name: "研发部".into(), description: String::new() };
     opened.registry.set_permission_groups(std::slice::from_ref(&group)).unwrap();
-    opened.vault.destroy(Shelf::Registry).unwrap();
+    opened.vault.destroy(Namespace::Registry).unwrap();
     assert_eq!(opened.registry.get("1").unwrap(), None);
     assert_eq!(opened.registry.remove_wiped().unwrap(), 1);
     assert_eq!(opened.registry.permission_groups().unwrap(), [group]);

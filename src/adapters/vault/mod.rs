@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use key_files::DataKey;
 
-use crate::ports::store::{Keys, Shelf, StoreError};
+use crate::ports::store::{Keys, Namespace, StoreError};
 
 pub struct Vault {
     places: KeyPlaces,
@@ -29,8 +29,8 @@ impl Vault {
     /// Finds the keys, or makes them where there is no data yet. Changes nothing where they are.
     pub fn open(places: KeyPlaces) -> Result<Self, StoreError> {
         let master = key_files::master(&places)?;
-        let registry = DataKey::read_or_make(&places, &master, name(Shelf::Registry))?;
-        let events = DataKey::read_or_make(&places, &master, name(Shelf::Events))?;
+        let registry = DataKey::read_or_make(&places, &master, name(Namespace::Registry))?;
+        let events = DataKey::read_or_make(&places, &master, name(Namespace::Events))?;
         Ok(Self {
             places,
             master,
@@ -40,27 +40,27 @@ impl Vault {
         })
     }
 
-    fn slot(&self, shelf: Shelf) -> &ArcSwap<DataKey> {
+    fn slot(&self, shelf: Namespace) -> &ArcSwap<DataKey> {
         match shelf {
-            Shelf::Registry => &self.registry,
-            Shelf::Events => &self.events,
+            Namespace::Registry => &self.registry,
+            Namespace::Events => &self.events,
         }
     }
 
     /// Works with the data key of the moment.
-    pub fn with<T>(&self, shelf: Shelf, work: impl FnOnce(&Sealer) -> T) -> T {
+    pub fn with<T>(&self, shelf: Namespace, work: impl FnOnce(&Sealer) -> T) -> T {
         work(&self.slot(shelf).load().sealer)
     }
 
     /// For what a wipe must not take: sealed with the master key itself.
-    pub fn lasting(&self) -> &Sealer {
+    pub fn master_sealer(&self) -> &Sealer {
         &self.master
     }
 
     /// One line of a text file, sealed with the people's key: a wipe of people makes it unreadable.
     pub fn seal_line(&self, file: &'static str, line: &[u8]) -> Result<String, SealError> {
         use base64::Engine as _;
-        let sealed = self.with(Shelf::Registry, |key| key.seal(Place(file, b"line"), line))?;
+        let sealed = self.with(Namespace::Registry, |key| key.seal(Place(file, b"line"), line))?;
         Ok(base64::prelude::BASE64_STANDARD.encode(sealed))
     }
 
@@ -68,20 +68,20 @@ impl Vault {
     pub fn open_line(&self, file: &'static str, line: &str) -> Result<Vec<u8>, SealError> {
         use base64::Engine as _;
         let sealed = base64::prelude::BASE64_STANDARD.decode(line.trim()).map_err(|_| SealError::Broken)?;
-        let plain = self.with(Shelf::Registry, |key| key.open(Place(file, b"line"), &sealed))?;
+        let plain = self.with(Namespace::Registry, |key| key.open(Place(file, b"line"), &sealed))?;
         Ok(plain.to_vec())
     }
 }
 
-fn name(shelf: Shelf) -> &'static str {
+fn name(shelf: Namespace) -> &'static str {
     match shelf {
-        Shelf::Registry => "registry",
-        Shelf::Events => "events",
+        Namespace::Registry => "registry",
+        Namespace::Events => "events",
     }
 }
 
 impl Keys for Vault {
-    fn destroy(&self, shelf: Shelf) -> Result<(), StoreError> {
+    fn destroy(&self, shelf: Namespace) -> Result<(), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let key = DataKey::fresh(true).map_err(|error| StoreError::Key {
             path: self.places.folder().display().to_string(),
@@ -97,11 +97,11 @@ impl Keys for Vault {
         written
     }
 
-    fn is_wipe_unfinished(&self, shelf: Shelf) -> bool {
+    fn is_wipe_unfinished(&self, shelf: Namespace) -> bool {
         self.slot(shelf).load().wipe_unfinished
     }
 
-    fn finish_wipe(&self, shelf: Shelf) -> Result<(), StoreError> {
+    fn finish_wipe(&self, shelf: Namespace) -> Result<(), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let key = self.slot(shelf).load().finished();
         key.write(&self.places, &self.master, name(shelf))?;
@@ -131,11 +131,11 @@ mod tests {
     }
 
     fn sealed(vault: &Vault) -> Vec<u8> {
-        vault.with(Shelf::Registry, |key| key.seal(Place("t", b"k"), b"x")).unwrap()
+        vault.with(Namespace::Registry, |key| key.seal(Place("t", b"k"), b"x")).unwrap()
     }
 
     fn opens(vault: &Vault, bytes: &[u8]) -> Result<(), SealError> {
-        vault.with(Shelf::Registry, |key| key.open(Place("t", b"k"), bytes)).map(drop)
+        vault.with(Namespace::Registry, |key| key.open(Place("t", b"k"), bytes)).map(drop)
     }
 
     #[test]
@@ -204,18 +204,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = open(folder.path()).unwrap();
         let bytes = sealed(&vault);
-        let event = vault.with(Shelf::Events, |key| key.seal(Place("t", b"k"), b"x")).unwrap();
-        vault.destroy(Shelf::Registry).unwrap();
+        let event = vault.with(Namespace::Events, |key| key.seal(Place("t", b"k"), b"x")).unwrap();
+        vault.destroy(Namespace::Registry).unwrap();
         assert_eq!(opens(&vault, &bytes), Err(SealError::OtherKey));
-        vault.with(Shelf::Events, |key| key.open(Place("t", b"k"), &event)).unwrap();
+        vault.with(Namespace::Events, |key| key.open(Place("t", b"k"), &event)).unwrap();
         let fresh = sealed(&vault);
 
         let vault = open(folder.path()).unwrap();
-        assert!(vault.is_wipe_unfinished(Shelf::Registry) && !vault.is_wipe_unfinished(Shelf::Events));
+        assert!(
+            vault.is_wipe_unfinished(Namespace::Registry) && !vault.is_wipe_unfinished(Namespace::Events)
+        );
         opens(&vault, &fresh).unwrap();
-        vault.finish_wipe(Shelf::Registry).unwrap();
+        vault.finish_wipe(Namespace::Registry).unwrap();
         let vault = open(folder.path()).unwrap();
-        assert!(!vault.is_wipe_unfinished(Shelf::Registry));
+        assert!(!vault.is_wipe_unfinished(Namespace::Registry));
         opens(&vault, &fresh).unwrap();
     }
 

@@ -6,19 +6,19 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::LocalParts;
+use super::LocalDeps;
 use crate::actors::handle::NotDelivered;
 use menshen_domain::limits;
-use menshen_domain::status::{Language, Refusal, StatusCode};
+use menshen_domain::status::{Language, ProtocolError, StatusCode};
 
-pub type Answer = Result<Value, Refusal>;
+pub type Answer = Result<Value, ProtocolError>;
 
 /// Wrong or missing parameters of a local call.
-pub fn wrong(detail: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::LocalParamError, detail)
+pub fn wrong(detail: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(StatusCode::LocalParamError, detail)
 }
 
-impl LocalParts {
+impl LocalDeps {
     /// The response of a call that was taken.
     pub fn say(&self, answer: Answer) -> HttpResponse {
         match answer {
@@ -29,8 +29,8 @@ impl LocalParts {
 }
 
 /// Waits for an actor's answer, but not for ever.
-pub async fn ask<T>(asked: impl Future<Output = Result<T, NotDelivered>>) -> Result<T, Refusal> {
-    let busy = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+pub async fn ask<T>(asked: impl Future<Output = Result<T, NotDelivered>>) -> Result<T, ProtocolError> {
+    let busy = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
     match tokio::time::timeout(Duration::from_millis(limits::LOCAL_CALL_TIMEOUT_MS), asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(busy(error.to_string())),
@@ -38,11 +38,11 @@ pub async fn ask<T>(asked: impl Future<Output = Result<T, NotDelivered>>) -> Res
     }
 }
 
-pub fn refused(refusal: &Refusal, language: Language) -> HttpResponse {
+pub fn refused(refusal: &ProtocolError, language: Language) -> HttpResponse {
     refused_as(http_status(refusal.code), refusal, language)
 }
 
-pub fn refused_as(status: Http, refusal: &Refusal, language: Language) -> HttpResponse {
+pub fn refused_as(status: Http, refusal: &ProtocolError, language: Language) -> HttpResponse {
     let body = json!({ "error": {
         "code": refusal.code.code(),
         "message": refusal.message(language),
@@ -66,6 +66,6 @@ fn http_status(code: StatusCode) -> Http {
 }
 
 /// Paths and methods nobody serves.
-pub async fn no_such_call(parts: Data<LocalParts>) -> HttpResponse {
-    parts.say(Err(Refusal::new(StatusCode::LocalNotFound, "no such path or method")))
+pub async fn no_such_call(parts: Data<LocalDeps>) -> HttpResponse {
+    parts.say(Err(ProtocolError::new(StatusCode::LocalNotFound, "no such path or method")))
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::answer::wrong;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::lenient;
 
 /// A call with its body still to be read.
@@ -63,7 +63,7 @@ impl Call {
         (self.content_type_sent, self.payload)
     }
 
-    pub fn number(&self, key: &str, default: u64, max: u64) -> Result<u64, Refusal> {
+    pub fn number(&self, key: &str, default: u64, max: u64) -> Result<u64, ProtocolError> {
         let Some(text) = self.text(key) else { return Ok(default) };
         text.parse()
             .ok()
@@ -71,13 +71,13 @@ impl Call {
             .ok_or_else(|| wrong(format!("{key} must be a number from 0 to {max}")))
     }
 
-    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, Refusal> {
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.payload.next().await {
             let chunk = chunk.map_err(|error| wrong(format!("the body broke off: {error}")))?;
             if body.len() + chunk.len() > max_bytes {
                 let detail = format!("at most {max_bytes} bytes");
-                return Err(Refusal::new(StatusCode::PayloadTooLarge, detail));
+                return Err(ProtocolError::new(StatusCode::PayloadTooLarge, detail));
             }
             body.extend_from_slice(&chunk);
         }
@@ -85,16 +85,18 @@ impl Call {
     }
 
     /// The body as a JSON object. The content type is insisted on: a web page can send anything else unasked.
-    pub async fn json(&mut self) -> Result<Map<String, Value>, Refusal> {
+    pub async fn json(&mut self) -> Result<Map<String, Value>, ProtocolError> {
         let body = self.read(limits::LOCAL_JSON_BYTES_MAX).await?;
         if body.is_empty() {
-            return Err(Refusal::new(StatusCode::EmptyRequestJson, ""));
+            return Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""));
         }
         if self.content_type != "application/json" {
-            return Err(Refusal::new(StatusCode::ContentTypeError, "application/json is expected"));
+            return Err(ProtocolError::new(StatusCode::ContentTypeError, "application/json is expected"));
         }
         match serde_json::from_slice(&body) {
-            Ok(Value::Object(map)) if map.is_empty() => Err(Refusal::new(StatusCode::EmptyRequestJson, "")),
+            Ok(Value::Object(map)) if map.is_empty() => {
+                Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""))
+            }
             Ok(Value::Object(map)) => Ok(map),
             Ok(other) => Err(wrong(format!("the body must be an object, got {}", lenient::kind_of(&other)))),
             Err(error) => {
@@ -104,7 +106,7 @@ impl Call {
     }
 
     /// As [`json`](Self::json), for calls that may come without a body.
-    pub async fn json_opt(&mut self) -> Result<Map<String, Value>, Refusal> {
+    pub async fn json_opt(&mut self) -> Result<Map<String, Value>, ProtocolError> {
         match self.json().await {
             Err(refusal) if refusal.code == StatusCode::EmptyRequestJson => Ok(Map::new()),
             other => other,
@@ -112,21 +114,21 @@ impl Call {
     }
 
     /// The body as a picture.
-    pub async fn picture(&mut self) -> Result<Bytes, Refusal> {
+    pub async fn picture(&mut self) -> Result<Bytes, ProtocolError> {
         if !matches!(self.content_type.as_str(), "image/jpeg" | "image/jpg" | "image/png") {
             let detail = "image/jpeg or image/png is expected";
-            return Err(Refusal::new(StatusCode::UnsupportedContentType, detail));
+            return Err(ProtocolError::new(StatusCode::UnsupportedContentType, detail));
         }
         let body = self.read(limits::PHOTO_BYTES_MAX).await?;
         if body.is_empty() {
-            return Err(Refusal::new(StatusCode::ImageError, "the body is empty"));
+            return Err(ProtocolError::new(StatusCode::ImageError, "the body is empty"));
         }
         Ok(body)
     }
 }
 
 /// A text field that must be there, and not empty; a number is taken for a text.
-pub fn text_of(body: &Map<String, Value>, keys: &[&str]) -> Result<String, Refusal> {
+pub fn text_of(body: &Map<String, Value>, keys: &[&str]) -> Result<String, ProtocolError> {
     let found = keys.iter().find_map(|key| body.get(*key));
     match found {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
@@ -138,7 +140,7 @@ pub fn text_of(body: &Map<String, Value>, keys: &[&str]) -> Result<String, Refus
 }
 
 /// A list of objects that must be there, of bounded length.
-pub fn list_of(body: &mut Map<String, Value>, key: &str, max: usize) -> Result<Vec<Value>, Refusal> {
+pub fn list_of(body: &mut Map<String, Value>, key: &str, max: usize) -> Result<Vec<Value>, ProtocolError> {
     match body.remove(key) {
         Some(Value::Array(list)) if list.is_empty() => Err(wrong(format!("`{key}` is empty"))),
         Some(Value::Array(list)) if list.len() > max => {

@@ -4,13 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
 use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::stream::StreamState;
 use menshen_domain::tuning::DeviceChange;
 
@@ -37,37 +37,37 @@ fn shown(device: &DeviceStatus) -> Value {
     })
 }
 
-pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn list(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = list_now(&parts, &call).await;
     parts.say(answer)
 }
 
-async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
+async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
     let limit = call.number("limit", limits::DEVICES_MAX as u64, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, limits::DEVICES_MAX as u64)? as usize;
     let mut devices = ask(parts.devices.send(ListDevices)).await?;
     if let Some(ip) = call.text("ip") {
         devices.retain(|device| device.config.ip == ip);
         if devices.is_empty() {
-            return Err(Refusal::new(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
+            return Err(ProtocolError::new(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
         }
     }
     let page: Vec<Value> = devices.iter().skip(skip).take(limit).map(shown).collect();
     Ok(json!({ "total": devices.len(), "devices": page }))
 }
 
-pub async fn add(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn add(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = put_now(&parts, call, DeviceChange::Add).await;
     parts.say(answer)
 }
 
-pub async fn change(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn change(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = put_now(&parts, call, DeviceChange::Set).await;
     parts.say(answer)
 }
 
 async fn put_now(
-    parts: &LocalParts,
+    parts: &LocalDeps,
     mut call: Call,
     change: impl Fn(menshen_domain::tuning::DeviceTable) -> DeviceChange,
 ) -> Answer {
@@ -78,12 +78,12 @@ async fn put_now(
     Ok(done.as_ref().map_or(Value::Null, shown))
 }
 
-pub async fn remove(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn remove(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = remove_now(&parts, call).await;
     parts.say(answer)
 }
 
-async fn remove_now(parts: &LocalParts, mut call: Call) -> Answer {
+async fn remove_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let ip = match call.text("ip") {
         Some(ip) => ip.to_owned(),
         None => text_of(&call.json_opt().await?, &["ip"]).map_err(|_| wrong("`ip` says which device"))?,
@@ -93,7 +93,7 @@ async fn remove_now(parts: &LocalParts, mut call: Call) -> Answer {
 }
 
 /// Pipelines and the configuration file's devices are read again.
-pub async fn reload(parts: Data<LocalParts>) -> HttpResponse {
+pub async fn reload(parts: Data<LocalDeps>) -> HttpResponse {
     let answer = ask(parts.devices.send(ReloadDevices)).await.and_then(|done| done);
     parts.say(answer.map(|done| json!({ "changed": done.changed, "devices": done.devices })))
 }

@@ -4,44 +4,44 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
 use crate::actors::devices::door::order_of;
 use crate::actors::devices::message::ActOnDoor;
-use crate::actors::reporter::message::TellDevices;
+use crate::actors::reporter::message::ReportDevices;
 use menshen_domain::limits;
 use menshen_domain::status::StatusCode;
 use menshen_domain::tuning::GateMode;
 use menshen_protocol::lenient;
 use menshen_protocol::local::WireAction;
 
-pub async fn mode(parts: Data<LocalParts>) -> HttpResponse {
+pub async fn mode(parts: Data<LocalDeps>) -> HttpResponse {
     let mode = parts.tuner.shared().load().gate_mode;
     parts.say(Ok(json!({ "controller_mode": mode })))
 }
 
-pub async fn set_mode(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn set_mode(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = change_mode(&parts, call).await;
     parts.say(answer)
 }
 
-async fn change_mode(parts: &LocalParts, mut call: Call) -> Answer {
+async fn change_mode(parts: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["controller_mode"])?;
     let mode: GateMode = serde_json::from_value(Value::from(text))
         .map_err(|_| wrong("`controller_mode` must be opendoor, alarm or avoid"))?;
     parts.change(move |changes| changes.gate_mode = Some(mode)).await?;
     // The platform hears of a changed mode with the device list.
-    parts.reporter.send_until_answered(|| TellDevices).await;
+    parts.reporter.send_until_answered(|| ReportDevices).await;
     Ok(json!({ "controller_mode": mode }))
 }
 
-pub async fn act(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn act(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = act_now(&parts, call).await;
     parts.say(answer)
 }
 
-async fn act_now(parts: &LocalParts, mut call: Call) -> Answer {
+async fn act_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let asked_ms = (parts.monotonic_ms)();
     let mut commands = Vec::new();
     for raw in list_of(&mut call.json().await?, "action", limits::LOCAL_ACTIONS_MAX)? {

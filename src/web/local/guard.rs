@@ -10,15 +10,15 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use sha2::{Digest as _, Sha256};
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::refused_as;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(parts) = request.app_data::<Data<LocalParts>>().cloned() else {
+    let Some(parts) = request.app_data::<Data<LocalDeps>>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
     let problem = if parts.token.is_empty() {
@@ -34,7 +34,7 @@ pub async fn guard(
         None => Ok(next.call(request).await?.map_into_boxed_body()),
         Some((status, detail)) => {
             metrics::counter!("menshen_local_calls_refused_total").increment(1);
-            let refusal = Refusal::new(StatusCode::BadRequest, detail);
+            let refusal = ProtocolError::new(StatusCode::BadRequest, detail);
             Ok(request.into_response(refused_as(status, &refusal, parts.language)))
         }
     }

@@ -5,24 +5,24 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, wrong};
 use super::body::{Call, text_of};
 use menshen_domain::history::shown;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::Changes;
 
 /// Time for the answer of a call that restarts the box to be on its way.
 const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(300);
 
-impl LocalParts {
+impl LocalDeps {
     /// Makes a change durable and puts it in force.
     pub(super) async fn change(
         &self,
         work: impl FnOnce(&mut Changes) + Send + 'static,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ProtocolError> {
         let tuner = self.tuner.clone();
-        let failed = |reason: String| Refusal::new(StatusCode::ServerProcessFailed, reason);
+        let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
         match tokio::task::spawn_blocking(move || tuner.change(work)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -52,16 +52,16 @@ impl LocalParts {
     }
 }
 
-pub async fn dev_sno(parts: Data<LocalParts>) -> HttpResponse {
+pub async fn dev_sno(parts: Data<LocalDeps>) -> HttpResponse {
     parts.say(Ok(json!({ "dev_sno": parts.dev_sno_now() })))
 }
 
-pub async fn set_dev_sno(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn set_dev_sno(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = change_dev_sno(&parts, call).await;
     parts.say(answer)
 }
 
-async fn change_dev_sno(parts: &LocalParts, mut call: Call) -> Answer {
+async fn change_dev_sno(parts: &LocalDeps, mut call: Call) -> Answer {
     let dev_sno = text_of(&call.json().await?, &["dev_sno", "devSno"])?;
     let is_plain =
         dev_sno.len() <= 128 && dev_sno.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
@@ -76,7 +76,7 @@ async fn change_dev_sno(parts: &LocalParts, mut call: Call) -> Answer {
     Ok(json!({ "dev_sno": dev_sno }))
 }
 
-pub async fn login_url(parts: Data<LocalParts>) -> HttpResponse {
+pub async fn login_url(parts: Data<LocalDeps>) -> HttpResponse {
     parts.say(Ok(json!({ "login_url": shown_or_null(parts.login_url_now().as_ref()) })))
 }
 
@@ -84,12 +84,12 @@ fn shown_or_null(url: Option<&Url>) -> Value {
     url.map_or(Value::Null, |url| Value::from(shown(url)))
 }
 
-pub async fn set_login_url(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn set_login_url(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = change_login_url(&parts, call).await;
     parts.say(answer)
 }
 
-async fn change_login_url(parts: &LocalParts, mut call: Call) -> Answer {
+async fn change_login_url(parts: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["login_url", "loginUrl"])?;
     let url = super::urls::http_url(&text).map_err(|problem| wrong(format!("`login_url` {problem}")))?;
     if parts.login_url.is_none() {

@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::actors::devices::DevicesActor;
-use crate::actors::devices::device_list::Roster;
+use crate::actors::devices::device_list::DeviceList;
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
@@ -39,22 +39,22 @@ use crate::actors::reporter::{ReporterActor, SharedSession};
 use crate::actors::tuning::Tuner;
 use crate::web::health::Health;
 use menshen_domain::limits;
-use menshen_domain::models::ModelBoard;
+use menshen_domain::models::ModelStatus;
 use menshen_domain::status::Language;
 
 /// What the handlers work with.
-pub struct LocalParts {
+pub struct LocalDeps {
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,
     pub devices: Handle<DevicesActor>,
     pub identifier: Identifier,
     pub photos: Arc<PhotoIntake>,
     pub tuner: Tuner,
-    pub models: Arc<ModelBoard>,
+    pub models: Arc<ModelStatus>,
     pub session: SharedSession,
     /// Asks the runtime to start afresh.
     pub restart: Arc<Notify>,
-    pub roster: Roster,
+    pub roster: DeviceList,
     pub language: Language,
     pub dev_sno: String,
     /// `None` in standalone mode.
@@ -67,7 +67,7 @@ pub struct LocalParts {
 }
 
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
-pub async fn serve(listen: SocketAddr, parts: Arc<LocalParts>, health: Arc<Health>) {
+pub async fn serve(listen: SocketAddr, parts: Arc<LocalDeps>, health: Arc<Health>) {
     loop {
         match bind(listen, Arc::clone(&parts)) {
             Ok(server) => {
@@ -86,7 +86,7 @@ pub async fn serve(listen: SocketAddr, parts: Arc<LocalParts>, health: Arc<Healt
     }
 }
 
-fn bind(listen: SocketAddr, parts: Arc<LocalParts>) -> std::io::Result<Server> {
+fn bind(listen: SocketAddr, parts: Arc<LocalDeps>) -> std::io::Result<Server> {
     let parts = Data::from(parts);
     let server = HttpServer::new(move || {
         App::new()
@@ -136,8 +136,8 @@ fn routes(config: &mut ServiceConfig) {
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {
-        let get = move |parts: Data<LocalParts>| async move { urls::get(&parts, kind) };
-        let set = move |parts: Data<LocalParts>, call: body::Call| async move {
+        let get = move |parts: Data<LocalDeps>| async move { urls::get(&parts, kind) };
+        let set = move |parts: Data<LocalDeps>, call: body::Call| async move {
             urls::set(&parts, kind, call).await
         };
         config

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::actors::registry::message::{EnrolRequest, Photo, StoredPerson};
 use crate::actors::registry::photo::no_photo;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::user::WireUser;
@@ -15,7 +15,7 @@ use super::answer::wrong;
 pub struct Made {
     pub id: String,
     pub name: String,
-    pub refusal: Refusal,
+    pub refusal: ProtocolError,
 }
 
 /// `old` is the person as stored; what the user object leaves out stays as it was.
@@ -34,7 +34,7 @@ pub fn request_of(
     let user: WireUser =
         lenient::object(user).map_err(|error| failed("", wrong(format!("user: {error}"))))?;
     let name = user.name();
-    let read = || -> Result<EnrolRequest, Refusal> {
+    let read = || -> Result<EnrolRequest, ProtocolError> {
         let register_type = match (&old, user.register_type) {
             (Some(old), None) => old.person.register_type,
             _ => user.register_type().map_err(wrong)?,
@@ -53,7 +53,7 @@ pub fn request_of(
 }
 
 /// What is a wrong parameter of a command is one of a local call here, which has a code of its own.
-fn as_local(refusal: Refusal) -> Refusal {
+fn as_local(refusal: ProtocolError) -> ProtocolError {
     if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
 }
 
@@ -61,7 +61,7 @@ fn photo_of(
     user: &WireUser,
     old: Option<&StoredPerson>,
     session: Option<&Session>,
-) -> Result<Photo, Refusal> {
+) -> Result<Photo, ProtocolError> {
     match user.photo() {
         Some(source) => Photo::from_source(source, session),
         // The same photo again is not computed twice.

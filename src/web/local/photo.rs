@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, ask, refused_as};
 use super::body::Call;
-use super::{LocalParts, picture};
+use super::{LocalDeps, picture};
 use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
 use crate::actors::registry::message::GetPerson;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::photo::PhotoResult;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::local::info_of;
 
-pub async fn recognize(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn recognize(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let Some(device) = call.device().map(str::to_owned) else {
         let answer = recognize_now(&parts, call).await;
         return parts.say(answer);
@@ -30,7 +30,7 @@ pub async fn recognize(parts: Data<LocalParts>, call: Call) -> HttpResponse {
 }
 
 /// People of the device's groups are looked for, of `permission_ids` where they are given, else of the default group.
-fn groups(parts: &LocalParts, call: &Call) -> Result<Vec<String>, Refusal> {
+fn groups(parts: &LocalDeps, call: &Call) -> Result<Vec<String>, ProtocolError> {
     if let Some(ids) = call.text("permission_ids") {
         return Ok(ids.split(',').map(|id| id.trim().to_owned()).collect());
     }
@@ -38,13 +38,13 @@ fn groups(parts: &LocalParts, call: &Call) -> Result<Vec<String>, Refusal> {
     parts.roster.find(ip).map(|device| device.permission_groups).ok_or_else(|| no_device(ip))
 }
 
-fn no_device(name: &str) -> Refusal {
+fn no_device(name: &str) -> ProtocolError {
     let detail = format!("no device has ip `{name}`: add it as [[devices]] in the configuration");
-    Refusal::new(StatusCode::LocalNotFound, detail)
+    ProtocolError::new(StatusCode::LocalNotFound, detail)
 }
 
 /// Only the question: no event is kept.
-async fn recognize_now(parts: &LocalParts, mut call: Call) -> Answer {
+async fn recognize_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let (received_ms, started_ms) = ((parts.wall_ms)(), (parts.monotonic_ms)());
     let groups = groups(parts, &call)?;
     let picture = call.picture().await?;
@@ -62,7 +62,7 @@ async fn recognize_now(parts: &LocalParts, mut call: Call) -> Answer {
 }
 
 /// The photo is a passage of `device`: it becomes an event, and the door acts.
-async fn passage(parts: &LocalParts, call: Call, device: &str) -> Answer {
+async fn passage(parts: &LocalDeps, call: Call, device: &str) -> Answer {
     let (received_ms, started_ms) = ((parts.wall_ms)(), (parts.monotonic_ms)());
     let lane = parts.photos.find(device);
     let lane = lane.ok_or_else(|| {
@@ -70,7 +70,7 @@ async fn passage(parts: &LocalParts, call: Call, device: &str) -> Answer {
             return no_device(device);
         }
         let detail = format!("device `{device}` has a stream; pipeline = \"post\" takes photos");
-        Refusal::new(StatusCode::LocalNotFound, detail)
+        ProtocolError::new(StatusCode::LocalNotFound, detail)
     })?;
     let (content_type, payload) = call.into_body();
     let photo = match picture::read(&content_type, payload).await {
@@ -90,10 +90,10 @@ async fn passage(parts: &LocalParts, call: Call, device: &str) -> Answer {
     tell(parts, answer, received_ms, started_ms).await
 }
 
-async fn tell(parts: &LocalParts, answer: PhotoAnswer, received_ms: u64, started_ms: u64) -> Answer {
+async fn tell(parts: &LocalDeps, answer: PhotoAnswer, received_ms: u64, started_ms: u64) -> Answer {
     // A door that opens for anyone opens for a poor picture too, and the terminal must hear of it.
     if let (Some(code), false) = (answer.result.code(), answer.opens) {
-        return Err(Refusal::new(code, answer.detail));
+        return Err(ProtocolError::new(code, answer.detail));
     }
     let id = answer.who.as_ref().map(|who| who.id.clone());
     Ok(json!({
@@ -110,7 +110,7 @@ async fn tell(parts: &LocalParts, answer: PhotoAnswer, received_ms: u64, started
     }))
 }
 
-async fn info(parts: &LocalParts, id: Option<&str>) -> Answer {
+async fn info(parts: &LocalDeps, id: Option<&str>) -> Answer {
     let Some(id) = id else { return Ok(json!({})) };
     let found = ask(parts.registry.send(GetPerson { id: id.to_owned() })).await??;
     Ok(found.map_or_else(|| json!({}), |found| info_of(&found.person)))

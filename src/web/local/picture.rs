@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::answer::wrong;
 use crate::actors::registry::photo::photo_bytes;
 use menshen_domain::limits;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// Keys under which devices put a picture, the protocol's own first.
 const KEYS: [&str; 7] = ["image_base64_str", "image", "photo", "picture", "spot_pic", "pic", "img"];
@@ -21,26 +21,29 @@ const KEYS: [&str; 7] = ["image_base64_str", "image", "photo", "picture", "spot_
 static PLACES: Semaphore = Semaphore::const_new(limits::PHOTO_POSTS_AT_ONCE);
 
 /// Reads the picture, bounded in bytes, in time, and in how many are read at once.
-pub async fn read(content_type: &str, payload: Payload) -> Result<Bytes, Refusal> {
+pub async fn read(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
     let Ok(_place) = PLACES.try_acquire() else {
-        return Err(Refusal::new(StatusCode::ServerProcessFailed, "too many photos are being received"));
+        return Err(ProtocolError::new(
+            StatusCode::ServerProcessFailed,
+            "too many photos are being received",
+        ));
     };
     let limit = Duration::from_millis(limits::PHOTO_POST_TIMEOUT_MS);
     let picture = tokio::time::timeout(limit, read_any(content_type, payload)).await;
     let picture =
         picture.unwrap_or_else(|_| Err(interrupted("the body came too slowly and was given up")))?;
     if picture.is_empty() {
-        return Err(Refusal::new(StatusCode::ImageError, "the body holds no picture"));
+        return Err(ProtocolError::new(StatusCode::ImageError, "the body holds no picture"));
     }
     Ok(picture)
 }
 
 /// Counted as such, not as a wrong body.
-fn interrupted(detail: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::BadRequest, detail)
+fn interrupted(detail: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(StatusCode::BadRequest, detail)
 }
 
-async fn read_any(content_type: &str, payload: Payload) -> Result<Bytes, Refusal> {
+async fn read_any(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
         "image/jpeg" | "image/jpg" | "image/pjpeg" | "image/png" | "application/octet-stream" => {
@@ -48,7 +51,7 @@ async fn read_any(content_type: &str, payload: Payload) -> Result<Bytes, Refusal
         }
         "application/json" => from_json(&collect(payload, limits::LOCAL_JSON_BYTES_MAX).await?),
         "multipart/form-data" => from_form(content_type, payload).await,
-        _ => Err(Refusal::new(
+        _ => Err(ProtocolError::new(
             StatusCode::UnsupportedContentType,
             "image/jpeg, image/png, multipart/form-data or application/json is expected",
         )),
@@ -58,19 +61,22 @@ async fn read_any(content_type: &str, payload: Payload) -> Result<Bytes, Refusal
 async fn collect<E: std::fmt::Display>(
     mut chunks: impl Stream<Item = Result<Bytes, E>> + Unpin,
     max_bytes: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, ProtocolError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| interrupted(format!("the body broke off: {error}")))?;
         if body.len() + chunk.len() > max_bytes {
-            return Err(Refusal::new(StatusCode::PayloadTooLarge, format!("at most {max_bytes} bytes")));
+            return Err(ProtocolError::new(
+                StatusCode::PayloadTooLarge,
+                format!("at most {max_bytes} bytes"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-fn from_json(body: &[u8]) -> Result<Bytes, Refusal> {
+fn from_json(body: &[u8]) -> Result<Bytes, ProtocolError> {
     let map: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         wrong(format!("the body is no JSON object: line {} column {}", error.line(), error.column()))
     })?;
@@ -81,7 +87,7 @@ fn from_json(body: &[u8]) -> Result<Bytes, Refusal> {
 
 /// The first part that is a picture or is named like one; parts before it are read over, and no more than a photo's bytes
 /// of them.
-async fn from_form(content_type: &str, payload: Payload) -> Result<Bytes, Refusal> {
+async fn from_form(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(content_type).map_err(|_| wrong("a strange content type"))?;
     headers.insert(CONTENT_TYPE, value);

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, wrong};
 use super::body::Call;
 use crate::actors::reporter::message::ReceiversChanged;
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    fn own(self, parts: &LocalParts) -> Vec<Url> {
+    fn own(self, parts: &LocalDeps) -> Vec<Url> {
         let tuning = parts.tuner.shared();
         let tuning = tuning.load();
         match self {
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// Those of the login, which only the platform changes.
-    fn of_platform(self, parts: &LocalParts) -> Vec<Url> {
+    fn of_platform(self, parts: &LocalDeps) -> Vec<Url> {
         let Some(session) = parts.session.load_full() else { return Vec::new() };
         match self {
             Self::History => session.record_urls.clone(),
@@ -59,22 +59,22 @@ pub fn http_url(text: &str) -> Result<Url, String> {
     }
 }
 
-pub fn get(parts: &LocalParts, kind: Kind) -> HttpResponse {
+pub fn get(parts: &LocalDeps, kind: Kind) -> HttpResponse {
     parts.say(Ok(show(parts, kind)))
 }
 
-fn show(parts: &LocalParts, kind: Kind) -> Value {
+fn show(parts: &LocalDeps, kind: Kind) -> Value {
     let texts = |urls: Vec<Url>| urls.iter().map(shown).collect::<Vec<_>>();
     json!({ "urls": texts(kind.own(parts)), "platform_urls": texts(kind.of_platform(parts)) })
 }
 
-pub async fn set(parts: &LocalParts, kind: Kind, call: Call) -> HttpResponse {
+pub async fn set(parts: &LocalDeps, kind: Kind, call: Call) -> HttpResponse {
     let answer = change(parts, kind, call).await;
     parts.say(answer)
 }
 
 /// `urls`: a list, or `url`: a text with commas between, as `recordAddr` is written. An empty one clears the list.
-async fn change(parts: &LocalParts, kind: Kind, mut call: Call) -> Answer {
+async fn change(parts: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     let mut body = call.json().await?;
     let texts: Vec<String> = match (body.remove("urls"), body.remove("url")) {
         (Some(list), _) => lenient::texts(list).map_err(|error| wrong(format!("`urls`: {error}")))?,

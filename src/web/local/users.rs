@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Map, Value, json};
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
 use super::people::{Made, request_of};
@@ -15,7 +15,7 @@ use crate::actors::registry::message::{
 };
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
-use menshen_domain::status::{Refusal, StatusCode, success_but_alike};
+use menshen_domain::status::{ProtocolError, StatusCode, success_but_alike};
 use menshen_protocol::command::WirePermission;
 use menshen_protocol::event::DEFAULT_GROUP_NAME;
 use menshen_protocol::lenient;
@@ -29,25 +29,25 @@ enum Verb {
 }
 
 /// This box has one group.
-fn check_group(name: Option<&str>) -> Result<(), Refusal> {
+fn check_group(name: Option<&str>) -> Result<(), ProtocolError> {
     match name {
         None | Some(DEFAULT_GROUP_NAME) => Ok(()),
         Some(_) => {
-            Err(Refusal::new(StatusCode::GroupNameError, format!("there is only {DEFAULT_GROUP_NAME}")))
+            Err(ProtocolError::new(StatusCode::GroupNameError, format!("there is only {DEFAULT_GROUP_NAME}")))
         }
     }
 }
 
-pub async fn list(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn list(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = list_now(&parts, &call).await;
     parts.say(answer)
 }
 
-async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
+async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
     check_group(call.text("group_name"))?;
     if let Some(id) = call.text("identity_id") {
         let found = ask(parts.registry.send(GetPerson { id: id.to_owned() })).await??;
-        let found = found.ok_or_else(|| Refusal::new(StatusCode::IdNotFound, id.to_owned()))?;
+        let found = found.ok_or_else(|| ProtocolError::new(StatusCode::IdNotFound, id.to_owned()))?;
         return Ok(json!({ "total": 1, "users": [user_of(&found.person)] }));
     }
     let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
@@ -56,18 +56,18 @@ async fn list_now(parts: &LocalParts, call: &Call) -> Answer {
     Ok(json!({ "total": page.total, "users": page.people.iter().map(user_of).collect::<Vec<_>>() }))
 }
 
-pub async fn add(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn add(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = put_now(&parts, call, Verb::Add).await;
     parts.say(answer)
 }
 
-pub async fn update(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn update(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = put_now(&parts, call, Verb::Update).await;
     parts.say(answer)
 }
 
 /// One user object, or `user_info_list` with several. A single one that fails is an error.
-async fn put_now(parts: &LocalParts, mut call: Call, verb: Verb) -> Answer {
+async fn put_now(parts: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     let mut body = call.json().await?;
     check_group(body.get("group_name").and_then(Value::as_str))?;
     let is_single = !body.contains_key("user_info_list");
@@ -106,7 +106,7 @@ async fn put_now(parts: &LocalParts, mut call: Call, verb: Verb) -> Answer {
     Ok(json!({ "success_users": success, "failed_users": failed }))
 }
 
-fn told(parts: &LocalParts, id: &str, name: &str, result: &Result<(), Refusal>) -> Value {
+fn told(parts: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolError>) -> Value {
     let (code, message) = match result {
         Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
         Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
@@ -114,7 +114,7 @@ fn told(parts: &LocalParts, id: &str, name: &str, result: &Result<(), Refusal>) 
     json!({ "userid": id, "username": name, "message": message, "code": code })
 }
 
-async fn make(parts: &LocalParts, user: Value, verb: Verb) -> Result<EnrolRequest, Made> {
+async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, Made> {
     let id = user.as_object().map_or(Ok(String::new()), |user| text_of(user, &["identity_id"]));
     let id = id.map_err(|refusal| Made { id: String::new(), name: String::new(), refusal })?;
     let unknown = |refusal| Made { id: id.clone(), name: String::new(), refusal };
@@ -122,20 +122,22 @@ async fn make(parts: &LocalParts, user: Value, verb: Verb) -> Result<EnrolReques
         async { ask(parts.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
     match (verb, old.is_some()) {
         (Verb::Add, true) => {
-            Err(unknown(Refusal::new(StatusCode::IdentityExists, "PUT changes a person who is there")))
+            Err(unknown(ProtocolError::new(StatusCode::IdentityExists, "PUT changes a person who is there")))
         }
-        (Verb::Update, false) => Err(unknown(Refusal::new(StatusCode::IdNotFound, "POST adds a person"))),
+        (Verb::Update, false) => {
+            Err(unknown(ProtocolError::new(StatusCode::IdNotFound, "POST adds a person")))
+        }
         _ => request_of(user, id.clone(), old, parts.session.load_full().as_deref()),
     }
 }
 
-pub async fn delete(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn delete(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = delete_now(&parts, call).await;
     parts.say(answer)
 }
 
 /// `identity_id` in the query or the body, or `userid_list` in the body.
-async fn delete_now(parts: &LocalParts, mut call: Call) -> Answer {
+async fn delete_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let single = call.text("identity_id").map(str::to_owned);
     let mut body = call.json_opt().await?;
     check_group(call.text("group_name").or(body.get("group_name").and_then(Value::as_str)))?;
@@ -160,7 +162,7 @@ async fn delete_now(parts: &LocalParts, mut call: Call) -> Answer {
     Ok(json!({ "success_users": success, "failed_users": failed }))
 }
 
-async fn groups(parts: &LocalParts) -> Result<Vec<PermissionGroup>, Refusal> {
+async fn groups(parts: &LocalDeps) -> Result<Vec<PermissionGroup>, ProtocolError> {
     ask(parts.registry.send(ListPermissions)).await?
 }
 
@@ -170,7 +172,7 @@ fn show(groups: &[PermissionGroup]) -> Value {
 }
 
 /// `permissions_info_list`, or one group as the whole body.
-fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, Refusal> {
+fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, ProtocolError> {
     let raw = if body.contains_key("permissions_info_list") {
         list_of(&mut body, "permissions_info_list", limits::LOCAL_PAGE_MAX)?
     } else {
@@ -188,18 +190,18 @@ fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, Refus
         .collect()
 }
 
-async fn keep(parts: &LocalParts, groups: Vec<PermissionGroup>) -> Answer {
+async fn keep(parts: &LocalDeps, groups: Vec<PermissionGroup>) -> Answer {
     ask(parts.registry.send(SyncPermissions { groups: groups.clone() })).await??;
     Ok(show(&groups))
 }
 
-pub async fn permissions(parts: Data<LocalParts>) -> HttpResponse {
+pub async fn permissions(parts: Data<LocalDeps>) -> HttpResponse {
     let answer = groups(&parts).await.map(|groups| show(&groups));
     parts.say(answer)
 }
 
 /// Adds groups, or replaces those with the same id.
-pub async fn add_permissions(parts: Data<LocalParts>, mut call: Call) -> HttpResponse {
+pub async fn add_permissions(parts: Data<LocalDeps>, mut call: Call) -> HttpResponse {
     let answer = async {
         let new = groups_of(call.json().await?)?;
         let mut all = groups(&parts).await?;
@@ -212,19 +214,19 @@ pub async fn add_permissions(parts: Data<LocalParts>, mut call: Call) -> HttpRes
 }
 
 /// Replaces the whole list, as `sync_permissions` does.
-pub async fn replace_permissions(parts: Data<LocalParts>, mut call: Call) -> HttpResponse {
+pub async fn replace_permissions(parts: Data<LocalDeps>, mut call: Call) -> HttpResponse {
     let answer = async { keep(&parts, groups_of(call.json().await?)?).await }.await;
     parts.say(answer)
 }
 
-pub async fn delete_permissions(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn delete_permissions(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = async {
         let id = call.text("id").ok_or_else(|| wrong("`id` is missing in the query"))?;
         let mut all = groups(&parts).await?;
         let before = all.len();
         all.retain(|group| group.id != id);
         if all.len() == before {
-            return Err(Refusal::new(StatusCode::LocalNotFound, format!("no permission group `{id}`")));
+            return Err(ProtocolError::new(StatusCode::LocalNotFound, format!("no permission group `{id}`")));
         }
         keep(&parts, all).await
     }

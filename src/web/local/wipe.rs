@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalParts;
+use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::Call;
 use crate::actors::registry::message::WipePeople;
@@ -12,12 +12,12 @@ use crate::actors::reporter::message::WipeEvents;
 use menshen_protocol::command::WipeOptions;
 use menshen_protocol::lenient;
 
-pub async fn wipe(parts: Data<LocalParts>, call: Call) -> HttpResponse {
+pub async fn wipe(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = wipe_now(&parts, call).await;
     parts.say(answer)
 }
 
-async fn wipe_now(parts: &LocalParts, mut call: Call) -> Answer {
+async fn wipe_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let mut body = call.json().await?;
     // With or without the wrapper that the command has.
     let options = body.remove("wipe_options").unwrap_or(Value::Object(body));

@@ -30,14 +30,14 @@ mod types;
 use std::collections::VecDeque;
 
 use self::liveness::LIVE_SHOTS;
-use self::state::{Ended, Passage, Shows};
+use self::state::{Ended, Passage, ShotAgreement};
 pub use self::types::{
     EmbedRequest, Liveness, Observation, PassageFact, PassageKey, PassageRules, PassageView, Shot, ShotNote,
     Trace,
 };
 use crate::candidate::Candidate;
-use crate::decision::{Verdict, judge};
-use crate::explain::Ground;
+use crate::decision::{MatchDecision, judge};
+use crate::explain::DecisionBasis;
 use crate::face::Embedding;
 use crate::limits;
 use crate::track::{TrackId, Tracker};
@@ -56,7 +56,7 @@ pub struct Passages {
 
 impl Passages {
     pub fn new(rules: PassageRules) -> Self {
-        let tracker = Tracker::new(rules.gap_ms.min(1000), rules.firm_score);
+        let tracker = Tracker::new(rules.gap_ms.min(1000), rules.high_score_min);
         Self { rules, tracker, current: Vec::new(), remembered: VecDeque::new(), next_key: 1, next_tag: 1 }
     }
 
@@ -71,9 +71,9 @@ impl Passages {
     }
 
     /// The detector's confidence from which a face is more than a faint one.
-    pub fn set_firm_score(&mut self, score: f32) {
-        self.rules.firm_score = score;
-        self.tracker.set_firm_score(score);
+    pub fn set_high_score_min(&mut self, score: f32) {
+        self.rules.high_score_min = score;
+        self.tracker.set_high_score_min(score);
     }
 
     /// The shots of open passages that were embedded with another model than `model`: after a swap they are to be embedded
@@ -88,7 +88,7 @@ impl Passages {
     pub fn renew(&mut self, key: PassageKey, shot: Shot) {
         let Some(at) = self.current.iter().position(|p| p.key == key) else { return };
         if self.current[at].identity.is_some() {
-            // Another name from the same picture is no reason to take back what was told.
+            // Different name from the same picture is no reason to take back what was told.
             let tag = self.next_tag;
             self.next_tag += 1;
             self.current[at].keep(&self.rules, tag, shot, Vec::new());
@@ -106,7 +106,7 @@ impl Passages {
         let (mut wanted, mut seen) = (Vec::new(), Vec::new());
         for (index, (link, observation)) in links.into_iter().zip(observations).enumerate() {
             let Some(link) = link else { continue };
-            if observation.detection.score < self.rules.firm_score {
+            if observation.detection.score < self.rules.high_score_min {
                 // It keeps a passage going, and begins none.
                 for passage in self.current.iter_mut().filter(|passage| passage.has_track(link.track)) {
                     passage.see(link.track, now_ms);
@@ -157,9 +157,14 @@ impl Passages {
 
     /// What the shots of a passage together with a new one look like; `None` when it is the first. To be looked for in
     /// the gallery beside the new one.
-    pub fn together(&self, request: EmbedRequest, embedding: &Embedding, quality: f32) -> Option<Embedding> {
+    pub fn fused_probe(
+        &self,
+        request: EmbedRequest,
+        embedding: &Embedding,
+        quality: f32,
+    ) -> Option<Embedding> {
         let passage = self.current.iter().find(|p| p.key == request.passage)?;
-        if passage.shots.is_empty() || passage.doubts.iter().any(|doubt| doubt.track == request.track) {
+        if passage.shots.is_empty() || passage.ambiguities.iter().any(|doubt| doubt.track == request.track) {
             return None;
         }
         let mut shots = passage.shots.clone();
@@ -177,14 +182,14 @@ impl Passages {
         let tag = self.next_tag;
         self.next_tag += 1;
         match self.current[at].shows(&self.rules, request.track, &shot, &single) {
-            Shows::TheSame => {
+            ShotAgreement::Same => {
                 let rules = &self.rules;
                 self.current[at].settle(rules, request.track);
                 self.current[at].keep(rules, tag, shot, fused);
                 self.name(at, &single);
             }
-            Shows::Unclear => self.current[at].hold(request.track, tag, shot),
-            Shows::Another => {
+            ShotAgreement::Unclear => self.current[at].hold(request.track, tag, shot),
+            ShotAgreement::Different => {
                 let own = self.split(at, request.track, shot.taken_ms);
                 self.current[own].keep(&self.rules, tag, shot, Vec::new());
                 self.name(own, &single);
@@ -208,22 +213,22 @@ impl Passages {
     }
 
     /// Puts a name to a passage when its shots are enough for one.
-    fn name(&mut self, at: usize, single: &Verdict) {
+    fn name(&mut self, at: usize, single: &MatchDecision) {
         let marks = self.rules.marks();
         let passage = &self.current[at];
         let fused = judge(&passage.fused, marks);
         let may_name = !passage.is_outvoted(&fused);
         let found = match (single, fused.named()) {
-            (Verdict::Sure(one), _) => Some((one.clone(), Ground::OneShot)),
-            (Verdict::Likely(one), _)
+            (MatchDecision::Confident(one), _) => Some((one.clone(), DecisionBasis::OneShot)),
+            (MatchDecision::Match(one), _)
                 if may_name && passage.tentative.as_ref().is_some_and(|t| t == &one.person.id) =>
             {
-                Some((one.clone(), Ground::TwoShots))
+                Some((one.clone(), DecisionBasis::TwoShots))
             }
-            (_, Some(all)) if passage.used_shots() >= 2 => Some((all.clone(), Ground::Fusion)),
+            (_, Some(all)) if passage.used_shots() >= 2 => Some((all.clone(), DecisionBasis::Fusion)),
             _ => match &fused {
-                Verdict::Either(all) if passage.may_guess(marks.lead_min) => {
-                    Some((all.clone(), Ground::MoreSimilar))
+                MatchDecision::Ambiguous(all) if passage.may_guess(marks.top2_margin_min) => {
+                    Some((all.clone(), DecisionBasis::MoreSimilar))
                 }
                 _ => None,
             },
@@ -233,14 +238,14 @@ impl Passages {
             return;
         }
         let passage = &mut self.current[at];
-        if let Verdict::Likely(one) = single {
+        if let MatchDecision::Match(one) = single {
             passage.tentative = Some(one.person.id.clone());
         }
         passage.note_last_resort(single, &fused);
     }
 
     /// Names somebody, unless it is still to be seen whether the face is a living one.
-    fn found(&mut self, at: usize, candidate: Candidate, ground: Ground) {
+    fn found(&mut self, at: usize, candidate: Candidate, ground: DecisionBasis) {
         let passage = &mut self.current[at];
         if passage.identity.is_some() || passage.is_live_enough(&self.rules, &candidate, LIVE_SHOTS) {
             self.identified(at, candidate, ground);
@@ -249,7 +254,7 @@ impl Passages {
         }
     }
 
-    fn identified(&mut self, at: usize, candidate: Candidate, ground: Ground) {
+    fn identified(&mut self, at: usize, candidate: Candidate, ground: DecisionBasis) {
         if self.current[at].identity.as_ref().is_some_and(|who| who.person.id != candidate.person.id) {
             return;
         }
@@ -406,7 +411,7 @@ impl Passages {
 
     /// Whether everybody who is or was just there is known: nothing is left to find out.
     pub fn is_settled(&self) -> bool {
-        self.current.iter().all(|passage| passage.identity.is_some() && passage.doubts.is_empty())
+        self.current.iter().all(|passage| passage.identity.is_some() && passage.ambiguities.is_empty())
     }
 
     /// Whether nobody is or was just there: the camera needs no look until something moves.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Observation, PassageKey, PassageRules, PassageView, Shot, ShotNote, Trace};
 use crate::candidate::Candidate;
-use crate::decision::{Verdict, is_guess_harmless};
-use crate::explain::{CheckTally, Ground, Reason};
+use crate::decision::{MatchDecision, is_guess_harmless};
+use crate::explain::{CheckTally, DecisionBasis, Reason};
 use crate::face::Embedding;
 use crate::fusion::Fusion;
 use crate::limits;
@@ -22,7 +22,7 @@ const SLOWER: u64 = 4;
 
 /// A track of which it is not sure whom it shows.
 #[derive(Debug)]
-pub struct Doubt {
+pub struct TrackAmbiguity {
     pub track: TrackId,
     pub since_ms: u64,
     strikes: u32,
@@ -34,9 +34,9 @@ pub struct Doubt {
 
 /// Whom a shot shows, compared with its passage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shows {
-    TheSame,
-    Another,
+pub enum ShotAgreement {
+    Same,
+    Different,
     Unclear,
 }
 
@@ -65,15 +65,15 @@ pub struct Passage {
     pub(super) notes: Vec<ShotNote>,
     /// What the gallery said of all shots together.
     pub fused: Vec<Candidate>,
-    pub doubts: Vec<Doubt>,
+    pub ambiguities: Vec<TrackAmbiguity>,
     /// Other passages seen in the same picture, and when last.
     pub met: BTreeMap<PassageKey, u64>,
     /// Somebody one shot named; a second must agree between the pass mark and the sure mark.
     pub tentative: Option<String>,
     /// Whom to name when it is over and nothing better was found.
-    pub last_resort: Option<(Candidate, Ground)>,
+    pub last_resort: Option<(Candidate, DecisionBasis)>,
     /// Who was found by shots that do not show a living face yet.
-    pub unproven: Option<(Candidate, Ground)>,
+    pub unproven: Option<(Candidate, DecisionBasis)>,
     /// Who was found until the end by shots that do not show a living face.
     pub not_live: Option<Candidate>,
     /// More was not told apart: two were too close.
@@ -81,7 +81,7 @@ pub struct Passage {
     /// Compared with the others, with no new shot since.
     pub is_compared: bool,
     pub identity: Option<Candidate>,
-    ground: Ground,
+    ground: DecisionBasis,
     pub told: bool,
 }
 
@@ -100,7 +100,7 @@ impl Passage {
             shots: Fusion::default(),
             notes: Vec::new(),
             fused: Vec::new(),
-            doubts: Vec::new(),
+            ambiguities: Vec::new(),
             met: BTreeMap::new(),
             tentative: None,
             last_resort: None,
@@ -109,7 +109,7 @@ impl Passage {
             too_close: false,
             is_compared: false,
             identity: None,
-            ground: Ground::None,
+            ground: DecisionBasis::None,
             told: false,
         }
     }
@@ -133,8 +133,8 @@ impl Passage {
 
     /// From now on the track may show somebody else. A passage without shots has nothing to compare with.
     pub fn doubt(&mut self, track: TrackId, now_ms: u64) {
-        if !self.shots.is_empty() && self.doubts.iter().all(|doubt| doubt.track != track) {
-            self.doubts.push(Doubt {
+        if !self.shots.is_empty() && self.ambiguities.iter().all(|doubt| doubt.track != track) {
+            self.ambiguities.push(TrackAmbiguity {
                 track,
                 since_ms: now_ms,
                 strikes: 0,
@@ -162,52 +162,58 @@ impl Passage {
             .as_ref()
             .is_none_or(|old| face.judgement.score > old.quality() * rules.better_shot_ratio);
         let is_due = self.shots.len() < limits::SHOTS_KEPT || since_ms >= rules.embed_interval_ms * SLOWER;
-        let is_doubtful = self.doubts.iter().any(|doubt| doubt.track == track);
+        let is_doubtful = self.ambiguities.iter().any(|doubt| doubt.track == track);
         is_doubtful || is_better || (self.identity.is_none() && is_due)
     }
 
     /// Whom a shot of `track` shows. Only where there is doubt, or a surely different name, can it be another.
-    pub fn shows(&mut self, rules: &PassageRules, track: TrackId, shot: &Shot, single: &Verdict) -> Shows {
+    pub fn shows(
+        &mut self,
+        rules: &PassageRules,
+        track: TrackId,
+        shot: &Shot,
+        single: &MatchDecision,
+    ) -> ShotAgreement {
         let is_other_name = |candidate: &Candidate| {
             self.identity.as_ref().is_some_and(|who| who.person.id != candidate.person.id)
         };
-        if let Verdict::Sure(candidate) = single
+        if let MatchDecision::Confident(candidate) = single
             && is_other_name(candidate)
         {
-            return Shows::Another;
+            return ShotAgreement::Different;
         }
         let likeness = self.looks_like(rules).and_then(|looks| looks.similarity(&shot.embedding));
         let names_other = single.named().is_some_and(is_other_name);
         let names_same = single.named().is_some_and(|candidate| {
             self.identity.as_ref().is_some_and(|who| who.person.id == candidate.person.id)
         });
-        let is_sure = matches!(single, Verdict::Sure(_));
-        let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.track == track) else {
-            return if names_other { Shows::Unclear } else { Shows::TheSame };
+        let is_sure = matches!(single, MatchDecision::Confident(_));
+        let Some(doubt) = self.ambiguities.iter_mut().find(|doubt| doubt.track == track) else {
+            return if names_other { ShotAgreement::Unclear } else { ShotAgreement::Same };
         };
-        let Some(likeness) = likeness else { return Shows::TheSame };
+        let Some(likeness) = likeness else { return ShotAgreement::Same };
         if names_same || (likeness >= rules.similarity_pass && !names_other) {
-            return Shows::TheSame;
+            return ShotAgreement::Same;
         }
         if names_other || likeness < rules.similarity_other() {
             doubt.strikes += 1;
             let decided = doubt.strikes >= STRIKES || is_sure;
-            return if decided { Shows::Another } else { Shows::Unclear };
+            return if decided { ShotAgreement::Different } else { ShotAgreement::Unclear };
         }
         doubt.strikes = 0;
         doubt.unclear += 1;
-        if doubt.unclear >= UNCLEAR_MAX { Shows::TheSame } else { Shows::Unclear }
+        if doubt.unclear >= UNCLEAR_MAX { ShotAgreement::Same } else { ShotAgreement::Unclear }
     }
 
     /// The track is believed again; what was held back counts.
     pub fn settle(&mut self, rules: &PassageRules, track: TrackId) {
-        if let Some(at) = self.doubts.iter().position(|doubt| doubt.track == track) {
-            let doubt = self.doubts.remove(at);
+        if let Some(at) = self.ambiguities.iter().position(|doubt| doubt.track == track) {
+            let doubt = self.ambiguities.remove(at);
             self.take_held(rules, doubt);
         }
     }
 
-    pub fn take_held(&mut self, rules: &PassageRules, doubt: Doubt) {
+    pub fn take_held(&mut self, rules: &PassageRules, doubt: TrackAmbiguity) {
         for (tag, embedding, weight, note) in doubt.held {
             self.shots.add(embedding, weight, tag);
             self.notes.push(note);
@@ -228,7 +234,7 @@ impl Passage {
     /// else, and not surely.
     pub fn hold(&mut self, track: TrackId, tag: u64, shot: Shot) {
         let note = note_of(tag, &shot);
-        let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.track == track) else { return };
+        let Some(doubt) = self.ambiguities.iter_mut().find(|doubt| doubt.track == track) else { return };
         if doubt.held.len() < limits::SHOTS_KEPT {
             doubt.held.push((tag, shot.embedding.clone(), shot.weight(), note));
         }
@@ -264,7 +270,7 @@ impl Passage {
         self.shots = Fusion::default();
         self.notes.clear();
         self.fused.clear();
-        self.doubts.clear();
+        self.ambiguities.clear();
         (self.tentative, self.last_resort, self.best_shot) = (None, None, None);
         self.unproven = None;
         if self.identity.is_some() {
@@ -282,14 +288,14 @@ impl Passage {
     }
 
     /// Of two who cannot be told apart the more similar one may be named while the person is there.
-    pub fn may_guess(&self, lead_min: f32) -> bool {
-        self.used_shots() >= ENOUGH_SHOTS && is_guess_harmless(&self.fused, lead_min)
+    pub fn may_guess(&self, top2_margin_min: f32) -> bool {
+        self.used_shots() >= ENOUGH_SHOTS && is_guess_harmless(&self.fused, top2_margin_min)
     }
 
     /// Whether all shots together, and there are several, show nobody: then a shot or two above the mark were chance. A
     /// face that is looked at forty times has forty chances to look like somebody.
-    pub fn is_outvoted(&self, fused: &Verdict) -> bool {
-        self.used_shots() >= ENOUGH_SHOTS && !self.fused.is_empty() && *fused == Verdict::Nobody
+    pub fn is_outvoted(&self, fused: &MatchDecision) -> bool {
+        self.used_shots() >= ENOUGH_SHOTS && !self.fused.is_empty() && *fused == MatchDecision::NoMatch
     }
 
     pub fn used_shots(&self) -> usize {
@@ -313,7 +319,7 @@ impl Passage {
     }
 
     /// The same person named again: corrected upwards only.
-    pub fn improve(&mut self, candidate: Candidate, ground: Ground) {
+    pub fn improve(&mut self, candidate: Candidate, ground: DecisionBasis) {
         if self.identity.is_none() {
             self.ground = ground;
         }
@@ -323,25 +329,28 @@ impl Passage {
     }
 
     /// Remembers whom to name when nothing better comes.
-    pub fn note_last_resort(&mut self, single: &Verdict, fused: &Verdict) {
+    pub fn note_last_resort(&mut self, single: &MatchDecision, fused: &MatchDecision) {
         let found = match (single, fused) {
-            (Verdict::Likely(one), _) => Some((one, Ground::LastShot)),
+            (MatchDecision::Match(one), _) => Some((one, DecisionBasis::LastShot)),
             // The shots together tell two apart better than one of them.
-            (_, Verdict::Either(all)) => Some((all, Ground::MoreSimilar)),
-            (Verdict::Either(one), _) if self.last_resort.is_none() => Some((one, Ground::MoreSimilar)),
+            (_, MatchDecision::Ambiguous(all)) => Some((all, DecisionBasis::MoreSimilar)),
+            (MatchDecision::Ambiguous(one), _) if self.last_resort.is_none() => {
+                Some((one, DecisionBasis::MoreSimilar))
+            }
             _ => None,
         };
         if let Some((candidate, ground)) = found {
             self.last_resort = Some((candidate.clone(), ground));
         }
-        self.too_close |= matches!(single, Verdict::Either(_)) || matches!(fused, Verdict::Either(_));
+        self.too_close |=
+            matches!(single, MatchDecision::Ambiguous(_)) || matches!(fused, MatchDecision::Ambiguous(_));
     }
 
     /// Takes a track out; gives what was held back of it.
-    pub fn drop_track(&mut self, track: TrackId, now_ms: u64) -> Doubt {
+    pub fn drop_track(&mut self, track: TrackId, now_ms: u64) -> TrackAmbiguity {
         self.tracks.retain(|(own, _)| *own != track);
-        let at = self.doubts.iter().position(|doubt| doubt.track == track);
-        let doubt = at.map(|at| self.doubts.remove(at)).unwrap_or(Doubt {
+        let at = self.ambiguities.iter().position(|doubt| doubt.track == track);
+        let doubt = at.map(|at| self.ambiguities.remove(at)).unwrap_or(TrackAmbiguity {
             track,
             since_ms: now_ms,
             strikes: 0,
@@ -378,7 +387,7 @@ impl Passage {
         self.shots.absorb(gone.shots);
         self.notes.extend(gone.notes);
         self.tidy_notes(rules);
-        self.doubts.extend(gone.doubts);
+        self.ambiguities.extend(gone.ambiguities);
         self.met.extend(gone.met);
         self.too_close |= gone.too_close;
         if self.last_resort.is_none() {

@@ -1,8 +1,8 @@
 //! What goes into the engine of passages and what comes out.
 
 use crate::candidate::Candidate;
-use crate::decision::Marks;
-use crate::explain::{CheckCount, Ground, Reason};
+use crate::decision::MatchThresholds;
+use crate::explain::{CheckCount, DecisionBasis, Reason};
 use crate::face::{Detection, Embedding, HeadPose};
 use crate::frame::Frame;
 use crate::limits;
@@ -21,15 +21,15 @@ pub struct PassageRules {
     /// Raw similarity from which a shot may name a person.
     pub similarity_pass: f32,
     /// This much above the pass mark, one shot is enough.
-    pub similarity_sure_margin: f32,
+    pub similarity_high_confidence_margin: f32,
     /// This much ahead of the second best person.
-    pub similarity_lead_min: f32,
+    pub similarity_top2_margin_min: f32,
     /// Between two embeddings of the same unidentified face.
     pub embed_interval_ms: u64,
     /// A shot must be this much better than the best so far to be embedded once the person is known.
     pub better_shot_ratio: f32,
     /// Detector's confidence from which a face is more than a faint one, which can only go on with a track.
-    pub firm_score: f32,
+    pub high_score_min: f32,
     /// Least liveness of somebody who is to be named; `None` where the device does not ask for it.
     pub liveness_min: Option<f32>,
 }
@@ -41,22 +41,22 @@ impl Default for PassageRules {
             max_ms: 60_000,
             stranger_hits_min: 3,
             similarity_pass: 0.363,
-            similarity_sure_margin: 0.08,
-            similarity_lead_min: 0.05,
+            similarity_high_confidence_margin: 0.08,
+            similarity_top2_margin_min: 0.05,
             embed_interval_ms: 150,
             better_shot_ratio: 1.15,
-            firm_score: 0.7,
+            high_score_min: 0.7,
             liveness_min: None,
         }
     }
 }
 
 impl PassageRules {
-    pub fn marks(&self) -> Marks {
-        Marks {
+    pub fn marks(&self) -> MatchThresholds {
+        MatchThresholds {
             pass: self.similarity_pass,
-            sure_margin: self.similarity_sure_margin,
-            lead_min: self.similarity_lead_min,
+            high_confidence_margin: self.similarity_high_confidence_margin,
+            top2_margin_min: self.similarity_top2_margin_min,
         }
     }
 
@@ -151,7 +151,7 @@ pub struct Trace {
     pub checks: Vec<CheckCount>,
     pub shots: Vec<ShotNote>,
     pub fused: Vec<Candidate>,
-    pub ground: Ground,
+    pub ground: DecisionBasis,
     pub reason: Option<Reason>,
 }
 
@@ -189,16 +189,16 @@ impl PassageView {
     /// living one; one that nobody could judge does not.
     pub fn of_photo(
         shot: Shot,
-        found: Option<(Candidate, Ground)>,
+        found: Option<(Candidate, DecisionBasis)>,
         reason: Option<Reason>,
         liveness_min: Option<f32>,
     ) -> Self {
         let is_live = liveness_min.is_none_or(|least| shot.liveness.is_some_and(|score| score >= least));
         let liveness = liveness_min.map(|_| Liveness { score: shot.liveness.unwrap_or(0.0), is_live });
-        let (found, ground) = found.map_or((None, Ground::None), |(who, ground)| (Some(who), ground));
+        let (found, ground) = found.map_or((None, DecisionBasis::None), |(who, ground)| (Some(who), ground));
         let (identity, not_live) = if is_live { (found, None) } else { (None, found) };
         let (ground, reason) = match &not_live {
-            Some(_) => (Ground::None, Some(Reason::NotLive)),
+            Some(_) => (DecisionBasis::None, Some(Reason::NotLive)),
             None => (ground, reason),
         };
         let note = ShotNote {

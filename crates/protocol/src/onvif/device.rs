@@ -5,7 +5,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::clock::utc_ms;
-use super::soap::{Request, Unread, read};
+use super::soap::{Request, SoapError, read};
 
 const NAMESPACE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
@@ -61,8 +61,8 @@ struct Date {
 }
 
 /// The camera's clock, in milliseconds since the epoch; `None` where it tells no UTC.
-pub fn read_clock(bytes: &[u8]) -> Result<Option<i64>, Unread> {
-    let missing = Unread::Missing("GetSystemDateAndTimeResponse");
+pub fn read_clock(bytes: &[u8]) -> Result<Option<i64>, SoapError> {
+    let missing = SoapError::Missing("GetSystemDateAndTimeResponse");
     let answer = read(bytes)?.get_system_date_and_time_response.ok_or(missing)?;
     let Some(DateAndTime { time, date }) = answer.system_date_and_time.utc else { return Ok(None) };
     let number = |text: &str| text.trim().parse::<i64>().ok();
@@ -120,8 +120,9 @@ fn service_url(text: &str, base: &Url) -> Option<Url> {
     url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, Unread> {
-    let services = read(bytes)?.get_services_response.ok_or(Unread::Missing("GetServicesResponse"))?.service;
+pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
+    let services =
+        read(bytes)?.get_services_response.ok_or(SoapError::Missing("GetServicesResponse"))?.service;
     let of = |namespace: &str| {
         let is_it = |service: &&Service| service.namespace.trim().trim_end_matches('/') == namespace;
         services.iter().find(is_it).and_then(|service| service_url(&service.x_addr, base))
@@ -129,8 +130,8 @@ pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, Unread> 
     Ok(MediaServices { media: of(MEDIA), media_2: of(MEDIA_2) })
 }
 
-pub fn read_capabilities(bytes: &[u8], base: &Url) -> Result<MediaServices, Unread> {
-    let missing = Unread::Missing("GetCapabilitiesResponse");
+pub fn read_capabilities(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
+    let missing = SoapError::Missing("GetCapabilitiesResponse");
     let answer = read(bytes)?.get_capabilities_response.ok_or(missing)?;
     Ok(MediaServices { media: service_url(&answer.capabilities.media.x_addr, base), media_2: None })
 }

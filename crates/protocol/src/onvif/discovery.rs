@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::Url;
 
-use super::soap::{Unread, read, tidy};
+use super::soap::{SoapError, read, tidy};
 use menshen_domain::limits;
 
 /// What is asked for. There are cameras that answer to one of them alone.
@@ -186,9 +186,9 @@ impl Answers {
     pub fn take(&mut self, from: IpAddr, datagram: &[u8]) -> (usize, usize) {
         let before = self.cameras.len();
         let matches = if datagram.len() > limits::ONVIF_DATAGRAM_BYTES_MAX {
-            Err(Unread::NotXml)
+            Err(SoapError::NotXml)
         } else {
-            read(datagram).and_then(|body| body.probe_matches.ok_or(Unread::Missing("ProbeMatches")))
+            read(datagram).and_then(|body| body.probe_matches.ok_or(SoapError::Missing("ProbeMatches")))
         };
         match matches {
             Ok(matches) => {

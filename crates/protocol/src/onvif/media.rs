@@ -5,7 +5,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::device::Named;
-use super::soap::{Request, Unread, read, tidy};
+use super::soap::{Request, SoapError, read, tidy};
 use menshen_domain::limits;
 use menshen_domain::secrets::{hide_secrets, mask_url};
 
@@ -146,8 +146,8 @@ impl From<RawProfile> for Profile {
 }
 
 /// The profiles, those that can be asked for; `ONVIF_PROFILES_MAX` at most.
-pub fn read_profiles(bytes: &[u8]) -> Result<Vec<Profile>, Unread> {
-    let answer = read(bytes)?.get_profiles_response.ok_or(Unread::Missing("GetProfilesResponse"))?;
+pub fn read_profiles(bytes: &[u8]) -> Result<Vec<Profile>, SoapError> {
+    let answer = read(bytes)?.get_profiles_response.ok_or(SoapError::Missing("GetProfilesResponse"))?;
     let known = answer.profiles.into_iter().filter(|profile| !profile.token.is_empty());
     Ok(known.take(limits::ONVIF_PROFILES_MAX).map(Profile::from).collect())
 }
@@ -167,8 +167,8 @@ struct MediaUri {
 }
 
 /// The RTSP address of a profile, reachable from this box.
-pub fn read_stream(bytes: &[u8], named: &Named) -> Result<StreamAddress, Unread> {
-    let missing = Unread::Missing("GetStreamUriResponse");
+pub fn read_stream(bytes: &[u8], named: &Named) -> Result<StreamAddress, SoapError> {
+    let missing = SoapError::Missing("GetStreamUriResponse");
     let answer = read(bytes)?.get_stream_uri_response.ok_or(missing)?;
     let text = [answer.media_uri.uri, answer.uri].into_iter().find(|uri| !uri.trim().is_empty());
     StreamAddress::new(text.as_deref().unwrap_or_default(), named)
@@ -194,11 +194,11 @@ pub const PASSWORD_HERE: &str = "PASSWORD";
 const USER_HERE: &str = "USER";
 
 impl StreamAddress {
-    fn new(text: &str, named: &Named) -> Result<Self, Unread> {
+    fn new(text: &str, named: &Named) -> Result<Self, SoapError> {
         let url = Url::parse(text.trim()).ok();
         let is_rtsp =
             |url: &Url| matches!(url.scheme(), "rtsp" | "rtsps" | "rtspt" | "rtspu") && url.has_host();
-        let Some(mut url) = url.filter(is_rtsp) else { return Err(Unread::Missing("RTSP address")) };
+        let Some(mut url) = url.filter(is_rtsp) else { return Err(SoapError::Missing("RTSP address")) };
         let moved = if named.is_host_of(&url) { None } else { url.host_str().map(str::to_owned) };
         if moved.is_some() {
             // Cannot fail: the host was one already, and the address has one.

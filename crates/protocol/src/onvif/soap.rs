@@ -42,7 +42,7 @@ impl Request {
 
 /// Why an answer says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
+pub enum SoapError {
     #[error("a web page")]
     Page,
     #[error("no XML")]
@@ -154,7 +154,7 @@ impl From<RawFault> for Fault {
 }
 
 /// What is in an answer's body, which is no fault.
-pub(super) fn read(bytes: &[u8]) -> Result<Body, Unread> {
+pub(super) fn read(bytes: &[u8]) -> Result<Body, SoapError> {
     // Some answers are in a maker's own encoding, whatever they declare, and some end in NULs.
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\0' | '\u{feff}'));
@@ -164,21 +164,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Body, Unread> {
     reader.resolver_mut().set_max_namespace_bindings(limits::ONVIF_NAMESPACES_MAX);
     let Envelope { body } = Envelope::deserialize(&mut reader).map_err(|error| broken(&error.to_string()))?;
     match body.fault {
-        Some(fault) => Err(Unread::Fault(fault.into())),
+        Some(fault) => Err(SoapError::Fault(fault.into())),
         None => Ok(body),
     }
 }
 
 /// Whether an answer says that another user is wanted, or one at all.
 pub fn is_refusal(bytes: &[u8]) -> bool {
-    matches!(read(bytes), Err(Unread::Fault(fault)) if fault.is_refusal)
+    matches!(read(bytes), Err(SoapError::Fault(fault)) if fault.is_refusal)
 }
 
-fn broken(why: &str) -> Unread {
-    Unread::Broken(tidy(why, limits::ONVIF_TEXT_CHARS_MAX))
+fn broken(why: &str) -> SoapError {
+    SoapError::Broken(tidy(why, limits::ONVIF_TEXT_CHARS_MAX))
 }
 
-fn check_root(text: &str) -> Result<(), Unread> {
+fn check_root(text: &str) -> Result<(), SoapError> {
     let mut reader = Reader::from_str(text);
     loop {
         match reader.read_event() {
@@ -186,19 +186,23 @@ fn check_root(text: &str) -> Result<(), Unread> {
                 let name = start.local_name().into_inner();
                 return match name {
                     "Envelope" => Ok(()),
-                    name if name.eq_ignore_ascii_case("html") => Err(Unread::Page),
-                    name => Err(Unread::NotSoap(tidy(name, limits::ONVIF_TEXT_CHARS_MAX))),
+                    name if name.eq_ignore_ascii_case("html") => Err(SoapError::Page),
+                    name => Err(SoapError::NotSoap(tidy(name, limits::ONVIF_TEXT_CHARS_MAX))),
                 };
             }
             Ok(Event::DocType(kind)) => {
                 let kind: &str = kind.as_ref();
                 let is_page =
                     kind.trim_start().get(..4).is_some_and(|kind| kind.eq_ignore_ascii_case("html"));
-                return Err(if is_page { Unread::Page } else { broken("it has a DTD, which SOAP forbids") });
+                return Err(if is_page {
+                    SoapError::Page
+                } else {
+                    broken("it has a DTD, which SOAP forbids")
+                });
             }
             Ok(Event::Decl(_) | Event::Comment(_) | Event::PI(_)) => {}
             Ok(Event::Text(between)) if AsRef::<str>::as_ref(&between).trim().is_empty() => {}
-            Ok(_) | Err(_) => return Err(Unread::NotXml),
+            Ok(_) | Err(_) => return Err(SoapError::NotXml),
         }
     }
 }

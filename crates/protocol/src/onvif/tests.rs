@@ -8,7 +8,7 @@ use super::device::{MediaServices, Named, read_capabilities, read_clock, read_se
 use super::discovery::{Answers, Sought, probe};
 use super::media::{Version, get_profiles, get_stream_uri, read_profiles, read_stream};
 use super::security::{header, password_digest};
-use super::soap::{Unread, is_refusal, tidy};
+use super::soap::{SoapError, is_refusal, tidy};
 use menshen_domain::limits;
 
 macro_rules! seed {
@@ -127,7 +127,7 @@ fn questions_are_well_formed_and_each_asks_for_its_own() {
         assert_eq!(text.contains("<d:Types"), expected.is_some());
         assert!(expected.is_none_or(|types| text.contains(types)), "{text}");
         // A question is no answer.
-        assert!(matches!(read_profiles(text.as_bytes()), Err(Unread::Missing(_))), "{text}");
+        assert!(matches!(read_profiles(text.as_bytes()), Err(SoapError::Missing(_))), "{text}");
     }
 }
 
@@ -255,14 +255,14 @@ fn stream_addresses_are_read_and_never_show_a_password() {
     for uri in ["", "http://h/x", "rtsp:", "rtsp:///x", "rtsp://h:99999/x", "-"] {
         let text = text.replace("rtsp://root:pass@10.9.9.9/axis-media/media.amp", uri);
         let text = text.replace("?profile=profile_1&amp;sessiontimeout=60", "");
-        assert_eq!(read_stream(text.as_bytes(), &direct), Err(Unread::Missing("RTSP address")), "{uri}");
+        assert_eq!(read_stream(text.as_bytes(), &direct), Err(SoapError::Missing("RTSP address")), "{uri}");
     }
 }
 
 #[test]
 fn faults_pages_and_nonsense_are_told_apart() {
     let fault = |bytes: &[u8]| match read_profiles(bytes) {
-        Err(Unread::Fault(fault)) => fault,
+        Err(SoapError::Fault(fault)) => fault,
         other => panic!("{other:?}"),
     };
     let refused = fault(seed!("fault-not-authorized.xml"));
@@ -313,7 +313,7 @@ fn the_password_digest_is_that_of_the_specification() {
     let header = header("a<b", "s3cret", &[7; 16], "2010-09-16T07:50:45.000Z");
     assert!(header.contains("<Username>a&lt;b</Username>") && !header.contains("s3cret"), "{header}");
     let message = get_profiles(Version::Two).envelope(Some(&header));
-    assert!(matches!(read_profiles(message.as_bytes()), Err(Unread::Missing(_))), "{message}");
+    assert!(matches!(read_profiles(message.as_bytes()), Err(SoapError::Missing(_))), "{message}");
 }
 
 #[test]

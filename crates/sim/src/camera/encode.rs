@@ -28,14 +28,14 @@ pub struct Walk {
 }
 
 /// What is shown over and over. The first `idle` units are the empty scene and loop by themselves.
-pub struct Film {
+pub struct Clip {
     pub units: Vec<AccessUnit>,
     pub walks: Vec<Walk>,
     pub idle: usize,
     pub caps: Caps,
 }
 
-impl Film {
+impl Clip {
     /// Shows another film behind this one.
     pub fn append(&mut self, other: Self) {
         let behind = self.units.len();
@@ -66,7 +66,7 @@ fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
 }
 
 /// Renders and encodes everything the camera will show.
-pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
+pub fn film(arguments: &CameraArgs) -> Result<Clip, String> {
     let (encoder, media) = encoder(&arguments.codec, arguments.fps)?;
     let (width, height) = arguments.size;
     let fps = arguments.fps;
@@ -92,7 +92,7 @@ pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
         let name = clip.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let idle = (gap as usize).min(units.len());
         let walks = vec![Walk { name, from: idle, to: units.len() }];
-        return Ok(Film { units, walks, idle, caps });
+        return Ok(Clip { units, walks, idle, caps });
     }
     let walkers: Vec<_> =
         arguments.walks.iter().map(|text| Walker::load(text, height)).collect::<Result<_, _>>()?;
@@ -140,7 +140,7 @@ pub fn film(arguments: &CameraArgs) -> Result<Film, String> {
         });
         Ok(())
     })?;
-    Ok(Film { idle: gap.min(units.len()), walks, units, caps })
+    Ok(Clip { idle: gap.min(units.len()), walks, units, caps })
 }
 
 /// GStreamer's packed RGB begins each row at a multiple of four bytes.
@@ -156,7 +156,7 @@ fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
 }
 
 /// Writes the film to a file, at its own speed when played.
-pub fn record(film: &Film, fps: u32, file: &Path) -> Result<(), String> {
+pub fn record(film: &Clip, fps: u32, file: &Path) -> Result<(), String> {
     let is_h265 = film.caps.structure(0).is_some_and(|media| media.name() == "video/x-h265");
     let parse = if is_h265 { "h265parse" } else { "h264parse" };
     let pipeline = gstreamer::parse::launch(&format!(

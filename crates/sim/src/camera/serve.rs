@@ -13,7 +13,7 @@ use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken};
 
 use super::CameraArgs;
-use super::encode::Film;
+use super::encode::Clip;
 
 /// Sources of the media that are being watched; a viewer joins at the next key frame.
 type Viewers = Arc<Mutex<Vec<Viewer>>>;
@@ -24,7 +24,7 @@ struct Viewer {
 }
 
 /// Serves until the process ends.
-pub fn serve(arguments: &CameraArgs, film: Film, sub: Option<Film>) -> Result<(), String> {
+pub fn serve(arguments: &CameraArgs, film: Clip, sub: Option<Clip>) -> Result<(), String> {
     let server = RTSPServer::new();
     server.set_address(&arguments.listen.ip().to_string());
     server.set_service(&arguments.listen.port().to_string());
@@ -63,7 +63,7 @@ pub fn serve(arguments: &CameraArgs, film: Film, sub: Option<Film>) -> Result<()
     Ok(())
 }
 
-fn factory(arguments: &CameraArgs, film: &Film, viewers: &Viewers) -> Result<RTSPMediaFactory, String> {
+fn factory(arguments: &CameraArgs, film: &Clip, viewers: &Viewers) -> Result<RTSPMediaFactory, String> {
     let (parse, pay) = match arguments.codec.as_str() {
         "h264" => ("h264parse config-interval=-1", "rtph264pay"),
         "h265" => ("h265parse config-interval=-1", "rtph265pay"),
@@ -142,7 +142,7 @@ fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -
 }
 
 /// Pushes one unit per frame time to every viewer, for ever, and says when walkers come and go.
-fn feed(streams: &[(Film, Viewers)], fps: u32, go: &AtomicBool) {
+fn feed(streams: &[(Clip, Viewers)], fps: u32, go: &AtomicBool) {
     let Some((film, _)) = streams.first() else { return };
     let period = Duration::from_secs(1) / fps;
     let mut next = Instant::now();

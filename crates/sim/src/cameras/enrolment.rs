@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::{scrape, load::photos};
+use crate::{load::photos, scrape};
 
 /// Calls on their way at a time: the next one waits while one is worked on.
 const AT_A_TIME: usize = 2;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use self::chaos::Chaos;
 use self::enrolment::{Enrolment, People};
 use self::reading::Reading;
-use self::stats::{Seen, Tally};
+use self::stats::{Seen, Stats};
 use super::broker::free_port;
 use super::camera_process::{Camera, Truth};
 use super::platform::ledger::now_ms;
@@ -106,7 +106,7 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     if let Some(chaos) = &chaos {
         walks = chaos.undisturbed(walks, &stage.cameras);
     }
-    let mut tally = Tally::of(&walks, &asked.walkers, &seen);
+    let mut tally = Stats::of(&walks, &asked.walkers, &seen);
     let mut line = tally.figures("cameras");
     if let Some(chaos) = &chaos {
         let (figures, problems) = chaos.figures(&stage.cameras);
@@ -129,7 +129,7 @@ pub fn run(asked: &Asked, tell: &dyn Fn(&Value)) -> Result<bool, String> {
     if let Some(python) = &asked.peer {
         let (seconds, cameras) = (asked.seconds, &stage.cameras);
         let peer = peer::run(python, &asked.walkers, cameras, seconds)?;
-        let tally = Tally::of(&stage.walks(peer.from_ms, peer.to_ms), &asked.walkers, &peer.seen);
+        let tally = Stats::of(&stage.walks(peer.from_ms, peer.to_ms), &asked.walkers, &peer.seen);
         let mut line = tally.figures("peer-opencv");
         line["streams"] = json!(asked.streams);
         merge(&mut line, &peer.figures);

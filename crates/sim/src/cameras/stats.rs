@@ -48,7 +48,7 @@ const BEFORE_MS: u64 = 300;
 const AFTER_MS: u64 = 1500;
 
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Stats {
     walks: usize,
     missed: usize,
     misnamed: usize,
@@ -58,7 +58,7 @@ pub struct Tally {
     pub problems: Vec<String>,
 }
 
-impl Tally {
+impl Stats {
     pub fn of(walks: &[Walk], walkers: &[Walker], seen: &[Seen]) -> Self {
         let mut tally = Self { walks: walks.len(), ..Self::default() };
         for walk in walks {
@@ -148,7 +148,7 @@ mod tests {
             seen("c", "b", "4", 30_500),
             seen("other", "a", "5", 40_500),
         ];
-        let tally = Tally::of(&walks, &walkers, &found);
+        let tally = Stats::of(&walks, &walkers, &found);
         assert!(!tally.is_whole());
         let figures = tally.figures("x");
         assert_eq!(figures["passages"], 4);
@@ -157,6 +157,6 @@ mod tests {
             (&json!(2), &json!(1), &json!(1))
         );
         assert_eq!(figures["delay_ms_p95"], 100);
-        assert!(Tally::of(&walks[..1], &walkers, &found).is_whole());
+        assert!(Stats::of(&walks[..1], &walkers, &found).is_whole());
     }
 }

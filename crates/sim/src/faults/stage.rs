@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::clock::WallClock;
 use super::plan::Kind;
-use super::supervisor::{BoxCommand, Keeper};
+use super::supervisor::{BoxCommand, Supervisor};
 use super::watch::{Looks, Watch};
 use crate::broker::{PrivateBroker, free_port};
 use crate::camera_process::{Camera, Truth};
@@ -46,7 +46,7 @@ pub struct Wishes {
 pub struct Stage {
     // Dropped in this order: whoever uses something goes before it.
     _watch: Watch,
-    pub keeper: Keeper,
+    pub keeper: Supervisor,
     cameras: Vec<Camera>,
     pub to_broker: Proxy,
     pub to_platform: Proxy,
@@ -116,7 +116,7 @@ impl Stage {
         let looks = Looks::default();
         Ok(Self {
             _watch: Watch::start(port, looks.clone()),
-            keeper: Keeper::new(box_command(&config, clock.as_ref()), &folder, port),
+            keeper: Supervisor::new(box_command(&config, clock.as_ref()), &folder, port),
             cameras,
             to_broker,
             to_platform,

@@ -23,7 +23,7 @@ pub struct Cry {
     pub line: String,
 }
 
-pub struct Keeper {
+pub struct Supervisor {
     make: BoxCommand,
     folder: PathBuf,
     port: u16,
@@ -42,7 +42,7 @@ pub struct Keeper {
     pub cries: Vec<Cry>,
 }
 
-impl Keeper {
+impl Supervisor {
     pub fn new(make: BoxCommand, folder: &Path, port: u16) -> Self {
         Self {
             make,

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::passages::{Evidence, Findings};
 use super::stage::{Stage, Wishes};
 use super::{Teller, folder};
-use crate::platform::ledger::{Entry, now_ms};
 use crate::load::photos::{self, Wanted};
+use crate::platform::ledger::{Entry, now_ms};
 use crate::{interrupt, scrape};
 
 #[derive(Args, Debug, Clone)]

@@ -27,7 +27,7 @@ impl FaceAnalyzer {
         &mut self,
         frame: &Frame,
     ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
-        let mut looks = self.models.detector.model.closer_looks.clone();
+        let mut looks = self.models.detector.model.refinement_passes.clone();
         let longer = frame.width.max(frame.height);
         if looks.is_empty() || longer < PHOTO_MIN {
             return Ok(None);
@@ -38,7 +38,7 @@ impl FaceAnalyzer {
         let small = shrinker.run(frame, w, h);
         self.closer = shrinker;
         // Faint ones too: a larger face that is turned away must not lose to a small one.
-        let faces = self.detect_faint(&small?)?;
+        let faces = self.detect_low_score(&small?)?;
         let largest = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()));
         let Some(found) = largest
             .filter(|face| face.score >= SCORE_MIN && face.bbox.width().max(face.bbox.height()) >= FACE_MIN)

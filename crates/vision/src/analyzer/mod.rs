@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use super::align::{ALIGNED_SIDE, AlignedFace, mirror};
 use super::catalogue::{Catalogue, CatalogueError, DetectorSpec, EmbedderSpec, LivenessSpec, ModelSpec};
 use super::letterbox::Letterboxer;
-use super::optimize::{self, Calibration, PrepareError, write_int8};
+use super::optimize::{self, Calibration, OptimizeError, write_int8};
 use super::photo::decode_scaled;
 use super::quality::measure;
-use super::resize::{ScaleError, Shrinker};
+use super::resize::{Resizer, ScaleError};
 use super::{embedder, liveness, yunet};
 use crate::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 use menshen_domain::attributes::Attributes;
@@ -23,7 +23,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::models::Precision;
 use menshen_domain::quality::{Judgement, Measurements, QualityLevel, judge};
 use menshen_domain::score::Scale;
-use menshen_domain::status::{Refusal, StatusCode};
+use menshen_domain::status::{ProtocolError, StatusCode};
 
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
@@ -44,24 +44,24 @@ impl From<ScaleError> for VisionError {
 }
 
 /// A faint face has at least this share of the confidence a face must have: half of it covered costs about that much.
-const FAINT_SHARE: f32 = 0.6;
+const LOW_SCORE_SHARE: f32 = 0.6;
 
 /// The models a box works with, described and checked but not loaded.
 #[derive(Debug, Clone)]
 pub struct ModelSet {
-    detector: Chosen,
+    detector: ModelFile,
     detector_spec: DetectorSpec,
-    embedder: Chosen,
+    embedder: ModelFile,
     embedder_spec: EmbedderSpec,
     /// The configured accelerator, and why it is of no use if it is not.
     accelerator: Option<(String, Option<String>)>,
     /// Described; loaded only where a device asks for it.
-    liveness: Vec<(Chosen, LivenessSpec)>,
+    liveness: Vec<(ModelFile, LivenessSpec)>,
 }
 
 /// A model and the file it is run from.
 #[derive(Debug, Clone)]
-struct Chosen {
+struct ModelFile {
     model: ModelSpec,
     /// The prepared file, once it is known to be good.
     prepared: Option<PathBuf>,
@@ -70,7 +70,7 @@ struct Chosen {
     accelerated: Option<PathBuf>,
 }
 
-impl Chosen {
+impl ModelFile {
     fn load(&self, loader: &dyn InferenceLoader) -> Result<Box<dyn Inference>, InferenceError> {
         let (path, place) = match (&self.accelerated, &self.prepared) {
             (Some(accelerated), _) => (accelerated.clone(), Placement::Accelerator),
@@ -80,7 +80,7 @@ impl Chosen {
         loader.load(&path, &self.model.input.name, &self.model.outputs.names, place)
     }
 
-    fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Result<(), PrepareError> {
+    fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Result<(), OptimizeError> {
         self.prepared = Some(optimize::ensure(&self.model, loader)?);
         Ok(())
     }
@@ -111,7 +111,7 @@ impl ModelSet {
             }
         };
         detector_spec.score_min = score_min.unwrap_or(detector_spec.score_min);
-        let original = |model| Chosen { model, prepared: None, accelerated: None };
+        let original = |model| ModelFile { model, prepared: None, accelerated: None };
         Ok(Self {
             detector: original(detector),
             detector_spec,
@@ -129,7 +129,7 @@ impl ModelSet {
             let model = catalogue.find(name, "liveness")?.clone();
             let spec = liveness::check(&model)
                 .map_err(|reason| VisionError::Model { model: model.name.clone(), reason })?;
-            self.liveness.push((Chosen { model, prepared: None, accelerated: None }, spec));
+            self.liveness.push((ModelFile { model, prepared: None, accelerated: None }, spec));
         }
         Ok(self)
     }
@@ -147,7 +147,7 @@ impl ModelSet {
 
     /// Goes over to the prepared files, which are made now where there are none. A model that cannot be
     /// prepared is run as it came; why is returned.
-    pub fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Vec<PrepareError> {
+    pub fn use_prepared(&mut self, loader: &dyn InferenceLoader) -> Vec<OptimizeError> {
         [&mut self.detector, &mut self.embedder]
             .into_iter()
             .filter_map(|chosen| chosen.use_prepared(loader).err())
@@ -155,7 +155,7 @@ impl ModelSet {
     }
 
     /// As [`use_prepared`](Self::use_prepared), of the networks for liveness.
-    pub fn use_prepared_liveness(&mut self, loader: &dyn InferenceLoader) -> Vec<PrepareError> {
+    pub fn use_prepared_liveness(&mut self, loader: &dyn InferenceLoader) -> Vec<OptimizeError> {
         self.liveness.iter_mut().filter_map(|(chosen, _)| chosen.use_prepared(loader).err()).collect()
     }
 
@@ -166,7 +166,7 @@ impl ModelSet {
         &mut self,
         loader: &dyn InferenceLoader,
         precision: Precision,
-    ) -> Option<Result<f64, PrepareError>> {
+    ) -> Option<Result<f64, OptimizeError>> {
         let name = match precision {
             Precision::Full => loader.accelerator()?,
             Precision::Int8 => format!("{} (int8)", loader.accelerator()?),
@@ -177,8 +177,8 @@ impl ModelSet {
             Precision::Int8 => Calibration::read(model).and_then(|found| write_int8(model, &found.ranges)),
         };
         let proved = path.and_then(|path| match precision {
-            Precision::Full => Ok((optimize::prove_accelerated(model, loader)?, path)),
-            Precision::Int8 => Ok((optimize::prove_int8(model, loader, &path)?, path)),
+            Precision::Full => Ok((optimize::verify_accelerated(model, loader)?, path)),
+            Precision::Int8 => Ok((optimize::verify_int8(model, loader, &path)?, path)),
         });
         self.embedder.accelerated = proved.as_ref().ok().map(|(_, path)| path.clone());
         let proved = proved.map(|(cosine, _)| cosine);
@@ -234,7 +234,7 @@ impl ModelSet {
 
     /// Loads the models for one worker thread.
     pub fn load(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
-        let free = |chosen: &Chosen, wanted: bool| {
+        let free = |chosen: &ModelFile, wanted: bool| {
             wanted && chosen.prepared.is_some() && chosen.accelerated.is_none()
         };
         Ok(FaceAnalyzer {
@@ -242,7 +242,7 @@ impl ModelSet {
                 self.detector.model.input.clone(),
                 free(&self.detector, self.detector.model.prepare.free_size),
             ),
-            closer: Shrinker::default(),
+            closer: Resizer::default(),
             detector: self.detector.load(loader)?,
             embedder: self.embedder.load(loader)?,
             liveness: Vec::new(),
@@ -253,7 +253,7 @@ impl ModelSet {
     }
 
     fn load_liveness(&self, loader: &dyn InferenceLoader) -> Result<Vec<liveness::Net>, InferenceError> {
-        let load = |(chosen, spec): &(Chosen, LivenessSpec)| {
+        let load = |(chosen, spec): &(ModelFile, LivenessSpec)| {
             Ok(liveness::Net {
                 name: chosen.model.name.clone(),
                 input: chosen.model.input.clone(),
@@ -290,7 +290,7 @@ pub struct FaceAnalyzer {
     models: ModelSet,
     letterboxer: Letterboxer,
     /// Makes the cut-outs of closer looks.
-    closer: Shrinker,
+    closer: Resizer,
     detector: Box<dyn Inference>,
     embedder: Box<dyn Inference>,
     liveness: Vec<liveness::Net>,
@@ -311,16 +311,16 @@ impl FaceAnalyzer {
 
     /// All faces of a frame, best first, in pixels of the frame.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
-        self.detect_from(frame, self.firm_score())
+        self.detect_from(frame, self.high_score_min())
     }
 
     /// As [`detect`](Self::detect), and faint faces too: good for following somebody who was a face a moment ago.
-    pub fn detect_faint(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
-        self.detect_from(frame, self.firm_score() * FAINT_SHARE)
+    pub fn detect_low_score(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
+        self.detect_from(frame, self.high_score_min() * LOW_SCORE_SHARE)
     }
 
     /// Detector's confidence from which a face is one.
-    pub fn firm_score(&self) -> f32 {
+    pub fn high_score_min(&self) -> f32 {
         self.models.detector_spec.score_min
     }
 
@@ -374,13 +374,14 @@ impl FaceAnalyzer {
     }
 
     /// The largest face of a photo, measured in the photo's own pixels.
-    fn measured_face(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<MeasuredFace, Refusal> {
+    fn measured_face(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<MeasuredFace, ProtocolError> {
         let (frame, factor) = decode_scaled(bytes)?;
-        let internal = |error: VisionError| Refusal::new(StatusCode::ServerProcessFailed, error.to_string());
+        let internal =
+            |error: VisionError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
         let (face, aligned) = self
             .largest_face(&frame)
             .map_err(internal)?
-            .ok_or_else(|| Refusal::new(StatusCode::NoFace, ""))?;
+            .ok_or_else(|| ProtocolError::new(StatusCode::NoFace, ""))?;
         let mut measurements = measure(&frame, &face, aligned.as_deref());
         measurements.face_size_px *= factor;
         measurements.bbox = measurements.bbox.scaled(factor);
@@ -389,7 +390,7 @@ impl FaceAnalyzer {
     }
 
     /// How good the largest face of a photo is, whether or not it passes `level`.
-    pub fn judge_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<ShotQuality, Refusal> {
+    pub fn judge_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<ShotQuality, ProtocolError> {
         self.judge_photo_and(bytes, level, |_, _| None)
     }
 
@@ -399,19 +400,23 @@ impl FaceAnalyzer {
         bytes: &[u8],
         level: &QualityLevel,
         guess: impl FnOnce(&Frame, &Detection) -> Option<Attributes>,
-    ) -> Result<ShotQuality, Refusal> {
+    ) -> Result<ShotQuality, ProtocolError> {
         let MeasuredFace { frame, face, measurements, judgement, .. } = self.measured_face(bytes, level)?;
         let attributes = guess(&frame, &face);
         Ok(ShotQuality { attributes, ..ShotQuality::new(&measurements, &judgement) })
     }
 
     /// A registry photo: the largest face counts, and it must pass `level`.
-    pub fn analyze_photo(&mut self, bytes: &[u8], level: &QualityLevel) -> Result<AnalyzedFace, Refusal> {
+    pub fn analyze_photo(
+        &mut self,
+        bytes: &[u8],
+        level: &QualityLevel,
+    ) -> Result<AnalyzedFace, ProtocolError> {
         let MeasuredFace { aligned, measurements, judgement, .. } = self.measured_face(bytes, level)?;
         if !judgement.passed {
             return Err(quality_refusal(&measurements, &judgement, level));
         }
-        let unusable = |reason: String| Refusal::new(StatusCode::BadFeature, reason);
+        let unusable = |reason: String| ProtocolError::new(StatusCode::BadFeature, reason);
         let aligned = aligned.ok_or_else(|| unusable("the face cannot be aligned".to_owned()))?;
         let embedding = self.embed(&aligned).map_err(|error| unusable(error.to_string()))?;
         Ok(AnalyzedFace { measurements, judgement, embedding })
@@ -424,7 +429,7 @@ fn covered_parts(face: &Measurements) -> String {
 }
 
 /// Says which checks failed and by how much.
-fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLevel) -> Refusal {
+fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLevel) -> ProtocolError {
     use menshen_domain::quality::Check;
     let limits = level.limits();
     let (size_min, pose_max) =
@@ -451,5 +456,5 @@ fn quality_refusal(face: &Measurements, judgement: &Judgement, level: &QualityLe
         .collect();
     let code =
         if judgement.fails == [Check::FaceSize] { StatusCode::FaceTooSmall } else { StatusCode::LowQuality };
-    Refusal::new(code, told.join(", "))
+    ProtocolError::new(code, told.join(", "))
 }

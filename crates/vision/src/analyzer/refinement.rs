@@ -2,7 +2,7 @@
 
 use super::{FaceAnalyzer, VisionError};
 use crate::align::{AlignedFace, align};
-use crate::catalogue::{CloserLook, TiltedSpec};
+use crate::catalogue::{RefinementPass, TiltedSpec};
 use crate::pose::head_pose;
 use crate::refine::{mean_landmarks, refine, tilt_deg};
 use menshen_domain::face::{Detection, HeadPose, Landmarks};
@@ -29,7 +29,7 @@ impl FaceAnalyzer {
     /// A face as it is to be embedded: brought to its standard place by the best landmarks there are. `None` when
     /// they coincide.
     pub fn align(&mut self, frame: &Frame, face: &Detection) -> Result<Option<Aligned>, VisionError> {
-        let looks = self.models.detector.model.closer_looks.clone();
+        let looks = self.models.detector.model.refinement_passes.clone();
         let seen = self.look_closer(frame, face, &looks, 0.0)?;
         let seen = seen.iter().map(|look| &look.landmarks).chain([&face.landmarks]);
         let landmarks = mean_landmarks(seen);
@@ -42,7 +42,7 @@ impl FaceAnalyzer {
         &mut self,
         frame: &Frame,
         face: &Detection,
-        looks: &[CloserLook],
+        looks: &[RefinementPass],
         tilt_deg: f32,
     ) -> Result<Vec<Detection>, VisionError> {
         let mut shrinker = std::mem::take(&mut self.closer);
@@ -62,13 +62,13 @@ impl FaceAnalyzer {
         let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = model.tilted else {
             return Ok(None);
         };
-        let looks = model.closer_looks.clone();
+        let looks = model.refinement_passes.clone();
         let mut tilt = tilt_deg(landmarks);
         // Far tilted, it tells less again, but is less sure that it is a face.
         if tilt.abs() < from_deg && face.score >= sure_score {
             return Ok(None);
         }
-        let large = CloserLook { face_px, side_px, mirrored: false };
+        let large = RefinementPass { face_px, side_px, mirrored: false };
         if let Some(seen) = self.look_closer(frame, face, &[large], 0.0)?.first() {
             tilt = tilt_deg(&seen.landmarks);
         }

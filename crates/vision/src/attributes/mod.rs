@@ -145,7 +145,7 @@ impl Nets {
 
 /// Guesses for whoever asks, from any thread. The networks are loaded when the first one does, and looked up in the catalogue
 /// only then, so that a box that is never asked needs none.
-pub struct Guesser {
+pub struct LazyAttributeNets {
     models_dir: PathBuf,
     age: String,
     gender: String,
@@ -153,7 +153,7 @@ pub struct Guesser {
     nets: Mutex<Option<Nets>>,
 }
 
-impl Guesser {
+impl LazyAttributeNets {
     /// `age` and `gender` as in [`AttributeModels::pick`].
     pub fn new(models_dir: PathBuf, age: String, gender: String, loader: Arc<dyn InferenceLoader>) -> Self {
         Self { models_dir, age, gender, loader, nets: Mutex::new(None) }

@@ -19,7 +19,7 @@ const COVERED_MIN: f32 = 0.5;
 
 /// What covers a face.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Covered {
+pub struct Occlusion {
     /// Probability of a mask, 0–1.
     pub mask: f32,
     /// Left eye, right eye, mouth, as seen in the picture. A mask covers the mouth.
@@ -43,14 +43,14 @@ static NETWORKS: LazyLock<Option<Networks>> = LazyLock::new(|| {
 });
 
 /// Of an aligned face (packed RGB, 112 × 112); `None` for anything else.
-pub fn occlusion(aligned: &[u8]) -> Option<Covered> {
+pub fn occlusion(aligned: &[u8]) -> Option<Occlusion> {
     let squares = Squares::of(aligned)?;
     let networks = NETWORKS.as_ref()?;
     let (left, right, both) = (squares.seen(), squares.mirrored(), squares.both_sides());
     let mask = networks.mask.probability(&both);
     let mouth = networks.mouth.probability(&both) >= COVERED_MIN || mask >= MASK_MAX;
     let eye = |side: &[f32]| networks.eye.probability(side) >= COVERED_MIN;
-    Some(Covered { mask, parts: [eye(&left), eye(&right), mouth] })
+    Some(Occlusion { mask, parts: [eye(&left), eye(&right), mouth] })
 }
 
 #[cfg(test)]

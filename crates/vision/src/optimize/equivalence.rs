@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::PrepareError;
+use super::OptimizeError;
 use crate::catalogue::ModelSpec;
 use crate::inference::{Inference, InferenceLoader, Placement, Tensor};
 
@@ -23,17 +23,25 @@ pub const INT8_COSINE_MIN: f64 = 0.9;
 const PICTURES: usize = 6;
 
 /// The least cosine over all outputs and pictures, or the first output that differs.
-pub fn prove(model: &ModelSpec, loader: &dyn InferenceLoader, prepared: &Path) -> Result<f64, PrepareError> {
+pub fn verify_equivalence(
+    model: &ModelSpec,
+    loader: &dyn InferenceLoader,
+    prepared: &Path,
+) -> Result<f64, OptimizeError> {
     equal(model, loader, (prepared, Placement::Cpu), COSINE_MIN)
 }
 
 /// The same for the original on the accelerator.
-pub fn prove_accelerated(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<f64, PrepareError> {
+pub fn verify_accelerated(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<f64, OptimizeError> {
     equal(model, loader, (&model.path(), Placement::Accelerator), ACCELERATED_COSINE_MIN)
 }
 
 /// The same for the form in 8-bit integers on the accelerator.
-pub fn prove_int8(model: &ModelSpec, loader: &dyn InferenceLoader, int8: &Path) -> Result<f64, PrepareError> {
+pub fn verify_int8(
+    model: &ModelSpec,
+    loader: &dyn InferenceLoader,
+    int8: &Path,
+) -> Result<f64, OptimizeError> {
     equal(model, loader, (int8, Placement::Accelerator), INT8_COSINE_MIN)
 }
 
@@ -43,7 +51,7 @@ fn equal(
     loader: &dyn InferenceLoader,
     (path, place): (&Path, Placement),
     cosine_min: f64,
-) -> Result<f64, PrepareError> {
+) -> Result<f64, OptimizeError> {
     let load = |path: &Path, place| loader.load(path, &model.input.name, &model.outputs.names, place);
     let (mut original, mut other) = (load(&model.path(), Placement::Cpu)?, load(path, place)?);
     let mut least = 1.0f64;
@@ -60,13 +68,13 @@ fn compare(
     prepared: &mut dyn Inference,
     picture: &Tensor,
     cosine_min: f64,
-) -> Result<f64, PrepareError> {
+) -> Result<f64, OptimizeError> {
     let (expected, found) = (original.run(picture)?, prepared.run(picture)?);
     let mut least = 1.0f64;
     for ((name, expected), found) in model.outputs.names.iter().zip(&expected).zip(&found) {
         let cosine = cosine(&expected.data, &found.data);
         if expected.data.len() != found.data.len() || cosine < cosine_min || cosine.is_nan() {
-            return Err(PrepareError::Differs { output: name.clone(), cosine, cosine_min });
+            return Err(OptimizeError::Differs { output: name.clone(), cosine, cosine_min });
         }
         least = least.min(cosine);
     }
@@ -90,7 +98,7 @@ pub fn milliseconds_a_run(
     loader: &dyn InferenceLoader,
     path: &Path,
     place: Placement,
-) -> Result<f64, PrepareError> {
+) -> Result<f64, OptimizeError> {
     const RUNS: usize = 15;
     let mut inference = loader.load(path, &model.input.name, &model.outputs.names, place)?;
     let picture = made_picture(model, 1);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::onnx::{Attribute, Graph, Model, Node, TensorData, ValueInfo};
 use super::rewrite::{fold, weight};
-use super::{PrepareError, read, rename, write};
+use super::{OptimizeError, read, rename, write};
 use crate::catalogue::ModelSpec;
 use crate::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
@@ -137,9 +137,9 @@ impl Calibration {
     }
 
     /// That of a model; an error when there is none, or it is another file's, or its loss is not acceptable.
-    pub fn read(model: &ModelSpec) -> Result<Self, PrepareError> {
+    pub fn read(model: &ModelSpec) -> Result<Self, OptimizeError> {
         let path = Self::path(model);
-        let wrong = |reason: String| PrepareError::Calibration { path: path.clone(), reason };
+        let wrong = |reason: String| OptimizeError::Calibration { path: path.clone(), reason };
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
         let found: Self = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
         if found.original_sha256 != model.sha256 {
@@ -149,10 +149,10 @@ impl Calibration {
     }
 
     /// Puts it beside the model; where.
-    pub fn write(&self, model: &ModelSpec) -> Result<PathBuf, PrepareError> {
+    pub fn write(&self, model: &ModelSpec) -> Result<PathBuf, OptimizeError> {
         let target = Self::path(model);
         let text = toml::to_string(self)
-            .map_err(|error| PrepareError::Write { path: target.clone(), reason: error.to_string() })?;
+            .map_err(|error| OptimizeError::Write { path: target.clone(), reason: error.to_string() })?;
         let head = "# What the layers' inputs were seen to be, and what 8-bit integers cost (menshen models prepare --int8).\n";
         let part = target.with_extension(format!("toml.{}.part", std::process::id()));
         write(&part, (head.to_owned() + &text).as_bytes())?;
@@ -171,12 +171,12 @@ pub struct Calibrator {
 
 impl Calibrator {
     /// Makes a form of the model that tells its layers' inputs too, and loads it.
-    pub fn new(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<Self, PrepareError> {
+    pub fn new(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<Self, OptimizeError> {
         let mut graph = folded(model)?;
         let names = graph.graph.as_ref().map(layer_inputs).unwrap_or_default();
         if names.is_empty() {
             let reason = "it has no convolution or fully connected layer".to_owned();
-            return Err(PrepareError::Rewrite { path: model.path(), reason });
+            return Err(OptimizeError::Rewrite { path: model.path(), reason });
         }
         if let Some(graph) = graph.graph.as_mut() {
             graph.output.extend(names.iter().cloned().map(ValueInfo::floats));
@@ -216,9 +216,9 @@ fn spread(values: &mut [f32]) -> [f32; 2] {
 }
 
 /// Makes the file; where it is.
-pub fn write_int8(model: &ModelSpec, ranges: &Ranges) -> Result<PathBuf, PrepareError> {
+pub fn write_int8(model: &ModelSpec, ranges: &Ranges) -> Result<PathBuf, OptimizeError> {
     let mut graph = folded(model)?;
-    quantise(&mut graph, ranges).map_err(|reason| PrepareError::Rewrite { path: model.path(), reason })?;
+    quantise(&mut graph, ranges).map_err(|reason| OptimizeError::Rewrite { path: model.path(), reason })?;
     let target = model.path().with_extension("int8.onnx");
     let part = target.with_extension(format!("{}.part", std::process::id()));
     write(&part, &graph.encode_to_vec())?;
@@ -226,9 +226,9 @@ pub fn write_int8(model: &ModelSpec, ranges: &Ranges) -> Result<PathBuf, Prepare
     Ok(target)
 }
 
-fn folded(model: &ModelSpec) -> Result<Model, PrepareError> {
+fn folded(model: &ModelSpec) -> Result<Model, OptimizeError> {
     let mut graph = read(model)?;
-    fold(&mut graph).map_err(|reason| PrepareError::Rewrite { path: model.path(), reason })?;
+    fold(&mut graph).map_err(|reason| OptimizeError::Rewrite { path: model.path(), reason })?;
     if let Some(graph) = graph.graph.as_mut() {
         drop_dropouts(graph);
     }

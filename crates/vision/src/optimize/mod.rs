@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use super::catalogue::{CatalogueError, ModelSpec};
 use crate::inference::{InferenceError, InferenceLoader};
 
-pub use equivalence::{COSINE_MIN, cosine, milliseconds_a_run, prove_accelerated, prove_int8};
+pub use equivalence::{COSINE_MIN, cosine, milliseconds_a_run, verify_accelerated, verify_int8};
 pub use int8::{CALIBRATION_FILE, Calibration, Calibrator, Loss, Ranges, Rates, write_int8};
 pub use rewrite::Rewrites;
 
@@ -32,7 +32,7 @@ pub use rewrite::Rewrites;
 const VERSION: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
+pub enum OptimizeError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error("{path} is no ONNX file: {reason}")]
@@ -83,7 +83,7 @@ pub fn find(model: &ModelSpec) -> Option<(PathBuf, Note)> {
 }
 
 /// The prepared file, made now if there is none. One at a time: whoever comes second finds what the first made.
-pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf, PrepareError> {
+pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf, OptimizeError> {
     static PREPARING: Mutex<()> = Mutex::new(());
     let _alone = PREPARING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((path, _)) = find(model) {
@@ -94,10 +94,10 @@ pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf
 }
 
 /// Prepares a model whose checksum is right, proves the result and writes it.
-pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note, Rewrites), PrepareError> {
+pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note, Rewrites), OptimizeError> {
     let mut graph = read(model)?;
     let rewrites = rewrite::rewrite(&mut graph, model.prepare)
-        .map_err(|reason| PrepareError::Rewrite { path: model.path(), reason })?;
+        .map_err(|reason| OptimizeError::Rewrite { path: model.path(), reason })?;
     let prepared = graph.encode_to_vec();
     drop(graph);
 
@@ -105,7 +105,7 @@ pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note,
     let target = prepared_path(model);
     let part = target.with_extension(format!("{}.part", std::process::id()));
     write(&part, &prepared)?;
-    let proved = equivalence::prove(model, loader, &part);
+    let proved = equivalence::verify_equivalence(model, loader, &part);
     if proved.is_err() {
         // Nothing to be done about a file that cannot be removed; it is never used.
         let _ = std::fs::remove_file(&part);
@@ -122,30 +122,30 @@ pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note,
 }
 
 /// The graph of a model whose checksum is right.
-fn read(model: &ModelSpec) -> Result<onnx::Model, PrepareError> {
+fn read(model: &ModelSpec) -> Result<onnx::Model, OptimizeError> {
     model.verify()?;
     let path = model.path();
     let bytes = std::fs::read(&path)
         .map_err(|error| CatalogueError::Read { path: path.clone(), reason: error.to_string() })?;
     onnx::Model::decode(bytes.as_slice())
-        .map_err(|error| PrepareError::Format { path, reason: error.to_string() })
+        .map_err(|error| OptimizeError::Format { path, reason: error.to_string() })
 }
 
-fn write_note(model: &ModelSpec, note: &Note) -> Result<(), PrepareError> {
+fn write_note(model: &ModelSpec, note: &Note) -> Result<(), OptimizeError> {
     let target = note_path(model);
     let text = toml::to_string(note)
-        .map_err(|error| PrepareError::Write { path: target.clone(), reason: error.to_string() })?;
+        .map_err(|error| OptimizeError::Write { path: target.clone(), reason: error.to_string() })?;
     let part = target.with_extension(format!("{}.part", std::process::id()));
     write(&part, text.as_bytes())?;
     rename(&part, &target)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), PrepareError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), OptimizeError> {
     std::fs::write(path, bytes)
-        .map_err(|error| PrepareError::Write { path: path.to_path_buf(), reason: error.to_string() })
+        .map_err(|error| OptimizeError::Write { path: path.to_path_buf(), reason: error.to_string() })
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), PrepareError> {
+fn rename(from: &Path, to: &Path) -> Result<(), OptimizeError> {
     std::fs::rename(from, to)
-        .map_err(|error| PrepareError::Write { path: to.to_path_buf(), reason: error.to_string() })
+        .map_err(|error| OptimizeError::Write { path: to.to_path_buf(), reason: error.to_string() })
 }

@@ -18,7 +18,7 @@ const ZERO: f32 = 128.0;
 const INT8_PRODUCTS: i64 = 4;
 
 /// Rewrites every large `Gemm` it understands; how many there were.
-pub fn narrow_layers(model: &mut Model) -> usize {
+pub fn quantize_dense(model: &mut Model) -> usize {
     let Some(graph) = model.graph.as_mut() else { return 0 };
     let mut rewritten = 0;
     let mut at = 0;
@@ -112,7 +112,7 @@ mod tests {
     fn narrow_weights_are_the_weights_within_half_a_step() {
         let mut narrow = model(65_536, 16, 1);
         let wide = narrow.graph.as_ref().unwrap().initializer[0].to_floats().unwrap();
-        assert_eq!(narrow_layers(&mut narrow), 1);
+        assert_eq!(quantize_dense(&mut narrow), 1);
         assert_eq!(narrow.opset_import[0].domain.as_deref(), Some(DOMAIN));
         let graph = narrow.graph.unwrap();
         assert_eq!(
@@ -134,7 +134,7 @@ mod tests {
         for (inputs, outputs, transposed) in [(64, 16, 1), (65_536, 16, 0), (65_535, 17, 1)] {
             let mut same = model(inputs, outputs, transposed);
             let before = same.clone();
-            assert_eq!(narrow_layers(&mut same), 0);
+            assert_eq!(quantize_dense(&mut same), 0);
             assert_eq!(same, before);
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::onnx::{Dimension, Graph, Model, Node, TensorData, ValueInfo};
 use super::prelu::rewrite_prelus;
-use super::quantize_dense::narrow_layers;
-use crate::catalogue::PrepareSpec;
+use super::quantize_dense::quantize_dense;
+use crate::catalogue::OptimizeSpec;
 
 /// How often each rewrite was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,21 +14,21 @@ pub struct Rewrites {
     pub inputs_stripped: usize,
     pub batch_norms_folded: usize,
     pub prelus_rewritten: usize,
-    pub layers_narrowed: usize,
+    pub layers_quantized: usize,
 }
 
 /// First IR version in which a weight need not be listed as an input.
 const IR_WITHOUT_WEIGHT_INPUTS: i64 = 4;
 
 /// Rewrites in place; an error says why the file cannot be prepared.
-pub fn rewrite(model: &mut Model, spec: PrepareSpec) -> Result<Rewrites, String> {
+pub fn rewrite(model: &mut Model, spec: OptimizeSpec) -> Result<Rewrites, String> {
     let mut done = fold(model)?;
     if let Some(graph) = model.graph.as_mut() {
         done.prelus_rewritten = rewrite_prelus(graph);
         free_dimensions(graph, spec);
     }
-    if spec.narrow_layers {
-        done.layers_narrowed = narrow_layers(model);
+    if spec.quantize_dense {
+        done.layers_quantized = quantize_dense(model);
     }
     if let Some(graph) = model.graph.as_mut() {
         drop_unused_weights(graph);
@@ -172,7 +172,7 @@ fn drop_unused_weights(graph: &mut Graph) {
 
 /// Gives the dimensions names instead of numbers where the description says that the graph does not depend on
 /// them. Shapes noted inside the graph are then wrong and go; ONNX Runtime works them out anyway.
-fn free_dimensions(graph: &mut Graph, spec: PrepareSpec) {
+fn free_dimensions(graph: &mut Graph, spec: OptimizeSpec) {
     if !spec.free_batch && !spec.free_size {
         return;
     }
