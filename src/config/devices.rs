@@ -6,10 +6,10 @@ use toml::Table;
 
 use super::photos::PhotoKeys;
 use super::reader::{ConfigError, Findings, Section};
+use menshen_domain::device::PUSH_PIPELINES;
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
-use menshen_domain::photo::PUSH_PIPELINES;
 use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::tuning::DeviceTable;
 use menshen_domain::view::{Region, View};

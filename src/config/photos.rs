@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::reader::Section;
-use menshen_domain::device::{DeviceConfig, DeviceKind};
+use menshen_domain::device::{DeviceConfig, DeviceKind, PUSH_PIPELINES};
 use menshen_domain::limits;
-use menshen_domain::photo::{DEDUP_DEFAULT_S, FtpAccount, PUSH_PIPELINES, PassMode, PhotoRules};
+use menshen_domain::photo_rules::{DEDUP_DEFAULT_S, FtpAccount, PassMode, PhotoRules};
 
 /// Shortest FTP password; it goes over the wire in the clear, and is guessed there too.
 const FTP_PASSWORD_MIN: usize = 8;

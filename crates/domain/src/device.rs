@@ -2,53 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+pub use super::device_kind::{DeviceKind, Direction};
 use super::person::DEFAULT_PERMISSION_GROUP;
-use super::photo::PhotoRules;
+use super::photo_rules::PhotoRules;
 use super::relay::action_url::ActionUrl;
 use super::secrets::mask_url;
 use super::stream::StreamState;
 use super::view::View;
 
-/// The protocol's device types (section 1). Type 2, static stream, is retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeviceKind {
-    Turnstile,
-    SnapshotCamera,
-    NetworkCamera,
-    DoorTerminal,
-}
-
-impl DeviceKind {
-    /// As the wire writes it.
-    pub fn wire(self) -> &'static str {
-        match self {
-            Self::Turnstile => "0",
-            Self::SnapshotCamera => "1",
-            Self::NetworkCamera => "3",
-            Self::DoorTerminal => "4",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    #[default]
-    In,
-    Out,
-}
-
-impl Direction {
-    pub fn wire(self) -> i64 {
-        match self {
-            Self::In => 0,
-            Self::Out => 1,
-        }
-    }
-}
+/// Pipeline names of devices that send photos themselves.
+pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
 
 /// One capture device as configured.
 #[derive(Clone, PartialEq)]
@@ -116,6 +79,16 @@ impl DeviceConfig {
         self.enabled == other.enabled
             && self.pipeline == other.pipeline
             && self.parameters == other.parameters
+    }
+
+    /// Whether it sends photos by itself, instead of being asked for a stream.
+    pub fn is_push(&self) -> bool {
+        PUSH_PIPELINES.contains(&self.pipeline.as_str())
+    }
+
+    /// Whether somebody stands before it and waits to pass: one person a photo.
+    pub fn is_gate(&self) -> bool {
+        matches!(self.kind, DeviceKind::Turnstile | DeviceKind::DoorTerminal)
     }
 
     /// The stream's address with user and password masked.

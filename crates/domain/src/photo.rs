@@ -1,63 +1,10 @@
 //! Photos as capture: a snapshot camera or a photo terminal sends one picture of somebody, and that is a passage by
 //! itself. What a device is told to do with them, what becomes of each, and who has just been told of.
 
-use serde::{Deserialize, Serialize};
-
-use super::device::{DeviceConfig, DeviceKind};
 use super::explain::Reason;
 use super::face::Embedding;
 use super::limits;
 use super::status::StatusCode;
-
-/// Pipeline names of devices that send photos themselves.
-pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
-
-/// Whom a device lets pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PassMode {
-    /// Whoever is recognised and may pass.
-    #[default]
-    Normal,
-    /// Anyone with a face, but for the blacklist; events are as they would be.
-    AllPass,
-    /// Nobody.
-    AllForbidden,
-}
-
-/// A device's account on the box's FTP server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct FtpAccount {
-    pub user: String,
-    pub password: String,
-}
-
-/// Never shows the password.
-impl std::fmt::Debug for FtpAccount {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FtpAccount").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// What is done with a device's photos.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhotoRules {
-    pub pass_mode: PassMode,
-    /// The same person makes one event in this time.
-    pub dedup_ms: u64,
-    /// Heard of within this time a device is online; 0: as long as the box listens.
-    pub online_ms: u64,
-    pub ftp: Option<FtpAccount>,
-}
-
-/// The protocol's original tells nobody twice within six seconds.
-pub const DEDUP_DEFAULT_S: u64 = 6;
-
-impl Default for PhotoRules {
-    fn default() -> Self {
-        Self { pass_mode: PassMode::Normal, dedup_ms: DEDUP_DEFAULT_S * 1000, online_ms: 0, ftp: None }
-    }
-}
 
 /// Whether a JPEG has its end: of one whose transfer broke off decoders show what there is, and grey below. What is no JPEG
 /// is left to its decoder.
@@ -78,18 +25,6 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     }
     // Not built as usual: the decoder has the last word, where there are bytes left to look at.
     bytes.len() >= at + 2
-}
-
-impl DeviceConfig {
-    /// Whether it sends photos by itself, instead of being asked for a stream.
-    pub fn is_push(&self) -> bool {
-        PUSH_PIPELINES.contains(&self.pipeline.as_str())
-    }
-
-    /// Whether somebody stands before it and waits to pass: one person a photo.
-    pub fn is_gate(&self) -> bool {
-        matches!(self.kind, DeviceKind::Turnstile | DeviceKind::DoorTerminal)
-    }
 }
 
 /// What became of a photo, or of one face in it.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::rounded;
+use super::number::rounded;
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 
 /// What is guessed of one face; a part no network looked at is left out.

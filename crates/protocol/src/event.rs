@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{FaceAttributes, sex_number};
+use super::number::rounded;
 use menshen_domain::event::{EventRecord, ShotQuality, WantAction};
 use menshen_domain::face::HeadPose;
 use menshen_domain::person::PersonKind;
@@ -109,11 +110,6 @@ pub struct EventPictures {
 pub enum ReportKind<'a> {
     RealTime,
     History { dev_sno: &'a str },
-}
-
-/// Two decimals more than a percent: enough for the platform, short on the wire.
-pub(super) fn rounded(value: f32) -> f64 {
-    (f64::from(value) * 10_000.0).round() / 10_000.0
 }
 
 impl From<HeadPose> for WireHeadPose {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::attributes::FaceAttributes;
-use super::event::{FaceInfo, rounded};
+use super::event::FaceInfo;
+use super::number::rounded;
 use menshen_domain::event::ShotQuality;
 
 /// One judged face.

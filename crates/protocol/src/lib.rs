@@ -12,6 +12,7 @@ pub mod ftp;
 pub mod lenient;
 pub mod local;
 pub mod login;
+mod number;
 pub mod onvif;
 pub mod picture;
 pub mod reply;

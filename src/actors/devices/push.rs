@@ -6,7 +6,7 @@ use crate::actors::face_engine::photos::PhotoIntake;
 use crate::ports::camera::{
     FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
 };
-use menshen_domain::photo::PUSH_PIPELINES;
+use menshen_domain::device::PUSH_PIPELINES;
 
 /// Opens streams as `inner` does, and listens to devices that send.
 pub struct PushOpener {

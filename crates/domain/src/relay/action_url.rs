@@ -8,7 +8,7 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::modbus::ModbusRelay;
-use super::order::{DoorOrder, DoorStep, RelayAddress, RelayCall};
+use super::order::{DoorOrder, DoorStep, RelayCall};
 use super::raw::RawRelay;
 use super::{ActionMode, DoorCommand};
 use crate::secrets::mask_credentials;
@@ -104,22 +104,6 @@ fn fill(template: &str, command: &DoorCommand) -> Result<Url, url::ParseError> {
         .replace("{port}", &encoded(&command.logic_port.to_string()))
         .replace("{action_port}", &encoded(&command.action_port.to_string()));
     Url::parse(&text)
-}
-
-/// Host and port of a relay that is no web server.
-pub(super) fn address_of(url: &Url, default_port: Option<u16>) -> Result<RelayAddress, String> {
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user; such a relay knows none".to_owned());
-    }
-    let port = url
-        .port()
-        .or(default_port)
-        .filter(|port| *port > 0)
-        .ok_or("names no port, as in tcp://192.168.1.30:8899")?;
-    // Square brackets are the URL's, not the address's.
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(RelayAddress { host, port })
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ pub mod raw;
 
 use serde::{Deserialize, Serialize};
 
-use super::device::DeviceKind;
+use super::device_kind::DeviceKind;
 use super::person::PersonKind;
-use super::photo::PassMode;
+use super::photo_rules::PassMode;
 use super::tuning::GateMode;
 
 /// What a relay is told (protocol section 9, `action_mode`).

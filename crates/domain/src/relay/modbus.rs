@@ -5,8 +5,7 @@
 
 use url::Url;
 
-use super::action_url::address_of;
-use super::order::{DoorStep, RelayAddress, RelayCall};
+use super::order::{DoorStep, RelayAddress, RelayCall, address_of};
 use super::{ActionMode, DoorCommand};
 use crate::limits;
 

@@ -60,3 +60,19 @@ pub struct DoorOrder {
     /// Until `rest`.
     pub seconds: u32,
 }
+
+/// Host and port of a relay that is no web server.
+pub(super) fn address_of(url: &Url, default_port: Option<u16>) -> Result<RelayAddress, String> {
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user; such a relay knows none".to_owned());
+    }
+    let port = url
+        .port()
+        .or(default_port)
+        .filter(|port| *port > 0)
+        .ok_or("names no port, as in tcp://192.168.1.30:8899")?;
+    // Square brackets are the URL's, not the address's.
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(RelayAddress { host, port })
+}

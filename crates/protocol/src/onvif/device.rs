@@ -24,9 +24,18 @@ pub fn get_capabilities() -> Request {
     Request::new("GetCapabilities", NAMESPACE, "<Category>All</Category>")
 }
 
+/// The answers of this service; one of them is there.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct DateResponse {
+struct Body {
+    get_system_date_and_time_response: Option<DateResponse>,
+    get_services_response: Option<ServicesResponse>,
+    get_capabilities_response: Option<CapabilitiesResponse>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DateResponse {
     system_date_and_time: SystemDateAndTime,
 }
 
@@ -63,7 +72,7 @@ struct Date {
 /// The camera's clock, in milliseconds since the epoch; `None` where it tells no UTC.
 pub fn read_clock(bytes: &[u8]) -> Result<Option<i64>, SoapError> {
     let missing = SoapError::Missing("GetSystemDateAndTimeResponse");
-    let answer = read(bytes)?.get_system_date_and_time_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.get_system_date_and_time_response.ok_or(missing)?;
     let Some(DateAndTime { time, date }) = answer.system_date_and_time.utc else { return Ok(None) };
     let number = |text: &str| text.trim().parse::<i64>().ok();
     let all = || {
@@ -75,7 +84,7 @@ pub fn read_clock(bytes: &[u8]) -> Result<Option<i64>, SoapError> {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct ServicesResponse {
+struct ServicesResponse {
     service: Vec<Service>,
 }
 
@@ -88,7 +97,7 @@ struct Service {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct CapabilitiesResponse {
+struct CapabilitiesResponse {
     capabilities: Capabilities,
 }
 
@@ -122,7 +131,7 @@ fn service_url(text: &str, base: &Url) -> Option<Url> {
 
 pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
     let services =
-        read(bytes)?.get_services_response.ok_or(SoapError::Missing("GetServicesResponse"))?.service;
+        read::<Body>(bytes)?.get_services_response.ok_or(SoapError::Missing("GetServicesResponse"))?.service;
     let of = |namespace: &str| {
         let is_it = |service: &&Service| service.namespace.trim().trim_end_matches('/') == namespace;
         services.iter().find(is_it).and_then(|service| service_url(&service.x_addr, base))
@@ -132,7 +141,7 @@ pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapErro
 
 pub fn read_capabilities(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
     let missing = SoapError::Missing("GetCapabilitiesResponse");
-    let answer = read(bytes)?.get_capabilities_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.get_capabilities_response.ok_or(missing)?;
     Ok(MediaServices { media: service_url(&answer.capabilities.media.x_addr, base), media_2: None })
 }
 

@@ -55,9 +55,16 @@ pub fn probe(id: &str, sought: Sought) -> String {
     )
 }
 
+/// The body of an answer to a probe.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct ProbeMatches {
+struct Body {
+    probe_matches: Option<ProbeMatches>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ProbeMatches {
     probe_match: Vec<ProbeMatch>,
 }
 
@@ -188,7 +195,8 @@ impl Answers {
         let matches = if datagram.len() > limits::ONVIF_DATAGRAM_BYTES_MAX {
             Err(SoapError::NotXml)
         } else {
-            read(datagram).and_then(|body| body.probe_matches.ok_or(SoapError::Missing("ProbeMatches")))
+            read::<Body>(datagram)
+                .and_then(|body| body.probe_matches.ok_or(SoapError::Missing("ProbeMatches")))
         };
         match matches {
             Ok(matches) => {

@@ -54,9 +54,17 @@ pub fn get_stream_uri(version: Version, token: &str) -> Request {
     Request::new("GetStreamUri", version.namespace(), &inner)
 }
 
+/// The answers of this service; one of them is there.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct ProfilesResponse {
+struct Body {
+    get_profiles_response: Option<ProfilesResponse>,
+    get_stream_uri_response: Option<StreamUriResponse>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ProfilesResponse {
     profiles: Vec<RawProfile>,
 }
 
@@ -147,14 +155,15 @@ impl From<RawProfile> for Profile {
 
 /// The profiles, those that can be asked for; `ONVIF_PROFILES_MAX` at most.
 pub fn read_profiles(bytes: &[u8]) -> Result<Vec<Profile>, SoapError> {
-    let answer = read(bytes)?.get_profiles_response.ok_or(SoapError::Missing("GetProfilesResponse"))?;
+    let answer =
+        read::<Body>(bytes)?.get_profiles_response.ok_or(SoapError::Missing("GetProfilesResponse"))?;
     let known = answer.profiles.into_iter().filter(|profile| !profile.token.is_empty());
     Ok(known.take(limits::ONVIF_PROFILES_MAX).map(Profile::from).collect())
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct StreamUriResponse {
+struct StreamUriResponse {
     media_uri: MediaUri,
     /// Version 2 has it here.
     uri: String,
@@ -169,7 +178,7 @@ struct MediaUri {
 /// The RTSP address of a profile, reachable from this box.
 pub fn read_stream(bytes: &[u8], named: &Named) -> Result<StreamAddress, SoapError> {
     let missing = SoapError::Missing("GetStreamUriResponse");
-    let answer = read(bytes)?.get_stream_uri_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.get_stream_uri_response.ok_or(missing)?;
     let text = [answer.media_uri.uri, answer.uri].into_iter().find(|uri| !uri.trim().is_empty());
     StreamAddress::new(text.as_deref().unwrap_or_default(), named)
 }

@@ -4,8 +4,8 @@ use quick_xml::Reader;
 use quick_xml::de::Deserializer;
 use quick_xml::events::Event;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::{device, discovery, media};
 use menshen_domain::limits;
 
 /// One call of a camera's service.
@@ -77,22 +77,16 @@ const REFUSALS: &[&str] =
     &["NotAuthorized", "FailedAuthentication", "FailedCheck", "InvalidSecurity", "InvalidSecurityToken"];
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Envelope {
-    body: Body,
+#[serde(rename_all = "PascalCase", bound = "B: DeserializeOwned")]
+struct Envelope<B> {
+    body: B,
 }
 
-/// One of these is there.
+/// The body of an answer that may be a fault.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Body {
+struct FaultBody {
     fault: Option<RawFault>,
-    pub probe_matches: Option<discovery::ProbeMatches>,
-    pub get_system_date_and_time_response: Option<device::DateResponse>,
-    pub get_services_response: Option<device::ServicesResponse>,
-    pub get_capabilities_response: Option<device::CapabilitiesResponse>,
-    pub get_profiles_response: Option<media::ProfilesResponse>,
-    pub get_stream_uri_response: Option<media::StreamUriResponse>,
 }
 
 #[derive(Default, Deserialize)]
@@ -153,25 +147,29 @@ impl From<RawFault> for Fault {
     }
 }
 
-/// What is in an answer's body, which is no fault.
-pub(super) fn read(bytes: &[u8]) -> Result<Body, SoapError> {
+/// The body of an answer, which is no fault. `B` names the responses that one service may give, each of them optional.
+pub(super) fn read<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, SoapError> {
     // Some answers are in a maker's own encoding, whatever they declare, and some end in NULs.
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\0' | '\u{feff}'));
     check_root(text)?;
+    match body::<FaultBody>(text)?.fault {
+        Some(fault) => Err(SoapError::Fault(fault.into())),
+        None => body(text),
+    }
+}
+
+fn body<B: DeserializeOwned>(text: &str) -> Result<B, SoapError> {
     let mut reader = Deserializer::from_str(text);
     reader.recursion_limit(limits::ONVIF_DEPTH_MAX);
     reader.resolver_mut().set_max_namespace_bindings(limits::ONVIF_NAMESPACES_MAX);
-    let Envelope { body } = Envelope::deserialize(&mut reader).map_err(|error| broken(&error.to_string()))?;
-    match body.fault {
-        Some(fault) => Err(SoapError::Fault(fault.into())),
-        None => Ok(body),
-    }
+    let envelope = Envelope::<B>::deserialize(&mut reader).map_err(|error| broken(&error.to_string()))?;
+    Ok(envelope.body)
 }
 
 /// Whether an answer says that another user is wanted, or one at all.
 pub fn is_refusal(bytes: &[u8]) -> bool {
-    matches!(read(bytes), Err(SoapError::Fault(fault)) if fault.is_refusal)
+    matches!(read::<FaultBody>(bytes), Err(SoapError::Fault(fault)) if fault.is_refusal)
 }
 
 fn broken(why: &str) -> SoapError {

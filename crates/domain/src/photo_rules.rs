@@ -1,0 +1,50 @@
+//! What is configured about the photos of one device.
+
+use serde::{Deserialize, Serialize};
+
+/// Whom a device lets pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassMode {
+    /// Whoever is recognised and may pass.
+    #[default]
+    Normal,
+    /// Anyone with a face, but for the blacklist; events are as they would be.
+    AllPass,
+    /// Nobody.
+    AllForbidden,
+}
+
+/// A device's account on the box's FTP server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FtpAccount {
+    pub user: String,
+    pub password: String,
+}
+
+/// Never shows the password.
+impl std::fmt::Debug for FtpAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FtpAccount").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What is done with a device's photos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoRules {
+    pub pass_mode: PassMode,
+    /// The same person makes one event in this time.
+    pub dedup_ms: u64,
+    /// Heard of within this time a device is online; 0: as long as the box listens.
+    pub online_ms: u64,
+    pub ftp: Option<FtpAccount>,
+}
+
+/// The protocol's original tells nobody twice within six seconds.
+pub const DEDUP_DEFAULT_S: u64 = 6;
+
+impl Default for PhotoRules {
+    fn default() -> Self {
+        Self { pass_mode: PassMode::Normal, dedup_ms: DEDUP_DEFAULT_S * 1000, online_ms: 0, ftp: None }
+    }
+}
