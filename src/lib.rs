@@ -9,4 +9,5 @@ pub mod config;
 pub mod evaluation;
 pub mod ports;
 pub mod runtime;
+pub mod status;
 pub mod web;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ports::store::StoreError;
-use menshen_domain::storage::StorageStatus;
+use crate::status::storage::StorageStatus;
 
 /// Watches the disk of the data folder, and tells the board who found no room.
 #[derive(Clone)]

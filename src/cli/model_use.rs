@@ -17,7 +17,8 @@ use crate::ports::store::StoreError;
 use crate::runtime::app::{base_tuning, create_data_dir};
 use crate::runtime::models::{describe, pick_prepared};
 use crate::runtime::open::open_registry_and_pictures;
-use menshen_domain::models::{ModelStatus, SwapState};
+use crate::status::models::ModelStatus;
+use menshen_domain::models::SwapState;
 
 /// How often progress is looked at and told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -103,7 +103,7 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
     line("groups    权限组", why.groups.join(", "));
     let decision = match why.reason {
         Some(reason) => reason.text(),
-        None => why.ground.text(),
+        None => why.basis.text(),
     };
     let not_here = why.not_here.as_ref();
     let known = not_here.map_or_else(String::new, |who| format!(": {} {:.3}", who.id, who.similarity));
@@ -219,7 +219,7 @@ mod tests {
             top2_margin_min: 0.05,
             liveness_min: Some(0.5),
             groups: vec!["0".into(), "7".into()],
-            ground: DecisionBasis::Fusion,
+            basis: DecisionBasis::Fusion,
             ..Explanation::default()
         };
         EventRecord { why: Some(Box::new(why)), ..event(id) }

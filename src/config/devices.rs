@@ -78,7 +78,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         let enabled = section.take("enabled", true);
         let action_url = section.take_checked("action_url", String::new(), |text| match text.as_str() {
             "" => Ok(None),
-            text => ActionUrl::new(text).map(Some),
+            text => ActionUrl::new(text).map(Some).map_err(|error| error.to_string()),
         });
         let view = read_view(&mut section, &pipeline);
         let photos = accounts.read(&mut section, &pipeline, kind);
@@ -112,7 +112,7 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
         if given.len() > limits::REGIONS_MAX {
             return Err(format!("{} regions; at most {} are looked at", given.len(), limits::REGIONS_MAX));
         }
-        given.into_iter().map(Region::new).collect::<Result<Vec<_>, _>>()
+        given.into_iter().map(Region::new).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
     });
     let regions = regions.unwrap_or_default();
     if !regions.is_empty() && PUSH_PIPELINES.contains(&pipeline) {

@@ -205,7 +205,9 @@ impl Settings {
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
-        let provider = runtime.take_checked("accelerator", String::new(), |text| text.parse());
+        let provider = runtime.take_checked("accelerator", String::new(), |text| {
+            text.parse::<Provider>().map_err(|error| error.to_string())
+        });
         let precision = if runtime.take("int8", false) { Precision::Int8 } else { Precision::Full };
         if precision == Precision::Int8 && provider == Some(Provider::Cpu) {
             runtime.wrong(

@@ -55,6 +55,7 @@ use crate::ports::device_config_store::DeviceConfigStore;
 use crate::ports::platform::PlatformApi;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::ports::system::SystemProbe;
+use crate::status::storage::StorageStatus;
 use crate::web::health::Health;
 use crate::web::local::LocalDeps;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
@@ -62,7 +63,6 @@ use menshen_domain::frame_gate::FrameGateRules;
 use menshen_domain::link::LinkState;
 use menshen_domain::passage::PassageRules;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::storage::StorageStatus;
 use menshen_domain::tuning::Tuning;
 use menshen_gallery::Gallery;
 use menshen_protocol::reply::ReplyHead;
@@ -398,7 +398,7 @@ pub fn camera_rules(
     tuning: SharedTuning,
 ) -> CameraRules {
     let (recognition, passages) = (&settings.recognition, &settings.passages);
-    let similarity_pass = in_force.get().scale().similarity_threshold;
+    let match_threshold = in_force.get().scale().similarity_threshold;
     CameraRules {
         in_force,
         clock,
@@ -408,9 +408,9 @@ pub fn camera_rules(
             max_ms: passages.max_ms,
             stranger_hits_min: passages.stranger_hits_min,
             // Retuned before every frame.
-            similarity_pass,
-            similarity_high_confidence_margin: passages.high_confidence_margin,
-            similarity_top2_margin_min: recognition.top2_margin_min,
+            match_threshold,
+            high_confidence_margin: passages.high_confidence_margin,
+            top2_margin_min: recognition.top2_margin_min,
             embed_interval_ms: passages.embed_interval_ms,
             better_shot_ratio: passages.better_shot_ratio,
             // The detector's own, told with every frame.

@@ -2,7 +2,8 @@
 
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use menshen_domain::models::{ModelStatus, Precision};
+use crate::status::models::ModelStatus;
+use menshen_domain::models::Precision;
 use menshen_domain::score::Scale;
 use menshen_domain::tuning::Changes;
 use menshen_vision::FaceAnalyzer;

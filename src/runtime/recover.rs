@@ -8,10 +8,10 @@ use crate::adapters::store::DatabaseState;
 use crate::ports::store::{
     EventStore, Keys, Namespace, PictureStore, RegistryStore, RestoredEvent, Retention, StoreError,
 };
+use crate::status::storage::StorageStatus;
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
-use menshen_domain::storage::StorageStatus;
 use menshen_gallery::{Gallery, GalleryError};
 
 /// A wipe that a crash cut short is finished before anything of it is read.

@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::status::models::ModelStatus;
+use crate::status::receivers::ReceiversStatus;
+use crate::status::storage::StorageStatus;
 use menshen_domain::device::DeviceStatus;
-use menshen_domain::history::{ReceiverStatus, ReceiversStatus};
+use menshen_domain::history::ReceiverStatus;
 use menshen_domain::link::LinkState;
-use menshen_domain::models::{ModelFacts, ModelStatus};
-use menshen_domain::storage::{StorageFacts, StorageStatus};
+use menshen_domain::models::ModelFacts;
+use menshen_domain::storage::StorageFacts;
 use menshen_domain::stream::StreamState;
 
 pub struct Health {

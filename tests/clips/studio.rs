@@ -330,7 +330,7 @@ impl Story {
                 event.similarity,
                 event.quality.face_size_px,
                 event.out_timestamp_ms - event.in_timestamp_ms,
-                event.why.as_ref().map(|why| (why.looks, why.shots.len(), why.ground, why.reason)),
+                event.why.as_ref().map(|why| (why.looks, why.shots.len(), why.basis, why.reason)),
             )
         };
         self.reports.iter().map(line).collect::<Vec<_>>().join("\n")

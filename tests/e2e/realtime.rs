@@ -128,7 +128,7 @@ fn what_waited_too_long_is_history_and_never_news() {
             keep_bytes: u64::MAX,
             has_platform: false,
         }),
-        board: menshen_domain::history::ReceiversStatus::default(),
+        board: menshen::status::receivers::ReceiversStatus::default(),
         relogin_backoff: Arc::default(),
     };
     let pushed = actix::System::new().block_on(async {

@@ -9,7 +9,7 @@ use menshen_domain::limits;
 use menshen_domain::score::ScoreRange;
 use menshen_domain::tuning::{Changes, GateMode, Tuning};
 use menshen_protocol::command::{Command, Envelope};
-use menshen_protocol::control::sort_out;
+use menshen_protocol::control::check_fields;
 use menshen_protocol::event::EventBody;
 use menshen_protocol::lenient;
 use menshen_protocol::local::WireAction;
@@ -86,13 +86,13 @@ fn control(fields: Map<String, Value>) {
         gate_mode: GateMode::OpenDoor,
     };
     let names: BTreeSet<String> = fields.keys().map(|name| name.chars().take(64).collect()).collect();
-    let (wanted, result, reasons) = sort_out(&now, fields);
+    let (wanted, result, reasons) = check_fields(&now, fields);
     let told: BTreeSet<String> =
         result.success_field.keys().chain(result.faild_field.keys()).cloned().collect();
     assert_eq!(names, told);
     assert!(result.faild_field.is_empty() == reasons.is_empty(), "a reason for each");
     let mut changes = Changes::default();
-    wanted.put(&mut changes);
+    wanted.apply(&mut changes);
     let tuned = now.with(&changes);
     assert!(tuned.threshold > tuned.range.lowest && tuned.threshold <= tuned.range.highest);
 }
@@ -171,7 +171,7 @@ pub fn report(bytes: &[u8]) {
 /// Whatever cameras and everybody else on their network answer, over UDP and HTTP.
 pub fn onvif(bytes: &[u8]) {
     let url = Url::parse("http://192.168.1.64/onvif/device_service").expect("a URL");
-    let at = device::Named { url, ip: IpAddr::from([192, 168, 1, 64]) };
+    let at = device::CameraHost { url, ip: IpAddr::from([192, 168, 1, 64]) };
     let mut answers = discovery::Answers::default();
     let (_, found) = answers.take(at.ip, bytes);
     assert!(found <= limits::ONVIF_MATCHES_MAX);

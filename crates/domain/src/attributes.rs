@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AgeGroup {
+    /// Under 6 years.
     Child,
+    /// 6 to 17.
     Juvenile,
+    /// 18 to 39.
     Youth,
+    /// 40 to 64.
     MiddleAged,
+    /// 65 and older.
     Aged,
 }
 
@@ -37,10 +42,13 @@ impl AgeGroup {
     }
 }
 
+/// As the network tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gender {
+    /// Label `female`.
     Female,
+    /// Label `male`.
     Male,
 }
 
@@ -54,16 +62,21 @@ impl Gender {
     }
 }
 
+/// An estimated age.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AgeGuess {
+    /// Whole years.
     pub years: u8,
+    /// The group `years` lies in.
     pub group: AgeGroup,
     /// How much of the network's distribution over ages lies in the group, 0–1.
     pub confidence: f32,
 }
 
+/// An estimated gender.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GenderGuess {
+    /// The more probable one.
     pub gender: Gender,
     /// The network's share of this gender, 0.5–1.
     pub confidence: f32,
@@ -72,8 +85,10 @@ pub struct GenderGuess {
 /// What is guessed of one face; a part that no network looks at is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attributes {
+    /// `None`: not estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<AgeGuess>,
+    /// `None`: not estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gender: Option<GenderGuess>,
 }

@@ -10,6 +10,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Delays from `first_ms` to `cap_ms`, or constant ones where the cap is smaller.
     pub fn new(first_ms: u64, cap_ms: u64) -> Self {
         Self { first_ms, cap_ms: cap_ms.max(first_ms), failures: 0 }
     }
@@ -21,6 +22,7 @@ impl Backoff {
         (full as f64 * f64::midpoint(1.0, jitter.clamp(0.0, 1.0))).round() as u64
     }
 
+    /// Starts over with the first delay.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

@@ -7,7 +7,7 @@ use super::person::PersonKind;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchThresholds {
     /// Raw similarity from which a shot may name a person.
-    pub pass: f32,
+    pub match_threshold: f32,
     /// This much above the pass mark, one shot is enough.
     pub high_confidence_margin: f32,
     /// This much ahead of the second best person; less, and it could be either.
@@ -17,6 +17,7 @@ pub struct MatchThresholds {
 /// What one answer of the gallery says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MatchDecision {
+    /// No candidate reaches the threshold.
     NoMatch,
     /// Above the mark, and somebody else nearly as similar.
     Ambiguous(Candidate),
@@ -37,15 +38,15 @@ impl MatchDecision {
 }
 
 /// Puts people before strangers among those above the mark: who was a stranger first may be enrolled both ways.
-pub fn people_first(mut candidates: Vec<Candidate>, pass: f32) -> Vec<Candidate> {
+pub fn people_first(mut candidates: Vec<Candidate>, match_threshold: f32) -> Vec<Candidate> {
     // Stable: within either kind the more similar stay in front.
-    candidates.sort_by_key(|one| one.similarity < pass || one.person.kind == PersonKind::Stranger);
+    candidates.sort_by_key(|one| one.similarity < match_threshold || one.person.kind == PersonKind::Stranger);
     candidates
 }
 
 /// How far the first of `candidates` is ahead of the next other person; `None` without another. A stranger of the
 /// registry is no rival of a person: it may be the same human being, enrolled both ways.
-pub fn lead(candidates: &[Candidate]) -> Option<f32> {
+pub fn top2_margin(candidates: &[Candidate]) -> Option<f32> {
     let first = candidates.first()?;
     let is_rival = |other: &&Candidate| {
         other.person.id != first.person.id
@@ -65,14 +66,14 @@ pub fn is_guess_harmless(candidates: &[Candidate], top2_margin_min: f32) -> bool
 }
 
 /// Judges an answer of the gallery, people first.
-pub fn judge(candidates: &[Candidate], marks: MatchThresholds) -> MatchDecision {
-    let Some(best) = candidates.first().filter(|best| best.similarity >= marks.pass) else {
+pub fn judge(candidates: &[Candidate], thresholds: MatchThresholds) -> MatchDecision {
+    let Some(best) = candidates.first().filter(|best| best.similarity >= thresholds.match_threshold) else {
         return MatchDecision::NoMatch;
     };
     let best = best.clone();
-    if lead(candidates).is_some_and(|lead| lead < marks.top2_margin_min) {
+    if top2_margin(candidates).is_some_and(|margin| margin < thresholds.top2_margin_min) {
         MatchDecision::Ambiguous(best)
-    } else if best.similarity >= marks.pass + marks.high_confidence_margin {
+    } else if best.similarity >= thresholds.match_threshold + thresholds.high_confidence_margin {
         MatchDecision::Confident(best)
     } else {
         MatchDecision::Match(best)
@@ -84,8 +85,8 @@ mod tests {
     use super::*;
     use crate::candidate::GalleryPerson;
 
-    const MARKS: MatchThresholds =
-        MatchThresholds { pass: 0.4, high_confidence_margin: 0.1, top2_margin_min: 0.05 };
+    const THRESHOLDS: MatchThresholds =
+        MatchThresholds { match_threshold: 0.4, high_confidence_margin: 0.1, top2_margin_min: 0.05 };
 
     fn who(id: &str, similarity: f32) -> Candidate {
         let person = GalleryPerson {
@@ -99,7 +100,7 @@ mod tests {
 
     fn verdict(candidates: &[(&str, f32)]) -> MatchDecision {
         let all = candidates.iter().map(|(id, similarity)| who(id, *similarity)).collect();
-        judge(&people_first(all, MARKS.pass), MARKS)
+        judge(&people_first(all, THRESHOLDS.match_threshold), THRESHOLDS)
     }
 
     #[test]

@@ -18,18 +18,25 @@ pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
 pub struct DeviceConfig {
     /// `{dev_sno}__{ip}`.
     pub ep_id: String,
+    /// Its address, or the name of its stream; unique among the devices.
     pub ip: String,
+    /// The name to show; the address unless configured.
     pub name: String,
+    /// The protocol's device type.
     pub kind: DeviceKind,
     /// Name of a file in `pipelines/` without `.toml`.
     pub pipeline: String,
     /// Values for the pipeline's parameters, `url` among them. May hold a password.
     pub parameters: BTreeMap<String, String>,
+    /// Whether people pass it on their way in or out.
     pub direction: Direction,
     /// People of these groups are looked for at this device.
     pub permission_groups: Vec<String>,
+    /// Free text of the configuration, reported as it is.
     pub memo: String,
+    /// Where it is, in words.
     pub location: String,
+    /// Name of the platform's group of devices.
     pub group_name: String,
     /// How its door is opened, where it has one.
     pub action_url: Option<ActionUrl>,
@@ -112,12 +119,15 @@ impl std::fmt::Debug for DeviceConfig {
 /// A device with how it stands now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceStatus {
+    /// As configured.
     pub config: DeviceConfig,
+    /// How its stream is doing.
     pub state: StreamState,
     /// Wall clock of the last change of `state`, ms.
     pub since_ms: u64,
     /// Wall clock of the newest frame, ms; 0 before the first.
     pub last_frame_ms: u64,
+    /// Times the stream was opened again.
     pub reconnects: u64,
     /// What it sends, once it is known: `h264`, `h265`, `jpeg`.
     pub codec: Option<String>,

@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
+    /// Opens for one person at a time.
     Turnstile,
+    /// Sends single pictures.
     SnapshotCamera,
+    /// Sends a video stream.
     NetworkCamera,
+    /// A face terminal at a door.
     DoorTerminal,
 }
 
@@ -24,15 +28,19 @@ impl DeviceKind {
     }
 }
 
+/// Which way people pass a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
+    /// They enter.
     #[default]
     In,
+    /// They leave.
     Out,
 }
 
 impl Direction {
+    /// As reports write it: 0 in, 1 out.
     pub fn wire(self) -> i64 {
         match self {
             Self::In => 0,

@@ -12,16 +12,21 @@ use super::quality::{Check, Judgement, Measurements};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WantAction {
+    /// Nothing to do.
     #[default]
     Nothing,
+    /// A stranger was enrolled.
     NewStranger,
+    /// The person's registry photo was replaced.
     RegistryPhotoUpdated,
 }
 
 /// The capture device an event came from, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventDevice {
+    /// [`DeviceConfig::ep_id`](crate::device::DeviceConfig).
     pub ep_id: String,
+    /// The device's address.
     pub ip: String,
     /// Wire number of the device type, as text: `"3"`.
     pub device_type: String,
@@ -30,8 +35,11 @@ pub struct EventDevice {
 /// Who it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventIdentity {
+    /// The platform's id.
     pub id: String,
+    /// The name at that time.
     pub name: String,
+    /// The person type at that time.
     pub kind: PersonKind,
     /// The registry photo that matched, in the picture store.
     pub registry_photo: Option<String>,
@@ -42,19 +50,27 @@ pub struct EventIdentity {
 pub struct ShotQuality {
     /// In pixels of the scene picture.
     pub bbox: BBox,
+    /// Shorter side of the box, px.
     pub face_size_px: f32,
+    /// Mean luma of the aligned face, 0–1.
     pub brightness: f32,
+    /// Sharpness, 0–1.
     pub clarity: f32,
+    /// Where the head was turned.
     pub head_pose: HeadPose,
+    /// Whether the face leaves the picture.
     pub partial: bool,
+    /// Probability of a mask, 0–1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<f32>,
+    /// Whether they are covered: left eye, right eye (as seen in the picture), mouth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
     /// How sure it is that the face is a living one, 0–1, and whether that was enough; absent where the device does not
     /// ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<f32>,
+    /// Whether `liveness` was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
     /// Guesses at age and gender; absent where nobody asks for them.
@@ -62,13 +78,16 @@ pub struct ShotQuality {
     pub attributes: Option<Attributes>,
     /// Overall FIQA score, 0–1.
     pub score: f32,
+    /// Whether the face passed its level.
     pub passed: bool,
     /// Names of the checks that passed and failed.
     pub success: Vec<String>,
+    /// Names of the checks that failed.
     pub fails: Vec<String>,
 }
 
 impl ShotQuality {
+    /// Puts together what was measured and judged of one face.
     pub fn new(measured: &Measurements, judgement: &Judgement) -> Self {
         let names = |checks: &[Check]| checks.iter().map(|check| check.name().to_owned()).collect();
         Self {
@@ -96,20 +115,27 @@ impl ShotQuality {
 pub struct EventRecord {
     /// UUID v7; receivers drop duplicates by it.
     pub event_id: String,
+    /// Where it was seen.
     pub device: EventDevice,
+    /// `None`: a stranger.
     pub identity: Option<EventIdentity>,
     /// Time of the reported shot, ms since the epoch, UTC.
     pub timestamp_ms: u64,
+    /// Begin of the passage, ms since the epoch, UTC.
     pub in_timestamp_ms: u64,
+    /// End of the passage as far as it is known, ms since the epoch, UTC.
     pub out_timestamp_ms: u64,
     /// Mapped score, 0–1.
     pub score: f32,
     /// Raw cosine similarity to the best match, −1 to 1; absent with an empty registry and for a face that is not live.
     pub similarity: Option<f32>,
+    /// What the platform may want to do.
     pub want_action: WantAction,
+    /// Quality of the reported shot.
     pub quality: ShotQuality,
     /// Scene and face crop, in the picture store.
     pub spot_pic: Option<String>,
+    /// Face crop, in the picture store.
     pub face_pic: Option<String>,
     /// Model the embedding came from.
     pub model: String,

@@ -10,16 +10,23 @@ use super::quality::Check;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
+    /// Smaller than the level allows.
     TooSmall,
+    /// Turned or tilted further than the level allows.
     TurnedAway,
+    /// Not sharp enough.
     Blurred,
+    /// Too dark or too bright.
     Lighting,
+    /// Part of the face is outside the picture.
     Partial,
+    /// A mask, or covered eyes or mouth.
     Covered,
     /// Seen in too few pictures.
     TooBrief,
     /// Good enough, and gone before it was looked at closely.
     NoShot,
+    /// No candidate reaches the match threshold.
     BelowThreshold,
     /// Two people of the registry are equally similar.
     TooClose,
@@ -32,6 +39,7 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons, for metrics.
     pub const ALL: [Self; 13] = [
         Self::TooSmall,
         Self::TurnedAway,
@@ -86,6 +94,7 @@ impl Reason {
         }
     }
 
+    /// The reason a failed check stands for.
     pub fn of_check(check: Check) -> Self {
         match check {
             Check::FaceSize => Self::TooSmall,
@@ -102,6 +111,7 @@ impl Reason {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionBasis {
+    /// No name was given.
     #[default]
     None,
     /// One shot well above the pass mark.
@@ -117,6 +127,7 @@ pub enum DecisionBasis {
 }
 
 impl DecisionBasis {
+    /// For people, in both languages.
     pub fn text(self) -> &'static str {
         match self {
             Self::None => "nobody was named 未识别",
@@ -132,12 +143,14 @@ impl DecisionBasis {
 /// Somebody of the registry and how similar they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranked {
+    /// The platform's id, shortened to [`limits::EXPLAINED_ID_CHARS_MAX`].
     pub id: String,
     /// Raw similarity, −1 to 1.
     pub similarity: f32,
 }
 
 impl Ranked {
+    /// A person with a raw similarity; a long id is shortened.
     pub fn new(id: &str, similarity: f32) -> Self {
         Self { id: id.chars().take(limits::EXPLAINED_ID_CHARS_MAX).collect(), similarity }
     }
@@ -162,7 +175,9 @@ pub struct ShotRecord {
 /// How often a check failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckCount {
+    /// The check.
     pub check: Check,
+    /// Pictures in which it failed.
     pub failed: u32,
 }
 
@@ -172,7 +187,9 @@ pub struct CheckCount {
 pub struct Explanation {
     /// Pictures in which the face was found, and of those the ones in which it passed the live level.
     pub looks: u32,
+    /// Pictures in which the face passed the live level.
     pub passed: u32,
+    /// How often each check failed.
     pub checks: Vec<CheckCount>,
     /// At most [`limits::SHOTS_KEPT`], the best ones.
     pub shots: Vec<ShotRecord>,
@@ -191,7 +208,9 @@ pub struct Explanation {
     pub liveness_min: Option<f32>,
     /// Permission groups of the camera.
     pub groups: Vec<String>,
-    pub ground: DecisionBasis,
+    /// Events stored by 0.1 have the alias.
+    #[serde(alias = "ground")]
+    pub basis: DecisionBasis,
     /// Why nobody was named.
     pub reason: Option<Reason>,
     /// Somebody the registry knows who may not pass here, or not now, or whose picture it was taken for.
@@ -203,6 +222,7 @@ pub struct Explanation {
 pub struct CheckTally(Vec<CheckCount>);
 
 impl CheckTally {
+    /// Counts the failed checks of one picture.
     pub fn note(&mut self, fails: &[Check]) {
         for check in fails {
             match self.0.iter_mut().find(|count| count.check == *check) {
@@ -212,6 +232,7 @@ impl CheckTally {
         }
     }
 
+    /// Adds the counts of another passage.
     pub fn absorb(&mut self, other: &Self) {
         for CheckCount { check, failed } in &other.0 {
             match self.0.iter_mut().find(|count| count.check == *check) {
@@ -226,6 +247,7 @@ impl CheckTally {
         self.0.iter().max_by_key(|count| count.failed).map(|count| count.check)
     }
 
+    /// All counts, in the order of first failure.
     pub fn counts(&self) -> Vec<CheckCount> {
         self.0.clone()
     }
@@ -281,5 +303,13 @@ mod tests {
         assert!(text.len() < 5000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), told);
         assert_eq!(serde_json::from_str::<Explanation>(r#"{"new":1}"#).unwrap(), Explanation::default());
+    }
+
+    #[test]
+    fn an_explanation_of_version_0_1_is_read() {
+        let old = r#"{"sure_margin":0.25,"lead_min":0.125,"ground":"two_shots"}"#;
+        let read: Explanation = serde_json::from_str(old).unwrap();
+        assert_eq!((read.high_confidence_margin, read.top2_margin_min), (0.25, 0.125));
+        assert_eq!(read.basis, DecisionBasis::TwoShots);
     }
 }

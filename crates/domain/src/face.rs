@@ -5,25 +5,33 @@ use serde::{Deserialize, Serialize};
 /// An axis-aligned box in pixels of the picture it was found in; `x2`/`y2` are exclusive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BBox {
+    /// Left edge.
     pub x1: f32,
+    /// Upper edge.
     pub y1: f32,
+    /// Right edge.
     pub x2: f32,
+    /// Lower edge.
     pub y2: f32,
 }
 
 impl BBox {
+    /// In pixels; 0 for an inverted box.
     pub fn width(&self) -> f32 {
         (self.x2 - self.x1).max(0.0)
     }
 
+    /// In pixels; 0 for an inverted box.
     pub fn height(&self) -> f32 {
         (self.y2 - self.y1).max(0.0)
     }
 
+    /// In square pixels.
     pub fn area(&self) -> f32 {
         self.width() * self.height()
     }
 
+    /// The middle, `(x, y)`.
     pub fn center(&self) -> (f32, f32) {
         (f32::midpoint(self.x1, self.x2), f32::midpoint(self.y1, self.y2))
     }
@@ -57,7 +65,9 @@ pub type Landmarks = [[f32; 2]; 5];
 /// One face as the detector gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
+    /// The box around the face.
     pub bbox: BBox,
+    /// Eyes, nose tip, mouth corners.
     pub landmarks: Landmarks,
     /// Detector's confidence, 0–1.
     pub score: f32,
@@ -78,8 +88,11 @@ impl Detection {
 /// positive roll: tilted clockwise as seen in the picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct HeadPose {
+    /// Rotation to the side.
     pub yaw_deg: f32,
+    /// Nod.
     pub pitch_deg: f32,
+    /// Tilt in the picture's plane.
     pub roll_deg: f32,
 }
 

@@ -23,8 +23,21 @@ pub enum PixelFormat {
 /// Where one plane starts inside [`Frame::data`] and how many bytes one of its rows takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plane {
+    /// Bytes from the start of the buffer.
     pub offset: usize,
+    /// Bytes from one row to the next.
     pub stride: usize,
+}
+
+/// Why there is no picture of the main stream for a moment.
+#[derive(Debug, thiserror::Error)]
+pub enum HighResError {
+    /// The main stream was not there, or not yet.
+    #[error("the main stream had no picture of that moment")]
+    NoPicture,
+    /// The adapter's decoder failed, for its own reason.
+    #[error("{0}")]
+    Decoder(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The same moment in a larger picture, which is decoded only when it is wanted.
@@ -32,15 +45,23 @@ pub trait HighResFrame: std::fmt::Debug + Send + Sync {
     /// The same for as long as somebody holds it; else it is there for a moment only.
     fn held(&self) -> Arc<dyn HighResFrame>;
     /// May take a tenth of a second and more.
-    fn decode(&self) -> Result<Frame, String>;
+    ///
+    /// # Errors
+    ///
+    /// When the main stream has no picture of this moment, or none that can be decoded in time.
+    fn decode(&self) -> Result<Frame, HighResError>;
 }
 
 /// A picture with its time of capture. Cloning shares the pixels.
 #[derive(Debug, Clone)]
 pub struct Frame {
+    /// The pixels, in the layout of `format` and `planes`.
     pub data: Bytes,
+    /// Pixel format.
     pub format: PixelFormat,
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
     /// As many planes as the format has; the rest are zero.
     pub planes: [Plane; 3],
@@ -48,20 +69,43 @@ pub struct Frame {
     pub captured_at_ms: u64,
     /// Counts up by one a frame per camera, also for frames that are dropped later.
     pub sequence: u64,
+    /// The same moment in the camera's main stream, where there is one.
     pub larger: Option<Arc<dyn HighResFrame>>,
 }
 
 /// Why bytes and a described layout do not make a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
+    /// A side is too short or too long.
     #[error("a frame of {width}x{height} px is outside {min}..={max} px a side")]
-    Size { width: u32, height: u32, min: u32, max: u32 },
+    Size {
+        /// Width, px.
+        width: u32,
+        /// Height, px.
+        height: u32,
+        /// Shortest side that is taken, px.
+        min: u32,
+        /// Longest side that is taken, px.
+        max: u32,
+    },
+    /// A plane does not lie inside the buffer.
     #[error("plane {plane} needs bytes up to {needed}, the buffer has {len}")]
-    TooShort { plane: usize, needed: usize, len: usize },
+    TooShort {
+        /// Index of the plane.
+        plane: usize,
+        /// Bytes of the buffer the plane needs.
+        needed: usize,
+        /// Bytes there are.
+        len: usize,
+    },
 }
 
 impl Frame {
     /// Checks that every plane lies inside the buffer, so that readers may index without surprises.
+    ///
+    /// # Errors
+    ///
+    /// When a side is out of bounds or a plane does not lie inside the buffer.
     pub fn validate(&self) -> Result<(), FrameError> {
         let (min, max) = (super::limits::FRAME_SIDE_MIN_PX, super::limits::FRAME_SIDE_MAX_PX);
         if !(min..=max).contains(&self.width) || !(min..=max).contains(&self.height) {
@@ -116,6 +160,10 @@ impl Frame {
     }
 
     /// A frame from tightly packed RGB rows.
+    ///
+    /// # Errors
+    ///
+    /// When a side is out of bounds or there are too few bytes.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>, captured_at_ms: u64) -> Result<Self, FrameError> {
         let frame = Self {
             data: Bytes::from(rgb),

@@ -29,12 +29,14 @@ impl Default for FrameGateRules {
 /// A frame from afar: mean brightness of cells, always in the same order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MotionGrid {
+    /// Mean brightness of each cell, 0–255, row by row.
     pub cells: Vec<u8>,
 }
 
 /// Who is, or was just, before a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
+    /// No face was seen just now.
     Nobody,
     /// Only people it is sure of.
     Known,
@@ -46,24 +48,25 @@ pub enum Presence {
 #[derive(Debug)]
 pub struct FrameGate {
     rules: FrameGateRules,
-    looked_at: Option<MotionGrid>,
-    last_look_ms: u64,
+    last_processed: Option<MotionGrid>,
+    last_processed_ms: u64,
     awake_until_ms: u64,
 }
 
 impl FrameGate {
+    /// A gate that has not processed a frame.
     pub fn new(rules: FrameGateRules) -> Self {
-        Self { rules, looked_at: None, last_look_ms: 0, awake_until_ms: 0 }
+        Self { rules, last_processed: None, last_processed_ms: 0, awake_until_ms: 0 }
     }
 
-    /// Whether frames need to be glanced at, to be handed to [`wants_look`](Self::wants_look).
+    /// Whether frames need to be glanced at, to be handed to [`should_process`](Self::should_process).
     pub fn is_selective(&self) -> bool {
         self.rules.idle_look_ms > 0
     }
 
     /// Whether a frame is to be looked at.
-    pub fn wants_look(&mut self, now_ms: u64, glance: MotionGrid, presence: Presence) -> bool {
-        let moved = self.looked_at.as_ref().is_none_or(|before| self.has_changed(before, &glance));
+    pub fn should_process(&mut self, now_ms: u64, grid: MotionGrid, presence: Presence) -> bool {
+        let moved = self.last_processed.as_ref().is_none_or(|before| self.has_changed(before, &grid));
         if moved || presence != Presence::Nobody {
             self.awake_until_ms = now_ms + self.rules.awake_ms;
         }
@@ -72,10 +75,11 @@ impl FrameGate {
             _ if now_ms <= self.awake_until_ms => self.rules.awake_look_ms,
             _ => self.rules.idle_look_ms,
         };
-        let wanted = self.looked_at.is_none() || now_ms.saturating_sub(self.last_look_ms) >= interval_ms;
+        let wanted =
+            self.last_processed.is_none() || now_ms.saturating_sub(self.last_processed_ms) >= interval_ms;
         if wanted {
-            self.last_look_ms = now_ms;
-            self.looked_at = Some(glance);
+            self.last_processed_ms = now_ms;
+            self.last_processed = Some(grid);
         }
         wanted
     }
@@ -98,7 +102,7 @@ mod tests {
     fn looks(attention: &mut FrameGate, frames: impl IntoIterator<Item = (u64, u8, Presence)>) -> Vec<u64> {
         frames
             .into_iter()
-            .filter(|(now_ms, change, presence)| attention.wants_look(*now_ms, scene(*change), *presence))
+            .filter(|(now_ms, change, presence)| attention.should_process(*now_ms, scene(*change), *presence))
             .map(|(now_ms, ..)| now_ms)
             .collect()
     }
@@ -150,7 +154,7 @@ mod tests {
     fn another_picture_size_is_a_change() {
         let mut attention = FrameGate::new(FrameGateRules::default());
         looks(&mut attention, (0..30u64).map(|i| (i * 100, 0, Nobody)));
-        assert!(attention.wants_look(3050, MotionGrid { cells: vec![100; 9] }, Nobody));
+        assert!(attention.should_process(3050, MotionGrid { cells: vec![100; 9] }, Nobody));
     }
 
     proptest::proptest! {
@@ -161,7 +165,7 @@ mod tests {
             let (mut now_ms, mut last_ms) = (0, 0);
             for (step_ms, change) in steps {
                 now_ms += step_ms;
-                if attention.wants_look(now_ms, scene(change), Nobody) {
+                if attention.should_process(now_ms, scene(change), Nobody) {
                     last_ms = now_ms;
                 }
                 proptest::prop_assert!(now_ms - last_ms < 500);

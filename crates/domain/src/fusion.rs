@@ -22,6 +22,7 @@ pub struct Fusion {
 /// What the shots together look like.
 #[derive(Debug, Clone)]
 pub struct Fused {
+    /// The weighted mean, of unit length.
     pub embedding: Embedding,
     /// Tags of the shots in it.
     pub used: Vec<u64>,
@@ -40,20 +41,24 @@ impl Fusion {
         }
     }
 
+    /// Adds all shots of another passage.
     pub fn absorb(&mut self, other: Self) {
         for Member { embedding, weight, tag } in other.members {
             self.add(embedding, weight, tag);
         }
     }
 
+    /// Number of shots kept.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
+    /// Whether a shot with this tag is kept.
     pub fn has(&self, tag: u64) -> bool {
         self.members.iter().any(|member| member.tag == tag)
     }
 
+    /// Whether there is no shot.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

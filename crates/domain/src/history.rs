@@ -5,9 +5,6 @@
 //! nothing is set aside and nothing is lost. The proof is the next event behind the refused ones, tried once they
 //! have all had their tries.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -16,9 +13,13 @@ use super::limits;
 /// One event that was refused for good, at the head of the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedEvent {
+    /// Place in the order of events.
     pub sequence: u64,
+    /// Times the receiver refused it.
     pub tries: u32,
+    /// First refusal, ms of a monotonic clock.
     pub first_ms: u64,
+    /// Why it was refused last.
     pub reason: String,
 }
 
@@ -29,10 +30,12 @@ pub struct DeliveryQueue {
 }
 
 impl DeliveryQueue {
+    /// Whether refused events hold up the queue.
     pub fn is_stuck(&self) -> bool {
         !self.refused.is_empty()
     }
 
+    /// The refused events, in order.
     pub fn refused(&self) -> &[RefusedEvent] {
         &self.refused
     }
@@ -74,6 +77,7 @@ impl DeliveryQueue {
         self.refused.iter().filter(|event| event.sequence < sequence).cloned().collect()
     }
 
+    /// Forgets the refusals: the receiver took one of them, or they are quarantined.
     pub fn clear(&mut self) {
         self.refused.clear();
     }
@@ -91,30 +95,6 @@ pub struct ReceiverStatus {
     /// Why nothing goes through at the moment; absent when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-}
-
-/// How all receivers of the moment stand: written by their couriers, read by whoever shows it.
-#[derive(Debug, Clone, Default)]
-pub struct ReceiversStatus(Arc<Mutex<BTreeMap<String, ReceiverStatus>>>);
-
-impl ReceiversStatus {
-    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, ReceiverStatus>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Changes the entry of a receiver, known by its whole address.
-    pub fn update(&self, receiver: &str, change: impl FnOnce(&mut ReceiverStatus)) {
-        self.with(|all| change(all.entry(receiver.to_owned()).or_default()));
-    }
-
-    /// Forgets those that are no longer receivers.
-    pub fn retain(&self, is_kept: impl Fn(&str) -> bool) {
-        self.with(|all| all.retain(|receiver, _| is_kept(receiver)));
-    }
-
-    pub fn list(&self) -> Vec<ReceiverStatus> {
-        self.with(|all| all.values().cloned().collect())
-    }
 }
 
 /// An address as it may be shown: user, password and query may be secrets.

@@ -46,7 +46,9 @@ impl Lag {
 /// An encoding whose units are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
+    /// ITU-T H.264 (AVC).
     H264,
+    /// ITU-T H.265 (HEVC).
     H265,
 }
 

@@ -1,4 +1,19 @@
-//! Pure thinking: no runtime, no clock, no input or output. Everything here is a function of its arguments.
+//! What the box decides: people and their faces, quality levels, tracks and passages, matches and doors, the state machines
+//! of streams, of the platform link and of history delivery, and every bound with its reason ([`limits`]).
+//!
+//! Everything here is a function of its arguments. Time comes in as milliseconds (`now_ms`: monotonic, unless a name says
+//! wall clock), chance as a number in [0, 1) (`jitter`), and what is to be done comes back as a value.
+//!
+//! It must never know a clock, a thread, a file, a socket or an environment variable, any other crate of the workspace, or
+//! how anything is detected, stored or sent. `clippy.toml` beside the manifest forbids those parts of `std`; `repo-checks`
+//! forbids the crates that would bring them.
+//!
+//! Units are in the names: `_ms`, `_s`, `_px`, `_deg`. A *similarity* is the cosine of two embeddings, −1 to 1; a *score* of
+//! a match is mapped to 0–100 ([`score`]); quality, liveness and confidences are 0–1.
+
+#![deny(missing_docs)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod attributes;
 pub mod backoff;
@@ -26,7 +41,6 @@ pub mod relay;
 pub mod relogin;
 pub mod score;
 pub mod secrets;
-pub mod slot;
 pub mod status;
 pub mod storage;
 pub mod stream;

@@ -12,15 +12,22 @@ pub const FAILURES_BEFORE_LOGIN: u32 = 6;
 /// Where the link stands, for health and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
+    /// Not started, or ended.
     Stopped,
+    /// A login call is under way.
     LoggingIn,
+    /// The last login failed; the next one is due after a delay.
     WaitingToLogIn,
+    /// The broker connection is being established.
     Connecting,
+    /// The last connection failed or was lost; the next one is due after a delay.
     WaitingToConnect,
+    /// Connected to the broker.
     Up,
 }
 
 impl LinkState {
+    /// For health and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -36,42 +43,70 @@ impl LinkState {
 /// What happened. `attempt` is the number the matching effect carried; answers to older ones are stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkInput {
+    /// The first input.
     Start,
     /// `broker_changed`: the document names another broker, queue or password than the one before.
     LoggedIn {
+        /// Of the effect.
         attempt: u64,
+        /// Whether the broker's parameters differ from those before.
         broker_changed: bool,
     },
+    /// The platform refused the login, or did not answer.
     LoginFailed {
+        /// Of the effect.
         attempt: u64,
     },
+    /// The broker connection is established.
     Connected {
+        /// Of the effect.
         attempt: u64,
     },
     /// `refused`: the broker was there and said no.
     ConnectFailed {
+        /// Of the effect.
         attempt: u64,
+        /// Whether the broker refused.
         refused: bool,
     },
     /// The connection that came up as `attempt` is gone.
     Lost {
+        /// The attempt that came up.
         attempt: u64,
     },
+    /// The delay of [`LinkEffect::RetryAfter`] is over.
     RetryDue {
+        /// Of the effect.
         attempt: u64,
     },
     /// The platform answered 401/403 to something: the token is no longer good.
     SessionRejected,
+    /// The box stops.
     Stop,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkEffect {
-    LogIn { attempt: u64 },
-    Connect { attempt: u64 },
+    /// Log in.
+    LogIn {
+        /// To be given back with the result.
+        attempt: u64,
+    },
+    /// Connect to the broker of the last login.
+    Connect {
+        /// To be given back with the result.
+        attempt: u64,
+    },
+    /// Close the connection.
     Disconnect,
-    RetryAfter { attempt: u64, delay_ms: u64 },
+    /// Give [`LinkInput::RetryDue`] after a while.
+    RetryAfter {
+        /// To be given back when the time has come.
+        attempt: u64,
+        /// Milliseconds to wait.
+        delay_ms: u64,
+    },
 }
 
 /// The machine. `jitter` arguments are uniform in [0, 1).
@@ -92,6 +127,7 @@ pub struct Link {
 }
 
 impl Link {
+    /// A stopped link.
     pub fn new(login_backoff: Backoff, connect_backoff: Backoff) -> Self {
         Self {
             state: LinkState::Stopped,
@@ -106,6 +142,7 @@ impl Link {
         }
     }
 
+    /// The present state.
     pub fn state(&self) -> LinkState {
         self.state
     }
@@ -115,6 +152,7 @@ impl Link {
         self.reconnects
     }
 
+    /// Takes an input and returns the effects, in the order in which they are to be carried out.
     pub fn step(&mut self, input: LinkInput, jitter: f64) -> Vec<LinkEffect> {
         use LinkState::{Connecting, LoggingIn, Stopped, Up, WaitingToConnect, WaitingToLogIn};
         match (self.state, input) {

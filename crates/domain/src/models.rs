@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -16,7 +15,10 @@ pub enum Provider {
     #[default]
     Cpu,
     /// Intel's OpenVINO, on one of its devices: `CPU`, `GPU`, `GPU.1`, `NPU`, `AUTO`.
-    OpenVino { device: String },
+    OpenVino {
+        /// As OpenVINO names it, in capitals.
+        device: String,
+    },
 }
 
 impl fmt::Display for Provider {
@@ -29,20 +31,25 @@ impl fmt::Display for Provider {
     }
 }
 
+/// A text that names no accelerator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no accelerator; there are openvino:CPU, openvino:GPU, openvino:NPU, or \"\" for none")]
+pub struct ProviderError(String);
+
 impl FromStr for Provider {
-    type Err = String;
+    type Err = ProviderError;
 
     /// Empty, or `openvino:DEVICE`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ProviderError> {
         if text.is_empty() {
             return Ok(Self::Cpu);
         }
         let device = text.strip_prefix("openvino:").filter(|device| {
             !device.is_empty() && device.chars().all(|c| c.is_ascii_alphanumeric() || ".:,".contains(c))
         });
-        device.map(|device| Self::OpenVino { device: device.to_ascii_uppercase() }).ok_or_else(|| {
-            format!("`{text}` is no accelerator; there are openvino:CPU, openvino:GPU, openvino:NPU, or \"\" for none")
-        })
+        device
+            .map(|device| Self::OpenVino { device: device.to_ascii_uppercase() })
+            .ok_or_else(|| ProviderError(text.to_owned()))
     }
 }
 
@@ -66,6 +73,7 @@ pub enum SwapState {
 }
 
 impl SwapState {
+    /// Whether it has ended.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Refused | Self::Cancelled)
     }
@@ -74,13 +82,16 @@ impl SwapState {
 /// The swap that is going on, or the last one since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SwapFacts {
+    /// Where it is.
     pub state: SwapState,
     /// Model ids: `name@first-digits-of-its-sha256`. The same twice: the present model's missing features are made up
     /// for.
     pub from: String,
+    /// Id of the new model.
     pub to: String,
     /// People looked at, of how many.
     pub people_done: u64,
+    /// People in the registry.
     pub people: u64,
     /// Photos embedded.
     pub embedded: u64,
@@ -88,11 +99,12 @@ pub struct SwapFacts {
     pub not_embedded: u64,
     /// The first of them.
     pub not_embedded_ids: Vec<String>,
+    /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Somebody wants it to end.
     #[serde(skip)]
-    pub is_unwanted: bool,
+    pub is_cancelled: bool,
 }
 
 /// How many bits the embedder calculates with on an accelerator.
@@ -105,6 +117,7 @@ pub enum Precision {
     Int8,
 }
 
+/// Facts about the recognising model, for health and the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ModelFacts {
     /// Id of the embedder that recognises.
@@ -124,77 +137,54 @@ pub struct ModelFacts {
     /// Descriptions in `models_dir` that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<String>,
+    /// The running swap, or the last one since the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<SwapFacts>,
 }
 
 impl ModelFacts {
+    /// Whether a swap is running.
     pub fn is_swapping(&self) -> bool {
         self.swap.as_ref().is_some_and(|swap| !swap.state.is_over())
     }
-}
 
-impl ModelFacts {
+    /// Starts a swap, unless one is running; whether it did.
+    pub fn begin_swap(&mut self, from: &str, to: &str) -> bool {
+        if self.is_swapping() {
+            return false;
+        }
+        self.swap = Some(SwapFacts { from: from.to_owned(), to: to.to_owned(), ..SwapFacts::default() });
+        true
+    }
+
+    /// Asks the running swap to end; whether there is one. Missing features of the active model are computed in any case.
+    pub fn cancel_swap(&mut self) -> bool {
+        match &mut self.swap {
+            Some(swap) if !swap.state.is_over() && swap.from != swap.to => {
+                swap.is_cancelled = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the last swap was asked to end.
+    pub fn is_swap_cancelled(&self) -> bool {
+        self.swap.as_ref().is_some_and(|swap| swap.is_cancelled)
+    }
+
+    /// Notes the people whose photos the new model cannot embed.
+    pub fn note_not_embedded(&mut self, ids: &[String]) {
+        if let Some(swap) = &mut self.swap {
+            swap.not_embedded = ids.len() as u64;
+            swap.not_embedded_ids = ids.iter().take(limits::NOT_EMBEDDED_LISTED).cloned().collect();
+        }
+    }
+
     /// Notes what the embedder runs on besides the CPU: a name, and why it does not if it does not.
     pub fn note_accelerator(&mut self, accelerator: Option<(&str, Option<&str>)>) {
         self.accelerator = accelerator.map(|(name, _)| name.to_owned());
         self.accelerator_fault = accelerator.and_then(|(_, fault)| fault.map(str::to_owned));
-    }
-}
-
-/// Shared by those who write and those who show.
-#[derive(Debug, Default)]
-pub struct ModelStatus(Mutex<ModelFacts>);
-
-impl ModelStatus {
-    pub fn change<T>(&self, change: impl FnOnce(&mut ModelFacts) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub fn facts(&self) -> ModelFacts {
-        self.change(|facts| facts.clone())
-    }
-
-    /// Starts a swap, unless one is going on.
-    pub fn begin(&self, from: &str, to: &str) -> bool {
-        self.change(|facts| {
-            if facts.is_swapping() {
-                return false;
-            }
-            facts.swap = Some(SwapFacts { from: from.to_owned(), to: to.to_owned(), ..SwapFacts::default() });
-            true
-        })
-    }
-
-    /// Asks the swap that is going on to end; whether there is one. Missing features of the model in force are made up for in
-    /// any case.
-    pub fn cancel(&self) -> bool {
-        self.change(|facts| match &mut facts.swap {
-            Some(swap) if !swap.state.is_over() && swap.from != swap.to => {
-                swap.is_unwanted = true;
-                true
-            }
-            _ => false,
-        })
-    }
-
-    pub fn is_cancelled(&self) -> bool {
-        self.change(|facts| facts.swap.as_ref().is_some_and(|swap| swap.is_unwanted))
-    }
-
-    pub fn swap(&self, change: impl FnOnce(&mut SwapFacts)) {
-        self.change(|facts| {
-            if let Some(swap) = &mut facts.swap {
-                change(swap);
-            }
-        });
-    }
-
-    pub fn not_embedded(&self, ids: &[String]) {
-        self.swap(|swap| {
-            swap.not_embedded = ids.len() as u64;
-            swap.not_embedded_ids = ids.iter().take(limits::NOT_EMBEDDED_LISTED).cloned().collect();
-        });
     }
 }
 
@@ -209,27 +199,27 @@ mod tests {
         assert_eq!("openvino:cpu".parse(), on("CPU"));
         assert_eq!("openvino:GPU.1".parse(), on("GPU.1"));
         for wrong in ["openvino", "openvino:", "cuda", "openvino:GPU 1"] {
-            assert!(wrong.parse::<Provider>().unwrap_err().contains("openvino:CPU"), "{wrong}");
+            assert!(wrong.parse::<Provider>().unwrap_err().to_string().contains("openvino:CPU"), "{wrong}");
         }
     }
 
     #[test]
     fn one_swap_at_a_time_and_the_last_one_is_remembered() {
-        let board = ModelStatus::default();
-        assert!(board.begin("a@1", "b@2") && !board.begin("a@1", "c@3"));
-        board.swap(|swap| swap.state = SwapState::Refused);
-        assert_eq!(board.facts().swap.unwrap().to, "b@2");
-        assert!(board.begin("a@1", "c@3"));
+        let mut facts = ModelFacts::default();
+        assert!(facts.begin_swap("a@1", "b@2") && !facts.begin_swap("a@1", "c@3"));
+        facts.swap.as_mut().unwrap().state = SwapState::Refused;
+        assert_eq!(facts.swap.as_ref().unwrap().to, "b@2");
+        assert!(facts.begin_swap("a@1", "c@3"));
     }
 
     #[test]
-    fn only_a_swap_that_goes_on_is_cancelled() {
-        let board = ModelStatus::default();
-        assert!(!board.cancel());
-        board.begin("a@1", "b@2");
-        assert!(!board.is_cancelled() && board.cancel() && board.is_cancelled());
-        board.swap(|swap| swap.state = SwapState::Cancelled);
-        assert!(!board.cancel());
-        assert!(board.begin("a@1", "a@1") && !board.is_cancelled() && !board.cancel());
+    fn only_a_running_swap_is_cancelled() {
+        let mut facts = ModelFacts::default();
+        assert!(!facts.cancel_swap());
+        facts.begin_swap("a@1", "b@2");
+        assert!(!facts.is_swap_cancelled() && facts.cancel_swap() && facts.is_swap_cancelled());
+        facts.swap.as_mut().unwrap().state = SwapState::Cancelled;
+        assert!(!facts.cancel_swap());
+        assert!(facts.begin_swap("a@1", "a@1") && !facts.is_swap_cancelled() && !facts.cancel_swap());
     }
 }

@@ -12,15 +12,21 @@ pub const DEFAULT_PERMISSION_GROUP: &str = "0";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonKind {
+    /// May pass.
     #[default]
     Employee,
+    /// May pass.
     Visitor,
+    /// Must not pass; a match raises an alarm where the gate is configured so.
     Blacklist,
+    /// Not enrolled by the platform; may not pass.
     Stranger,
+    /// May pass.
     Vip,
 }
 
 impl PersonKind {
+    /// As the protocol writes it, 1 to 5.
     pub fn number(self) -> i64 {
         match self {
             Self::Employee => 1,
@@ -31,6 +37,7 @@ impl PersonKind {
         }
     }
 
+    /// From the protocol's number, 1 to 5.
     pub fn from_number(number: i64) -> Option<Self> {
         [Self::Employee, Self::Visitor, Self::Blacklist, Self::Stranger, Self::Vip]
             .into_iter()
@@ -52,6 +59,7 @@ pub enum RegisterType {
 /// A face feature and the registry photo it was computed from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
+    /// The feature itself.
     pub embedding: Embedding,
     /// Name of the photo in the picture store, so that the feature can be computed again.
     pub photo: String,
@@ -66,8 +74,11 @@ pub struct Feature {
 pub struct Person {
     /// Chosen by the platform; unique.
     pub id: String,
+    /// The name to show.
     pub name: String,
+    /// Decides what a match does.
     pub kind: PersonKind,
+    /// How the person was enrolled.
     pub register_type: RegisterType,
     /// Never empty; `["0"]` when nothing was given.
     pub permission_ids: Vec<String>,
@@ -75,7 +86,9 @@ pub struct Person {
     pub info: Map<String, Value>,
     /// Of one model or, around a swap, of two: every photo once for each model it was embedded with.
     pub features: Vec<Feature>,
+    /// Wall clock, ms since the epoch, UTC.
     pub created_at_ms: u64,
+    /// Wall clock, ms since the epoch, UTC.
     pub updated_at_ms: u64,
 }
 
@@ -101,7 +114,10 @@ impl Person {
 /// A permission group as the platform describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PermissionGroup {
+    /// Chosen by the platform; unique.
     pub id: String,
+    /// The name to show.
     pub name: String,
+    /// Free text.
     pub description: String,
 }

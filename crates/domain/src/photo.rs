@@ -38,13 +38,15 @@ pub enum PhotoResult {
     NotLive,
     /// A stranger, and strangers make no events here (`passages.strangers`).
     StrangerNotKept,
-    /// Told of a moment ago.
+    /// Reported of a moment ago.
     Duplicate,
+    /// There is no face in the photo.
     NoFace,
     /// A face that is not good enough, or nothing to tell.
     Unfit(Reason),
     /// No picture, or a broken one.
     Undecodable,
+    /// The file, or the picture it decodes to, is too large.
     TooLarge,
     /// Broke off, or came too slowly.
     Interrupted,
@@ -129,7 +131,7 @@ impl PhotoResult {
 
 /// Somebody a device has told of.
 #[derive(Debug, Clone)]
-struct Told {
+struct Reported {
     /// `None`: a stranger.
     id: Option<String>,
     looks: Embedding,
@@ -138,7 +140,7 @@ struct Told {
 
 /// Whom a device has told of in the last seconds.
 #[derive(Debug, Clone, Default)]
-pub struct RecentlyReported(Vec<Told>);
+pub struct RecentlyReported(Vec<Reported>);
 
 impl RecentlyReported {
     /// Whether this is somebody already told of within `window_ms`; when not, it is noted. A known person is the same by id,
@@ -151,21 +153,21 @@ impl RecentlyReported {
         window_ms: u64,
         similarity_same: f32,
     ) -> bool {
-        self.0.retain(|told| now_ms.saturating_sub(told.at_ms) < window_ms);
-        let is_same = |told: &Told| match id {
-            Some(id) => told.id.as_deref() == Some(id),
+        self.0.retain(|reported| now_ms.saturating_sub(reported.at_ms) < window_ms);
+        let is_same = |reported: &Reported| match id {
+            Some(id) => reported.id.as_deref() == Some(id),
             // Whoever is beside somebody in one photo is somebody else.
-            None if told.at_ms >= now_ms => false,
-            None => told.looks.similarity(looks).is_some_and(|similarity| similarity >= similarity_same),
+            None if reported.at_ms >= now_ms => false,
+            None => reported.looks.similarity(looks).is_some_and(|similarity| similarity >= similarity_same),
         };
         if self.0.iter().any(is_same) {
             return true;
         }
         if window_ms > 0 {
-            if self.0.len() >= limits::PHOTO_TOLD_KEPT {
+            if self.0.len() >= limits::PHOTO_REPORTED_KEPT {
                 self.0.remove(0);
             }
-            self.0.push(Told { id: id.map(str::to_owned), looks: looks.clone(), at_ms: now_ms });
+            self.0.push(Reported { id: id.map(str::to_owned), looks: looks.clone(), at_ms: now_ms });
         }
         false
     }
@@ -182,9 +184,10 @@ mod tests {
 
     #[test]
     fn one_event_a_person_and_window() {
-        let mut told = RecentlyReported::default();
-        let mut repeats =
-            |id: Option<&str>, degrees: f32, now_ms: u64| told.is_repeat(id, &at(degrees), now_ms, 6000, 0.5);
+        let mut reported = RecentlyReported::default();
+        let mut repeats = |id: Option<&str>, degrees: f32, now_ms: u64| {
+            reported.is_repeat(id, &at(degrees), now_ms, 6000, 0.5)
+        };
         assert!(!repeats(Some("a"), 0.0, 0));
         assert!(repeats(Some("a"), 80.0, 5999), "by id, whatever it looks like");
         assert!(!repeats(Some("b"), 10.0, 1000), "somebody else, however alike");
@@ -198,14 +201,14 @@ mod tests {
 
     #[test]
     fn no_window_tells_everything_and_memory_is_bounded() {
-        let mut told = RecentlyReported::default();
+        let mut reported = RecentlyReported::default();
         for now_ms in 0..3 {
-            assert!(!told.is_repeat(Some("a"), &at(0.0), now_ms, 0, 0.5));
+            assert!(!reported.is_repeat(Some("a"), &at(0.0), now_ms, 0, 0.5));
         }
         for person in 0..1000 {
-            told.is_repeat(Some(&person.to_string()), &at(0.0), 0, 6000, 0.5);
+            reported.is_repeat(Some(&person.to_string()), &at(0.0), 0, 6000, 0.5);
         }
-        assert!(told.0.len() <= limits::PHOTO_TOLD_KEPT);
+        assert!(reported.0.len() <= limits::PHOTO_REPORTED_KEPT);
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub enum PassMode {
 /// A device's account on the box's FTP server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FtpAccount {
+    /// The login name.
     pub user: String,
+    /// Never shown.
     pub password: String,
 }
 
@@ -32,11 +34,13 @@ impl std::fmt::Debug for FtpAccount {
 /// What is done with a device's photos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoRules {
+    /// What a recognised face does at the gate.
     pub pass_mode: PassMode,
     /// The same person makes one event in this time.
     pub dedup_ms: u64,
     /// Heard of within this time a device is online; 0: as long as the box listens.
     pub online_ms: u64,
+    /// Its account, for devices that upload over FTP.
     pub ftp: Option<FtpAccount>,
 }
 

@@ -8,17 +8,25 @@ use super::face::{BBox, HeadPose};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
+    /// Shorter side of the box.
     FaceSize,
+    /// Sum of the three angles.
     #[serde(rename = "headpose")]
     HeadPose,
+    /// Eyes or mouth covered.
     Occlusion,
+    /// Sharpness.
     Clarity,
+    /// A mask.
     Mask,
+    /// Part of the face outside the picture.
     Partial,
+    /// Mean luma.
     Brightness,
 }
 
 impl Check {
+    /// As bodies and metrics write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::FaceSize => "face_size",
@@ -46,10 +54,15 @@ pub struct QualityLimits {
 /// The level a face must pass.
 #[derive(Debug, Clone, PartialEq)]
 pub enum QualityLevel {
+    /// For enrolment: everything is checked.
     High,
+    /// Size, pose, completeness, light.
     Middle,
+    /// Size and pose.
     Low,
+    /// As configured.
     Custom(QualityLimits),
+    /// Everything passes.
     No,
 }
 
@@ -57,15 +70,21 @@ pub enum QualityLevel {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LevelName {
+    /// [`QualityLevel::High`].
     #[default]
     High,
+    /// [`QualityLevel::Middle`].
     Middle,
+    /// [`QualityLevel::Low`].
     Low,
+    /// [`QualityLevel::Custom`].
     Custom,
+    /// [`QualityLevel::No`].
     No,
 }
 
 impl LevelName {
+    /// Reads a name, whatever its case; `None` for an unknown one.
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim().to_ascii_lowercase().as_str() {
             "high" => Some(Self::High),
@@ -79,6 +98,7 @@ impl LevelName {
 }
 
 impl QualityLevel {
+    /// The level of a name, with the configured limits for `custom`.
     pub fn named(name: LevelName, custom: &QualityLimits) -> Self {
         match name {
             LevelName::High => Self::High,
@@ -108,6 +128,7 @@ impl QualityLevel {
 /// What was measured on one face. What no loaded model measures is `None`, never made up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
+    /// In pixels of the picture the face was found in.
     pub bbox: BBox,
     /// Detector's confidence, 0–1.
     pub detector_score: f32,
@@ -117,6 +138,7 @@ pub struct Measurements {
     pub brightness: f32,
     /// 0–1, see `vision::quality`.
     pub clarity: f32,
+    /// Estimated from the landmarks.
     pub head_pose: HeadPose,
     /// The face leaves the picture.
     pub partial: bool,
@@ -139,10 +161,13 @@ pub const MASK_MAX: f32 = 0.5;
 /// The outcome of a level's checks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
+    /// Whether no check failed.
     pub passed: bool,
     /// Overall score, 0–1.
     pub score: f32,
+    /// Checks that passed.
     pub success: Vec<Check>,
+    /// Checks that failed.
     pub fails: Vec<Check>,
 }
 

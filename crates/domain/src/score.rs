@@ -3,8 +3,11 @@
 /// `threshold_range`: lowest, best (the pass mark) and highest score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreRange {
+    /// Score of the model's least similarity.
     pub lowest: f32,
+    /// Score of the match threshold.
     pub best: f32,
+    /// Score of two identical embeddings.
     pub highest: f32,
 }
 
@@ -14,6 +17,7 @@ impl Default for ScoreRange {
     }
 }
 
+/// A range that does not rise from 0 to 100.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("threshold_range must rise from at least 0 to at most 100, as in [0, 82, 100]; got [{0}, {1}, {2}]")]
 pub struct ScoreRangeError(f32, f32, f32);
@@ -28,6 +32,7 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// The map from raw similarities to `range`.
     pub fn map(self, range: ScoreRange) -> ScoreMap {
         ScoreMap::new(range, self.similarity_min, self.similarity_threshold)
     }
@@ -42,6 +47,11 @@ pub struct ScoreMap {
 }
 
 impl ScoreRange {
+    /// A range; scores on a scale of 0–100.
+    ///
+    /// # Errors
+    ///
+    /// When the three do not rise from at least 0 to at most 100.
     pub fn new(lowest: f32, best: f32, highest: f32) -> Result<Self, ScoreRangeError> {
         if lowest >= 0.0 && lowest < best && best < highest && highest <= 100.0 {
             Ok(Self { lowest, best, highest })

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
+    /// Chinese.
     #[default]
     Zh,
+    /// English.
     En,
 }
 
@@ -15,12 +17,15 @@ macro_rules! status_codes {
     ($($name:ident = $code:literal, $zh:literal, $en:literal;)*) => {
         /// One status code of the protocol. `code()` is the number on the wire.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum StatusCode { $($name,)* }
+        pub enum StatusCode {
+            $(#[doc = $en] $name,)*
+        }
 
         impl StatusCode {
             /// All codes the box can write.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
+            /// The number on the wire.
             pub fn code(self) -> i64 {
                 match self { $(Self::$name => $code,)* }
             }
@@ -67,7 +72,7 @@ status_codes! {
 }
 
 /// The text of a success that deserves a look: the new face could be taken for `other`'s.
-pub fn success_but_alike(other: &str, language: Language) -> String {
+pub fn success_with_lookalike(other: &str, language: Language) -> String {
     let success = StatusCode::Success.text(language);
     match language {
         Language::Zh => format!("{success}（与已入库人员 {other} 相似，请核对）"),
@@ -78,12 +83,14 @@ pub fn success_but_alike(other: &str, language: Language) -> String {
 /// A refusal with its code and, for people, what exactly was wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProtocolError {
+    /// What kind of refusal it is.
     pub code: StatusCode,
     /// What exactly was wrong: `photo url answered 404`. Never holds pictures, tokens or passwords.
     pub detail: String,
 }
 
 impl ProtocolError {
+    /// A refusal with its detail; an empty detail is left out of texts.
     pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }

@@ -1,10 +1,10 @@
 //! How storing stands: what is full, what was damaged, what waits. Written by the stores, shown by health.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+/// How storing is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StorageFacts {
     /// Parts whose last write found no room: `registry`, `events`, `registry pictures`, `event pictures`.
@@ -20,21 +20,8 @@ pub struct StorageFacts {
 }
 
 impl StorageFacts {
+    /// Whether there is nothing to report.
     pub fn is_ok(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// Shared by those who write and those who show.
-#[derive(Default)]
-pub struct StorageStatus(Mutex<StorageFacts>);
-
-impl StorageStatus {
-    pub fn change(&self, change: impl FnOnce(&mut StorageFacts)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    pub fn facts(&self) -> StorageFacts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

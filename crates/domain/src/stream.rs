@@ -8,6 +8,7 @@ use super::limits;
 pub enum StreamState {
     /// Being opened, or opened and without a first frame.
     Opening,
+    /// Frames arrive.
     Online,
     /// Waiting for the next try; says why.
     Offline(String),
@@ -18,6 +19,7 @@ pub enum StreamState {
 }
 
 impl StreamState {
+    /// Whether frames arrive.
     pub fn is_online(&self) -> bool {
         matches!(self, Self::Online)
     }
@@ -26,38 +28,58 @@ impl StreamState {
 /// What happens to a stream. `generation` is the number its `Open` effect carried; others are stale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamInput {
+    /// The device is enabled.
     Start,
+    /// The pipeline could not be built.
     OpenFailed {
+        /// Of the effect.
         generation: u64,
+        /// For people.
         reason: String,
     },
+    /// The pipeline failed after it was built.
     Failed {
+        /// Of the effect.
         generation: u64,
+        /// For people.
         reason: String,
         /// The camera does not know the user or the password.
         unauthorized: bool,
     },
+    /// The stream ended without an error.
     Ended {
+        /// Of the effect.
         generation: u64,
     },
+    /// The delay of [`StreamEffect::RetryAfter`] is over.
     RetryDue {
+        /// Of the effect.
         generation: u64,
     },
     /// Looked at regularly; `last_frame_ms` is the time of the newest frame of the current generation.
     Tick {
+        /// Clock of `step`; `None` before the first frame.
         last_frame_ms: Option<u64>,
     },
+    /// The device is disabled, or the box stops.
     Stop,
 }
 
+/// What to do next, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamEffect {
+    /// Build the pipeline.
     Open {
+        /// To be given back with its inputs.
         generation: u64,
     },
+    /// Tear the pipeline down.
     Close,
+    /// Give [`StreamInput::RetryDue`] after a while.
     RetryAfter {
+        /// To be given back when the time has come.
         generation: u64,
+        /// Milliseconds to wait.
         delay_ms: u64,
     },
     /// Online or offline has changed: the platform is told.
@@ -86,6 +108,7 @@ pub struct StreamLife {
 }
 
 impl StreamLife {
+    /// A stopped stream. `live`: its end is a failure. `silence_timeout_ms`: without a frame for longer it has failed.
     pub fn new(live: bool, silence_timeout_ms: u64, backoff: Backoff) -> Self {
         Self {
             state: StreamState::Stopped,
@@ -101,10 +124,12 @@ impl StreamLife {
         }
     }
 
+    /// The present state.
     pub fn state(&self) -> &StreamState {
         &self.state
     }
 
+    /// The number of the present pipeline.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -114,6 +139,7 @@ impl StreamLife {
         self.reconnects
     }
 
+    /// Takes an input at `now_ms` of a monotonic clock and returns the effects; `jitter` is uniform in [0, 1).
     pub fn step(&mut self, input: StreamInput, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
         use StreamState::{Finished, Offline, Online, Opening, Stopped};
         match (&self.state, input) {

@@ -11,6 +11,7 @@ pub struct RestartLimit {
 }
 
 impl RestartLimit {
+    /// At most `max` restarts within `window_ms`.
     pub fn new(max: usize, window_ms: u64) -> Self {
         Self { max, window_ms, restarts_ms: VecDeque::new() }
     }

@@ -28,21 +28,22 @@ const LAYOUT_WEIGHT: f32 = 0.5;
 /// degrees from one look to the next.
 const LAYOUT_REACH: f32 = 0.2;
 /// A faint face must overlap the place its track is expected at by this much.
-const FAINT_IOU_MIN: f32 = 0.3;
+const LOW_SCORE_IOU_MIN: f32 = 0.3;
 /// A track lives on faint faces for this long: a hand before the face, not a pattern on the wall.
-const FAINT_MAX_MS: u64 = 1000;
+const LOW_SCORE_MAX_MS: u64 = 1000;
 /// Where the second best association is this close to the best, it could have been that one: whoever is within half a
 /// face size.
 const RIVAL_MARGIN: f32 = 1.25;
 /// Unseen for this long, somebody else may stand in the same place.
-const DOUBT_SILENCE_MS: u64 = 300;
+const AMBIGUOUS_AFTER_MS: u64 = 300;
 
 /// The track a detection belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
+pub struct TrackLink {
+    /// The track.
     pub track: TrackId,
     /// It could have been another one: two came close, or it was out of sight. Who it is should be looked at again.
-    pub is_doubtful: bool,
+    pub is_ambiguous: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ struct Track {
     velocity: (f32, f32),
     seen_ms: u64,
     /// When it was last more than a faint face.
-    firm_ms: u64,
+    high_score_ms: u64,
 }
 
 /// The landmarks in units of the box; `None` where there is no box to speak of.
@@ -94,7 +95,7 @@ impl Track {
         (1.0 - apart / LAYOUT_REACH).max(0.0)
     }
 
-    fn advance(&mut self, face: &Detection, now_ms: u64, is_firm: bool) {
+    fn advance(&mut self, face: &Detection, now_ms: u64, is_high_score: bool) {
         let dt = now_ms.saturating_sub(self.seen_ms).max(1) as f32;
         let ((ox, oy), (nx, ny)) = (self.bbox.center(), face.bbox.center());
         let step = ((nx - ox) / dt, (ny - oy) / dt);
@@ -102,9 +103,9 @@ impl Track {
         self.velocity.1 += VELOCITY_GAIN * (step.1 - self.velocity.1);
         self.bbox = face.bbox;
         self.seen_ms = now_ms;
-        if is_firm {
+        if is_high_score {
             self.layout = layout(face);
-            self.firm_ms = now_ms;
+            self.high_score_ms = now_ms;
         }
     }
 }
@@ -121,35 +122,37 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// `lost_after_ms`: a track unseen for longer is forgotten. `high_score_min`: detector's confidence of the first round, 0–1.
     pub fn new(lost_after_ms: u64, high_score_min: f32) -> Self {
         Self { tracks: Vec::new(), next_id: 1, lost_after_ms, high_score_min }
     }
 
+    /// Replaces the confidence of the first round, 0–1.
     pub fn set_high_score_min(&mut self, score: f32) {
         self.high_score_min = score;
     }
 
     /// Gives every detection of a frame its track, old or new; one track a detection. A faint detection that goes on
     /// with no track has none.
-    pub fn update(&mut self, now_ms: u64, detections: &[Detection]) -> Vec<Option<Link>> {
+    pub fn update(&mut self, now_ms: u64, detections: &[Detection]) -> Vec<Option<TrackLink>> {
         self.tracks.retain(|track| now_ms.saturating_sub(track.seen_ms) <= self.lost_after_ms);
         let mut links = vec![None; detections.len()];
         let mut is_taken = vec![false; self.tracks.len()];
-        self.link_firm(now_ms, detections, &mut links, &mut is_taken);
-        self.link_faint(now_ms, detections, &mut links, &is_taken);
+        self.link_high_scores(now_ms, detections, &mut links, &mut is_taken);
+        self.link_low_scores(now_ms, detections, &mut links, &is_taken);
         for (link, detection) in links.iter_mut().zip(detections) {
             if link.is_none() && detection.score >= self.high_score_min {
-                *link = Some(Link { track: self.begin(detection, now_ms), is_doubtful: false });
+                *link = Some(TrackLink { track: self.begin(detection, now_ms), is_ambiguous: false });
             }
         }
         links
     }
 
-    fn link_firm(
+    fn link_high_scores(
         &mut self,
         now_ms: u64,
         detections: &[Detection],
-        links: &mut [Option<Link>],
+        links: &mut [Option<TrackLink>],
         is_taken: &mut [bool],
     ) {
         let mut pairs = Vec::new();
@@ -172,23 +175,23 @@ impl Tracker {
             let has_rival = pairs.iter().any(|&(rival, other_t, other_d)| {
                 (other_t == t) != (other_d == d) && rival > affinity - RIVAL_MARGIN
             });
-            let was_away = now_ms.saturating_sub(self.tracks[t].firm_ms) > DOUBT_SILENCE_MS;
+            let was_away = now_ms.saturating_sub(self.tracks[t].high_score_ms) > AMBIGUOUS_AFTER_MS;
             is_taken[t] = true;
-            links[d] = Some(Link { track: self.tracks[t].id, is_doubtful: has_rival || was_away });
+            links[d] = Some(TrackLink { track: self.tracks[t].id, is_ambiguous: has_rival || was_away });
             self.tracks[t].advance(&detections[d], now_ms, true);
         }
     }
 
-    fn link_faint(
+    fn link_low_scores(
         &mut self,
         now_ms: u64,
         detections: &[Detection],
-        links: &mut [Option<Link>],
+        links: &mut [Option<TrackLink>],
         is_taken: &[bool],
     ) {
         for (t, track) in self.tracks.iter_mut().enumerate().filter(|(t, _)| !is_taken[*t]) {
             debug_assert!(!is_taken[t], "the first round has gone before");
-            if now_ms.saturating_sub(track.firm_ms) > FAINT_MAX_MS {
+            if now_ms.saturating_sub(track.high_score_ms) > LOW_SCORE_MAX_MS {
                 continue;
             }
             let place = track.predicted(now_ms);
@@ -197,10 +200,10 @@ impl Tracker {
                 .enumerate()
                 .filter(|(d, face)| face.score < self.high_score_min && links[*d].is_none())
                 .map(|(d, face)| (place.iou(&face.bbox), d))
-                .filter(|(overlap, _)| *overlap >= FAINT_IOU_MIN)
+                .filter(|(overlap, _)| *overlap >= LOW_SCORE_IOU_MIN)
                 .max_by(|a, b| a.0.total_cmp(&b.0));
             if let Some((_, d)) = best {
-                links[d] = Some(Link { track: track.id, is_doubtful: false });
+                links[d] = Some(TrackLink { track: track.id, is_ambiguous: false });
                 track.advance(&detections[d], now_ms, false);
             }
         }
@@ -210,7 +213,7 @@ impl Tracker {
         let id = self.next_id;
         self.next_id += 1;
         let (bbox, layout) = (face.bbox, layout(face));
-        let track = Track { id, bbox, layout, velocity: (0.0, 0.0), seen_ms: now_ms, firm_ms: now_ms };
+        let track = Track { id, bbox, layout, velocity: (0.0, 0.0), seen_ms: now_ms, high_score_ms: now_ms };
         self.tracks.push(track);
         id
     }
@@ -242,7 +245,7 @@ mod tests {
         Tracker::new(1000, 0.7)
     }
 
-    fn ids(links: &[Option<Link>]) -> Vec<Option<TrackId>> {
+    fn ids(links: &[Option<TrackLink>]) -> Vec<Option<TrackId>> {
         links.iter().map(|link| link.map(|link| link.track)).collect()
     }
 
@@ -256,7 +259,7 @@ mod tests {
         // 400 ms nothing, the walker went on: the same, to be looked at again.
         let again = tracker.update(330 + 400, &[face(150.0 + 180.0, 0.0)]);
         assert_eq!(ids(&again), ids(&first));
-        assert!(again[0].unwrap().is_doubtful && !first[0].unwrap().is_doubtful);
+        assert!(again[0].unwrap().is_ambiguous && !first[0].unwrap().is_ambiguous);
     }
 
     #[test]
@@ -267,7 +270,7 @@ mod tests {
         for step in 1..=20u16 {
             let moved = f32::from(step) * 30.0;
             last = tracker.update(u64::from(step) * 66, &[face(moved, 0.0), face(600.0 - moved, 30.0)]);
-            doubts += last.iter().flatten().filter(|link| link.is_doubtful).count();
+            doubts += last.iter().flatten().filter(|link| link.is_ambiguous).count();
         }
         assert_eq!(ids(&last), ids(&start));
         assert!((2..12).contains(&doubts), "in doubt when close, and only then: {doubts}");

@@ -14,15 +14,19 @@ use super::score::ScoreRange;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GateMode {
+    /// Matches of people who may pass open it.
     #[default]
     OpenDoor,
+    /// Matches of people on the blacklist raise an alarm.
     Alarm,
+    /// Matches do nothing.
     Avoid,
 }
 
 /// The embedder chosen with `models use`, which wins over the configuration file's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenEmbedder {
+    /// Name of a folder in `models_dir`.
     pub name: String,
     /// The one before, to go back to; and to fall back to when this one is found broken at a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +38,7 @@ pub struct ChosenEmbedder {
 pub struct Tuning {
     /// Pass mark on the score scale, 0–100.
     pub threshold: f32,
+    /// Lowest, best and highest score.
     pub range: ScoreRange,
     /// Unmatched faces of sufficient quality are enrolled as strangers.
     pub enrol_strangers: bool,
@@ -43,6 +48,7 @@ pub struct Tuning {
     pub history_urls: Vec<Url>,
     /// Receivers of the status report besides the one the login names.
     pub monitor_urls: Vec<Url>,
+    /// What a turnstile does on a match.
     pub gate_mode: GateMode,
 }
 
@@ -50,24 +56,34 @@ pub struct Tuning {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Changes {
+    /// The box's serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_sno: Option<String>,
+    /// Where to log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_url: Option<Url>,
+    /// Match threshold, 0–100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
+    /// Lowest, best and highest score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_range: Option<[f32; 3]>,
+    /// Whether strangers are enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub support_stranger_group: Option<bool>,
+    /// Event servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realtime_urls: Option<Vec<Url>>,
+    /// History receivers besides those of the login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history_urls: Option<Vec<Url>>,
+    /// Receivers of the status report besides that of the login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor_urls: Option<Vec<Url>>,
+    /// What a turnstile does on a match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate_mode: Option<GateMode>,
+    /// The chosen embedder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedder: Option<ChosenEmbedder>,
     /// Devices by `ip` as they were added or changed; `None`: removed. Passwords among them: the file is the box's own.
@@ -85,6 +101,7 @@ pub enum DeviceChange {
     Add(DeviceTable),
     /// The keys given take the place of the present ones; a `null` takes a key away.
     Set(DeviceTable),
+    /// The device is not used any more.
     Remove,
 }
 

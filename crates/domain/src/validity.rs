@@ -59,6 +59,7 @@ impl Validity {
         (validity, wrong)
     }
 
+    /// Whether `at` lies within the bounds.
     pub fn holds(&self, at: Moment) -> bool {
         let now_ms = at.wall_ms as i64;
         self.from.is_none_or(|from| from.utc_ms(at.utc_offset_min) <= now_ms)

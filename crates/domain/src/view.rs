@@ -5,30 +5,46 @@ use super::face::BBox;
 /// A rectangle in shares of the picture's width and height, 0–1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {
+    /// Left edge.
     pub left: f32,
+    /// Upper edge.
     pub top: f32,
+    /// Right edge.
     pub right: f32,
+    /// Lower edge.
     pub bottom: f32,
 }
 
 /// Smallest side of a region: a twentieth of 1080 lines is about the smallest face that can be recognised.
 pub const REGION_SIDE_MIN: f32 = 0.05;
 
+/// Why four numbers are no [`Region`]: `[left, top, right, bottom]`.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum RegionError {
+    /// One is no share.
+    #[error("[{}, {}, {}, {}] must be shares of the picture, 0 to 1: [left, top, right, bottom]", .0[0], .0[1], .0[2], .0[3])]
+    NotShares([f32; 4]),
+    /// Narrower or lower than [`REGION_SIDE_MIN`], or turned round.
+    #[error(
+        "[{}, {}, {}, {}] must be at least {REGION_SIDE_MIN} wide and high, with left before right and top before bottom",
+        .0[0], .0[1], .0[2], .0[3]
+    )]
+    TooSmall([f32; 4]),
+}
+
 impl Region {
-    /// From `[left, top, right, bottom]`; the error says what is wrong.
-    pub fn new([left, top, right, bottom]: [f32; 4]) -> Result<Self, String> {
-        let told = || format!("[{left}, {top}, {right}, {bottom}]");
-        if ![left, top, right, bottom].iter().all(|share| (0.0..=1.0).contains(share)) {
-            return Err(format!(
-                "{} must be shares of the picture, 0 to 1: [left, top, right, bottom]",
-                told()
-            ));
+    /// From `[left, top, right, bottom]`.
+    ///
+    /// # Errors
+    ///
+    /// When they are no shares of a picture, or the region is smaller than [`REGION_SIDE_MIN`].
+    pub fn new([left, top, right, bottom]: [f32; 4]) -> Result<Self, RegionError> {
+        let given = [left, top, right, bottom];
+        if !given.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return Err(RegionError::NotShares(given));
         }
         if right - left < REGION_SIDE_MIN || bottom - top < REGION_SIDE_MIN {
-            return Err(format!(
-                "{} must be at least {REGION_SIDE_MIN} wide and high, with left before right and top before bottom",
-                told()
-            ));
+            return Err(RegionError::TooSmall(given));
         }
         Ok(Self { left, top, right, bottom })
     }
@@ -41,9 +57,13 @@ impl Region {
 /// A part of a picture in whole pixels, all of them even, so that half-size chroma stays half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Left edge.
     pub x: u32,
+    /// Upper edge.
     pub y: u32,
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
 }
 
@@ -141,7 +161,7 @@ mod tests {
             ([f32::NAN, 0.0, 1.0, 1.0], "shares"),
         ] {
             let problem = Region::new(region).unwrap_err();
-            assert!(problem.contains(expected), "{problem}");
+            assert!(problem.to_string().contains(expected), "{problem}");
         }
     }
 

@@ -1,6 +1,14 @@
 //! The gallery: every enrolled embedding in memory, searched exactly, limited to permission groups.
 //!
-//! Scores are cosine similarities of unit vectors. How the search is both exact and fast is told in `rows`.
+//! Embeddings are unit vectors of `f32`, all of one model and one dimension; scores are cosine similarities, −1 to 1.
+//! `rows` explains why the search is both exact and fast, `kernel` holds the SIMD code, `slab` the huge pages.
+//!
+//! It must never know where people come from or what a score leads to: no files, no clock (the moment of a search is an
+//! argument), no network, no threads, no thresholds. It holds the program's only unsafe code.
+
+#![deny(missing_docs)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod kernel;
 mod rows;
@@ -21,14 +29,31 @@ pub fn kernel_name() -> &'static str {
     kernel::fastest().1
 }
 
+/// Why a person cannot be put, or a probe cannot be searched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GalleryError {
+    /// There is no room for the person's features.
     #[error("the gallery is full: {capacity} features")]
-    Full { capacity: usize },
+    Full {
+        /// Features the gallery holds at most.
+        capacity: usize,
+    },
+    /// Similarities between features of two models mean nothing.
     #[error("feature of model `{found}` does not belong into a gallery of `{expected}`")]
-    OtherModel { found: String, expected: String },
+    OtherModel {
+        /// The feature's model.
+        found: String,
+        /// The gallery's model.
+        expected: String,
+    },
+    /// A feature of another length.
     #[error("feature has {found} dimensions, the gallery has {expected}")]
-    Dimension { found: usize, expected: usize },
+    Dimension {
+        /// The feature's length.
+        found: usize,
+        /// The gallery's.
+        expected: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -71,14 +96,17 @@ impl Gallery {
         }
     }
 
+    /// People who are enrolled.
     pub fn people(&self) -> usize {
         self.by_id.len()
     }
 
+    /// Features of all people.
     pub fn features(&self) -> usize {
         self.rows.len()
     }
 
+    /// Features the gallery holds at most.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -88,11 +116,12 @@ impl Gallery {
         self.by_id.keys().map(String::as_str)
     }
 
-    /// Every permission group somebody is in.
+    /// Every permission group that has a member.
     pub fn groups(&self) -> Vec<String> {
         self.group_sets.iter().flatten().cloned().collect()
     }
 
+    /// Id of the model whose features are held.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -103,8 +132,11 @@ impl Gallery {
         self.features() - replaced + person.features_of(&self.model).count() <= self.capacity
     }
 
-    /// Adds or replaces a person, with the features of the gallery's model; those of others are left out. On an error
-    /// nothing has changed.
+    /// Adds or replaces a person, with the features of the gallery's model; those of others are left out.
+    ///
+    /// # Errors
+    ///
+    /// When no feature is the gallery's model's, one has another dimension, or there is no room. Nothing has changed then.
     pub fn put(&mut self, person: &Person) -> Result<(), GalleryError> {
         let mut any = false;
         for feature in person.features_of(&self.model) {
@@ -208,8 +240,11 @@ impl Gallery {
         self.search_batch(&[probe], groups, limit).pop().unwrap_or_default()
     }
 
-    /// [`search`](Self::search) for an embedding that knows its model: one of another model is refused, since
-    /// similarities of two models' features mean nothing.
+    /// [`search`](Self::search) for an embedding that knows its model.
+    ///
+    /// # Errors
+    ///
+    /// [`GalleryError::OtherModel`] for an embedding of another model.
     pub fn find(
         &self,
         probe: &Embedding,
@@ -231,7 +266,12 @@ impl Gallery {
         found.into_iter().map(|hits| self.candidates(&hits)).collect()
     }
 
-    /// As [`find`](Self::find), several probes at once, among those who count at that moment (`start_time`, `end_time`).
+    /// As [`find`](Self::find), several probes at once, among the people who are valid at that moment (`start_time`,
+    /// `end_time`).
+    ///
+    /// # Errors
+    ///
+    /// [`GalleryError::OtherModel`] when one of the embeddings is of another model.
     pub fn find_at(
         &self,
         probes: &[&Embedding],
@@ -250,7 +290,7 @@ impl Gallery {
             for hits in &mut found {
                 hits.retain(|candidate| self.is_valid(&candidate.person.id, at));
             }
-            // Whoever does not count may stand before those who do, however many: a visitor has an id a visit.
+            // People who are not valid may come before those who are, however many: a visitor has an id a visit.
             if is_all || found.iter().all(|hits| hits.len() >= limit) {
                 for hits in &mut found {
                     hits.truncate(limit);
@@ -261,7 +301,7 @@ impl Gallery {
         }
     }
 
-    /// Whether somebody counts at that moment; a person who is not there does not.
+    /// Whether a person is enrolled and valid at that moment.
     pub fn is_valid(&self, id: &str, at: Moment) -> bool {
         let entry = self.by_id.get(id).and_then(|index| self.entries[*index as usize].as_ref());
         entry.is_some_and(|entry| entry.validity.holds(at))

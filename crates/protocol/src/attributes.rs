@@ -9,6 +9,7 @@ use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 /// What is guessed of one face; a part no network looked at is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceAttributes {
+    /// Age group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<AgeGroup>,
     /// Our own addition.
@@ -17,6 +18,7 @@ pub struct FaceAttributes {
     /// Of the group, 0–1; our own addition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_confidence: Option<f64>,
+    /// The more probable gender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gender: Option<Gender>,
     /// 0.5–1; our own addition.

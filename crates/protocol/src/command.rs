@@ -12,11 +12,15 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 pub struct Envelope {
     /// As written; also for methods this box does not know.
     pub method: String,
+    /// Comes back in the reply exactly as it is.
     pub message_id: Option<Value>,
+    /// Addresses that belong to the command.
     pub extend_params: ExtendParams,
+    /// The command, or why it is none.
     pub command: Result<Command, ProtocolError>,
 }
 
+/// `extend_params`: addresses that belong to a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtendParams {
     /// Where details of `userid_list` are fetched from.
@@ -32,53 +36,74 @@ pub struct ExtendParams {
 pub enum Command {
     /// Ids only; details come from `extend_params.path`.
     AddUsersById {
+        /// In order, each once.
         ids: Vec<String>,
+        /// Where the details are fetched from.
         path: String,
     },
     /// Details in the message; raw, so that each user fails alone.
     AddUsers {
+        /// One object a person, not yet read.
         users: Vec<Value>,
     },
+    /// Remove people.
     DeleteUsers {
+        /// In order, each once.
         ids: Vec<String>,
     },
+    /// Replace the permission groups.
     SyncPermissions {
+        /// The groups as they are from now on.
         groups: Vec<WirePermission>,
     },
+    /// Remove data.
     WipeData {
+        /// What is removed.
         options: WipeOptions,
     },
     /// `picture` is base64.
     Fiqa {
+        /// Base64, with or without a `data:` prefix.
         picture: String,
+        /// The level its faces must pass.
         level: LevelName,
     },
     /// Raw, so that each field succeeds or fails alone.
     ControlConfig {
+        /// By name, not yet read.
         fields: Map<String, Value>,
     },
 }
 
+/// One entry of `permissions_info_list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WirePermission {
+    /// Unique.
     #[serde(deserialize_with = "lenient::text")]
     pub id: String,
+    /// Its texts.
     #[serde(default)]
     pub info: WirePermissionInfo,
 }
 
+/// Texts of a permission group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WirePermissionInfo {
+    /// The name to show.
     #[serde(default, deserialize_with = "lenient::text")]
     pub name: String,
+    /// Free text.
     #[serde(default, deserialize_with = "lenient::text")]
     pub description: String,
 }
 
+/// `wipe_options`: what is removed. What is absent stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WipeOptions {
+    /// All people.
     #[serde(default)]
     pub users: bool,
+    /// All events.
     #[serde(default)]
     pub events: bool,
 }
@@ -86,6 +111,7 @@ pub struct WipeOptions {
 /// What is known of a message that is not even an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
+    /// Why, with a code for the reply.
     pub refusal: ProtocolError,
 }
 
@@ -96,6 +122,10 @@ fn wrong(detail: impl Into<String>) -> ProtocolError {
 impl Envelope {
     /// Reads a message. `Err` when nothing can be answered by name; otherwise `command` tells whether the
     /// body was right.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no JSON object: there is no method a reply could name.
     pub fn parse(body: &[u8]) -> Result<Self, Unreadable> {
         let unreadable = |detail: String| Unreadable { refusal: wrong(detail) };
         let value: Value = serde_json::from_slice(body).map_err(|error| {

@@ -4,72 +4,125 @@ use serde_json::{Map, Value};
 
 use super::lenient;
 use super::reply::ControlConfigResult;
-use menshen_domain::score::ScoreRange;
+use menshen_domain::score::{ScoreRange, ScoreRangeError};
 use menshen_domain::tuning::{Changes, Tuning};
 
-/// What a command asks for, as far as it is right.
+/// What a command asks for, as far as it is right; `None` leaves a value as it is.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct ConfigChange {
+    /// Match threshold on the score scale, 0–100.
     pub threshold: Option<f32>,
+    /// Lowest, best and highest score.
     pub range: Option<[f32; 3]>,
+    /// Whether strangers are enrolled.
     pub strangers: Option<bool>,
 }
 
-impl Wanted {
-    pub fn put(self, changes: &mut Changes) {
+/// Why a field cannot be applied. Texts are for the reply's `message`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigFieldError {
+    /// No field of this command.
+    #[error("there is threshold, threshold_range, support_stranger_group")]
+    Unknown,
+    /// No number, but [`lenient::kind_of`] it.
+    #[error("must be a number, got {0}")]
+    NotNumber(&'static str),
+    /// No list, but [`lenient::kind_of`] it.
+    #[error("must be a list of three numbers, got {0}")]
+    NotList(&'static str),
+    /// A list of another length.
+    #[error("must be a list of three numbers, got {0}")]
+    NotThree(usize),
+    /// Numbers that do not rise.
+    #[error("{0}")]
+    Range(#[from] ScoreRangeError),
+    /// No switch, but [`lenient::kind_of`] it.
+    #[error("must be true or false, got {0}")]
+    NotSwitch(&'static str),
+    /// A threshold that nobody, or everybody, would reach.
+    #[error("{threshold} is outside the scale, above {lowest} to {highest}")]
+    OffScale {
+        /// What was asked for.
+        threshold: f32,
+        /// The scale's lowest score; the threshold must be above it.
+        lowest: f32,
+        /// The scale's highest score.
+        highest: f32,
+    },
+    /// A scale that does not hold the threshold.
+    #[error("the threshold in force, {0}, is outside it")]
+    ThresholdOutside(f32),
+}
+
+/// A field that was not applied; displayed as `name: reason`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct RejectedField {
+    /// As written, shortened to 64 characters.
+    pub name: String,
+    /// Why.
+    pub reason: ConfigFieldError,
+}
+
+impl ConfigChange {
+    /// Writes what is asked for over `changes`.
+    pub fn apply(self, changes: &mut Changes) {
         changes.threshold = self.threshold.or(changes.threshold);
         changes.threshold_range = self.range.or(changes.threshold_range);
         changes.support_stranger_group = self.strangers.or(changes.support_stranger_group);
     }
 }
 
-/// Sorts the fields into those that can be put in force and those that cannot, with the reasons.
-pub fn sort_out(now: &Tuning, fields: Map<String, Value>) -> (Wanted, ControlConfigResult, Vec<String>) {
-    let mut wanted = Wanted::default();
+/// Splits the fields into those that can be applied and those that cannot, with the reason for each of those.
+pub fn check_fields(
+    now: &Tuning,
+    fields: Map<String, Value>,
+) -> (ConfigChange, ControlConfigResult, Vec<RejectedField>) {
+    let mut wanted = ConfigChange::default();
     let mut result = ControlConfigResult::default();
-    let mut reasons = Vec::new();
-    let mut mark = None;
+    let mut rejected = Vec::new();
+    let mut threshold = None;
     for (name, value) in fields {
         let read = match name.as_str() {
-            "threshold" => number(&value).map(|number| mark = Some(number)),
+            "threshold" => number(&value).map(|number| threshold = Some(number)),
             "threshold_range" => range(&value).map(|range| wanted.range = Some(range)),
             "support_stranger_group" => switch(&value).map(|on| wanted.strangers = Some(on)),
-            _ => Err("there is threshold, threshold_range, support_stranger_group".to_owned()),
+            _ => Err(ConfigFieldError::Unknown),
         };
         match read {
             Ok(()) => drop(result.success_field.insert(name, value)),
             Err(reason) => {
                 let name = name.chars().take(64).collect::<String>();
-                reasons.push(format!("{name}: {reason}"));
+                rejected.push(RejectedField { name: name.clone(), reason });
                 result.faild_field.insert(name, value);
             }
         }
     }
-    wanted.threshold = mark;
-    let mut fail = |name: &str, reason: String| {
-        reasons.push(format!("{name}: {reason}"));
+    wanted.threshold = threshold;
+    let mut reject = |name: &str, reason: ConfigFieldError| {
+        rejected.push(RejectedField { name: name.to_owned(), reason });
         if let Some(value) = result.success_field.remove(name) {
             result.faild_field.insert(name.to_owned(), value);
         }
     };
-    // A mark outside the scale would let everybody pass, or nobody ever. The newcomer is to blame.
+    // A threshold outside the scale would let everybody pass, or nobody ever. What is new is to blame.
     let scale =
         |range: Option<[f32; 3]>| range.map_or((now.range.lowest, now.range.highest), |r| (r[0], r[2]));
-    let within = |mark: f32, (lowest, highest): (f32, f32)| mark > lowest && mark <= highest;
-    if let Some(mark) = wanted.threshold.filter(|mark| !within(*mark, scale(wanted.range))) {
+    let within = |threshold: f32, (lowest, highest): (f32, f32)| threshold > lowest && threshold <= highest;
+    if let Some(threshold) = wanted.threshold.filter(|threshold| !within(*threshold, scale(wanted.range))) {
         let (lowest, highest) = scale(wanted.range);
-        fail("threshold", format!("{mark} is outside the scale, above {lowest} to {highest}"));
+        reject("threshold", ConfigFieldError::OffScale { threshold, lowest, highest });
         wanted.threshold = None;
     }
-    let mark = wanted.threshold.unwrap_or(now.threshold);
-    if wanted.range.is_some() && !within(mark, scale(wanted.range)) {
-        fail("threshold_range", format!("the threshold in force, {mark}, is outside it"));
+    let threshold = wanted.threshold.unwrap_or(now.threshold);
+    if wanted.range.is_some() && !within(threshold, scale(wanted.range)) {
+        reject("threshold_range", ConfigFieldError::ThresholdOutside(threshold));
         wanted.range = None;
     }
-    (wanted, result, reasons)
+    (wanted, result, rejected)
 }
 
-fn number(value: &Value) -> Result<f32, String> {
+fn number(value: &Value) -> Result<f32, ConfigFieldError> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -78,29 +131,29 @@ fn number(value: &Value) -> Result<f32, String> {
     number
         .map(|number| number as f32)
         .filter(|number| number.is_finite())
-        .ok_or_else(|| format!("must be a number, got {}", lenient::kind_of(value)))
+        .ok_or_else(|| ConfigFieldError::NotNumber(lenient::kind_of(value)))
 }
 
-fn range(value: &Value) -> Result<[f32; 3], String> {
+fn range(value: &Value) -> Result<[f32; 3], ConfigFieldError> {
     let Value::Array(values) = value else {
-        return Err(format!("must be a list of three numbers, got {}", lenient::kind_of(value)));
+        return Err(ConfigFieldError::NotList(lenient::kind_of(value)));
     };
     let [lowest, best, highest] = &values[..] else {
-        return Err(format!("must be a list of three numbers, got {}", values.len()));
+        return Err(ConfigFieldError::NotThree(values.len()));
     };
     let (lowest, best, highest) = (number(lowest)?, number(best)?, number(highest)?);
-    ScoreRange::new(lowest, best, highest).map_err(|error| error.to_string())?;
+    ScoreRange::new(lowest, best, highest)?;
     Ok([lowest, best, highest])
 }
 
-fn switch(value: &Value) -> Result<bool, String> {
+fn switch(value: &Value) -> Result<bool, ConfigFieldError> {
     match value {
         Value::Bool(on) => Ok(*on),
         Value::Number(number) if number.as_i64() == Some(0) => Ok(false),
         Value::Number(number) if number.as_i64() == Some(1) => Ok(true),
         Value::String(text) if text.eq_ignore_ascii_case("true") || text == "1" => Ok(true),
         Value::String(text) if text.eq_ignore_ascii_case("false") || text == "0" => Ok(false),
-        _ => Err(format!("must be true or false, got {}", lenient::kind_of(value))),
+        _ => Err(ConfigFieldError::NotSwitch(lenient::kind_of(value))),
     }
 }
 
@@ -123,9 +176,9 @@ mod tests {
         }
     }
 
-    fn check(fields: Value, success: &[&str], failed: &[&str]) -> Wanted {
+    fn check(fields: Value, success: &[&str], failed: &[&str]) -> ConfigChange {
         let Value::Object(fields) = fields else { panic!("an object") };
-        let (wanted, result, reasons) = sort_out(&now(), fields);
+        let (wanted, result, reasons) = check_fields(&now(), fields);
         assert_eq!(result.success_field.keys().map(String::as_str).collect::<Vec<_>>(), success);
         assert_eq!(result.faild_field.keys().map(String::as_str).collect::<Vec<_>>(), failed);
         assert_eq!(reasons.len(), failed.len(), "{reasons:?}");
@@ -155,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_outside_the_scale_is_refused() {
+    fn a_threshold_outside_the_scale_is_refused() {
         check(json!({ "threshold": 101 }), &[], &["threshold"]);
         check(json!({ "threshold": 0 }), &[], &["threshold"]);
         check(json!({ "threshold_range": [0, 50, 80] }), &[], &["threshold_range"]);

@@ -11,6 +11,7 @@ use menshen_domain::person::PersonKind;
 
 /// Name and group the protocol gives to everyone the registry does not know.
 pub const STRANGER_NAME: &str = "stranger";
+/// Group name of every event: people have permission groups instead.
 pub const DEFAULT_GROUP_NAME: &str = "default_group";
 
 /// Body of a real-time or history event.
@@ -18,45 +19,61 @@ pub const DEFAULT_GROUP_NAME: &str = "default_group";
 pub struct EventBody {
     /// Empty for a stranger who is not enrolled.
     pub identity_id: String,
+    /// Name of the person, or [`STRANGER_NAME`].
     pub identity_name: String,
+    /// [`DEFAULT_GROUP_NAME`].
     pub group_name: String,
+    /// The registry photo, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reg_pic: Option<String>,
+    /// Time of the reported shot, ms since the epoch, UTC.
     pub timestamp: u64,
     /// Mapped score, 0–1.
     pub score: f64,
     /// History only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub want_action: Option<String>,
+    /// Where, in what quality, with which pictures.
     pub ext_data: ExtData,
 }
 
+/// `ext_data` of an event.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtData {
+    /// The device's address.
     pub device_ip: String,
     /// History only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ep_id: Option<String>,
+    /// Scene picture, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spot_pic: Option<String>,
+    /// Face crop, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face: Option<String>,
     /// Guesses at age and gender, at devices that ask for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face_attr: Option<FaceAttributes>,
+    /// Person type, 1 to 5.
     pub person_type: i64,
+    /// Wire number of the device type, as text.
     pub device_type: String,
     /// Always empty: the camera's own quality data, which network cameras do not give.
     pub grab_fiqa_info: Map<String, Value>,
+    /// Measurements of the reported shot.
     pub box_fiqa_info: BoxFiqaInfo,
     /// History only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev_sno: Option<String>,
+    /// UUID v7; receivers drop duplicates by it.
     pub event_id: String,
+    /// Begin of the passage, ms since the epoch, UTC.
     pub in_timestamp: u64,
+    /// End of the passage as far as it is known, ms since the epoch, UTC.
     pub out_timestamp: u64,
 }
 
+/// `box_fiqa_info`: the box's own judgement of the face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoxFiqaInfo {
     /// The guesses of `recognize_face_attr` once more, in numbers: years.
@@ -65,51 +82,75 @@ pub struct BoxFiqaInfo {
     /// 0 male, 1 female.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sex: Option<u8>,
+    /// What was measured.
     pub info: FaceInfo,
+    /// Whether the face passed its level.
     pub fiqa_result: bool,
+    /// Names of the checks that passed.
     pub success: Vec<String>,
+    /// Names of the checks that failed.
     pub fails: Vec<String>,
 }
 
 /// Measurements of one face (section 5). What no model of this box measures is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceInfo {
+    /// Mean luma of the aligned face, 0–1.
     pub brightness: f64,
+    /// Sharpness, 0–1.
     pub clarity: f64,
+    /// Shorter side of the face's box, px.
     pub face_size: f64,
+    /// Where the head was turned.
     pub headpose: WireHeadPose,
+    /// Probability of a mask, 0–1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<f64>,
+    /// Whether they are covered: left eye, right eye (as seen in the picture), mouth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
+    /// Whether the face leaves the picture.
     pub partial: bool,
     /// Our own additions, at devices that ask for liveness: how sure it is, 0–1, and whether that was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<f64>,
+    /// Whether `liveness` was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
 }
 
+/// Head pose in degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WireHeadPose {
+    /// Positive: looking up.
     pub pitch_angle: f64,
+    /// Positive: tilted clockwise as seen in the picture.
     pub roll_angle: f64,
+    /// Positive: turned to the picture's right.
     pub yaw_angle: f64,
 }
 
 /// Pictures of one event, read from the picture store, base64 done.
 #[derive(Clone, Default)]
 pub struct EventPictures {
+    /// The registry photo that matched.
     pub reg_pic: Option<String>,
+    /// The scene.
     pub spot_pic: Option<String>,
+    /// The face crop.
     pub recognize_face: Option<String>,
 }
 
 /// Which of the two ways of reporting a body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportKind<'a> {
+    /// Pushed at once, without a second try.
     RealTime,
-    History { dev_sno: &'a str },
+    /// Stored, sent in order, and acknowledged (protocol section 8).
+    History {
+        /// The box's serial number.
+        dev_sno: &'a str,
+    },
 }
 
 impl From<HeadPose> for WireHeadPose {
@@ -153,6 +194,7 @@ impl From<&ShotQuality> for BoxFiqaInfo {
 }
 
 impl EventBody {
+    /// The body of an event. Of `pictures` those are sent that are there.
     pub fn new(event: &EventRecord, pictures: EventPictures, kind: ReportKind<'_>) -> Self {
         let history = match kind {
             ReportKind::RealTime => None,

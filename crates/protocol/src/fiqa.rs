@@ -12,11 +12,15 @@ use menshen_domain::event::ShotQuality;
 pub struct FaceResult {
     /// `[x1, y1, x2, y2]` in pixels of the upright picture.
     pub bbox: [f64; 4],
+    /// Whether the face passed the level.
     pub fiqa_result: bool,
     /// 0–1.
     pub score: f64,
+    /// Names of the checks that passed.
     pub success: Vec<String>,
+    /// Names of the checks that failed.
     pub fails: Vec<String>,
+    /// What was measured.
     pub info: FaceInfo,
     /// Here our own addition, with `recognition.attributes_in_fiqa`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

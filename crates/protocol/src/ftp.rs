@@ -13,24 +13,32 @@ pub type Reply = (u16, &'static str);
 /// What is to be done about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Send it.
     Reply(Reply),
     /// A reply that carries a path, quoted as the standard wants it.
     ReplyPath(u16, String),
+    /// Send these lines.
     Lines(&'static str),
+    /// Check the password, then set [`ControlSession::is_logged_in`].
     Login {
+        /// As given with USER.
         user: String,
+        /// As given with PASS.
         password: String,
     },
     /// Wait for a data connection; `extended`: tell only the port.
     Passive {
+        /// EPSV: the reply carries only the port.
         extended: bool,
     },
     /// Connect back, to the client's own address only.
     Active(SocketAddr),
     /// Take a file. Its name tells whether it may be a photo.
     Receive {
+        /// By its name.
         is_photo: bool,
     },
+    /// Say goodbye and close.
     Quit,
 }
 
@@ -38,10 +46,11 @@ pub enum Action {
 #[derive(Debug, Default)]
 pub struct ControlSession {
     user: Option<String>,
-    pub is_in: bool,
+    /// Set by the server once the password was right.
+    pub is_logged_in: bool,
     folder: Vec<String>,
     /// A rename was announced.
-    renames: bool,
+    is_renaming: bool,
 }
 
 const NOT_HERE: Reply = (550, "Nothing is kept here: this server only takes photos.");
@@ -50,29 +59,30 @@ const BAD_PATH: Reply = (553, "The path is too long, too deep, or leaves the top
 const OK: Reply = (200, "OK.");
 
 impl ControlSession {
+    /// Takes one line of the client, with or without its end, and says what to do about it.
     pub fn answer(&mut self, line: &[u8]) -> Action {
         let Some((verb, argument)) = split(line) else {
             return Action::Reply((500, "This is no command."));
         };
-        let renames = std::mem::take(&mut self.renames);
-        match (verb.as_str(), self.is_in) {
+        let is_renaming = std::mem::take(&mut self.is_renaming);
+        match (verb.as_str(), self.is_logged_in) {
             ("QUIT", _) => Action::Quit,
             ("NOOP" | "OPTS", _) => Action::Reply(OK),
             ("SYST", _) => Action::Reply((215, "UNIX Type: L8")),
             ("FEAT", _) => Action::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n"),
             ("AUTH" | "PROT" | "PBSZ", _) => Action::Reply(NOT_BUILT),
-            ("USER", false) => self.name(argument),
+            ("USER", false) => self.set_user(argument),
             ("PASS", false) => match self.user.take() {
                 Some(user) => Action::Login { user, password: argument.to_owned() },
                 None => Action::Reply((503, "USER first.")),
             },
             ("USER" | "PASS", true) => Action::Reply((503, "Logged in already.")),
             (_, false) => Action::Reply((530, "Log in first.")),
-            (verb, true) => self.work(verb, argument, renames),
+            (verb, true) => self.run(verb, argument, is_renaming),
         }
     }
 
-    fn name(&mut self, argument: &str) -> Action {
+    fn set_user(&mut self, argument: &str) -> Action {
         if argument.is_empty() {
             return Action::Reply((501, "USER needs a name."));
         }
@@ -80,7 +90,7 @@ impl ControlSession {
         Action::Reply((331, "Password?"))
     }
 
-    fn work(&mut self, verb: &str, argument: &str, renames: bool) -> Action {
+    fn run(&mut self, verb: &str, argument: &str, is_renaming: bool) -> Action {
         match verb {
             "TYPE" | "ALLO" | "CLNT" | "ACCT" => Action::Reply(OK),
             "MODE" if argument.eq_ignore_ascii_case("S") => Action::Reply(OK),
@@ -109,10 +119,10 @@ impl ControlSession {
             "ABOR" => Action::Reply((226, "Nothing is under way.")),
             // Some cameras upload under another name and rename: nothing is kept, so there is nothing to do.
             "RNFR" if self.resolve(argument).is_some() => {
-                self.renames = true;
+                self.is_renaming = true;
                 Action::Reply((350, "To what?"))
             }
-            "RNTO" if renames && self.resolve(argument).is_some() => Action::Reply((250, "OK.")),
+            "RNTO" if is_renaming && self.resolve(argument).is_some() => Action::Reply((250, "OK.")),
             "RNFR" | "RNTO" => Action::Reply(BAD_PATH),
             "RETR" | "LIST" | "NLST" | "MLSD" | "MLST" | "DELE" | "RMD" | "XRMD" | "SIZE" | "MDTM" => {
                 Action::Reply(NOT_HERE)
@@ -211,7 +221,7 @@ mod tests {
     }
 
     fn inside() -> ControlSession {
-        ControlSession { is_in: true, ..ControlSession::default() }
+        ControlSession { is_logged_in: true, ..ControlSession::default() }
     }
 
     #[test]

@@ -4,27 +4,57 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
+/// Why a field cannot be read. Never holds its value, which may be a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum FieldError {
+    /// Something inside has another type.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// No object, but [`kind_of`] it.
+    #[error("must be an object, got {0}")]
+    NotObject(&'static str),
+    /// Nothing that can stand for a string, but [`kind_of`] it.
+    #[error("expected a string, got {0}")]
+    NotText(&'static str),
+}
+
 /// An object as `T`. Derived readers would take a list for an object, its values by position: for commands that
 /// is too liberal.
-pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+///
+/// # Errors
+///
+/// When it is no object, or one that is no `T`.
+pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
     if value.is_object() {
-        serde_json::from_value(value).map_err(|error| error.to_string())
+        Ok(serde_json::from_value(value)?)
     } else {
-        Err(format!("must be an object, got {}", kind_of(&value)))
+        Err(FieldError::NotObject(kind_of(&value)))
     }
 }
 
 /// Free keys, for a field that may be null.
+///
+/// # Errors
+///
+/// When it is neither null nor an object.
 pub fn map_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     Ok(Option::<Map<String, Value>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A string, or a number or bool in its place: platforms write ids both ways.
+///
+/// # Errors
+///
+/// When it is null, a list or an object.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     text_of(Value::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
 /// As [`text`], for a field that may be absent or null.
+///
+/// # Errors
+///
+/// When it is a list or an object.
 pub fn text_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
@@ -33,6 +63,10 @@ pub fn text_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 }
 
 /// A list of strings, or of numbers; a lone value counts as a list of one.
+///
+/// # Errors
+///
+/// When it, or an entry, is a list of lists or an object.
 pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(Vec::new()),
@@ -44,6 +78,10 @@ pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, 
 }
 
 /// As [`texts`], for a field that may be absent or null.
+///
+/// # Errors
+///
+/// As [`texts`].
 pub fn texts_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     Ok(match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => None,
@@ -52,6 +90,10 @@ pub fn texts_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
 }
 
 /// An integer, also when written as a string or as a float without a fraction.
+///
+/// # Errors
+///
+/// When it stands for no integer.
 pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),
@@ -62,6 +104,10 @@ pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// A switch: true/false, 0/1, or either as a string.
+///
+/// # Errors
+///
+/// When it stands for neither true nor false.
 pub fn switch_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),
@@ -85,12 +131,12 @@ fn integer_of(value: &Value) -> Option<i64> {
     }
 }
 
-fn text_of(value: Value) -> Result<String, String> {
+fn text_of(value: Value) -> Result<String, FieldError> {
     match value {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(on) => Ok(on.to_string()),
-        other => Err(format!("expected a string, got {}", kind_of(&other))),
+        other => Err(FieldError::NotText(kind_of(&other))),
     }
 }
 

@@ -11,10 +11,13 @@ use menshen_domain::relay::{ActionMode, DEFAULT_SECONDS, DoorCommand};
 /// One entry of `EventAction`'s `action`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireAction {
+    /// The device's address.
     #[serde(deserialize_with = "lenient::text")]
     pub action_ip: String,
+    /// Free for the caller; an HTTP relay may take it as `{action_port}`.
     #[serde(default, deserialize_with = "lenient::integer_opt")]
     pub action_port: Option<i64>,
+    /// `opendoor`, `closedoor` or `alarm`.
     #[serde(deserialize_with = "lenient::text")]
     pub action_mode: String,
     /// Seconds.
@@ -28,20 +31,45 @@ pub struct WireAction {
     pub id: Option<String>,
 }
 
+/// Why an action is no command for a door.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActionError {
+    /// Another word.
+    #[error("action_mode must be opendoor, closedoor or alarm")]
+    Mode,
+    /// Empty, or longer than [`limits::DOOR_ID_BYTES_MAX`].
+    #[error("id must be 1 to {} bytes", limits::DOOR_ID_BYTES_MAX)]
+    Id,
+    /// A number out of its range.
+    #[error("{field} must be {min} to {max}")]
+    Range {
+        /// The field's name.
+        field: &'static str,
+        /// The least it may be.
+        min: u32,
+        /// The most it may be.
+        max: u32,
+    },
+}
+
 impl WireAction {
-    /// `seconds_max` bounds the duration. The error names the field.
-    pub fn command(&self, seconds_max: u32) -> Result<DoorCommand, String> {
-        let mode = ActionMode::from_wire(self.action_mode.trim())
-            .ok_or_else(|| "action_mode must be opendoor, closedoor or alarm".to_owned())?;
-        let within = |field: &str, value: Option<i64>, default: u32, min: u32, max: u32| {
+    /// The command it means; `seconds_max` bounds the duration.
+    ///
+    /// # Errors
+    ///
+    /// Names the field that is wrong.
+    pub fn command(&self, seconds_max: u32) -> Result<DoorCommand, ActionError> {
+        let mode = ActionMode::from_wire(self.action_mode.trim()).ok_or(ActionError::Mode)?;
+        let within = |field: &'static str, value: Option<i64>, default: u32, min: u32, max: u32| {
             let value = value.unwrap_or(i64::from(default));
-            u32::try_from(value)
-                .ok()
-                .filter(|value| (min..=max).contains(value))
-                .ok_or_else(|| format!("{field} must be {min} to {max}"))
+            u32::try_from(value).ok().filter(|value| (min..=max).contains(value)).ok_or(ActionError::Range {
+                field,
+                min,
+                max,
+            })
         };
         if self.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > limits::DOOR_ID_BYTES_MAX) {
-            return Err(format!("id must be 1 to {} bytes", limits::DOOR_ID_BYTES_MAX));
+            return Err(ActionError::Id);
         }
         Ok(DoorCommand {
             mode,
@@ -75,6 +103,7 @@ pub fn info_of(person: &Person) -> Value {
     Value::Object(info)
 }
 
+/// A permission group as `GET permissions` shows it: the fields of `sync_permissions`.
 pub fn permission_of(group: &PermissionGroup) -> Value {
     serde_json::json!({ "id": group.id, "info": { "name": group.name, "description": group.description } })
 }
@@ -86,7 +115,8 @@ mod tests {
     #[test]
     fn actions_are_read_liberally_and_checked() {
         let read = |text: &str| -> Result<DoorCommand, String> {
-            serde_json::from_str::<WireAction>(text).map_err(|error| error.to_string())?.command(3600)
+            let action: WireAction = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            action.command(3600).map_err(|error| error.to_string())
         };
         let command = read(r#"{"action_ip":"1","action_mode":"opendoor"}"#).unwrap();
         assert_eq!((command.seconds, command.logic_port), (5, 0));

@@ -9,28 +9,40 @@ use super::lenient;
 /// What a platform answers to a login, HTTP 200.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginDocument {
+    /// Sent with every later call.
     #[serde(deserialize_with = "lenient::text")]
     pub token: String,
+    /// Base of `relative_pic_url`.
     #[serde(rename = "imgServerAddr", default, deserialize_with = "lenient::text_opt")]
     pub img_server_addr: Option<String>,
+    /// History receivers, separated by commas.
     #[serde(rename = "recordAddr", default, deserialize_with = "lenient::text_opt")]
     pub record_addr: Option<String>,
+    /// Seconds between two cycles of history.
     #[serde(rename = "recordUploadPeriod", default, deserialize_with = "lenient::integer_opt")]
     pub record_upload_period: Option<i64>,
+    /// Whether history carries the registry photo.
     #[serde(rename = "recordUploadReg", default, deserialize_with = "lenient::switch_opt")]
     pub record_upload_reg: Option<bool>,
+    /// Whether history carries the scene picture.
     #[serde(rename = "recordUploadSpotPic", default, deserialize_with = "lenient::switch_opt")]
     pub record_upload_spot_pic: Option<bool>,
+    /// Whether history carries the face crop.
     #[serde(rename = "recordUploadRecognizeFace", default, deserialize_with = "lenient::switch_opt")]
     pub record_upload_recognize_face: Option<bool>,
+    /// Where the device list goes.
     #[serde(rename = "deviceListInfoAddr", default, deserialize_with = "lenient::text_opt")]
     pub device_list_info_addr: Option<String>,
+    /// Where status reports go.
     #[serde(rename = "deviceMonitorAddr", default, deserialize_with = "lenient::text_opt")]
     pub device_monitor_addr: Option<String>,
+    /// Seconds between two status reports.
     #[serde(rename = "deviceMonitorPeriod", default, deserialize_with = "lenient::integer_opt")]
     pub device_monitor_period: Option<i64>,
+    /// Text for people.
     #[serde(default, deserialize_with = "lenient::text_opt")]
     pub message: Option<String>,
+    /// The broker.
     pub rabbitmq: RabbitMq,
 }
 
@@ -44,29 +56,40 @@ impl std::fmt::Debug for LoginDocument {
 /// The broker's parameters.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RabbitMq {
+    /// Name or address, on some platforms with a scheme before it.
     #[serde(deserialize_with = "lenient::text")]
     pub host: String,
+    /// TCP port.
     #[serde(deserialize_with = "port")]
     pub port: u16,
+    /// The user.
     #[serde(deserialize_with = "lenient::text")]
     pub login: String,
+    /// Never shown.
     #[serde(deserialize_with = "lenient::text")]
     pub password: String,
+    /// Queue the commands come from.
     #[serde(deserialize_with = "lenient::text")]
     pub queue: String,
+    /// Virtual host of the commands.
     #[serde(rename = "vHost", default, deserialize_with = "lenient::text_opt")]
     pub v_host: Option<String>,
+    /// Virtual host of the replies.
     #[serde(rename = "uploadVHost", default, deserialize_with = "lenient::text_opt")]
     pub upload_v_host: Option<String>,
+    /// Queue the replies go to.
     #[serde(rename = "uploadQueue", default, deserialize_with = "lenient::text_opt")]
     pub upload_queue: Option<String>,
+    /// Queue that boxes share for `fiqa` commands.
     #[serde(rename = "fiqaDownQueue", default, deserialize_with = "lenient::text_opt")]
     pub fiqa_down_queue: Option<String>,
+    /// Queue the answers to `fiqa` go to.
     #[serde(rename = "fiqaUploadQueue", default, deserialize_with = "lenient::text_opt")]
     pub fiqa_upload_queue: Option<String>,
     /// Not of the published protocol: whether the broker is spoken to over TLS.
     #[serde(default, alias = "tls", alias = "amqps", deserialize_with = "lenient::switch_opt")]
     pub ssl: Option<bool>,
+    /// The queue is bound already, and must not be bound by the box.
     #[serde(rename = "unNeedBindExchange", default, deserialize_with = "lenient::switch_opt")]
     pub un_need_bind_exchange: Option<bool>,
     /// Must be there unless `unNeedBindExchange` makes it meaningless.
@@ -86,22 +109,27 @@ impl std::fmt::Debug for RabbitMq {
 }
 
 impl RabbitMq {
+    /// Virtual host of the commands; `/` unless named.
     pub fn vhost(&self) -> &str {
         self.v_host.as_deref().filter(|name| !name.is_empty()).unwrap_or("/")
     }
 
+    /// Virtual host of the replies; `/` unless named.
     pub fn upload_vhost(&self) -> &str {
         self.upload_v_host.as_deref().filter(|name| !name.is_empty()).unwrap_or("/")
     }
 
+    /// Queue the replies go to; `None` where none is named.
     pub fn upload_queue(&self) -> Option<&str> {
         self.upload_queue.as_deref().filter(|name| !name.is_empty())
     }
 
+    /// Queue that boxes share for `fiqa` commands; `None` where none is named.
     pub fn fiqa_down_queue(&self) -> Option<&str> {
         self.fiqa_down_queue.as_deref().filter(|name| !name.is_empty())
     }
 
+    /// Queue the answers to `fiqa` go to; `None` where none is named.
     pub fn fiqa_upload_queue(&self) -> Option<&str> {
         self.fiqa_upload_queue.as_deref().filter(|name| !name.is_empty())
     }
@@ -120,6 +148,7 @@ impl RabbitMq {
             .unwrap_or(host.starts_with("amqps://") || (self.port == 5671 && !host.starts_with("amqp://")))
     }
 
+    /// Whether the box binds the command queue to the exchange.
     pub fn binds_exchange(&self) -> bool {
         !self.un_need_bind_exchange.unwrap_or(false)
     }
@@ -128,18 +157,25 @@ impl RabbitMq {
 /// The exchange the command queue is bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
+    /// Its name.
     #[serde(deserialize_with = "lenient::text")]
     pub name: String,
+    /// Type, as AMQP names it: `direct`, `topic`, …
     #[serde(rename = "type", deserialize_with = "lenient::text")]
     pub kind: String,
+    /// AMQP `passive`.
     #[serde(default, deserialize_with = "lenient::switch_opt")]
     pub passive: Option<bool>,
+    /// AMQP `durable`.
     #[serde(default, deserialize_with = "lenient::switch_opt")]
     pub durable: Option<bool>,
+    /// AMQP `auto-delete`.
     #[serde(default, deserialize_with = "lenient::switch_opt")]
     pub auto_delete: Option<bool>,
+    /// AMQP arguments.
     #[serde(default)]
     pub arguments: Option<Map<String, Value>>,
+    /// What the queue is bound with.
     #[serde(rename = "routingKey", default, deserialize_with = "lenient::text_opt")]
     pub routing_key: Option<String>,
 }
@@ -147,33 +183,51 @@ pub struct Exchange {
 /// What a platform answers to a failed call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDocument {
+    /// What failed.
     pub error: ErrorBody,
 }
 
+/// `error` of a failed call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
+    /// The platform's own code.
     #[serde(default, deserialize_with = "lenient::integer_opt")]
     pub code: Option<i64>,
+    /// Text for people.
     #[serde(default, deserialize_with = "lenient::text_opt")]
     pub message: Option<String>,
+    /// A word for the status.
     #[serde(default, deserialize_with = "lenient::text_opt")]
     pub status: Option<String>,
 }
 
+/// Why a login answer makes no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
+    /// No JSON, or a must-field is missing.
     #[error("the login answer is not a login document: {0}")]
     Document(String),
     #[error(
         "the login answer has no `rabbitmq.exchange`, which must be there unless unNeedBindExchange is true"
     )]
+    /// No exchange to bind the queue to.
     NoExchange,
+    /// A URL that cannot be parsed.
     #[error("the login answer has an unusable URL in `{field}`: {reason}")]
-    Url { field: &'static str, reason: String },
+    Url {
+        /// The document's field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: url::ParseError,
+    },
 }
 
 impl LoginDocument {
     /// Reads and checks the must-fields.
+    ///
+    /// # Errors
+    ///
+    /// When it is no login document, or names no exchange and needs one.
     pub fn parse(body: &[u8]) -> Result<Self, LoginError> {
         let document: Self =
             serde_json::from_slice(body).map_err(|error| LoginError::Document(error.to_string()))?;
@@ -187,19 +241,29 @@ impl LoginDocument {
 /// A platform session: the login document with every URL composed.
 #[derive(Clone)]
 pub struct Session {
+    /// Sent with every call.
     pub token: String,
     /// Base for `relative_pic_url`.
     pub image_base: Url,
     /// Scheme, host and port of the login URL: base for every other relative path.
     pub origin: Url,
+    /// History receivers.
     pub record_urls: Vec<Url>,
+    /// Seconds between two cycles of history, at least 1.
     pub record_upload_period_s: u64,
+    /// Whether history carries the registry photo.
     pub upload_reg: bool,
+    /// Whether history carries the scene picture.
     pub upload_spot_pic: bool,
+    /// Whether history carries the face crop.
     pub upload_recognize_face: bool,
+    /// Where the device list goes.
     pub device_list_url: Option<Url>,
+    /// Where status reports go.
     pub device_monitor_url: Option<Url>,
+    /// Seconds between two status reports, at least 1.
     pub device_monitor_period_s: u64,
+    /// The broker.
     pub rabbitmq: RabbitMq,
 }
 
@@ -214,6 +278,10 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Composes the session from a document and the URL it was got from.
+    ///
+    /// # Errors
+    ///
+    /// Names the field whose URL cannot be parsed.
     pub fn new(document: &LoginDocument, login_url: &Url) -> Result<Self, LoginError> {
         let origin = origin_of(login_url);
         let join =
@@ -248,17 +316,25 @@ impl Session {
     }
 
     /// A path a command named (`path`, `notify_path`), absolute or relative to the platform's origin.
-    pub fn platform_url(&self, text: &str) -> Result<Url, String> {
+    ///
+    /// # Errors
+    ///
+    /// When the two together are no URL.
+    pub fn platform_url(&self, text: &str) -> Result<Url, url::ParseError> {
         compose(&self.origin, text)
     }
 
     /// A registry photo's `relative_pic_url`: appended to `imgServerAddr`, whatever path that has.
-    pub fn photo_url(&self, relative: &str) -> Result<Url, String> {
+    ///
+    /// # Errors
+    ///
+    /// When the two together are no URL.
+    pub fn photo_url(&self, relative: &str) -> Result<Url, url::ParseError> {
         if relative.starts_with("http") {
             return compose(&self.origin, relative);
         }
         let base = self.image_base.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{}", relative.trim_start_matches('/'))).map_err(|error| error.to_string())
+        Url::parse(&format!("{base}/{}", relative.trim_start_matches('/')))
     }
 }
 
@@ -275,13 +351,13 @@ fn origin_of(url: &Url) -> Url {
 }
 
 /// Absolute when it begins with `http`, else joined to the origin (protocol section 2).
-fn compose(origin: &Url, text: &str) -> Result<Url, String> {
+fn compose(origin: &Url, text: &str) -> Result<Url, url::ParseError> {
     let text = text.trim();
     if text.starts_with("http") {
-        return Url::parse(text).map_err(|error| error.to_string());
+        return Url::parse(text);
     }
     let path = format!("/{}", text.trim_start_matches('/'));
-    origin.join(&path).map_err(|error| error.to_string())
+    origin.join(&path)
 }
 
 fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

@@ -10,19 +10,33 @@ const LIBERAL: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Why a text is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PictureTextError {
+    /// Nothing but white space.
     #[error("the picture is empty")]
     Empty,
+    /// Position of the character.
     #[error("the picture is not base64 (wrong character near position {0})")]
     NotBase64(usize),
+    /// What is wrong with it.
     #[error("the picture is not base64 ({0})")]
     Broken(&'static str),
+    /// More bytes than are taken.
     #[error("the picture is {bytes} bytes, at most {max} are taken")]
-    TooLarge { bytes: usize, max: usize },
+    TooLarge {
+        /// Bytes of the picture; an estimate where it was not decoded.
+        bytes: usize,
+        /// Bytes that are taken.
+        max: usize,
+    },
 }
 
 /// Decodes a picture field; `max_bytes` bounds what is allocated.
+///
+/// # Errors
+///
+/// When it is empty, no base64, or larger than `max_bytes`.
 pub fn decode(text: &str, max_bytes: usize) -> Result<Vec<u8>, PictureTextError> {
     let body = match text.trim_start().strip_prefix("data:") {
         Some(rest) => rest.split_once(',').map_or("", |(_, body)| body),

@@ -8,9 +8,13 @@ use menshen_domain::status::{Language, ProtocolError, StatusCode};
 /// A reply as it goes over the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
+    /// Whether the command was carried out.
     pub success: bool,
+    /// [`StatusCode::code`].
     pub code: i64,
+    /// For people, in the configured language.
     pub message: String,
+    /// The box's serial number.
     pub dev_sno: String,
     /// The command's `method`.
     #[serde(rename = "messageKey")]
@@ -18,24 +22,32 @@ pub struct Reply {
     /// Exactly as the command had it; absent when it had none.
     #[serde(rename = "messageId", default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<Value>,
+    /// One of the results of this module, an empty object, or the list of faces of `fiqa`.
     pub result: Value,
 }
 
 /// Result of `add_users_plus`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AddUsersResult {
+    /// Enrolled or updated.
     pub success_users: Vec<AddedUser>,
+    /// Not enrolled; the reasons stand with them.
     pub failed_users: Vec<AddedUser>,
 }
 
+/// A person of `add_users_plus`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AddedUser {
+    /// The platform's id.
     pub userid: String,
+    /// The name.
     pub username: String,
     /// Person type, 1 to 5.
     #[serde(rename = "type")]
     pub kind: i64,
+    /// For people, in the configured language.
     pub message: String,
+    /// [`StatusCode::code`].
     pub code: i64,
 }
 
@@ -51,37 +63,53 @@ pub struct ControlConfigResult {
 /// Result of `delete_users`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteUsersResult {
+    /// Removed.
     pub success_users: Vec<DeletedUser>,
+    /// Not removed.
     pub failed_users: Vec<DeletedUser>,
 }
 
+/// A person of `delete_users`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeletedUser {
+    /// The platform's id.
     pub userid: String,
+    /// For people, in the configured language.
     pub message: String,
+    /// [`StatusCode::code`].
     pub code: i64,
 }
 
 /// Result of `sync_permissions`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SyncPermissionsResult {
+    /// Stored.
     pub success_permission: Vec<SyncedPermission>,
+    /// Not stored.
     pub failed_permission: Vec<SyncedPermission>,
 }
 
+/// A group of `sync_permissions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncedPermission {
+    /// Its id.
     pub permission_id: String,
+    /// Its name.
     pub permission_name: String,
+    /// Its description.
     pub permission_description: String,
+    /// For people, in the configured language.
     pub message: String,
+    /// [`StatusCode::code`].
     pub code: i64,
 }
 
 /// What every reply of this box has in common.
 #[derive(Debug, Clone)]
 pub struct ReplyHead {
+    /// The box's serial number.
     pub dev_sno: String,
+    /// Language of the texts.
     pub language: Language,
 }
 

@@ -88,16 +88,18 @@ const MODULES: &[modules::Rule] = &[
         may_use: &["telemetry", "menshen_domain", "menshen_protocol"],
         must_not_touch: DRIVERS,
     },
+    modules::Rule { module: "status", may_use: &["menshen_domain"], must_not_touch: DRIVERS },
     modules::Rule { module: "config", may_use: &["telemetry", "menshen_domain"], must_not_touch: DRIVERS },
     modules::Rule {
         module: "adapters",
-        may_use: &["telemetry", "ports", "menshen_domain", "menshen_protocol", "menshen_vision"],
+        may_use: &["telemetry", "status", "ports", "menshen_domain", "menshen_protocol", "menshen_vision"],
         must_not_touch: &["actix", "actix_web"],
     },
     modules::Rule {
         module: "actors",
         may_use: &[
             "telemetry",
+            "status",
             "ports",
             "menshen_domain",
             "menshen_gallery",
@@ -110,13 +112,14 @@ const MODULES: &[modules::Rule] = &[
     // Handlers of the local API are clients of the actors, like the MQ link.
     modules::Rule {
         module: "web",
-        may_use: &["telemetry", "actors", "menshen_domain", "menshen_protocol"],
+        may_use: &["telemetry", "status", "actors", "menshen_domain", "menshen_protocol"],
         must_not_touch: DRIVERS,
     },
     modules::Rule {
         module: "runtime",
         may_use: &[
             "telemetry",
+            "status",
             "ports",
             "config",
             "adapters",

@@ -105,11 +105,11 @@ impl CameraSession {
         let now_ms = self.rules.clock.monotonic_ms();
         let window = self.device.view.window(frame.width, frame.height);
         let seen = window.map_or_else(|| frame.clone(), |window| frame.window(window));
-        if !self.wants_look(&seen, now_ms) {
+        if !self.should_process(&seen, now_ms) {
             return Ok(self.collect());
         }
         self.follow_swap(analyzer, recogniser);
-        self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
+        self.passages.set_match_threshold(recogniser.similarity_pass(&self.rules.tuning.load()));
         self.passages.set_high_score_min(analyzer.high_score_min());
         let detections = costed(&self.device, "detect", || analyzer.detect_low_score(&seen))?;
         let view = &self.device.view;
@@ -187,7 +187,7 @@ impl CameraSession {
         self.scales.retain(|(id, _)| id != recogniser.id());
         self.scales.drain(..self.scales.len().saturating_sub(SCALES_KEPT - 1));
         self.scales.extend(scales_of(recogniser));
-        self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
+        self.passages.set_match_threshold(recogniser.similarity_pass(&self.rules.tuning.load()));
         for (passage, shot) in self.passages.stale_shots(recogniser.id()) {
             if let Some(shot) = self.again(analyzer, recogniser, &shot) {
                 self.passages.renew(passage, shot);
@@ -215,7 +215,7 @@ impl CameraSession {
     }
 
     /// Nothing moves and nobody is there, or everybody is known: a glance is enough for most frames.
-    fn wants_look(&mut self, frame: &Frame, now_ms: u64) -> bool {
+    fn should_process(&mut self, frame: &Frame, now_ms: u64) -> bool {
         if !self.attention.is_selective() {
             return true;
         }
@@ -225,7 +225,7 @@ impl CameraSession {
             (_, true) => Presence::Known,
             _ => Presence::Unknown,
         };
-        let wanted = self.attention.wants_look(now_ms, glance, presence);
+        let wanted = self.attention.should_process(now_ms, glance, presence);
         if !wanted {
             metrics::counter!("menshen_frames_idle_total", "device" => self.device.ep_id.clone())
                 .increment(1);
@@ -259,7 +259,7 @@ impl CameraSession {
             }
         };
         let why = self.teller().explain(&view);
-        let guessed = (why.ground == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
+        let guessed = (why.basis == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
         if let Some(reason) = why.reason.or(guessed).filter(|_| stage == PassageStage::Closed) {
             self.teller().count_unrecognised(reason);
         }

@@ -95,11 +95,11 @@ impl EventBuilder<'_> {
                 .collect(),
             fused: ranked(&trace.fused),
             threshold: self.pass_of(&view.shot.embedding.model),
-            high_confidence_margin: self.rules.passages.similarity_high_confidence_margin,
-            top2_margin_min: self.rules.passages.similarity_top2_margin_min,
+            high_confidence_margin: self.rules.passages.high_confidence_margin,
+            top2_margin_min: self.rules.passages.top2_margin_min,
             liveness_min: self.rules.passages.liveness_min.filter(|_| self.device.liveness),
             groups: self.device.permission_groups.clone(),
-            ground: trace.ground,
+            basis: trace.basis,
             reason: trace.reason.map(|reason| elsewhere.as_ref().map_or(reason, |(_, why)| *why)),
             not_here: elsewhere.map(|(who, _)| who),
         }
@@ -218,7 +218,7 @@ fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
             (larger, bbox)
         }
         Err(reason) => {
-            tracing::debug!(device = %device.ep_id, reason, "an event has pictures of the smaller stream");
+            tracing::debug!(device = %device.ep_id, %reason, "an event has pictures of the smaller stream");
             (frame.clone(), bbox)
         }
     }

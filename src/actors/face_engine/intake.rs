@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::camera::CameraSession;
+use super::slot::LatestSlot;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::limits;
-use menshen_domain::slot::LatestSlot;
 
 /// One attached camera.
 pub struct CameraSlot {

@@ -14,6 +14,7 @@ pub mod message;
 pub mod photo_ingest;
 pub mod photo_pipeline;
 pub mod photos;
+mod slot;
 pub mod workers;
 
 pub use actor::FaceEngineActor;

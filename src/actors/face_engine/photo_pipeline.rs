@@ -12,9 +12,7 @@ use super::photos::{PhotoDevice, PhotoIntake, PhotoJob};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::reporter::message::PassageStage;
 use menshen_domain::candidate::{Candidate, GalleryPerson};
-use menshen_domain::decision::{
-    MatchDecision, MatchThresholds, is_guess_harmless, judge as judge_candidates,
-};
+use menshen_domain::decision::{MatchDecision, is_guess_harmless, judge as judge_candidates};
 use menshen_domain::explain::{DecisionBasis, Reason};
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::frame::Frame;
@@ -172,7 +170,7 @@ impl Own<'_> {
     fn passage_rules(&self, recogniser: &Recogniser) -> PassageRules {
         let tuning = self.photos.rules.tuning.load();
         PassageRules {
-            similarity_pass: recogniser.similarity_pass(&tuning),
+            match_threshold: recogniser.similarity_pass(&tuning),
             ..self.photos.rules.passages.clone()
         }
     }
@@ -219,12 +217,10 @@ impl Own<'_> {
             None
         };
         let (candidates, _) = self.teller().search(recogniser, &embedding, None);
-        let MatchThresholds { pass, high_confidence_margin, top2_margin_min } =
-            self.passage_rules(recogniser).marks();
-        let verdict =
-            judge_candidates(&candidates, MatchThresholds { pass, high_confidence_margin, top2_margin_min });
+        let thresholds = self.passage_rules(recogniser).thresholds();
+        let verdict = judge_candidates(&candidates, thresholds);
         let is_risky = matches!(verdict, MatchDecision::Ambiguous(_))
-            && !is_guess_harmless(&candidates, top2_margin_min);
+            && !is_guess_harmless(&candidates, thresholds.top2_margin_min);
         // One shot above the mark is enough, and of two who are too close it is the more similar one: there will be no
         // second photo.
         let identity = match verdict {
@@ -259,7 +255,7 @@ impl Own<'_> {
         let is_stranger = person.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger);
         let teller = self.teller();
         let why = teller.explain(&view);
-        let guessed = (why.ground == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
+        let guessed = (why.basis == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
         let mut event = teller.event(uuid::Uuid::now_v7().to_string(), &view);
         let mut face = Face {
             result: match (is_picture, is_stranger) {

@@ -6,16 +6,17 @@ use super::deps::LinkDeps;
 use super::execute::Done;
 use crate::actors::blocking::run_blocking;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_protocol::control::sort_out;
+use menshen_protocol::control::check_fields;
 
 pub async fn control_config(parts: &LinkDeps, fields: Map<String, Value>) -> Result<Done, ProtocolError> {
-    let (wanted, result, reasons) = sort_out(&parts.tuner.shared().load(), fields);
+    let (wanted, result, rejected) = check_fields(&parts.tuner.shared().load(), fields);
     if !result.success_field.is_empty() {
         let tuner = parts.tuner.clone();
-        run_blocking(move || tuner.change(|changes| wanted.put(changes))).await?;
+        run_blocking(move || tuner.change(|changes| wanted.apply(changes))).await?;
         let names: Vec<_> = result.success_field.keys().map(String::as_str).collect();
         tracing::warn!(fields = names.join(", "), "retuned, as the platform asked");
     }
+    let reasons: Vec<_> = rejected.iter().map(ToString::to_string).collect();
     let message = (!reasons.is_empty())
         .then(|| ProtocolError::new(StatusCode::ParamError, reasons.join("; ")).message(parts.head.language));
     Ok(Done { result: serde_json::to_value(&result).unwrap_or_default(), message })

@@ -321,7 +321,7 @@ async fn notify(parts: &LinkDeps, path: &str, reply: &Bytes) {
     let Some(session) = parts.sessions.current() else { return lost("not logged in".to_owned()) };
     let url = match session.platform_url(path) {
         Ok(url) => url,
-        Err(reason) => return lost(reason),
+        Err(reason) => return lost(reason.to_string()),
     };
     loop {
         let post = |session: Arc<Session>| {

@@ -13,7 +13,7 @@ use crate::actors::registry::photo::no_photo;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
-use menshen_domain::status::{Language, ProtocolError, StatusCode, success_but_alike};
+use menshen_domain::status::{Language, ProtocolError, StatusCode, success_with_lookalike};
 use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
@@ -170,7 +170,7 @@ async fn enrol(parts: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUs
                 kind: kind.number(),
                 message: enrolled.looks_like.as_ref().map_or_else(
                     || StatusCode::Success.text(language).to_owned(),
-                    |other| success_but_alike(other, language),
+                    |other| success_with_lookalike(other, language),
                 ),
                 code: StatusCode::Success.code(),
             }),
@@ -211,9 +211,9 @@ fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> 
         Ok(EnrolRequest {
             id: id.clone(),
             name: name.clone(),
-            kind: user.kind().map_err(wrong)?,
-            register_type: user.register_type().map_err(wrong)?,
-            permission_ids: user.permission_ids().map_err(wrong)?,
+            kind: user.kind().map_err(|error| wrong(error.to_string()))?,
+            register_type: user.register_type().map_err(|error| wrong(error.to_string()))?,
+            permission_ids: user.permission_ids().map_err(|error| wrong(error.to_string()))?,
             photo: user
                 .photo()
                 .ok_or_else(no_photo)

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::actors::blocking::lower_priority;
 use crate::ports::store::{Namespace, PictureStore, RegistryStore, StoreError};
+use crate::status::models::ModelStatus;
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
-use menshen_domain::models::ModelStatus;
 use menshen_domain::person::{Feature, Person};
 use menshen_domain::quality::QualityLevel;
 use menshen_vision::FaceAnalyzer;

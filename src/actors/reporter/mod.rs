@@ -27,10 +27,10 @@ use crate::ports::outbox::Outbox;
 use crate::ports::platform::{PlatformApi, PlatformError};
 use crate::ports::store::{EventStore, Keys, PictureStore};
 use crate::ports::system::SystemProbe;
-use menshen_domain::history::ReceiversStatus;
+use crate::status::receivers::ReceiversStatus;
+use crate::status::storage::StorageStatus;
 use menshen_domain::limits;
 use menshen_domain::relogin::ReloginBackoff;
-use menshen_domain::storage::StorageStatus;
 use menshen_protocol::login::Session;
 
 /// The platform session of the moment; written by the MQ link only.

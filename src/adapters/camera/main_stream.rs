@@ -15,7 +15,7 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use super::pipeline::{one_thread, to_frame};
 use super::template::FRAMES;
 use menshen_domain::backoff::Backoff;
-use menshen_domain::frame::{Frame, HighResFrame};
+use menshen_domain::frame::{Frame, HighResError, HighResFrame};
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 
@@ -102,9 +102,9 @@ impl Group {
         loop {
             let next_key = self.units.iter().skip(1).position(|unit| unit.is_key).map(|at| at + 1);
             let is_old = next_key.is_some_and(|at| {
-                now_ms.saturating_sub(self.units[at].arrived_ms) > limits::MAIN_VIEW_KEPT_MS
+                now_ms.saturating_sub(self.units[at].arrived_ms) > limits::MAIN_STREAM_KEPT_MS
             });
-            let too_much = self.bytes > limits::MAIN_VIEW_BYTES_MAX;
+            let too_much = self.bytes > limits::MAIN_STREAM_BYTES_MAX;
             let gone = match next_key {
                 Some(at) if is_old || too_much => at,
                 // One group that is too large by itself is of no use.
@@ -118,11 +118,13 @@ impl Group {
 
     /// From the last key frame to the picture of a moment.
     fn up_to(&self, at_ms: u64) -> Vec<Buffer> {
-        let here = self.units.iter().take_while(|unit| unit.arrived_ms <= at_ms + limits::MAIN_VIEW_LATE_MS);
+        let here =
+            self.units.iter().take_while(|unit| unit.arrived_ms <= at_ms + limits::MAIN_STREAM_LATE_MS);
         let here: Vec<&Unit> = here.collect();
         let Some(key) = here.iter().rposition(|unit| unit.is_key) else { return Vec::new() };
         // Of a stream that hangs the newest picture is not that of the moment.
-        let is_near = here.last().is_some_and(|last| last.arrived_ms + limits::MAIN_VIEW_OFF_MAX_MS >= at_ms);
+        let is_near =
+            here.last().is_some_and(|last| last.arrived_ms + limits::MAIN_STREAM_OFF_MAX_MS >= at_ms);
         if is_near { here[key..].iter().map(|unit| unit.data.clone()).collect() } else { Vec::new() }
     }
 }
@@ -144,7 +146,7 @@ impl HighResFrame for Moment {
         Arc::new(Held { caps: kept.caps.clone(), units: kept.up_to(self.at_ms), at_ms: self.at_ms })
     }
 
-    fn decode(&self) -> Result<Frame, String> {
+    fn decode(&self) -> Result<Frame, HighResError> {
         self.held().decode()
     }
 }
@@ -167,10 +169,10 @@ impl HighResFrame for Held {
         Arc::new(Self { caps: self.caps.clone(), units: self.units.clone(), at_ms: self.at_ms })
     }
 
-    fn decode(&self) -> Result<Frame, String> {
+    fn decode(&self) -> Result<Frame, HighResError> {
         let caps = self.caps.as_ref().filter(|_| !self.units.is_empty());
-        let caps = caps.ok_or("the main stream had no picture of that moment")?;
-        let frame = decode_last(caps, &self.units)?;
+        let caps = caps.ok_or(HighResError::NoPicture)?;
+        let frame = decode_last(caps, &self.units).map_err(|reason| HighResError::Decoder(reason.into()))?;
         Ok(Frame { captured_at_ms: self.at_ms, ..frame })
     }
 }
@@ -200,7 +202,7 @@ fn decode_last(caps: &Caps, units: &[Buffer]) -> Result<Frame, String> {
         source.push_buffer(unit).map_err(|error| error.to_string())?;
     }
     source.end_of_stream().map_err(|error| error.to_string())?;
-    let until = Instant::now() + Duration::from_millis(limits::MAIN_VIEW_DECODE_MS);
+    let until = Instant::now() + Duration::from_millis(limits::MAIN_STREAM_DECODE_MS);
     let mut last = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
@@ -228,7 +230,7 @@ impl Drop for Ended {
 }
 
 fn receive(device: &str, silence: Duration, build: &Build, kept: &Arc<Kept>, stopped: &Receiver<()>) {
-    let (first_ms, cap_ms) = limits::MAIN_VIEW_BACKOFF_MS;
+    let (first_ms, cap_ms) = limits::MAIN_STREAM_BACKOFF_MS;
     let mut backoff = Backoff::new(first_ms, cap_ms);
     let is_up = metrics::gauge!("menshen_main_stream_up", "device" => device.to_owned());
     let mut told = String::new();
@@ -332,15 +334,15 @@ mod tests {
         assert!(units.units.front().unwrap().is_key);
         let oldest = units.units.front().unwrap().arrived_ms;
         assert!(
-            19_900 - oldest >= limits::MAIN_VIEW_KEPT_MS
-                && 19_900 - oldest <= limits::MAIN_VIEW_KEPT_MS + 1000
+            19_900 - oldest >= limits::MAIN_STREAM_KEPT_MS
+                && 19_900 - oldest <= limits::MAIN_STREAM_KEPT_MS + 1000
         );
         assert_eq!(units.bytes, units.units.len() * 1000);
         // The key frame of 19.0 s and what followed, to the picture that may have come a little late.
-        let late = (limits::MAIN_VIEW_LATE_MS / 100) as usize;
+        let late = (limits::MAIN_STREAM_LATE_MS / 100) as usize;
         assert_eq!(units.up_to(19_300).len(), 4 + late);
-        assert!(units.up_to(oldest - limits::MAIN_VIEW_LATE_MS - 1).is_empty());
-        assert!(units.up_to(19_900 + limits::MAIN_VIEW_OFF_MAX_MS + 1).is_empty(), "a stream that hangs");
+        assert!(units.up_to(oldest - limits::MAIN_STREAM_LATE_MS - 1).is_empty());
+        assert!(units.up_to(19_900 + limits::MAIN_STREAM_OFF_MAX_MS + 1).is_empty(), "a stream that hangs");
     }
 
     #[test]
@@ -348,9 +350,9 @@ mod tests {
         gstreamer::init().unwrap();
         let kept = Kept::default();
         for at in 0..10u64 {
-            unit(&kept, at, at == 0, limits::MAIN_VIEW_BYTES_MAX / 4);
+            unit(&kept, at, at == 0, limits::MAIN_STREAM_BYTES_MAX / 4);
         }
-        assert!(kept.lock().bytes <= limits::MAIN_VIEW_BYTES_MAX);
+        assert!(kept.lock().bytes <= limits::MAIN_STREAM_BYTES_MAX);
         assert!(kept.lock().up_to(9).is_empty(), "without its key frame it is of no use");
     }
 }

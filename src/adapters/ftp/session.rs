@@ -138,7 +138,7 @@ impl Session<'_> {
             self.shared.guard.right_login(self.peer);
             self.shared.desk.heard(&device);
             self.logged_in = Some(LoggedIn { device, user: user.to_owned(), password: password.to_owned() });
-            self.talk.is_in = true;
+            self.talk.is_logged_in = true;
             return self.say((230, "Logged in.")).await;
         }
         metrics::counter!("menshen_ftp_logins_total", "result" => "wrong").increment(1);

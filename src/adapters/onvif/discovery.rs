@@ -10,7 +10,7 @@ use sysinfo::Networks;
 use uuid::Uuid;
 
 use menshen_domain::limits;
-use menshen_protocol::onvif::discovery::{Answers, FoundCamera, Sought, probe};
+use menshen_protocol::onvif::discovery::{Answers, FoundCamera, ProbeType, probe};
 
 /// Where WS-Discovery is spoken.
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3702);
@@ -157,8 +157,8 @@ fn ask_and_listen(ip: Ipv4Addr, until: Instant, news: &Sender<News>) -> std::io:
     let mut datagram = vec![0; limits::ONVIF_DATAGRAM_BYTES_MAX + 1];
     while Instant::now() < until {
         if rounds.next_if(|due| *due <= Instant::now()).is_some() {
-            for sought in Sought::ALL {
-                let question = probe(&Uuid::now_v7().to_string(), sought);
+            for probe_type in ProbeType::ALL {
+                let question = probe(&Uuid::now_v7().to_string(), probe_type);
                 socket.send_to(question.as_bytes(), GROUP)?;
             }
         }

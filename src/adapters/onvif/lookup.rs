@@ -8,7 +8,7 @@ use super::client::{Client, now_ms};
 use super::{Login, OnvifError};
 use menshen_domain::limits;
 use menshen_protocol::onvif::device::{
-    self, MediaServices, Named, get_capabilities, get_services, get_system_date_and_time,
+    self, CameraHost, MediaServices, get_capabilities, get_services, get_system_date_and_time,
 };
 use menshen_protocol::onvif::media::{self, Profile, StreamAddress, Version, get_profiles, get_stream_uri};
 
@@ -34,7 +34,7 @@ pub struct FoundStream {
 pub async fn streams(device: &Url, login: Option<Login>) -> Result<Found, OnvifError> {
     let until = Instant::now() + Duration::from_millis(limits::ONVIF_LOOKUP_MS);
     let (mut client, ip) = Client::reach(device, login, until).await?;
-    let named = Named { url: device.clone(), ip };
+    let named = CameraHost { url: device.clone(), ip };
     client.clock_ahead_ms = clock_ahead_ms(&mut client, device).await?;
     let services = services(&mut client, device).await?;
     let mut moved = Vec::new();
@@ -94,7 +94,7 @@ async fn services(client: &mut Client, device: &Url) -> Result<MediaServices, On
 /// out; else, and where version 2 does not work, of version 1.
 async fn profiles(
     client: &mut Client,
-    named: &Named,
+    named: &CameraHost,
     services: MediaServices,
     moved: &mut Vec<String>,
 ) -> Result<(Version, Url, Vec<Profile>), OnvifError> {

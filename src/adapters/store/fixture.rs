@@ -15,10 +15,10 @@ use crate::adapters::vault::{KeyPlaces, Place, Vault};
 use crate::ports::store::{
     EventStore as _, Namespace, NewPicture, Owner, PictureStore as _, RegistryStore as _, Retention,
 };
+use crate::status::storage::StorageStatus;
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
-use menshen_domain::storage::StorageStatus;
 
 pub const ALL: Retention =
     Retention { keep_events: u64::MAX, keep_bytes: u64::MAX, receivers: Vec::new(), only_sent: false };

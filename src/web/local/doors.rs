@@ -46,7 +46,7 @@ async fn act_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let mut commands = Vec::new();
     for raw in list_of(&mut call.json().await?, "action", limits::LOCAL_ACTIONS_MAX)? {
         let action: WireAction = lenient::object(raw).map_err(|error| wrong(format!("action: {error}")))?;
-        let command = action.command(limits::DOOR_SECONDS_MAX).map_err(wrong)?;
+        let command = action.command(limits::DOOR_SECONDS_MAX).map_err(|error| wrong(error.to_string()))?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
         order_of(parts.roster.find(ip).as_ref(), ip, &command)?;

@@ -37,9 +37,9 @@ use crate::actors::identify::Identifier;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::{ReporterActor, SharedSession};
 use crate::actors::tuning::Tuner;
+use crate::status::models::ModelStatus;
 use crate::web::health::Health;
 use menshen_domain::limits;
-use menshen_domain::models::ModelStatus;
 use menshen_domain::status::Language;
 
 /// What the handlers work with.

@@ -37,14 +37,14 @@ pub fn request_of(
     let read = || -> Result<EnrolRequest, ProtocolError> {
         let register_type = match (&old, user.register_type) {
             (Some(old), None) => old.person.register_type,
-            _ => user.register_type().map_err(wrong)?,
+            _ => user.register_type().map_err(|error| wrong(error.to_string()))?,
         };
         Ok(EnrolRequest {
             id: id.clone(),
             name: name.clone(),
-            kind: user.kind().map_err(wrong)?,
+            kind: user.kind().map_err(|error| wrong(error.to_string()))?,
             register_type,
-            permission_ids: user.permission_ids().map_err(wrong)?,
+            permission_ids: user.permission_ids().map_err(|error| wrong(error.to_string()))?,
             photo: photo_of(&user, old.as_ref(), session).map_err(as_local)?,
             info: user.info.clone(),
         })

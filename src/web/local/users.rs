@@ -15,7 +15,7 @@ use crate::actors::registry::message::{
 };
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
-use menshen_domain::status::{ProtocolError, StatusCode, success_but_alike};
+use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
 use menshen_protocol::command::WirePermission;
 use menshen_protocol::event::DEFAULT_GROUP_NAME;
 use menshen_protocol::lenient;
@@ -97,7 +97,7 @@ async fn put_now(parts: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
             let list = if result.is_ok() { &mut success } else { &mut failed };
             let mut told = told(parts, &outcome.id, &outcome.name, &result);
             if let Some(other) = looks_like {
-                told["message"] = success_but_alike(&other, parts.language).into();
+                told["message"] = success_with_lookalike(&other, parts.language).into();
                 told["looks_like"] = other.into();
             }
             list.push(told);

@@ -13,7 +13,7 @@
 //!   two is named: both may pass here. Only where one of them is on the blacklist is it left to the passage's end.
 //! * A passage ends when nobody of it was seen for `gap_ms`; a track that breaks off and comes back
 //!   within that time joins its passage again, by who it is or, unidentified, by how it looks.
-//! * Where two came close, or somebody was out of sight, the track is in doubt: its next shots are held back until they
+//! * Where two came close, or somebody was out of sight, the track is in ambiguity: its next shots are held back until they
 //!   agree with what was seen before. A track that turns out to be somebody else starts that person's own passage, as of
 //!   when the doubt began.
 //! * Where a device asks for liveness, whoever was found is named only when the shots that show them say that the face is
@@ -55,14 +55,15 @@ pub struct Passages {
 }
 
 impl Passages {
+    /// No passages yet.
     pub fn new(rules: PassageRules) -> Self {
         let tracker = Tracker::new(rules.gap_ms.min(1000), rules.high_score_min);
         Self { rules, tracker, current: Vec::new(), remembered: VecDeque::new(), next_key: 1, next_tag: 1 }
     }
 
     /// The pass mark can be retuned at any time; passages that are identified stay so.
-    pub fn set_similarity_pass(&mut self, similarity: f32) {
-        self.rules.similarity_pass = similarity;
+    pub fn set_match_threshold(&mut self, similarity: f32) {
+        self.rules.match_threshold = similarity;
     }
 
     /// Least liveness of somebody who is to be named; whoever is named stays so.
@@ -119,8 +120,8 @@ impl Passages {
             passage.see(link.track, now_ms);
             seen.push(passage.key);
             passage.count(observation);
-            if link.is_doubtful {
-                passage.doubt(link.track, now_ms);
+            if link.is_ambiguous {
+                passage.mark_ambiguous(link.track, now_ms);
             }
             if observation.judgement.passed && passage.wants_embedding(rules, link.track, observation, now_ms)
             {
@@ -164,12 +165,14 @@ impl Passages {
         quality: f32,
     ) -> Option<Embedding> {
         let passage = self.current.iter().find(|p| p.key == request.passage)?;
-        if passage.shots.is_empty() || passage.ambiguities.iter().any(|doubt| doubt.track == request.track) {
+        if passage.shots.is_empty()
+            || passage.ambiguities.iter().any(|ambiguity| ambiguity.track == request.track)
+        {
             return None;
         }
         let mut shots = passage.shots.clone();
         shots.add(embedding.clone(), quality * embedding.norm, self.next_tag);
-        let fused = shots.fuse(self.rules.similarity_pass).map(|fused| fused.embedding);
+        let fused = shots.fuse(self.rules.match_threshold).map(|fused| fused.embedding);
         // Just after a swap the shots kept are another model's.
         fused.filter(|fused| fused.model == embedding.model)
     }
@@ -178,45 +181,45 @@ impl Passages {
     /// passage (it has ended meanwhile) is ignored.
     pub fn identify(&mut self, request: EmbedRequest, shot: Shot, fused: Vec<Candidate>) {
         let Some(at) = self.current.iter().position(|p| p.key == request.passage) else { return };
-        let single = judge(&shot.candidates, self.rules.marks());
+        let single = judge(&shot.candidates, self.rules.thresholds());
         let tag = self.next_tag;
         self.next_tag += 1;
-        match self.current[at].shows(&self.rules, request.track, &shot, &single) {
+        match self.current[at].compare(&self.rules, request.track, &shot, &single) {
             ShotAgreement::Same => {
                 let rules = &self.rules;
-                self.current[at].settle(rules, request.track);
+                self.current[at].confirm_track(rules, request.track);
                 self.current[at].keep(rules, tag, shot, fused);
-                self.name(at, &single);
+                self.decide_identity(at, &single);
             }
-            ShotAgreement::Unclear => self.current[at].hold(request.track, tag, shot),
+            ShotAgreement::Unclear => self.current[at].hold_back(request.track, tag, shot),
             ShotAgreement::Different => {
                 let own = self.split(at, request.track, shot.taken_ms);
                 self.current[own].keep(&self.rules, tag, shot, Vec::new());
-                self.name(own, &single);
+                self.decide_identity(own, &single);
             }
         }
     }
 
     /// The track now shows somebody else: it leaves this passage, with the shots that were held back, for its own.
     fn split(&mut self, at: usize, track: TrackId, now_ms: u64) -> usize {
-        let doubt = self.current[at].drop_track(track, now_ms);
-        let since_ms = doubt.since_ms;
-        let met: Vec<_> = self.current[at].part_from(since_ms);
+        let ambiguity = self.current[at].drop_track(track, now_ms);
+        let since_ms = ambiguity.since_ms;
+        let met: Vec<_> = self.current[at].take_meetings_since(since_ms);
         let own = self.begin(track, since_ms);
         let passage = &mut self.current[own];
         passage.see(track, now_ms);
         passage.met.extend(met);
         passage.last_embed_ms = Some(now_ms);
-        passage.take_held(&self.rules, doubt);
+        passage.absorb_held(&self.rules, ambiguity);
         passage.count_held();
         own
     }
 
     /// Puts a name to a passage when its shots are enough for one.
-    fn name(&mut self, at: usize, single: &MatchDecision) {
-        let marks = self.rules.marks();
+    fn decide_identity(&mut self, at: usize, single: &MatchDecision) {
+        let thresholds = self.rules.thresholds();
         let passage = &self.current[at];
-        let fused = judge(&passage.fused, marks);
+        let fused = judge(&passage.fused, thresholds);
         let may_name = !passage.is_outvoted(&fused);
         let found = match (single, fused.named()) {
             (MatchDecision::Confident(one), _) => Some((one.clone(), DecisionBasis::OneShot)),
@@ -227,14 +230,16 @@ impl Passages {
             }
             (_, Some(all)) if passage.used_shots() >= 2 => Some((all.clone(), DecisionBasis::Fusion)),
             _ => match &fused {
-                MatchDecision::Ambiguous(all) if passage.may_guess(marks.top2_margin_min) => {
+                MatchDecision::Ambiguous(all)
+                    if passage.may_take_more_similar(thresholds.top2_margin_min) =>
+                {
                     Some((all.clone(), DecisionBasis::MoreSimilar))
                 }
                 _ => None,
             },
         };
-        if let Some((one, ground)) = found.or_else(|| passage.unproven.clone()) {
-            self.found(at, one, ground);
+        if let Some((one, basis)) = found.or_else(|| passage.unproven.clone()) {
+            self.propose(at, one, basis);
             return;
         }
         let passage = &mut self.current[at];
@@ -245,21 +250,21 @@ impl Passages {
     }
 
     /// Names somebody, unless it is still to be seen whether the face is a living one.
-    fn found(&mut self, at: usize, candidate: Candidate, ground: DecisionBasis) {
+    fn propose(&mut self, at: usize, candidate: Candidate, basis: DecisionBasis) {
         let passage = &mut self.current[at];
         if passage.identity.is_some() || passage.is_live_enough(&self.rules, &candidate, LIVE_SHOTS) {
-            self.identified(at, candidate, ground);
+            self.set_identity(at, candidate, basis);
         } else {
-            passage.unproven = Some((candidate, ground));
+            passage.unproven = Some((candidate, basis));
         }
     }
 
-    fn identified(&mut self, at: usize, candidate: Candidate, ground: DecisionBasis) {
+    fn set_identity(&mut self, at: usize, candidate: Candidate, basis: DecisionBasis) {
         if self.current[at].identity.as_ref().is_some_and(|who| who.person.id != candidate.person.id) {
             return;
         }
         let Some(at) = self.join_same_person(at, &candidate) else { return };
-        self.current[at].improve(candidate, ground);
+        self.current[at].improve(candidate, basis);
     }
 
     /// If another passage of this person is still open, the two are one; returns where it is. Two who were seen in one
@@ -290,11 +295,11 @@ impl Passages {
     /// `gap_ms`, so that the last passage of a quiet camera ends too.
     pub fn collect(&mut self, now_ms: u64) -> Vec<PassageFact> {
         self.rejoin_unknown();
-        self.believe_last_resorts(now_ms);
+        self.accept_last_resorts(now_ms);
         let mut facts = Vec::new();
         for passage in &mut self.current {
-            if passage.identity.is_some() && !passage.told {
-                passage.told = true;
+            if passage.identity.is_some() && !passage.is_reported {
+                passage.is_reported = true;
                 facts.extend(passage.view(&self.rules).map(PassageFact::Identified));
             }
         }
@@ -312,17 +317,17 @@ impl Passages {
 
     /// A passage is over: what is to be told of it.
     fn end(&mut self, passage: Passage) -> Option<PassageFact> {
-        let was_somebodys = passage.identity.is_none() && self.is_rest_of_another(&passage);
+        let is_remainder = passage.identity.is_none() && self.is_remainder_of_another(&passage);
         if let Some(ended) = passage.ended(&self.rules) {
             self.remembered.push_back(ended);
             if self.remembered.len() > limits::PASSAGES_REMEMBERED {
                 self.remembered.pop_front();
             }
         }
-        if was_somebodys {
+        if is_remainder {
             return None;
         }
-        match (passage.unseen(&self.rules), passage.view(&self.rules)) {
+        match (passage.reason_not_reported(&self.rules), passage.view(&self.rules)) {
             (None, Some(view)) => Some(PassageFact::Ended(view)),
             (Some(reason), _) => Some(PassageFact::Missed(reason)),
             (None, None) => None,
@@ -330,7 +335,7 @@ impl Passages {
     }
 
     /// Whether an unidentified passage is what was left over of somebody's who was there just before or after.
-    fn is_rest_of_another(&self, passage: &Passage) -> bool {
+    fn is_remainder_of_another(&self, passage: &Passage) -> bool {
         let Some(own) = passage.looks_like(&self.rules) else { return false };
         let limit = self.rules.similarity_rejoin();
         let is_like = |other: &Embedding| other.similarity(&own).is_some_and(|s| s >= limit);
@@ -349,7 +354,7 @@ impl Passages {
 
     /// Pieces of one unknown person's passage, or of a known one's, find together by how they look.
     fn rejoin_unknown(&mut self) {
-        while let Some((from, into)) = self.pair_of_one() {
+        while let Some((from, into)) = self.pair_to_merge() {
             self.merge(from, into);
         }
         // Until there is a new shot there is nothing new to compare.
@@ -360,7 +365,7 @@ impl Passages {
 
     /// Two passages of which the one, unidentified, looks like the other, which began earlier and was out of sight
     /// when it began.
-    fn pair_of_one(&self) -> Option<(usize, usize)> {
+    fn pair_to_merge(&self) -> Option<(usize, usize)> {
         for (from, later) in self.current.iter().enumerate() {
             if later.identity.is_some() || later.is_compared {
                 continue;
@@ -374,7 +379,7 @@ impl Passages {
                     && earlier
                         .looks_like(&self.rules)
                         .and_then(|looks| looks.similarity(&own))
-                        .is_some_and(|similarity| similarity >= self.rules.similarity_pass)
+                        .is_some_and(|similarity| similarity >= self.rules.match_threshold)
             });
             if let Some(into) = into {
                 return Some((from, into));
@@ -386,17 +391,17 @@ impl Passages {
     /// Who passed the mark once and was gone before a second look is taken to be that person: an event above
     /// the pass mark must not be called a stranger's. Of two who were too close to tell it is the more similar one. Whose
     /// face is not a living one is named by none of this.
-    fn believe_last_resorts(&mut self, now_ms: u64) {
+    fn accept_last_resorts(&mut self, now_ms: u64) {
         let waits = |p: &Passage| p.identity.is_none() && (p.unproven.is_some() || p.last_resort.is_some());
         while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
-            let marks = self.rules.marks();
+            let thresholds = self.rules.thresholds();
             let passage = &mut self.current[at];
             let (unproven, resort) = (passage.unproven.take(), passage.last_resort.take());
-            let is_outvoted = passage.is_outvoted(&judge(&passage.fused, marks));
+            let is_outvoted = passage.is_outvoted(&judge(&passage.fused, thresholds));
             let found = unproven.or(resort.filter(|_| !is_outvoted));
-            let Some((candidate, ground)) = found else { continue };
+            let Some((candidate, basis)) = found else { continue };
             if passage.is_live_enough(&self.rules, &candidate, 1) {
-                self.identified(at, candidate, ground);
+                self.set_identity(at, candidate, basis);
             } else {
                 passage.not_live = Some(candidate);
             }

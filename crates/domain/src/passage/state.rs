@@ -32,6 +32,12 @@ pub struct TrackAmbiguity {
     best: Option<Box<Shot>>,
 }
 
+impl TrackAmbiguity {
+    fn new(track: TrackId, since_ms: u64) -> Self {
+        Self { track, since_ms, strikes: 0, unclear: 0, held: Vec::new(), best: None }
+    }
+}
+
 /// Whom a shot shows, compared with its passage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShotAgreement {
@@ -81,8 +87,8 @@ pub struct Passage {
     /// Compared with the others, with no new shot since.
     pub is_compared: bool,
     pub identity: Option<Candidate>,
-    ground: DecisionBasis,
-    pub told: bool,
+    basis: DecisionBasis,
+    pub is_reported: bool,
 }
 
 impl Passage {
@@ -109,8 +115,8 @@ impl Passage {
             too_close: false,
             is_compared: false,
             identity: None,
-            ground: DecisionBasis::None,
-            told: false,
+            basis: DecisionBasis::None,
+            is_reported: false,
         }
     }
 
@@ -132,16 +138,9 @@ impl Passage {
     }
 
     /// From now on the track may show somebody else. A passage without shots has nothing to compare with.
-    pub fn doubt(&mut self, track: TrackId, now_ms: u64) {
-        if !self.shots.is_empty() && self.ambiguities.iter().all(|doubt| doubt.track != track) {
-            self.ambiguities.push(TrackAmbiguity {
-                track,
-                since_ms: now_ms,
-                strikes: 0,
-                unclear: 0,
-                held: Vec::new(),
-                best: None,
-            });
+    pub fn mark_ambiguous(&mut self, track: TrackId, now_ms: u64) {
+        if !self.shots.is_empty() && self.ambiguities.iter().all(|ambiguity| ambiguity.track != track) {
+            self.ambiguities.push(TrackAmbiguity::new(track, now_ms));
         }
     }
 
@@ -162,12 +161,12 @@ impl Passage {
             .as_ref()
             .is_none_or(|old| face.judgement.score > old.quality() * rules.better_shot_ratio);
         let is_due = self.shots.len() < limits::SHOTS_KEPT || since_ms >= rules.embed_interval_ms * SLOWER;
-        let is_doubtful = self.ambiguities.iter().any(|doubt| doubt.track == track);
-        is_doubtful || is_better || (self.identity.is_none() && is_due)
+        let is_ambiguous = self.ambiguities.iter().any(|ambiguity| ambiguity.track == track);
+        is_ambiguous || is_better || (self.identity.is_none() && is_due)
     }
 
-    /// Whom a shot of `track` shows. Only where there is doubt, or a surely different name, can it be another.
-    pub fn shows(
+    /// Whom a shot of `track` shows. Only where there is ambiguity, or a surely different name, can it be another.
+    pub fn compare(
         &mut self,
         rules: &PassageRules,
         track: TrackId,
@@ -188,37 +187,37 @@ impl Passage {
             self.identity.as_ref().is_some_and(|who| who.person.id == candidate.person.id)
         });
         let is_sure = matches!(single, MatchDecision::Confident(_));
-        let Some(doubt) = self.ambiguities.iter_mut().find(|doubt| doubt.track == track) else {
+        let Some(ambiguity) = self.ambiguities.iter_mut().find(|ambiguity| ambiguity.track == track) else {
             return if names_other { ShotAgreement::Unclear } else { ShotAgreement::Same };
         };
         let Some(likeness) = likeness else { return ShotAgreement::Same };
-        if names_same || (likeness >= rules.similarity_pass && !names_other) {
+        if names_same || (likeness >= rules.match_threshold && !names_other) {
             return ShotAgreement::Same;
         }
         if names_other || likeness < rules.similarity_other() {
-            doubt.strikes += 1;
-            let decided = doubt.strikes >= STRIKES || is_sure;
+            ambiguity.strikes += 1;
+            let decided = ambiguity.strikes >= STRIKES || is_sure;
             return if decided { ShotAgreement::Different } else { ShotAgreement::Unclear };
         }
-        doubt.strikes = 0;
-        doubt.unclear += 1;
-        if doubt.unclear >= UNCLEAR_MAX { ShotAgreement::Same } else { ShotAgreement::Unclear }
+        ambiguity.strikes = 0;
+        ambiguity.unclear += 1;
+        if ambiguity.unclear >= UNCLEAR_MAX { ShotAgreement::Same } else { ShotAgreement::Unclear }
     }
 
     /// The track is believed again; what was held back counts.
-    pub fn settle(&mut self, rules: &PassageRules, track: TrackId) {
-        if let Some(at) = self.ambiguities.iter().position(|doubt| doubt.track == track) {
-            let doubt = self.ambiguities.remove(at);
-            self.take_held(rules, doubt);
+    pub fn confirm_track(&mut self, rules: &PassageRules, track: TrackId) {
+        if let Some(at) = self.ambiguities.iter().position(|ambiguity| ambiguity.track == track) {
+            let ambiguity = self.ambiguities.remove(at);
+            self.absorb_held(rules, ambiguity);
         }
     }
 
-    pub fn take_held(&mut self, rules: &PassageRules, doubt: TrackAmbiguity) {
-        for (tag, embedding, weight, note) in doubt.held {
+    pub fn absorb_held(&mut self, rules: &PassageRules, ambiguity: TrackAmbiguity) {
+        for (tag, embedding, weight, note) in ambiguity.held {
             self.shots.add(embedding, weight, tag);
             self.notes.push(note);
         }
-        if let Some(shot) = doubt.best {
+        if let Some(shot) = ambiguity.best {
             self.offer(*shot);
         }
         self.tidy_notes(rules);
@@ -232,14 +231,16 @@ impl Passage {
 
     /// Keeps a shot of a doubtful track apart. Without a doubt about the track it is not kept at all: it named somebody
     /// else, and not surely.
-    pub fn hold(&mut self, track: TrackId, tag: u64, shot: Shot) {
+    pub fn hold_back(&mut self, track: TrackId, tag: u64, shot: Shot) {
         let note = note_of(tag, &shot);
-        let Some(doubt) = self.ambiguities.iter_mut().find(|doubt| doubt.track == track) else { return };
-        if doubt.held.len() < limits::SHOTS_KEPT {
-            doubt.held.push((tag, shot.embedding.clone(), shot.weight(), note));
+        let Some(ambiguity) = self.ambiguities.iter_mut().find(|ambiguity| ambiguity.track == track) else {
+            return;
+        };
+        if ambiguity.held.len() < limits::SHOTS_KEPT {
+            ambiguity.held.push((tag, shot.embedding.clone(), shot.weight(), note));
         }
-        if doubt.best.as_ref().is_none_or(|best| shot.quality() > best.quality()) {
-            doubt.best = Some(Box::new(shot));
+        if ambiguity.best.as_ref().is_none_or(|best| shot.quality() > best.quality()) {
+            ambiguity.best = Some(Box::new(shot));
         }
     }
 
@@ -279,7 +280,7 @@ impl Passage {
     }
 
     fn tidy_notes(&mut self, rules: &PassageRules) {
-        let used = self.shots.fuse(rules.similarity_pass).map(|fused| fused.used).unwrap_or_default();
+        let used = self.shots.fuse(rules.match_threshold).map(|fused| fused.used).unwrap_or_default();
         let shots = &self.shots;
         self.notes.retain(|note| shots.has(note.tag));
         for note in &mut self.notes {
@@ -288,7 +289,7 @@ impl Passage {
     }
 
     /// Of two who cannot be told apart the more similar one may be named while the person is there.
-    pub fn may_guess(&self, top2_margin_min: f32) -> bool {
+    pub fn may_take_more_similar(&self, top2_margin_min: f32) -> bool {
         self.used_shots() >= ENOUGH_SHOTS && is_guess_harmless(&self.fused, top2_margin_min)
     }
 
@@ -319,9 +320,9 @@ impl Passage {
     }
 
     /// The same person named again: corrected upwards only.
-    pub fn improve(&mut self, candidate: Candidate, ground: DecisionBasis) {
+    pub fn improve(&mut self, candidate: Candidate, basis: DecisionBasis) {
         if self.identity.is_none() {
-            self.ground = ground;
+            self.basis = basis;
         }
         if self.identity.as_ref().is_none_or(|who| candidate.similarity > who.similarity) {
             self.identity = Some(candidate);
@@ -339,8 +340,8 @@ impl Passage {
             }
             _ => None,
         };
-        if let Some((candidate, ground)) = found {
-            self.last_resort = Some((candidate.clone(), ground));
+        if let Some((candidate, basis)) = found {
+            self.last_resort = Some((candidate.clone(), basis));
         }
         self.too_close |=
             matches!(single, MatchDecision::Ambiguous(_)) || matches!(fused, MatchDecision::Ambiguous(_));
@@ -349,22 +350,16 @@ impl Passage {
     /// Takes a track out; gives what was held back of it.
     pub fn drop_track(&mut self, track: TrackId, now_ms: u64) -> TrackAmbiguity {
         self.tracks.retain(|(own, _)| *own != track);
-        let at = self.ambiguities.iter().position(|doubt| doubt.track == track);
-        let doubt = at.map(|at| self.ambiguities.remove(at)).unwrap_or(TrackAmbiguity {
-            track,
-            since_ms: now_ms,
-            strikes: 0,
-            unclear: 0,
-            held: Vec::new(),
-            best: None,
-        });
+        let at = self.ambiguities.iter().position(|ambiguity| ambiguity.track == track);
+        let ambiguity =
+            at.map_or_else(|| TrackAmbiguity::new(track, now_ms), |at| self.ambiguities.remove(at));
         let others = self.tracks.iter().map(|(_, seen_ms)| *seen_ms).max();
-        self.last_seen_ms = others.unwrap_or(0).max(doubt.since_ms.min(self.last_seen_ms));
-        doubt
+        self.last_seen_ms = others.unwrap_or(0).max(ambiguity.since_ms.min(self.last_seen_ms));
+        ambiguity
     }
 
     /// Who was met since `since_ms` was met by whoever leaves this passage.
-    pub fn part_from(&mut self, since_ms: u64) -> Vec<(PassageKey, u64)> {
+    pub fn take_meetings_since(&mut self, since_ms: u64) -> Vec<(PassageKey, u64)> {
         let met: Vec<_> =
             self.met.iter().filter(|(_, at_ms)| **at_ms >= since_ms).map(|(key, at)| (*key, *at)).collect();
         self.met.retain(|_, at_ms| *at_ms < since_ms);
@@ -397,7 +392,7 @@ impl Passage {
             self.unproven = gone.unproven;
         }
         if let Some(who) = gone.identity {
-            self.improve(who, gone.ground);
+            self.improve(who, gone.basis);
         }
         if let Some(shot) = gone.best_shot {
             self.offer(shot);
@@ -412,7 +407,7 @@ impl Passage {
 
     /// What all shots together look like; `None` without a shot.
     pub fn looks_like(&self, rules: &PassageRules) -> Option<Embedding> {
-        self.shots.fuse(rules.similarity_pass).map(|fused| fused.embedding)
+        self.shots.fuse(rules.match_threshold).map(|fused| fused.embedding)
     }
 
     pub fn ended(&self, rules: &PassageRules) -> Option<Ended> {
@@ -425,7 +420,7 @@ impl Passage {
     }
 
     /// Why there is nothing to tell; `None` when there is.
-    pub fn unseen(&self, rules: &PassageRules) -> Option<Reason> {
+    pub fn reason_not_reported(&self, rules: &PassageRules) -> Option<Reason> {
         // Somebody's picture, held up however briefly, is told.
         if self.identity.is_some() || (self.not_live.is_some() && self.best_shot.is_some()) {
             return None;
@@ -460,7 +455,7 @@ impl Passage {
                 checks: self.checks.counts(),
                 shots: self.notes.clone(),
                 fused: self.fused.iter().take(limits::EXPLAINED_BEST).cloned().collect(),
-                ground: self.ground,
+                basis: self.basis,
                 reason: self.identity.is_none().then_some(reason),
             },
         })

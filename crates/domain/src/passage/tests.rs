@@ -289,7 +289,7 @@ fn shots_too_weak_alone_name_somebody_together() {
     bring(&mut story, face, &[("1001", 0.35)], &[("1001", 0.38), ("1002", 0.1)]);
     story.assert_told(&["+1001"]);
     let PassageFact::Ended(view) = &story.passages.as_mut().unwrap().finish()[0] else { panic!("ended") };
-    assert_eq!((view.trace.ground, view.trace.shots.len()), (DecisionBasis::Fusion, 2));
+    assert_eq!((view.trace.basis, view.trace.shots.len()), (DecisionBasis::Fusion, 2));
     assert!((view.identity.as_ref().unwrap().similarity - 0.38).abs() < 1e-6);
 }
 
@@ -335,7 +335,7 @@ fn of_two_who_look_alike_the_more_similar_is_named_after_three_shots() {
     story.assert_told(&["+1002"]);
     let facts = story.passages.as_mut().unwrap().finish();
     let [PassageFact::Ended(view)] = &facts[..] else { panic!("{facts:?}") };
-    assert_eq!(view.trace.ground, DecisionBasis::MoreSimilar);
+    assert_eq!(view.trace.basis, DecisionBasis::MoreSimilar);
 }
 
 #[test]

@@ -19,11 +19,11 @@ pub struct PassageRules {
     /// A stranger must have been seen in this many looked-at frames.
     pub stranger_hits_min: u32,
     /// Raw similarity from which a shot may name a person.
-    pub similarity_pass: f32,
+    pub match_threshold: f32,
     /// This much above the pass mark, one shot is enough.
-    pub similarity_high_confidence_margin: f32,
+    pub high_confidence_margin: f32,
     /// This much ahead of the second best person.
-    pub similarity_top2_margin_min: f32,
+    pub top2_margin_min: f32,
     /// Between two embeddings of the same unidentified face.
     pub embed_interval_ms: u64,
     /// A shot must be this much better than the best so far to be embedded once the person is known.
@@ -40,9 +40,9 @@ impl Default for PassageRules {
             gap_ms: 2500,
             max_ms: 60_000,
             stranger_hits_min: 3,
-            similarity_pass: 0.363,
-            similarity_high_confidence_margin: 0.08,
-            similarity_top2_margin_min: 0.05,
+            match_threshold: 0.363,
+            high_confidence_margin: 0.08,
+            top2_margin_min: 0.05,
             embed_interval_ms: 150,
             better_shot_ratio: 1.15,
             high_score_min: 0.7,
@@ -52,24 +52,25 @@ impl Default for PassageRules {
 }
 
 impl PassageRules {
-    pub fn marks(&self) -> MatchThresholds {
+    /// The thresholds on raw similarities.
+    pub fn thresholds(&self) -> MatchThresholds {
         MatchThresholds {
-            pass: self.similarity_pass,
-            high_confidence_margin: self.similarity_high_confidence_margin,
-            top2_margin_min: self.similarity_top2_margin_min,
+            match_threshold: self.match_threshold,
+            high_confidence_margin: self.high_confidence_margin,
+            top2_margin_min: self.top2_margin_min,
         }
     }
 
     /// Below this, two shots of one track show two people: six tenths of the pass mark, which all but one in twenty
     /// pairs of different people stay below, and which shots of one person taken within seconds stay above.
     pub(super) fn similarity_other(&self) -> f32 {
-        self.similarity_pass * 0.6
+        self.match_threshold * 0.6
     }
 
     /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the pass
     /// mark, since there are one or two to compare with and not a whole gallery.
     pub fn similarity_rejoin(&self) -> f32 {
-        self.similarity_pass * 0.8
+        self.match_threshold * 0.8
     }
 }
 
@@ -79,8 +80,11 @@ pub type PassageKey = u64;
 /// One face in the frame being looked at.
 #[derive(Debug, Clone)]
 pub struct Observation {
+    /// Where the face is.
     pub detection: Detection,
+    /// What was measured on it.
     pub measurements: Measurements,
+    /// The measurements against the camera's live level.
     pub judgement: Judgement,
 }
 
@@ -95,8 +99,11 @@ impl Observation {
 /// A face worth an embedding: index into the observations, and the passage it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedRequest {
+    /// Place in the slice that was given to [`Passages::observe`](super::Passages::observe).
     pub index: usize,
+    /// The passage it belongs to.
     pub passage: PassageKey,
+    /// The track it belongs to.
     pub track: TrackId,
 }
 
@@ -107,7 +114,9 @@ pub struct Shot {
     pub frame: Frame,
     /// When it was taken, on the clock `observe` is given.
     pub taken_ms: u64,
+    /// The face in that frame.
     pub observation: Observation,
+    /// Its embedding.
     pub embedding: Embedding,
     /// How sure it is that the face is a living one, 0–1; `None` where nobody asked.
     pub liveness: Option<f32>,
@@ -116,10 +125,12 @@ pub struct Shot {
 }
 
 impl Shot {
+    /// FIQA score, 0–1.
     pub fn quality(&self) -> f32 {
         self.observation.judgement.score
     }
 
+    /// The best candidate.
     pub fn best(&self) -> Option<&Candidate> {
         self.candidates.first()
     }
@@ -135,9 +146,13 @@ impl Shot {
 #[derive(Debug, Clone)]
 pub struct ShotNote {
     pub(super) tag: u64,
+    /// When it was taken, on the clock `observe` is given.
     pub taken_ms: u64,
+    /// FIQA score, 0–1.
     pub quality: f32,
+    /// The best candidates, at most [`limits::EXPLAINED_BEST`].
     pub best: Vec<Candidate>,
+    /// Liveness score, 0–1; `None` where the device does not ask.
     pub liveness: Option<f32>,
     /// Whether it agreed with the other shots.
     pub used: bool,
@@ -146,12 +161,19 @@ pub struct ShotNote {
 /// How a passage came to be known for what it is.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
+    /// Frames in which the face was found.
     pub looks: u32,
+    /// Frames in which it passed the live level.
     pub passed: u32,
+    /// How often each check failed.
     pub checks: Vec<CheckCount>,
+    /// The shots that were kept.
     pub shots: Vec<ShotNote>,
+    /// Best candidates of the fused embedding, at most [`limits::EXPLAINED_BEST`].
     pub fused: Vec<Candidate>,
-    pub ground: DecisionBasis,
+    /// What the name rests on.
+    pub basis: DecisionBasis,
+    /// Why no name was given.
     pub reason: Option<Reason>,
 }
 
@@ -160,14 +182,18 @@ pub struct Trace {
 pub struct Liveness {
     /// Mean of the shots, 0–1.
     pub score: f32,
+    /// Whether the score was enough.
     pub is_live: bool,
 }
 
 /// A passage as far as it is known.
 #[derive(Debug, Clone)]
 pub struct PassageView {
+    /// The passage.
     pub key: PassageKey,
+    /// Clock of `observe`.
     pub first_seen_ms: u64,
+    /// Clock of `observe`.
     pub last_seen_ms: u64,
     /// The shot that is reported.
     pub shot: Shot,
@@ -179,6 +205,7 @@ pub struct PassageView {
     pub liveness: Option<Liveness>,
     /// What all shots together look like.
     pub looks_like: Embedding,
+    /// How the decision came about.
     pub trace: Trace,
 }
 
@@ -195,11 +222,11 @@ impl PassageView {
     ) -> Self {
         let is_live = liveness_min.is_none_or(|least| shot.liveness.is_some_and(|score| score >= least));
         let liveness = liveness_min.map(|_| Liveness { score: shot.liveness.unwrap_or(0.0), is_live });
-        let (found, ground) = found.map_or((None, DecisionBasis::None), |(who, ground)| (Some(who), ground));
+        let (found, basis) = found.map_or((None, DecisionBasis::None), |(who, basis)| (Some(who), basis));
         let (identity, not_live) = if is_live { (found, None) } else { (None, found) };
-        let (ground, reason) = match &not_live {
+        let (basis, reason) = match &not_live {
             Some(_) => (DecisionBasis::None, Some(Reason::NotLive)),
-            None => (ground, reason),
+            None => (basis, reason),
         };
         let note = ShotNote {
             tag: 0,
@@ -217,7 +244,7 @@ impl PassageView {
             identity,
             not_live,
             liveness,
-            trace: Trace { looks: 1, passed: 1, shots: vec![note], ground, reason, ..Trace::default() },
+            trace: Trace { looks: 1, passed: 1, shots: vec![note], basis, reason, ..Trace::default() },
             shot,
         }
     }

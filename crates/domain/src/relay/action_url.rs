@@ -7,6 +7,7 @@
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
+use super::error::{ActionUrlError, DoorOrderError};
 use super::modbus::ModbusRelay;
 use super::order::{DoorOrder, DoorStep, RelayCall};
 use super::raw::RawRelay;
@@ -31,26 +32,34 @@ const PLACES: [&str; 4] = ["{mode}", "{seconds}", "{port}", "{action_port}"];
 
 impl ActionUrl {
     /// Reads an address; the error says what is wrong with it.
-    pub fn new(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// When it is no URL of a kind of relay there is, or one that cannot do what a door needs.
+    pub fn new(text: &str) -> Result<Self, ActionUrlError> {
         let opening = DoorCommand::of_match(ActionMode::OpenDoor);
-        let url = fill(text, &opening).map_err(|error| format!("is no URL: {error}"))?;
+        let url = fill(text, &opening)?;
         let relay = match url.scheme() {
             "http" | "https" if url.has_host() => {
                 check_places(text)?;
                 Relay::Http
             }
             "modbus" => Relay::Modbus(ModbusRelay::read(&url)?),
-            "tcp" => Relay::Raw(RawRelay::read(&url_of(text)?)?),
-            _ => return Err("must be http, https, modbus or tcp, with a host".to_owned()),
+            "tcp" => Relay::Raw(RawRelay::read(&Url::parse(text)?)?),
+            _ => return Err(ActionUrlError::Scheme),
         };
         Ok(Self { text: text.to_owned(), relay })
     }
 
     /// What a command comes to; the error says what this relay cannot do.
-    pub fn order(&self, command: &DoorCommand) -> Result<DoorOrder, String> {
+    ///
+    /// # Errors
+    ///
+    /// When the relay has no output, no bytes or no room for what is asked.
+    pub fn order(&self, command: &DoorCommand) -> Result<DoorOrder, DoorOrderError> {
         let steps = match &self.relay {
             Relay::Http => {
-                let url = fill(&self.text, command).map_err(|error| error.to_string())?;
+                let url = fill(&self.text, command)?;
                 vec![DoorStep { output: String::new(), now: RelayCall::Http(url), rest: None }]
             }
             Relay::Modbus(relay) => relay.steps(command)?,
@@ -77,20 +86,16 @@ impl std::fmt::Debug for ActionUrl {
     }
 }
 
-fn url_of(text: &str) -> Result<Url, String> {
-    Url::parse(text).map_err(|error| format!("is no URL: {error}"))
-}
-
-fn check_places(template: &str) -> Result<(), String> {
+fn check_places(template: &str) -> Result<(), ActionUrlError> {
     if !template.contains("{mode}") {
-        return Err("must hold {mode}, or opening, closing and alarm would be the same call".to_owned());
+        return Err(ActionUrlError::NoMode);
     }
     let mut rest = template.to_owned();
     for place in PLACES {
         rest = rest.replace(place, "");
     }
     if rest.contains(['{', '}']) {
-        return Err(format!("holds an unknown place in braces; there is {}", PLACES.join(" ")));
+        return Err(ActionUrlError::UnknownPlace(PLACES.join(" ")));
     }
     Ok(())
 }
@@ -135,7 +140,7 @@ mod tests {
             ("tcp://10.0.0.9?opendoor=01", "no port"),
             ("tcp://u:p@10.0.0.9:1?opendoor=01", "holds a user"),
         ] {
-            let problem = ActionUrl::new(template).unwrap_err();
+            let problem = ActionUrl::new(template).unwrap_err().to_string();
             assert!(problem.contains(expected), "{template}: {problem}");
         }
     }

@@ -1,6 +1,7 @@
 //! Doors: what is asked of a device's relay, and when a match asks for it by itself.
 
 pub mod action_url;
+pub mod error;
 pub mod modbus;
 pub mod order;
 pub mod raw;
@@ -16,12 +17,16 @@ use super::tuning::GateMode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActionMode {
+    /// Open for a while.
     OpenDoor,
+    /// Close at once.
     CloseDoor,
+    /// Raise an alarm for a while.
     Alarm,
 }
 
 impl ActionMode {
+    /// As the protocol writes it.
     pub fn wire(self) -> &'static str {
         match self {
             Self::OpenDoor => "opendoor",
@@ -30,6 +35,7 @@ impl ActionMode {
         }
     }
 
+    /// From the protocol's word.
     pub fn from_wire(text: &str) -> Option<Self> {
         [Self::OpenDoor, Self::CloseDoor, Self::Alarm].into_iter().find(|mode| mode.wire() == text)
     }
@@ -38,7 +44,9 @@ impl ActionMode {
 /// One command for a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoorCommand {
+    /// What to do.
     pub mode: ActionMode,
+    /// How long.
     pub seconds: u32,
     /// Of the relay's outputs; 0 for all.
     pub logic_port: u32,

@@ -5,6 +5,7 @@
 
 use url::Url;
 
+use super::error::{ActionUrlError, DoorOrderError};
 use super::order::{DoorStep, RelayAddress, RelayCall, address_of};
 use super::{ActionMode, DoorCommand};
 use crate::limits;
@@ -12,6 +13,7 @@ use crate::limits;
 /// The port Modbus TCP is registered for.
 const MODBUS_PORT: u16 = 502;
 
+/// A relay whose outputs are coils.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ModbusRelay {
     address: RelayAddress,
@@ -23,7 +25,12 @@ pub struct ModbusRelay {
 }
 
 impl ModbusRelay {
-    pub fn read(url: &Url) -> Result<Self, String> {
+    /// Reads what the address says.
+    ///
+    /// # Errors
+    ///
+    /// When a part of it is missing, unknown or out of range.
+    pub fn read(url: &Url) -> Result<Self, ActionUrlError> {
         let address = address_of(url, Some(MODBUS_PORT))?;
         let first = number("the coil, as in modbus://192.168.1.30/0,", url.path().trim_start_matches('/'))?;
         let mut read = Self { address, unit: 1, first, coils: 1, alarm: None };
@@ -32,31 +39,38 @@ impl ModbusRelay {
                 "unit" => read.unit = number("unit", &value)?,
                 "coils" => read.coils = number("coils", &value)?,
                 "alarm" => read.alarm = Some(number("alarm", &value)?),
-                other => return Err(format!("holds an unknown key `{other}`; there is unit, coils, alarm")),
+                other => {
+                    return Err(ActionUrlError::UnknownKey {
+                        key: other.to_owned(),
+                        known: "unit, coils, alarm",
+                    });
+                }
             }
         }
         if read.coils == 0 || read.coils > limits::RELAY_OUTPUTS_MAX {
-            return Err(format!("coils must be 1 to {}", limits::RELAY_OUTPUTS_MAX));
+            return Err(ActionUrlError::CoilCount);
         }
         let last = u32::from(first) + u32::from(read.coils) - 1;
         if last > u32::from(u16::MAX) {
-            return Err(format!("coil {last} is beyond the last there can be, {}", u16::MAX));
+            return Err(ActionUrlError::CoilBeyond(last));
         }
         if read.alarm.is_some_and(|alarm| (first..first + read.coils).contains(&alarm)) {
-            return Err("alarm is one of the coils that open; it must be another".to_owned());
+            return Err(ActionUrlError::AlarmOpens);
         }
         Ok(read)
     }
 
-    pub fn steps(&self, command: &DoorCommand) -> Result<Vec<DoorStep>, String> {
+    /// What a command does to each output it is for.
+    ///
+    /// # Errors
+    ///
+    /// When the address names no such output.
+    pub fn steps(&self, command: &DoorCommand) -> Result<Vec<DoorStep>, DoorOrderError> {
         let opens = command.mode == ActionMode::OpenDoor;
         let coils = match command.mode {
             ActionMode::OpenDoor | ActionMode::CloseDoor => self.selected(command.logic_port)?,
             ActionMode::Alarm => {
-                vec![
-                    self.alarm
-                        .ok_or("this relay has no output for an alarm: add alarm=COIL to action_url")?,
-                ]
+                vec![self.alarm.ok_or(DoorOrderError::NoAlarmOutput)?]
             }
         };
         let turns_on = opens || command.mode == ActionMode::Alarm;
@@ -68,16 +82,17 @@ impl ModbusRelay {
         Ok(coils.into_iter().map(step).collect())
     }
 
+    /// Every output with the call that switches it off.
     pub fn at_rest(&self) -> Vec<(String, RelayCall)> {
         let all = (0..self.coils).map(|at| self.first + at).chain(self.alarm);
         all.map(|coil| (self.output(coil), self.call(coil, false))).collect()
     }
 
-    fn selected(&self, logic_port: u32) -> Result<Vec<u16>, String> {
+    fn selected(&self, logic_port: u32) -> Result<Vec<u16>, DoorOrderError> {
         match u16::try_from(logic_port) {
             Ok(0) => Ok((0..self.coils).map(|at| self.first + at).collect()),
             Ok(port) if port <= self.coils => Ok(vec![self.first + port - 1]),
-            _ => Err(format!("logic_port {logic_port}: action_url names {} (coils=N adds more)", self.coils)),
+            _ => Err(DoorOrderError::NoSuchOutput { port: logic_port, coils: self.coils }),
         }
     }
 
@@ -90,19 +105,19 @@ impl ModbusRelay {
     }
 }
 
-fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{what} must be a number that fits; `{text}` is none"))
+fn number<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, ActionUrlError> {
+    text.parse().map_err(|_| ActionUrlError::Number { what, text: text.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn relay(text: &str) -> Result<ModbusRelay, String> {
+    fn relay(text: &str) -> Result<ModbusRelay, ActionUrlError> {
         ModbusRelay::read(&Url::parse(text).unwrap())
     }
 
-    fn told(relay: &ModbusRelay, mode: ActionMode, logic_port: u32) -> Result<Vec<String>, String> {
+    fn told(relay: &ModbusRelay, mode: ActionMode, logic_port: u32) -> Result<Vec<String>, DoorOrderError> {
         let command = DoorCommand { mode, seconds: 5, logic_port, action_port: 0 };
         let steps = relay.steps(&command)?;
         Ok(steps.iter().map(|step| format!("{:?} then {:?}", step.now, step.rest)).collect())
@@ -120,7 +135,7 @@ mod tests {
             told(&relay, ActionMode::CloseDoor, 1).unwrap(),
             [format!("{} then None", coil(4, "off"))]
         );
-        assert!(told(&relay, ActionMode::OpenDoor, 3).unwrap_err().contains("logic_port 3"));
+        assert!(told(&relay, ActionMode::OpenDoor, 3).unwrap_err().to_string().contains("logic_port 3"));
         let resting: Vec<_> = relay.at_rest().into_iter().map(|(_, call)| format!("{call:?}")).collect();
         assert_eq!(resting, [coil(4, "off"), coil(5, "off"), coil(9, "off")]);
     }
@@ -137,11 +152,11 @@ mod tests {
             ("modbus://h/0?coils=4&alarm=3", "another"),
             ("modbus://h/0?coil=3", "unknown key"),
         ] {
-            let problem = relay(text).err().unwrap_or_default();
+            let problem = relay(text).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(problem.contains(expected), "{text}: {problem}");
         }
         let no_alarm = relay("modbus://[::1]:1502/0").unwrap();
-        assert!(told(&no_alarm, ActionMode::Alarm, 0).unwrap_err().contains("alarm=COIL"));
+        assert!(told(&no_alarm, ActionMode::Alarm, 0).unwrap_err().to_string().contains("alarm=COIL"));
         assert_eq!(no_alarm.address.to_string(), "::1:1502");
     }
 }

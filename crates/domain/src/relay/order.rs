@@ -2,12 +2,15 @@
 
 use url::Url;
 
+use super::error::ActionUrlError;
 use crate::secrets::mask_credentials;
 
 /// Where a relay listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RelayAddress {
+    /// Name or address, without brackets.
     pub host: String,
+    /// TCP port.
     pub port: u16,
 }
 
@@ -23,9 +26,25 @@ pub enum RelayCall {
     /// One GET.
     Http(Url),
     /// Function 5 of Modbus, Write Single Coil.
-    Modbus { address: RelayAddress, unit: u8, coil: u16, on: bool },
+    Modbus {
+        /// Where the relay listens.
+        address: RelayAddress,
+        /// Unit identifier; 1 as a rule.
+        unit: u8,
+        /// Address of the coil, counted from 0.
+        coil: u16,
+        /// What the coil becomes.
+        on: bool,
+    },
     /// Bytes over a connection of their own; with `answer` the relay must answer with these bytes first.
-    Raw { address: RelayAddress, bytes: Vec<u8>, answer: Vec<u8> },
+    Raw {
+        /// Where the relay listens.
+        address: RelayAddress,
+        /// What is sent.
+        bytes: Vec<u8>,
+        /// What the relay answers first; empty: nothing is waited for.
+        answer: Vec<u8>,
+    },
 }
 
 /// Never shows a password.
@@ -49,29 +68,28 @@ impl std::fmt::Debug for RelayCall {
 pub struct DoorStep {
     /// Names the output: a later step for the same one takes the place of an earlier one's `rest`.
     pub output: String,
+    /// What is done now.
     pub now: RelayCall,
+    /// What is done when the time is over.
     pub rest: Option<RelayCall>,
 }
 
 /// Everything one command comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoorOrder {
+    /// One step for each output.
     pub steps: Vec<DoorStep>,
     /// Until `rest`.
     pub seconds: u32,
 }
 
 /// Host and port of a relay that is no web server.
-pub(super) fn address_of(url: &Url, default_port: Option<u16>) -> Result<RelayAddress, String> {
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+pub(super) fn address_of(url: &Url, default_port: Option<u16>) -> Result<RelayAddress, ActionUrlError> {
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ActionUrlError::NoHost)?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user; such a relay knows none".to_owned());
+        return Err(ActionUrlError::User);
     }
-    let port = url
-        .port()
-        .or(default_port)
-        .filter(|port| *port > 0)
-        .ok_or("names no port, as in tcp://192.168.1.30:8899")?;
+    let port = url.port().or(default_port).filter(|port| *port > 0).ok_or(ActionUrlError::NoPort)?;
     // Square brackets are the URL's, not the address's.
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     Ok(RelayAddress { host, port })

@@ -5,10 +5,12 @@
 
 use url::Url;
 
+use super::error::{ActionUrlError, DoorOrderError};
 use super::order::{DoorStep, RelayAddress, RelayCall, address_of};
 use super::{ActionMode, DoorCommand};
 use crate::limits;
 
+/// A relay that takes configured bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawRelay {
     address: RelayAddress,
@@ -27,12 +29,15 @@ enum Piece {
 }
 
 impl RawRelay {
-    pub fn read(url: &Url) -> Result<Self, String> {
+    /// Reads what the address says.
+    ///
+    /// # Errors
+    ///
+    /// When a part of it is missing, unknown, too long or not hexadecimal.
+    pub fn read(url: &Url) -> Result<Self, ActionUrlError> {
         let address = address_of(url, None)?;
         if !matches!(url.path(), "" | "/") {
-            return Err(
-                "holds a path; bytes are given as in tcp://192.168.1.30:8899?opendoor=A00101A2".to_owned()
-            );
+            return Err(ActionUrlError::Path);
         }
         let mut read = Self {
             address,
@@ -51,27 +56,32 @@ impl RawRelay {
                 "rest" => read.rest = pieces,
                 "answer" => read.answer = plain(&pieces)?,
                 other => {
-                    return Err(format!(
-                        "holds an unknown key `{other}`; there is opendoor, closedoor, alarm, rest, answer"
-                    ));
+                    return Err(ActionUrlError::UnknownKey {
+                        key: other.to_owned(),
+                        known: "opendoor, closedoor, alarm, rest, answer",
+                    });
                 }
             }
         }
         if read.opendoor.is_empty() {
-            return Err("must hold opendoor=HEX, the bytes that open".to_owned());
+            return Err(ActionUrlError::NoOpeningBytes);
         }
         Ok(read)
     }
 
-    pub fn step(&self, command: &DoorCommand) -> Result<DoorStep, String> {
+    /// What a command sends.
+    ///
+    /// # Errors
+    ///
+    /// When the address holds no bytes for it, or a value does not fit into the byte it is sent as.
+    pub fn step(&self, command: &DoorCommand) -> Result<DoorStep, DoorOrderError> {
         let pieces = match command.mode {
             ActionMode::OpenDoor => &self.opendoor,
             ActionMode::CloseDoor => &self.closedoor,
             ActionMode::Alarm => &self.alarm,
         };
         if pieces.is_empty() {
-            let mode = command.mode.wire();
-            return Err(format!("this relay has no bytes for it: add {mode}=HEX to action_url"));
+            return Err(DoorOrderError::NoBytes(command.mode.wire()));
         }
         let rests = command.mode != ActionMode::CloseDoor && !self.rest.is_empty();
         Ok(DoorStep {
@@ -81,39 +91,38 @@ impl RawRelay {
         })
     }
 
+    /// The output with the bytes that switch it off, where the address has some.
     pub fn at_rest(&self) -> Option<(String, RelayCall)> {
         let command = DoorCommand::of_match(ActionMode::CloseDoor);
         let call = self.call(&self.rest, &command).ok().filter(|_| !self.rest.is_empty())?;
         Some((format!("tcp {} 0", self.address), call))
     }
 
-    fn call(&self, pieces: &[Piece], command: &DoorCommand) -> Result<RelayCall, String> {
+    fn call(&self, pieces: &[Piece], command: &DoorCommand) -> Result<RelayCall, DoorOrderError> {
         let byte = |piece: &Piece| match piece {
             Piece::Byte(byte) => Ok(*byte),
-            Piece::Seconds => u8::try_from(command.seconds)
-                .map_err(|_| format!("action_duration {}: this relay takes at most 255", command.seconds)),
-            Piece::Port => u8::try_from(command.logic_port)
-                .map_err(|_| format!("logic_port {}: this relay takes at most 255", command.logic_port)),
+            Piece::Seconds => one_byte("action_duration", command.seconds),
+            Piece::Port => one_byte("logic_port", command.logic_port),
         };
         let bytes = pieces.iter().map(byte).collect::<Result<_, _>>()?;
         Ok(RelayCall::Raw { address: self.address.clone(), bytes, answer: self.answer.clone() })
     }
 }
 
-fn plain(pieces: &[Piece]) -> Result<Vec<u8>, String> {
+fn one_byte(field: &'static str, value: u32) -> Result<u8, DoorOrderError> {
+    u8::try_from(value).map_err(|_| DoorOrderError::NotOneByte { field, value })
+}
+
+fn plain(pieces: &[Piece]) -> Result<Vec<u8>, ActionUrlError> {
     let byte = |piece: &Piece| match piece {
         Piece::Byte(byte) => Ok(*byte),
-        _ => Err("answer holds a place in braces; it must be bytes".to_owned()),
+        _ => Err(ActionUrlError::AnswerPlace),
     };
     pieces.iter().map(byte).collect()
 }
 
-fn pieces(key: &str, text: &str) -> Result<Vec<Piece>, String> {
-    let wrong = || {
-        format!(
-            "{key} must be bytes in hexadecimal, as in A00101A2, with {{seconds}} and {{port}} as bytes; `{text}` is not"
-        )
-    };
+fn pieces(key: &str, text: &str) -> Result<Vec<Piece>, ActionUrlError> {
+    let wrong = || ActionUrlError::NotHex { key: key.to_owned(), text: text.to_owned() };
     let mut read = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -133,11 +142,7 @@ fn pieces(key: &str, text: &str) -> Result<Vec<Piece>, String> {
         return Err(wrong());
     }
     if read.len() > limits::RELAY_BYTES_MAX {
-        return Err(format!(
-            "{key} holds {} bytes; at most {} are sent",
-            read.len(),
-            limits::RELAY_BYTES_MAX
-        ));
+        return Err(ActionUrlError::TooManyBytes { key: key.to_owned(), count: read.len() });
     }
     Ok(read)
 }
@@ -146,7 +151,7 @@ fn pieces(key: &str, text: &str) -> Result<Vec<Piece>, String> {
 mod tests {
     use super::*;
 
-    fn relay(text: &str) -> Result<RawRelay, String> {
+    fn relay(text: &str) -> Result<RawRelay, ActionUrlError> {
         RawRelay::read(&Url::parse(text).unwrap())
     }
 
@@ -167,9 +172,9 @@ mod tests {
         assert_eq!(step.rest.as_ref().map(bytes), Some([0xA0, 0, 0, 0].as_slice()));
         let RelayCall::Raw { address, answer, .. } = step.now else { panic!() };
         assert_eq!((address.to_string().as_str(), answer.as_slice()), ("10.0.0.9:8899", [6].as_slice()));
-        let too_long = relay.step(&DoorCommand { seconds: 256, ..opening }).unwrap_err();
+        let too_long = relay.step(&DoorCommand { seconds: 256, ..opening }).unwrap_err().to_string();
         assert!(too_long.contains("256"), "{too_long}");
-        let alarm = relay.step(&DoorCommand { mode: ActionMode::Alarm, ..opening }).unwrap_err();
+        let alarm = relay.step(&DoorCommand { mode: ActionMode::Alarm, ..opening }).unwrap_err().to_string();
         assert!(alarm.contains("alarm=HEX"), "{alarm}");
         assert_eq!(relay.at_rest().map(|(_, call)| bytes(&call).to_vec()), Some(vec![0xA0, 0, 0, 0]));
     }
@@ -189,7 +194,7 @@ mod tests {
             ("tcp://h:1/x?opendoor=A0", "path"),
             (long.as_str(), "at most"),
         ] {
-            let problem = relay(text).err().unwrap_or_default();
+            let problem = relay(text).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(problem.contains(expected), "{text}: {problem}");
         }
     }

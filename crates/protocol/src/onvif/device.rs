@@ -11,10 +11,12 @@ const NAMESPACE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 const MEDIA_2: &str = "http://www.onvif.org/ver20/media/wsdl";
 
+/// Asks for the clock; needs no login.
 pub fn get_system_date_and_time() -> Request {
     Request::new("GetSystemDateAndTime", NAMESPACE, "")
 }
 
+/// Asks for the services' addresses.
 pub fn get_services() -> Request {
     Request::new("GetServices", NAMESPACE, "<IncludeCapability>false</IncludeCapability>")
 }
@@ -26,11 +28,14 @@ pub fn get_capabilities() -> Request {
 
 /// The answers of this service; one of them is there.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 struct Body {
-    get_system_date_and_time_response: Option<DateResponse>,
-    get_services_response: Option<ServicesResponse>,
-    get_capabilities_response: Option<CapabilitiesResponse>,
+    #[serde(rename = "GetSystemDateAndTimeResponse")]
+    date: Option<DateResponse>,
+    #[serde(rename = "GetServicesResponse")]
+    services: Option<ServicesResponse>,
+    #[serde(rename = "GetCapabilitiesResponse")]
+    capabilities: Option<CapabilitiesResponse>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,9 +75,13 @@ struct Date {
 }
 
 /// The camera's clock, in milliseconds since the epoch; `None` where it tells no UTC.
+///
+/// # Errors
+///
+/// When the answer is a fault, cannot be read, or holds no such response.
 pub fn read_clock(bytes: &[u8]) -> Result<Option<i64>, SoapError> {
     let missing = SoapError::Missing("GetSystemDateAndTimeResponse");
-    let answer = read::<Body>(bytes)?.get_system_date_and_time_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.date.ok_or(missing)?;
     let Some(DateAndTime { time, date }) = answer.system_date_and_time.utc else { return Ok(None) };
     let number = |text: &str| text.trim().parse::<i64>().ok();
     let all = || {
@@ -117,6 +126,7 @@ pub struct MediaServices {
 }
 
 impl MediaServices {
+    /// Whether no media service was named.
     pub fn is_empty(&self) -> bool {
         self.media.is_none() && self.media_2.is_none()
     }
@@ -129,9 +139,13 @@ fn service_url(text: &str, base: &Url) -> Option<Url> {
     url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
+/// The media services of an answer to [`get_services`]. `base` is the address that was asked.
+///
+/// # Errors
+///
+/// When the answer is a fault, cannot be read, or holds no such response.
 pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
-    let services =
-        read::<Body>(bytes)?.get_services_response.ok_or(SoapError::Missing("GetServicesResponse"))?.service;
+    let services = read::<Body>(bytes)?.services.ok_or(SoapError::Missing("GetServicesResponse"))?.service;
     let of = |namespace: &str| {
         let is_it = |service: &&Service| service.namespace.trim().trim_end_matches('/') == namespace;
         services.iter().find(is_it).and_then(|service| service_url(&service.x_addr, base))
@@ -139,22 +153,27 @@ pub fn read_services(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapErro
     Ok(MediaServices { media: of(MEDIA), media_2: of(MEDIA_2) })
 }
 
+/// The media services of an answer to [`get_capabilities`]. `base` is the address that was asked.
+///
+/// # Errors
+///
+/// When the answer is a fault, cannot be read, or holds no such response.
 pub fn read_capabilities(bytes: &[u8], base: &Url) -> Result<MediaServices, SoapError> {
     let missing = SoapError::Missing("GetCapabilitiesResponse");
-    let answer = read::<Body>(bytes)?.get_capabilities_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.capabilities.ok_or(missing)?;
     Ok(MediaServices { media: service_url(&answer.capabilities.media.x_addr, base), media_2: None })
 }
 
 /// The host an installer reaches a camera at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct CameraHost {
     /// The device service's address as the installer gave it.
     pub url: Url,
     /// What its host stands for.
     pub ip: IpAddr,
 }
 
-impl Named {
+impl CameraHost {
     /// Whether an address a camera gave leads to the very host.
     pub(super) fn is_host_of(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };

@@ -12,7 +12,7 @@ use menshen_domain::limits;
 
 /// What is asked for. There are cameras that answer to one of them alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sought {
+pub enum ProbeType {
     /// Cameras as ONVIF began.
     Transmitter,
     /// Any ONVIF device.
@@ -21,26 +21,27 @@ pub enum Sought {
     Anything,
 }
 
-impl Sought {
+impl ProbeType {
+    /// In the order in which they are asked.
     pub const ALL: [Self; 3] = [Self::Transmitter, Self::Device, Self::Anything];
 }
 
 /// A question. `id` is a UUID; each question has its own, so that nobody keeps silent for having answered already.
 ///
 /// Declarations stand where the makers' own tools have them: some cameras look for `dn:` and for `<d:Types xmlns:d` as text.
-pub fn probe(id: &str, sought: Sought) -> String {
+pub fn probe(id: &str, probe_type: ProbeType) -> String {
     let types = |prefix: &str, namespace: &str, kind: &str| {
         format!(
             "<d:Types xmlns:d=\"http://schemas.xmlsoap.org/ws/2005/04/discovery\" xmlns:{prefix}=\"{namespace}\">\
              {prefix}:{kind}</d:Types>"
         )
     };
-    let types = match sought {
-        Sought::Transmitter => {
+    let types = match probe_type {
+        ProbeType::Transmitter => {
             types("dn", "http://www.onvif.org/ver10/network/wsdl", "NetworkVideoTransmitter")
         }
-        Sought::Device => types("tds", "http://www.onvif.org/ver10/device/wsdl", "Device"),
-        Sought::Anything => String::new(),
+        ProbeType::Device => types("tds", "http://www.onvif.org/ver10/device/wsdl", "Device"),
+        ProbeType::Anything => String::new(),
     };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
@@ -90,8 +91,11 @@ pub struct FoundCamera {
     pub ip: IpAddr,
     /// Its endpoint reference, `urn:uuid:…` as a rule; empty where it has none.
     pub endpoint: String,
+    /// As the camera names itself.
     pub name: Option<String>,
+    /// Its model, as a rule.
     pub hardware: Option<String>,
+    /// Where it is, in words of the installer before.
     pub location: Option<String>,
     /// Addresses of its device service, those at `ip` first.
     pub addresses: Vec<Url>,
@@ -226,6 +230,7 @@ impl Answers {
         }
     }
 
+    /// The cameras in the order of their first answers.
     pub fn cameras(&self) -> &[FoundCamera] {
         &self.cameras
     }
@@ -235,10 +240,12 @@ impl Answers {
         self.others.iter().filter(|ip| self.cameras.iter().all(|camera| camera.ip != **ip)).count()
     }
 
+    /// Answers that could not be read.
     pub fn unreadable(&self) -> usize {
         self.unreadable
     }
 
+    /// Cameras beyond [`limits::ONVIF_CAMERAS_MAX`].
     pub fn too_many(&self) -> usize {
         self.too_many
     }

@@ -4,7 +4,7 @@ use quick_xml::escape::escape;
 use serde::Deserialize;
 use url::Url;
 
-use super::device::Named;
+use super::device::CameraHost;
 use super::soap::{Request, SoapError, read, tidy};
 use menshen_domain::limits;
 use menshen_domain::secrets::{hide_secrets, mask_url};
@@ -12,7 +12,9 @@ use menshen_domain::secrets::{hide_secrets, mask_url};
 /// Which media service is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    /// Profile S.
     One,
+    /// Profile T.
     Two,
 }
 
@@ -24,6 +26,7 @@ impl Version {
         }
     }
 
+    /// 1 or 2.
     pub fn number(self) -> u8 {
         match self {
             Self::One => 1,
@@ -32,6 +35,7 @@ impl Version {
     }
 }
 
+/// Asks for the profiles.
 pub fn get_profiles(version: Version) -> Request {
     let inner = match version {
         Version::One => "",
@@ -41,6 +45,7 @@ pub fn get_profiles(version: Version) -> Request {
     Request::new("GetProfiles", version.namespace(), inner)
 }
 
+/// Asks for a profile's RTSP address; `token` is [`Profile::token`].
 pub fn get_stream_uri(version: Version, token: &str) -> Request {
     let token = escape(token);
     let inner = match version {
@@ -56,10 +61,12 @@ pub fn get_stream_uri(version: Version, token: &str) -> Request {
 
 /// The answers of this service; one of them is there.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 struct Body {
-    get_profiles_response: Option<ProfilesResponse>,
-    get_stream_uri_response: Option<StreamUriResponse>,
+    #[serde(rename = "GetProfilesResponse")]
+    profiles: Option<ProfilesResponse>,
+    #[serde(rename = "GetStreamUriResponse")]
+    stream_uri: Option<StreamUriResponse>,
 }
 
 #[derive(Default, Deserialize)]
@@ -119,6 +126,7 @@ struct RateControl {
 pub struct Profile {
     /// What the camera knows it by.
     pub token: String,
+    /// For people.
     pub name: String,
     /// The lens or channel it shows; empty where the camera does not say.
     pub source: String,
@@ -154,9 +162,12 @@ impl From<RawProfile> for Profile {
 }
 
 /// The profiles, those that can be asked for; `ONVIF_PROFILES_MAX` at most.
+///
+/// # Errors
+///
+/// When the answer is a fault, cannot be read, or holds no such response.
 pub fn read_profiles(bytes: &[u8]) -> Result<Vec<Profile>, SoapError> {
-    let answer =
-        read::<Body>(bytes)?.get_profiles_response.ok_or(SoapError::Missing("GetProfilesResponse"))?;
+    let answer = read::<Body>(bytes)?.profiles.ok_or(SoapError::Missing("GetProfilesResponse"))?;
     let known = answer.profiles.into_iter().filter(|profile| !profile.token.is_empty());
     Ok(known.take(limits::ONVIF_PROFILES_MAX).map(Profile::from).collect())
 }
@@ -176,9 +187,13 @@ struct MediaUri {
 }
 
 /// The RTSP address of a profile, reachable from this box.
-pub fn read_stream(bytes: &[u8], named: &Named) -> Result<StreamAddress, SoapError> {
+///
+/// # Errors
+///
+/// When the answer is a fault, cannot be read, or holds no RTSP address.
+pub fn read_stream(bytes: &[u8], named: &CameraHost) -> Result<StreamAddress, SoapError> {
     let missing = SoapError::Missing("GetStreamUriResponse");
-    let answer = read::<Body>(bytes)?.get_stream_uri_response.ok_or(missing)?;
+    let answer = read::<Body>(bytes)?.stream_uri.ok_or(missing)?;
     let text = [answer.media_uri.uri, answer.uri].into_iter().find(|uri| !uri.trim().is_empty());
     StreamAddress::new(text.as_deref().unwrap_or_default(), named)
 }
@@ -203,7 +218,7 @@ pub const PASSWORD_HERE: &str = "PASSWORD";
 const USER_HERE: &str = "USER";
 
 impl StreamAddress {
-    fn new(text: &str, named: &Named) -> Result<Self, SoapError> {
+    fn new(text: &str, named: &CameraHost) -> Result<Self, SoapError> {
         let url = Url::parse(text.trim()).ok();
         let is_rtsp =
             |url: &Url| matches!(url.scheme(), "rtsp" | "rtsps" | "rtspt" | "rtspu") && url.has_host();

@@ -43,16 +43,22 @@ impl Request {
 /// Why an answer says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SoapError {
+    /// HTML: another server answered.
     #[error("a web page")]
     Page,
+    /// Neither XML nor HTML.
     #[error("no XML")]
     NotXml,
+    /// The name of its root.
     #[error("XML, but no SOAP: it begins with <{0}>")]
     NotSoap(String),
+    /// What the parser says.
     #[error("broken XML: {0}")]
     Broken(String),
+    /// The camera refused.
     #[error("{0}")]
     Fault(Fault),
+    /// The name of the element.
     #[error("no {0} in it")]
     Missing(&'static str),
 }
@@ -63,6 +69,7 @@ pub enum SoapError {
 pub struct Fault {
     /// The narrowest code, without its prefix: `NotAuthorized`, `ActionNotSupported`, `NoProfile`, …
     pub code: String,
+    /// The camera's own text, on one line.
     pub reason: String,
     /// The camera wants another user, or one at all.
     pub is_refusal: bool,

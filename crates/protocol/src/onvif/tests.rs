@@ -4,8 +4,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use url::Url;
 
 use super::clock::{utc_ms, utc_text};
-use super::device::{MediaServices, Named, read_capabilities, read_clock, read_services};
-use super::discovery::{Answers, Sought, probe};
+use super::device::{CameraHost, MediaServices, read_capabilities, read_clock, read_services};
+use super::discovery::{Answers, ProbeType, probe};
 use super::media::{Version, get_profiles, get_stream_uri, read_profiles, read_stream};
 use super::security::{header, password_digest};
 use super::soap::{SoapError, is_refusal, tidy};
@@ -21,8 +21,8 @@ fn ip(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 168, 1, last).into()
 }
 
-fn named(url: &str, ip: IpAddr) -> Named {
-    Named { url: Url::parse(url).unwrap(), ip }
+fn named(url: &str, ip: IpAddr) -> CameraHost {
+    CameraHost { url: Url::parse(url).unwrap(), ip }
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_flood_is_bounded() {
 #[test]
 fn questions_are_well_formed_and_each_asks_for_its_own() {
     for (sought, expected) in [
-        (Sought::Transmitter, Some(">dn:NetworkVideoTransmitter<")),
-        (Sought::Device, Some(">tds:Device<")),
-        (Sought::Anything, None),
+        (ProbeType::Transmitter, Some(">dn:NetworkVideoTransmitter<")),
+        (ProbeType::Device, Some(">tds:Device<")),
+        (ProbeType::Anything, None),
     ] {
         let text = probe("0-1-2", sought);
         assert!(text.contains("uuid:0-1-2") && text.len() < 1_400, "fits one packet: {}", text.len());

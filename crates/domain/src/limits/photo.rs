@@ -1,0 +1,33 @@
+//! Photos: of the registry, and of snapshot cameras and photo terminals.
+
+/// Longest side of a registry photo before decoding, px: such a side already means 268 MP; phones give 12 000.
+pub const PHOTO_SIDE_MAX_PX: u32 = 16_384;
+/// Most pixels a registry photo may decode to: 64 MP × 3 bytes = 192 MB, transient, one a worker.
+pub const PHOTO_PIXELS_MAX: u64 = 64_000_000;
+/// Largest registry photo file: the field's platforms send 50–500 KB; 12 MB covers a phone's best JPEG.
+pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
+pub const PHOTO_JOBS_WAITING: usize = 8;
+
+/// Photos of snapshot cameras and terminals handed to the vision workers and not yet begun. Ten of each at once leave
+/// twelve places; each photo holds at most [`PHOTO_BYTES_MAX`], as a rule half a megabyte. Beyond, the sender has to try
+/// again.
+pub const PHOTO_PASSAGES_WAITING: usize = 32;
+/// Bytes of those photos together: room for thirty-two of 2 MB.
+pub const PHOTO_PASSAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Faces of one photo that are recognised, the largest ones: a group at a gate, not a class picture.
+pub const PHOTO_FACES_MAX: usize = 16;
+/// People one device remembers to have reported within its de-duplication time.
+pub const PHOTO_REPORTED_KEPT: usize = 128;
+/// Longest de-duplication time: a day.
+pub const PHOTO_DEDUP_S_MAX: u64 = 86_400;
+/// Longest silence of a device that counts as online: a day.
+pub const PHOTO_ONLINE_S_MAX: u64 = 86_400;
+/// How long a sender waits for the result of a photo that was taken: a full queue behind live video takes seconds.
+pub const PHOTO_ANSWER_TIMEOUT_MS: u64 = 20_000;
+/// Photos received over HTTP at one time.
+pub const PHOTO_POSTS_AT_ONCE: usize = 16;
+/// Time each of those may take: 12 MB over a slow radio link.
+pub const PHOTO_POST_TIMEOUT_MS: u64 = 15_000;
+/// Time a snapshot camera has for one picture.
+pub const SNAPSHOT_TIMEOUT_MS: u64 = 5_000;

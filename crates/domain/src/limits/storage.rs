@@ -1,0 +1,16 @@
+//! What is on disk, and what happens when it is full or damaged.
+
+/// Events in memory while they cannot be stored, a full disk most of all; each holds two JPEGs (about 300 KB), so
+/// 20 MB. When more come the oldest is given up, counted and loudly.
+pub const EVENTS_WAITING_MAX: usize = 64;
+/// How often storing them is tried again: soon enough to see a disk that was emptied, seldom enough to cost nothing.
+pub const EVENT_RETRY_MS: u64 = 2_000;
+/// Tries to store one event, for another reason than a full disk, before it is given up as lost, loudly: those
+/// behind it must not wait for ever. A minute at [`EVENT_RETRY_MS`].
+pub const EVENT_STORE_TRIES: u32 = 30;
+/// Oldest events that every receiver has, removed in one go to make room on a full disk: about 10 MB.
+pub const MAKE_ROOM_EVENTS: u64 = 32;
+/// Record of a person or event inside a picture file: a person with several features and a long `info`.
+pub const PICTURE_RECORD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// People written in one transaction while a damaged registry is rebuilt from its photos.
+pub const REBUILD_CHUNK: usize = 512;
