@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use image::{Rgb, RgbImage};
-use menshen::actors::face_engine::camera::{CameraRules, CameraSession};
-use menshen::actors::face_engine::forwarder::PassageReport;
+use menshen::actors::face_engine::camera::CameraSession;
+use menshen::actors::face_engine::report::PassageReport;
+use menshen::actors::face_engine::rules::CameraRules;
 use menshen::actors::recogniser::{ActiveRecogniser, Recogniser};
 use menshen::actors::reporter::message::PassageStage;
 use menshen::actors::tuning::SharedTuning;

@@ -27,6 +27,7 @@ pub mod secrets;
 pub mod slot;
 pub mod status;
 pub mod storage;
+pub mod stranger;
 pub mod stream;
 pub mod supervision;
 pub mod track;

@@ -1,18 +1,14 @@
 //! The actor in front of the vision workers.
 
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
-use super::forwarder::{self, PassageReport};
 use super::message::{AnalysePhoto, Drain, JudgePhoto, PhotoFace};
+use super::report::PassageReport;
 use super::workers::{PhotoJob, Question, WorkerDeps, WorkerPool, lock};
-use crate::actors::handle::Handle;
-use crate::actors::registry::RegistryActor;
-use crate::actors::reporter::ReporterActor;
 use menshen_domain::event::ShotQuality;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -29,20 +25,13 @@ pub struct FaceEngineActor {
 struct Running {
     pool: WorkerPool,
     passages: Sender<PassageReport>,
-    forwarder: JoinHandle<()>,
 }
 
 impl FaceEngineActor {
     /// Loads the models and starts the threads.
-    pub fn start_workers(
-        parts: WorkerDeps,
-        reporter: Handle<ReporterActor>,
-        registry: Handle<RegistryActor>,
-    ) -> Result<Self, VisionError> {
-        let (passages, forwarder) = forwarder::start(reporter, registry)
-            .map_err(|error| VisionError::Frame(format!("cannot start the passage thread: {error}")))?;
+    pub fn start_workers(parts: WorkerDeps, passages: Sender<PassageReport>) -> Result<Self, VisionError> {
         let pool = WorkerPool::start(&parts, &passages)?;
-        Ok(Self { parts, running: Some(Running { pool, passages, forwarder }) })
+        Ok(Self { parts, running: Some(Running { pool, passages }) })
     }
 }
 
@@ -106,7 +95,7 @@ impl Handler<Drain> for FaceEngineActor {
         let intake = self.parts.intake.clone();
         self.parts.photos.close();
         let stop = move || {
-            let Running { pool, passages, forwarder } = running;
+            let Running { pool, passages } = running;
             drop((pool.stop, pool.photos, pool.judged_first));
             for thread in pool.threads {
                 // A worker's own panics are caught; if one got through, the others still end in good order.
@@ -117,8 +106,6 @@ impl Handler<Drain> for FaceEngineActor {
                     let _ = passages.send(report);
                 }
             }
-            drop(passages);
-            let _ = forwarder.join();
         };
         Box::pin(async move {
             if let Err(panic) = tokio::task::spawn_blocking(stop).await {

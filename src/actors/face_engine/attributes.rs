@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::camera::{costed, timed};
+use super::stage_timer::StageTimer;
 use menshen_domain::attributes::Attributes;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::face::Detection;
@@ -30,13 +30,15 @@ impl AttributeEstimator {
     pub fn of_shot(&self, device: &DeviceConfig, shot: &Shot) -> Option<Attributes> {
         let guesser = self.guesser.as_ref().filter(|_| device.attributes)?;
         let face = &shot.observation.detection;
-        guarded(|| costed(device, "attributes", || guesser.look(&shot.frame, &face.landmarks)))
+        guarded(|| {
+            StageTimer::of_device(device).run("attributes", || guesser.look(&shot.frame, &face.landmarks))
+        })
     }
 
     /// Of the face of a photo that is judged.
     pub fn of_photo(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
         let guesser = self.guesser.as_ref().filter(|_| self.in_fiqa)?;
-        guarded(|| timed("attributes", || guesser.look(frame, &face.landmarks)))
+        guarded(|| StageTimer::without_device().run("attributes", || guesser.look(frame, &face.landmarks)))
     }
 }
 

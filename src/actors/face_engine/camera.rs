@@ -1,54 +1,28 @@
 //! One camera's eyes: a frame in, what has become certain out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Instant;
 
-use cpu_time::ThreadTime;
-
-use super::attributes::AttributeEstimator;
 use super::event_builder::{EventBuilder, pictures};
-use super::forwarder::PassageReport;
-use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
-use crate::actors::reporter::message::PassageStage;
-use crate::actors::tuning::SharedTuning;
-use crate::ports::clock::Clock;
+use super::report::PassageReport;
+use super::rules::CameraRules;
+use super::stage_timer::StageTimer;
+use crate::actors::recogniser::Recogniser;
 use menshen_domain::attributes::Attributes;
 use menshen_domain::device::DeviceConfig;
+use menshen_domain::event::PassageStage;
 use menshen_domain::explain::{DecisionBasis, Reason};
 use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
-use menshen_domain::frame_gate::{FrameGate, FrameGateRules, Presence};
+use menshen_domain::frame_gate::{FrameGate, Presence};
 use menshen_domain::limits;
-use menshen_domain::passage::{Observation, PassageFact, PassageKey, PassageRules, Passages, Shot};
+use menshen_domain::passage::{Observation, PassageFact, PassageKey, Passages, Shot};
 use menshen_domain::person::PersonKind;
-use menshen_domain::quality::{QualityLevel, judge};
+use menshen_domain::quality::judge;
 use menshen_domain::score::Scale;
 use menshen_vision::align::align;
 use menshen_vision::motion::motion_grid;
 use menshen_vision::quality::measure;
 use menshen_vision::{FaceAnalyzer, VisionError};
-
-/// What every camera shares.
-#[derive(Clone)]
-pub struct CameraRules {
-    pub in_force: ActiveRecogniser,
-    pub clock: Arc<dyn Clock>,
-    pub tuning: SharedTuning,
-    /// Minutes the box's time zone is ahead of UTC: for dates that name none.
-    pub utc_offset_min: i32,
-    pub passages: PassageRules,
-    pub attention: FrameGateRules,
-    /// Level a live face must pass to be embedded.
-    pub live_level: QualityLevel,
-    /// Smaller faces are not followed at all.
-    pub face_min_px: f32,
-    /// Whether passages of people the registry does not know become events.
-    pub report_strangers: bool,
-    /// Level a stranger must pass to be enrolled.
-    pub stranger_level: QualityLevel,
-    pub attributes: AttributeEstimator,
-}
 
 /// Calibrations a camera remembers: passages last a minute, so more than one swap back is nobody's any more.
 const SCALES_KEPT: usize = 3;
@@ -111,7 +85,8 @@ impl CameraSession {
         self.follow_swap(analyzer, recogniser);
         self.passages.set_similarity_pass(recogniser.similarity_pass(&self.rules.tuning.load()));
         self.passages.set_high_score_min(analyzer.high_score_min());
-        let detections = costed(&self.device, "detect", || analyzer.detect_low_score(&seen))?;
+        let detections =
+            StageTimer::of_device(&self.device).run("detect", || analyzer.detect_low_score(&seen))?;
         let view = &self.device.view;
         let face_min_px = view.face_min_px.unwrap_or(self.rules.face_min_px);
         let (x, y) = window.map_or((0.0, 0.0), |window| (window.x as f32, window.y as f32));
@@ -121,7 +96,7 @@ impl CameraSession {
             .filter(|face| face.bbox.width().min(face.bbox.height()) >= face_min_px)
             .filter(|face| view.includes(&face.bbox, frame.width, frame.height))
             .map(|detection| {
-                let measurements = costed(&self.device, "measure", || {
+                let measurements = StageTimer::of_device(&self.device).run("measure", || {
                     measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
                 });
                 let judgement = judge(&self.rules.live_level, &measurements);
@@ -135,10 +110,12 @@ impl CameraSession {
         for request in requests {
             let Some(frame) = &kept else { break };
             let observation = &observations[request.index];
-            let aligned = costed(&self.device, "align", || analyzer.align(frame, &observation.detection))?;
+            let aligned = StageTimer::of_device(&self.device)
+                .run("align", || analyzer.align(frame, &observation.detection))?;
             let Some(aligned) = aligned else { continue };
             let observation = observation.clone().with_pose(aligned.tilted_pose());
-            let embedding = costed(&self.device, "embed", || analyzer.embed(&aligned.face))?;
+            let embedding =
+                StageTimer::of_device(&self.device).run("embed", || analyzer.embed(&aligned.face))?;
             let liveness = self.liveness(analyzer, frame, &observation.detection)?;
             let together = self.passages.fused_probe(request, &embedding, observation.judgement.score);
             let (candidates, fused) = self.teller().search(recogniser, &embedding, together.as_ref());
@@ -163,7 +140,7 @@ impl CameraSession {
         if !self.device.liveness {
             return Ok(None);
         }
-        costed(&self.device, "liveness", || analyzer.liveness(frame, face))
+        StageTimer::of_device(&self.device).run("liveness", || analyzer.liveness(frame, face))
     }
 
     fn count_faces(&self, observations: &[Observation], high_score_min: f32) {
@@ -219,7 +196,7 @@ impl CameraSession {
         if !self.attention.is_selective() {
             return true;
         }
-        let glance = costed(&self.device, "glance", || motion_grid(frame));
+        let glance = StageTimer::of_device(&self.device).run("glance", || motion_grid(frame));
         let presence = match (self.passages.is_empty(), self.passages.is_settled()) {
             (true, _) => Presence::Nobody,
             (_, true) => Presence::Known,
@@ -296,23 +273,4 @@ impl CameraSession {
         let is_present = decided_ms.saturating_sub(view.last_seen_ms) <= limits::DOOR_TTL_MS;
         Some(PassageReport { event, pictures, stage, decided_ms, stranger, is_present, stored: None })
     }
-}
-
-/// Runs a stage for a device and notes how long it took, and what it cost in processor time.
-pub fn costed<T>(device: &DeviceConfig, stage: &'static str, work: impl FnOnce() -> T) -> T {
-    let started = ThreadTime::now();
-    let value = timed(stage, work);
-    let spent = u64::try_from(started.elapsed().as_micros()).unwrap_or_default();
-    metrics::counter!("menshen_cpu_microseconds_total", "device" => device.ep_id.clone(), "stage" => stage)
-        .increment(spent);
-    value
-}
-
-/// Runs a stage and notes how long it took.
-pub fn timed<T>(stage: &'static str, work: impl FnOnce() -> T) -> T {
-    let started = Instant::now();
-    let value = work();
-    metrics::histogram!("menshen_inference_seconds", "stage" => stage)
-        .record(started.elapsed().as_secs_f64());
-    value
 }

@@ -1,14 +1,13 @@
 //! From a passage that is certain to what is told of it: the search in the gallery, the event, its pictures, and the chain
 //! that led there. For cameras and for photos alike.
 
-use super::camera::{CameraRules, costed};
+use super::rules::CameraRules;
+use super::stage_timer::StageTimer;
 use crate::actors::recogniser::Recogniser;
-use crate::actors::registry::message::EnrolStranger;
-use crate::actors::reporter::message::EventPicture;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::decision::people_first;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
+use menshen_domain::event::{EventDevice, EventIdentity, EventPicture, EventRecord, ShotQuality, WantAction};
 use menshen_domain::explain::{Explanation, Ranked, Reason, ShotRecord};
 use menshen_domain::face::{BBox, Embedding};
 use menshen_domain::frame::Frame;
@@ -16,6 +15,7 @@ use menshen_domain::limits;
 use menshen_domain::passage::{PassageView, Shot};
 use menshen_domain::quality::judge;
 use menshen_domain::score::{Scale, ScoreMap};
+use menshen_domain::stranger::StrangerShot;
 use menshen_domain::validity::Moment;
 use menshen_vision::jpeg::{crop_jpeg, scene_jpeg};
 
@@ -41,9 +41,8 @@ impl EventBuilder<'_> {
         let pass = recogniser.similarity_pass(&self.rules.tuning.load());
         let probes: Vec<&Embedding> = std::iter::once(shot).chain(together).collect();
         let groups = &self.device.permission_groups;
-        let found = costed(self.device, "search", || {
-            recogniser.read().find_at(&probes, groups, CANDIDATES, self.now())
-        });
+        let found = StageTimer::of_device(self.device)
+            .run("search", || recogniser.read().find_at(&probes, groups, CANDIDATES, self.now()));
         let found = found.unwrap_or_else(|error| {
             // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
             metrics::counter!("menshen_mixed_features_total").increment(1);
@@ -135,10 +134,10 @@ impl EventBuilder<'_> {
         shot: &Shot,
         face_pic: Option<&str>,
         pictures: &[EventPicture],
-    ) -> Option<EnrolStranger> {
+    ) -> Option<StrangerShot> {
         let judgement = judge(&self.rules.stranger_level, &shot.observation.measurements);
         let photo = pictures.iter().find(|picture| Some(picture.name.as_str()) == face_pic)?;
-        judgement.passed.then(|| EnrolStranger {
+        judgement.passed.then(|| StrangerShot {
             embedding: shot.embedding.clone(),
             quality: judgement.score,
             photo: photo.jpeg.clone(),
@@ -204,7 +203,7 @@ fn face_name(event_id: &str) -> String {
 fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
     let (frame, bbox) = (&shot.frame, shot.observation.detection.bbox);
     let Some(larger) = &frame.larger else { return (frame.clone(), bbox) };
-    let decoded = costed(device, "main_picture", || larger.decode());
+    let decoded = StageTimer::of_device(device).run("main_picture", || larger.decode());
     let result = if decoded.is_ok() { "ok" } else { "missing" };
     metrics::counter!("menshen_main_pictures_total", "device" => device.ep_id.clone(), "result" => result)
         .increment(1);
@@ -227,8 +226,8 @@ fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
 pub fn pictures(device: &DeviceConfig, event_id: &str, shot: &Shot) -> Vec<EventPicture> {
     let (frame, bbox) = best_picture(device, shot);
     let made = [
-        (spot_name(event_id), costed(device, "encode", || scene_jpeg(&frame))),
-        (face_name(event_id), costed(device, "encode", || crop_jpeg(&frame, &bbox))),
+        (spot_name(event_id), StageTimer::of_device(device).run("encode", || scene_jpeg(&frame))),
+        (face_name(event_id), StageTimer::of_device(device).run("encode", || crop_jpeg(&frame, &bbox))),
     ];
     made.into_iter()
         .filter_map(|(name, jpeg)| match jpeg {

@@ -4,17 +4,17 @@ use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
-use super::camera::costed;
 use super::event_builder::{EventBuilder, pictures};
-use super::forwarder::PassageReport;
 use super::message::PhotoAnswer;
 use super::photos::{PhotoDevice, PhotoIntake, PhotoJob};
+use super::report::PassageReport;
+use super::stage_timer::StageTimer;
 use crate::actors::recogniser::Recogniser;
-use crate::actors::reporter::message::PassageStage;
 use menshen_domain::candidate::{Candidate, GalleryPerson};
 use menshen_domain::decision::{
     MatchDecision, MatchThresholds, is_guess_harmless, judge as judge_candidates,
 };
+use menshen_domain::event::PassageStage;
 use menshen_domain::explain::{DecisionBasis, Reason};
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::frame::Frame;
@@ -106,11 +106,14 @@ pub fn look(
     recogniser: &Recogniser,
     job: &PhotoJob,
 ) -> Result<Looked, ProtocolError> {
-    let (mut frame, factor) = costed(&job.lane.device, "decode_photo", || decode_scaled(&job.photo))?;
+    let (mut frame, factor) =
+        StageTimer::of_device(&job.lane.device).run("decode_photo", || decode_scaled(&job.photo))?;
     frame.captured_at_ms = job.received_ms;
     let internal =
         |error: VisionError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
-    let mut detections = costed(&job.lane.device, "detect", || analyzer.detect(&frame)).map_err(internal)?;
+    let mut detections = StageTimer::of_device(&job.lane.device)
+        .run("detect", || analyzer.detect(&frame))
+        .map_err(internal)?;
     let faces = detections.len();
     metrics::counter!("menshen_faces_total", "device" => job.lane.device.ep_id.clone())
         .increment(faces as u64);
@@ -187,9 +190,8 @@ impl Own<'_> {
         detection: Detection,
     ) -> Result<Result<Searched, Face>, VisionError> {
         let rules = &self.photos.rules;
-        let mut measurements = costed(&self.lane.device, "measure", || {
-            measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
-        });
+        let mut measurements = StageTimer::of_device(&self.lane.device)
+            .run("measure", || measure(frame, &detection, align(frame, &detection.landmarks).as_deref()));
         // In the photo's own pixels, as it came.
         measurements.face_size_px *= factor;
         measurements.bbox = measurements.bbox.scaled(factor);
@@ -208,13 +210,17 @@ impl Own<'_> {
             let detail = format!("{}, face_size {:.0} px", names.join(", "), measurements.face_size_px);
             return Ok(Err(Face::unfit(Reason::of_check(*check), detail)));
         }
-        let Some(aligned) = costed(&self.lane.device, "align", || analyzer.align(frame, &detection))? else {
+        let Some(aligned) =
+            StageTimer::of_device(&self.lane.device).run("align", || analyzer.align(frame, &detection))?
+        else {
             return Ok(Err(Face::unfit(Reason::NoShot, "the face cannot be aligned".to_owned())));
         };
-        let embedding = costed(&self.lane.device, "embed", || analyzer.embed(&aligned.face))?;
+        let embedding =
+            StageTimer::of_device(&self.lane.device).run("embed", || analyzer.embed(&aligned.face))?;
         let asks = self.lane.device.liveness;
         let liveness = if asks {
-            costed(&self.lane.device, "liveness", || analyzer.liveness(frame, &detection))?
+            StageTimer::of_device(&self.lane.device)
+                .run("liveness", || analyzer.liveness(frame, &detection))?
         } else {
             None
         };

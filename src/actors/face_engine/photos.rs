@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-use super::camera::CameraRules;
 use super::message::{PhotoAnswer, RecognisePhoto};
+use super::rules::CameraRules;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};

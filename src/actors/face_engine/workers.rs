@@ -10,16 +10,15 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use tokio::sync::oneshot;
 
-use super::camera::timed;
-use super::forwarder::PassageReport;
 use super::intake::{CameraSlot, FrameIntake};
 use super::message::{PhotoAnswer, PhotoFace};
 use super::photo_pipeline::{self, Looked};
 use super::photos::{self, PhotoIntake};
+use super::report::PassageReport;
+use super::stage_timer::StageTimer;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
-use crate::actors::reporter::message::PassageStage;
 use crate::ports::clock::Clock;
-use menshen_domain::event::ShotQuality;
+use menshen_domain::event::{PassageStage, ShotQuality};
 use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
 use menshen_domain::limits;
@@ -196,7 +195,8 @@ impl Worker {
                 if session.asks_for_liveness() {
                     self.analyzer.ready_liveness(self.parts.loader.as_ref())?;
                 }
-                timed("frame", || session.look(&mut self.analyzer, &self.recogniser, &frame))
+                StageTimer::without_device()
+                    .run("frame", || session.look(&mut self.analyzer, &self.recogniser, &frame))
             }));
             match outcome {
                 Ok(Ok(reports)) => self.forward(reports),
@@ -242,7 +242,7 @@ impl Worker {
                     ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
                 })?;
             }
-            timed("photo_passage", || {
+            StageTimer::without_device().run("photo_passage", || {
                 photo_pipeline::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
             })
         });
@@ -274,7 +274,8 @@ impl Worker {
         match question {
             Question::Enrol(answer) => {
                 let face = self.guarded(|analyzer| {
-                    let face = timed("photo", || analyzer.analyze_photo(&photo, &level))?;
+                    let face = StageTimer::without_device()
+                        .run("photo", || analyzer.analyze_photo(&photo, &level))?;
                     Ok(PhotoFace { embedding: face.embedding, quality: face.judgement.score })
                 });
                 let _ = answer.send(face);
@@ -282,8 +283,10 @@ impl Worker {
             Question::Judge(answer) => {
                 let photos = Arc::clone(&self.parts.photos);
                 let guess = |frame: &Frame, face: &Detection| photos.rules.attributes.of_photo(frame, face);
-                let quality = self
-                    .guarded(|analyzer| timed("fiqa", || analyzer.judge_photo_and(&photo, &level, guess)));
+                let quality = self.guarded(|analyzer| {
+                    StageTimer::without_device()
+                        .run("fiqa", || analyzer.judge_photo_and(&photo, &level, guess))
+                });
                 let _ = answer.send(quality);
             }
         }
