@@ -146,7 +146,7 @@ impl App {
                 committing: Arc::default(),
             },
             worker_parts: WorkerDeps {
-                in_force,
+                recogniser: in_force,
                 loader,
                 intake,
                 photos,
@@ -287,7 +287,7 @@ impl App {
             devices: self.handles.devices.clone(),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
-                in_force: self.registry_parts.in_force.clone(),
+                recogniser: self.registry_parts.in_force.clone(),
                 tuning: self.tuner.shared(),
                 level: self.settings.recognition.live_level.clone(),
                 clock: Arc::clone(&self.clock),
@@ -409,7 +409,7 @@ pub fn camera_rules(
     let (recognition, passages) = (&settings.recognition, &settings.passages);
     let similarity_pass = in_force.get().scale().similarity_threshold;
     CameraRules {
-        in_force,
+        recogniser: in_force,
         clock,
         utc_offset_min: recognition.utc_offset_min,
         passages: PassageRules {
@@ -427,7 +427,7 @@ pub fn camera_rules(
             // For those devices that ask for it.
             liveness_min: Some(recognition.liveness_min),
         },
-        attention: FrameGateRules { idle_look_ms: recognition.idle_look_ms, ..FrameGateRules::default() },
+        frame_gate: FrameGateRules { idle_look_ms: recognition.idle_look_ms, ..FrameGateRules::default() },
         live_level: recognition.live_level.clone(),
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,

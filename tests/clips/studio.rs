@@ -278,7 +278,7 @@ impl Studio {
             last_ms = at_ms;
             clock.0.store(START_MS + at_ms, Ordering::Relaxed);
             frame.captured_at_ms = clock.wall_ms();
-            story.note(at_ms, session.look(&mut self.analyzer, &recogniser, &frame).unwrap());
+            story.note(at_ms, session.process_frame(&mut self.analyzer, &recogniser, &frame).unwrap());
         }
         for _ in 0..24 {
             last_ms += 250;

@@ -1,5 +1,6 @@
 //! What the face engine reports of a passage.
 
+use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
 use menshen_domain::event::{EventPicture, EventRecord, PassageStage};
@@ -18,4 +19,14 @@ pub struct PassageReport {
     pub is_present: bool,
     /// Sent when the event is stored, dropped when it is lost.
     pub stored: Option<oneshot::Sender<()>>,
+}
+
+impl PassageReport {
+    /// Sends the report on; waits while the channel is full. Without a receiver the event is lost, which is counted.
+    pub fn send(self, passages: &Sender<Self>) {
+        if let Err(lost) = passages.send(self) {
+            metrics::counter!("menshen_events_lost_total").increment(1);
+            tracing::error!(event_id = %lost.0.event.event_id, "EVENT LOST: the thread that forwards passages is gone");
+        }
+    }
 }

@@ -9,17 +9,18 @@ use crate::ports::clock::Clock;
 use menshen_domain::frame_gate::FrameGateRules;
 use menshen_domain::passage::PassageRules;
 use menshen_domain::quality::QualityLevel;
+use menshen_domain::validity::Moment;
 
-/// What every camera shares.
+/// What all devices share.
 #[derive(Clone)]
 pub struct CameraRules {
-    pub in_force: ActiveRecogniser,
+    pub recogniser: ActiveRecogniser,
     pub clock: Arc<dyn Clock>,
     pub tuning: SharedTuning,
     /// Minutes the box's time zone is ahead of UTC: for dates that name none.
     pub utc_offset_min: i32,
     pub passages: PassageRules,
-    pub attention: FrameGateRules,
+    pub frame_gate: FrameGateRules,
     /// Level a live face must pass to be embedded.
     pub live_level: QualityLevel,
     /// Smaller faces are not followed at all.
@@ -29,4 +30,16 @@ pub struct CameraRules {
     /// Level a stranger must pass to be enrolled.
     pub stranger_level: QualityLevel,
     pub attributes: AttributeEstimator,
+}
+
+impl CameraRules {
+    /// The time by which the validity of people is decided.
+    pub fn now(&self) -> Moment {
+        Moment { wall_ms: self.clock.wall_ms(), utc_offset_min: self.utc_offset_min }
+    }
+
+    /// Whether events of strangers are wanted, for themselves or to enrol them.
+    pub fn keeps_strangers(&self) -> bool {
+        self.report_strangers || self.tuning.load().enrol_strangers
+    }
 }

@@ -69,7 +69,7 @@ fn enrol_blocking(parts: &RegistryDeps, shot: &StrangerShot) -> Result<Tried, St
     // Enrolled a moment ago, from another camera or an earlier passage?
     let groups = recogniser.read().groups();
     let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else { return Ok(Tried::OtherModel) };
-    let similarity_pass = recogniser.similarity_pass(&parts.tuning.load());
+    let similarity_pass = recogniser.match_threshold(&parts.tuning.load());
     if let Some(candidate) = seen.into_iter().next().filter(|seen| seen.similarity >= similarity_pass) {
         let is_stranger = candidate.person.kind == PersonKind::Stranger;
         let Candidate { person, .. } = candidate;
