@@ -1,4 +1,4 @@
-//! Who is on a photo: the 1:N question a photo terminal asks.
+//! Identification of a photo, 1:N, as photo terminals ask for it.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::validity::Moment;
 use menshen_gallery::GalleryError;
 
-/// What the question needs. Cloning shares everything.
+/// Identifies photos. Cloning shares everything.
 #[derive(Clone)]
 pub struct Identifier {
     pub engine: Handle<FaceEngineActor>,
-    pub in_force: ActiveRecogniser,
+    pub recogniser: ActiveRecogniser,
     pub tuning: SharedTuning,
     /// Level the photo must pass: that of a live face.
     pub level: QualityLevel,
@@ -31,10 +31,7 @@ pub struct Identifier {
     pub utc_offset_min: i32,
 }
 
-/// Candidates looked at: somebody may be enrolled both as a stranger and as a person.
-const CANDIDATES: usize = 4;
-
-/// The best candidate with its score, 0–1, and whether it is at or above the pass mark.
+/// The best candidate with its score, 0–1, and whether that reaches the match threshold.
 #[derive(Debug, Clone)]
 pub struct Identified {
     pub best: Option<Candidate>,
@@ -43,7 +40,10 @@ pub struct Identified {
 }
 
 impl Identifier {
-    /// Looks for the largest face of a photo among the people of `groups`.
+    /// Searches for the largest face of a photo among the people of `groups`.
+    ///
+    /// # Errors
+    /// The photo has no usable face, or the face engine cannot answer.
     pub async fn identify(&self, photo: Bytes, groups: &[String]) -> Result<Identified, ProtocolError> {
         for _ in 0..limits::SWAP_RACE_TRIES {
             if let Some(identified) = self.try_once(photo.clone(), groups).await? {
@@ -58,19 +58,19 @@ impl Identifier {
         let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
         let question = AnalysePhoto { photo, level: self.level.clone() };
         let face = self.engine.send(question).await.map_err(|error| failed(error.to_string()))??;
-        let (recogniser, groups) = (self.in_force.get(), groups.to_vec());
+        let (recogniser, groups) = (self.recogniser.get(), groups.to_vec());
         let tuning = self.tuning.load().clone();
         let map = recogniser.score_map(&tuning);
         // A scan of a large gallery takes milliseconds: not on an arbiter.
         let now = Moment { wall_ms: self.clock.wall_ms(), utc_offset_min: self.utc_offset_min };
-        let search = move || recogniser.read().find_at(&[&face.embedding], &groups, CANDIDATES, now);
+        let search = move || recogniser.search(&[&face.embedding], &groups, now);
         let found = tokio::task::spawn_blocking(search).await.map_err(|error| failed(error.to_string()))?;
         let candidates = match found {
             Ok(mut found) => found.pop().unwrap_or_default(),
             Err(GalleryError::OtherModel { .. }) => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        // Of two who are hard to tell apart it is the more similar one: there is no second picture to wait for.
+        // Of two people who are hard to tell apart it is the more similar one: there is no second picture to wait for.
         let best = people_first(candidates, map.similarity(tuning.threshold)).into_iter().next();
         let score = best.as_ref().map_or(0.0, |candidate| map.score(candidate.similarity));
         let passed = best.is_some() && score >= tuning.threshold;

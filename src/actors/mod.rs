@@ -9,6 +9,7 @@ pub mod face_engine;
 pub mod handle;
 pub mod identify;
 pub mod mq_link;
+pub mod passages;
 pub mod recogniser;
 pub mod registry;
 pub mod reporter;

@@ -1,23 +1,29 @@
-//! What recognises: an embedder, the gallery of its features, and its calibration. They are one thing, since nothing
-//! of one model means anything to another, and are swapped as one.
+//! What recognises: an embedder, the gallery of its features, and its calibration. They are swapped as one, since no
+//! feature or threshold of one model is valid for another.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 
+use menshen_domain::candidate::Candidate;
+use menshen_domain::face::Embedding;
 use menshen_domain::score::{Scale, ScoreMap};
 use menshen_domain::tuning::Tuning;
-use menshen_gallery::Gallery;
+use menshen_domain::validity::Moment;
+use menshen_gallery::{Gallery, GalleryError};
 use menshen_vision::analyzer::ModelSet;
 use menshen_vision::inference::InferenceLoader;
 use menshen_vision::{FaceAnalyzer, VisionError};
+
+/// Candidates per search: a person who was a stranger first may be enrolled both ways.
+const CANDIDATES: usize = 4;
 
 pub struct Recogniser {
     models: ModelSet,
     id: String,
     /// Writers hold it for microseconds; a panic while holding it leaves the gallery usable.
     gallery: RwLock<Gallery>,
-    /// Loaded and tried, so that workers change over without a pause.
+    /// Analyzers already loaded and tried, so that workers change over without a pause.
     spare: Mutex<Vec<FaceAnalyzer>>,
 }
 
@@ -49,7 +55,23 @@ impl Recogniser {
         self.gallery.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The most similar people for each probe, among those of `groups` whose enrolment is valid at that moment.
+    ///
+    /// # Errors
+    /// A probe is of another model.
+    pub fn search(
+        &self,
+        probes: &[&Embedding],
+        groups: &[String],
+        at: Moment,
+    ) -> Result<Vec<Vec<Candidate>>, GalleryError> {
+        self.read().find_at(probes, groups, CANDIDATES, at)
+    }
+
     /// The models for one worker.
+    ///
+    /// # Errors
+    /// A model cannot be loaded.
     pub fn analyzer(&self, loader: &dyn InferenceLoader) -> Result<FaceAnalyzer, VisionError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.map_or_else(|| self.models.load(loader), Ok)
@@ -64,15 +86,15 @@ impl Recogniser {
         self.scale().map(tuning.range)
     }
 
-    /// The raw similarity at the pass mark as it is tuned now. A threshold somebody set on the score scale means the same
-    /// for every model.
-    pub fn similarity_pass(&self, tuning: &Tuning) -> f32 {
+    /// The raw similarity at the match threshold as it is tuned now. A threshold on the score scale means the same for every
+    /// model.
+    pub fn match_threshold(&self, tuning: &Tuning) -> f32 {
         self.score_map(tuning).similarity(tuning.threshold)
     }
 }
 
-/// The recogniser in force, shared by who works with it. Whoever starts a piece of work (a frame, a photo, a search)
-/// takes it once and finishes with what was taken.
+/// The recogniser in use, shared by everything that recognises. A piece of work (a frame, a photo, a search) takes it once
+/// and finishes with what it took.
 #[derive(Clone)]
 pub struct ActiveRecogniser(Arc<ArcSwap<Recogniser>>);
 

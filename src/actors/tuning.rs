@@ -1,4 +1,4 @@
-//! The values in force, shared by whoever works with them, and the one way to change them.
+//! The current values of what can be retuned, shared by everything that uses them, and the one way to change them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
 use menshen_domain::tuning::{Changes, Tuning};
 
-/// Read at every use: a change is effective at once.
+/// The current values. Read at every use: a change is effective at once.
 #[derive(Clone)]
 pub struct SharedTuning(Arc<ArcSwap<Tuning>>);
 
@@ -22,19 +22,22 @@ impl SharedTuning {
     }
 }
 
-/// Changes values: on disk first, then in force.
+/// Changes values: on disk first, then in the shared copy.
 #[derive(Clone)]
 pub struct Tuner {
     store: Arc<dyn ChangesStore>,
     shared: SharedTuning,
-    /// As the configuration file has it.
+    /// The values of the configuration file.
     base: Arc<Tuning>,
     /// What is on disk; held while it is being changed.
     changes: Arc<Mutex<Changes>>,
 }
 
 impl Tuner {
-    /// Starts with what is on disk; `shared` then holds it.
+    /// Starts with the configuration file and the changes on disk.
+    ///
+    /// # Errors
+    /// The changes cannot be read.
     pub fn new(store: Arc<dyn ChangesStore>, base: Tuning) -> Result<Self, StoreError> {
         let changes = store.load()?;
         let shared = SharedTuning::new(base.with(&changes));
@@ -49,7 +52,10 @@ impl Tuner {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes a change durable and puts it in force; on an error nothing has changed. Blocks on the disk.
+    /// Makes a change durable and applies it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The change cannot be stored; nothing has changed.
     pub fn change(&self, work: impl FnOnce(&mut Changes)) -> Result<(), StoreError> {
         let mut current = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = current.clone();

@@ -1,8 +1,11 @@
-//! Removing what a destroyed key had sealed. Begun by a wipe, and finished at the next start if a crash came between.
+//! Removes what was sealed with a destroyed key. A wipe begins it; the next start finishes it if a crash came between.
 
 use crate::ports::store::{EventStore, Keys, Namespace, PictureStore, RegistryStore, StoreError};
 
 /// Returns how many people were removed.
+///
+/// # Errors
+/// A store cannot be changed; the next start tries again.
 pub fn finish_people(
     keys: &dyn Keys,
     registry: &dyn RegistryStore,
@@ -15,6 +18,9 @@ pub fn finish_people(
 }
 
 /// Returns how many events were removed.
+///
+/// # Errors
+/// A store cannot be changed; the next start tries again.
 pub fn finish_events(
     keys: &dyn Keys,
     events: &dyn EventStore,

@@ -50,7 +50,8 @@ async fn open(settings: crate::config::Settings) -> Result<App, Vec<String>> {
     let house = tokio::task::spawn_blocking(move || App::build(settings, Box::new(|| Err(Vec::new()))))
         .await
         .map_err(|panic| vec![panic.to_string()])??;
-    for mut part in [house.engine_part(), house.registry_part()] {
+    let passages = house.start_passages()?;
+    for mut part in [house.engine_part(passages.sender()), house.registry_part()] {
         part.start().map_err(|error| vec![format!("{}: {error}", part.name())])?;
     }
     Ok(house)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use crossbeam_channel::Sender;
 use tokio::sync::{Notify, watch};
 
 use super::attributes::attribute_desk;
@@ -19,7 +20,8 @@ use crate::actors::devices::device_list::DeviceList;
 use crate::actors::devices::push::PushOpener;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::attributes::AttributeEstimator;
-use crate::actors::face_engine::camera::CameraRules;
+use crate::actors::face_engine::report::PassageReport;
+use crate::actors::face_engine::rules::CameraRules;
 use crate::actors::face_engine::workers::WorkerDeps;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
@@ -27,6 +29,7 @@ use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::actor::{LinkNews, LinkStatus};
 use crate::actors::mq_link::deps::LinkDeps;
 use crate::actors::mq_link::session::SessionKeeper;
+use crate::actors::passages::PassageForwarder;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
 use crate::actors::registry::RegistryActor;
 use crate::actors::registry::enrol::RegistryDeps;
@@ -143,7 +146,7 @@ impl App {
                 committing: Arc::default(),
             },
             worker_parts: WorkerDeps {
-                in_force,
+                recogniser: in_force,
                 loader,
                 intake,
                 photos,
@@ -194,12 +197,18 @@ impl App {
         }))
     }
 
-    pub fn engine_part(&self) -> Box<dyn Part> {
-        let parts = self.worker_parts.clone();
+    /// Starts the thread that brings what the engine reports to the reporter.
+    pub fn start_passages(&self) -> Result<PassageForwarder, Vec<String>> {
         let (reporter, registry) = (self.handles.reporter.clone(), self.handles.registry.clone());
+        PassageForwarder::start(reporter, registry)
+            .map_err(|error| vec![format!("cannot start the passage thread: {error}")])
+    }
+
+    /// `passages` takes what the engine reports.
+    pub fn engine_part(&self, passages: Sender<PassageReport>) -> Box<dyn Part> {
+        let parts = self.worker_parts.clone();
         Box::new(ActorPart::new("face-engine", self.handles.engine.clone(), move || {
-            FaceEngineActor::start_workers(parts.clone(), reporter.clone(), registry.clone())
-                .map_err(|error| error.to_string())
+            FaceEngineActor::start_workers(parts.clone(), passages.clone()).map_err(|error| error.to_string())
         }))
     }
 
@@ -278,7 +287,7 @@ impl App {
             devices: self.handles.devices.clone(),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
-                in_force: self.registry_parts.in_force.clone(),
+                recogniser: self.registry_parts.in_force.clone(),
                 tuning: self.tuner.shared(),
                 level: self.settings.recognition.live_level.clone(),
                 clock: Arc::clone(&self.clock),
@@ -400,7 +409,7 @@ pub fn camera_rules(
     let (recognition, passages) = (&settings.recognition, &settings.passages);
     let match_threshold = in_force.get().scale().similarity_threshold;
     CameraRules {
-        in_force,
+        recogniser: in_force,
         clock,
         utc_offset_min: recognition.utc_offset_min,
         passages: PassageRules {
@@ -418,7 +427,7 @@ pub fn camera_rules(
             // For those devices that ask for it.
             liveness_min: Some(recognition.liveness_min),
         },
-        attention: FrameGateRules { idle_look_ms: recognition.idle_look_ms, ..FrameGateRules::default() },
+        frame_gate: FrameGateRules { idle_look_ms: recognition.idle_look_ms, ..FrameGateRules::default() },
         live_level: recognition.live_level.clone(),
         face_min_px: recognition.face_min_px,
         report_strangers: passages.strangers,

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::app::{App, Handles};
 use super::devices::Reread;
 use super::supervise::{Part, watch};
+use crate::actors::passages::PassageForwarder;
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
 use crate::adapters::ftp::FtpServer;
 use crate::config::Settings;
@@ -37,7 +38,8 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
     let web = web::serve(listen, std::sync::Arc::clone(&house.health), metrics.clone()).map_err(|error| {
         vec![format!("cannot listen on web.listen {listen}: {error}; choose another address")]
     })?;
-    let parts = start(&house)?;
+    let passages = house.start_passages()?;
+    let parts = start(&house, &passages)?;
     let local_api = house.local_api().map(|(listen, parts)| {
         actix_rt::spawn(web::local::serve(listen, parts, std::sync::Arc::clone(&house.health)))
     });
@@ -57,7 +59,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
     };
     house.health.set_draining();
     stop_ftp(ftp).await;
-    drain(&house.handles, deadline).await;
+    drain(&house.handles, passages, deadline).await;
     if let Some(local_api) = local_api {
         local_api.abort();
     }
@@ -69,8 +71,8 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
 }
 
 /// Sinks first, sources last.
-fn start(house: &App) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
-    let mut parts = vec![house.reporter_part(), house.engine_part(), house.registry_part()];
+fn start(house: &App, passages: &PassageForwarder) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
+    let mut parts = vec![house.reporter_part(), house.engine_part(passages.sender()), house.registry_part()];
     parts.extend(house.link_part());
     parts.push(house.devices_part()?);
     for part in &mut parts {
@@ -81,12 +83,13 @@ fn start(house: &App) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
 }
 
 /// Sources first, sinks last; the link before the engine, since the command it is at may need a photo judged.
-async fn drain(handles: &Handles, deadline: Duration) {
+async fn drain(handles: &Handles, passages: PassageForwarder, deadline: Duration) {
     let started = Instant::now();
     let left = || deadline.saturating_sub(started.elapsed());
     bounded("devices", left(), handles.devices.send(devices::message::Drain)).await;
     bounded("mq-link", left(), handles.link.send(mq_link::message::Drain)).await;
     bounded("face-engine", left(), handles.engine.send(face_engine::message::Drain)).await;
+    bounded("passages", left(), passages.finish()).await;
     bounded("registry", left(), handles.registry.send(registry::message::Drain)).await;
     bounded("reporter", left(), handles.reporter.send(reporter::message::Drain)).await;
 }

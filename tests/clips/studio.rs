@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use image::{Rgb, RgbImage};
-use menshen::actors::face_engine::camera::{CameraRules, CameraSession};
-use menshen::actors::face_engine::forwarder::PassageReport;
+use menshen::actors::face_engine::camera::CameraSession;
+use menshen::actors::face_engine::report::PassageReport;
+use menshen::actors::face_engine::rules::CameraRules;
 use menshen::actors::recogniser::{ActiveRecogniser, Recogniser};
 use menshen::actors::reporter::message::PassageStage;
 use menshen::actors::tuning::SharedTuning;
@@ -277,7 +278,7 @@ impl Studio {
             last_ms = at_ms;
             clock.0.store(START_MS + at_ms, Ordering::Relaxed);
             frame.captured_at_ms = clock.wall_ms();
-            story.note(at_ms, session.look(&mut self.analyzer, &recogniser, &frame).unwrap());
+            story.note(at_ms, session.process_frame(&mut self.analyzer, &recogniser, &frame).unwrap());
         }
         for _ in 0..24 {
             last_ms += 250;

@@ -91,7 +91,7 @@ fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settin
     let whole = play(opener, clip, |frame| {
         clock.0.store(START_MS + frames * 1000 / u64::from(fps), Ordering::Relaxed);
         frames += 1;
-        events += look(&mut session, &mut analyzer, &recogniser, frame)?;
+        events += process_frame(&mut session, &mut analyzer, &recogniser, frame)?;
         Ok(())
     })?;
     events += session.finish().len();
@@ -118,13 +118,16 @@ fn enrol(folder: &Path, analyzer: &mut FaceAnalyzer, gallery: &mut Gallery) -> R
     Ok(names.len())
 }
 
-fn look(
+fn process_frame(
     session: &mut CameraSession,
     analyzer: &mut FaceAnalyzer,
     recogniser: &Recogniser,
     frame: &Frame,
 ) -> Result<usize, String> {
-    session.look(analyzer, recogniser, frame).map(|reports| reports.len()).map_err(|error| error.to_string())
+    session
+        .process_frame(analyzer, recogniser, frame)
+        .map(|reports| reports.len())
+        .map_err(|error| error.to_string())
 }
 
 /// Any time but 0, which would look like the time of something that never was.

@@ -1,5 +1,6 @@
 //! One passage of a face, as it is kept on disk and reported.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
@@ -108,6 +109,26 @@ impl ShotQuality {
             fails: names(&judgement.fails),
         }
     }
+}
+
+/// A picture of an event, stored under `name`.
+#[derive(Debug, Clone)]
+pub struct EventPicture {
+    /// File name, as the event record names it.
+    pub name: String,
+    /// The picture, JPEG.
+    pub jpeg: Bytes,
+}
+
+/// How far a passage is when it is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassageStage {
+    /// The person is known and still there: reported in real time.
+    Open,
+    /// Over: goes into history.
+    Closed,
+    /// Known, and over at once, as a photo is: both.
+    Whole,
 }
 
 /// One event. A stranger has no identity, or that of a stranger who was enrolled.

@@ -43,6 +43,7 @@ pub mod score;
 pub mod secrets;
 pub mod status;
 pub mod storage;
+pub mod stranger;
 pub mod stream;
 pub mod supervision;
 pub mod track;

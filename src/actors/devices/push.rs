@@ -14,17 +14,17 @@ pub struct PushOpener {
     pub photos: Arc<PhotoIntake>,
 }
 
-struct Listening {
+struct Subscription {
     photos: Arc<PhotoIntake>,
     ep_id: String,
-    ear: u64,
+    id: u64,
 }
 
-impl Stream for Listening {}
+impl Stream for Subscription {}
 
-impl Drop for Listening {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        self.photos.ignore(&self.ep_id, self.ear);
+        self.photos.unsubscribe(&self.ep_id, self.id);
     }
 }
 
@@ -50,7 +50,7 @@ impl StreamOpener for PushOpener {
         if !PUSH_PIPELINES.contains(&spec.pipeline.as_str()) {
             return self.inner.open(spec, frames, notices);
         }
-        let ear = self.photos.listen(&spec.device_id, frames);
-        Ok(Box::new(Listening { photos: Arc::clone(&self.photos), ep_id: spec.device_id.clone(), ear }))
+        let id = self.photos.subscribe(&spec.device_id, frames);
+        Ok(Box::new(Subscription { photos: Arc::clone(&self.photos), ep_id: spec.device_id.clone(), id }))
     }
 }

@@ -1,48 +1,36 @@
 //! The actor in front of the vision workers.
 
-use std::thread::JoinHandle;
-use std::time::Duration;
-
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
-use super::forwarder::{self, PassageReport};
+use super::error::EngineError;
 use super::message::{AnalysePhoto, Drain, JudgePhoto, PhotoFace};
-use super::workers::{PhotoJob, Question, WorkerDeps, WorkerPool, lock};
-use crate::actors::handle::Handle;
-use crate::actors::registry::RegistryActor;
-use crate::actors::reporter::ReporterActor;
+use super::report::PassageReport;
+use super::request_queue::{PhotoRequest, Question, RequestQueue, WorkersGone};
+use super::workers::{WorkerDeps, WorkerPool, lock};
 use menshen_domain::event::ShotQuality;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_vision::VisionError;
-
-/// Wait between tries to hand a photo to busy workers; a photo takes 20–50 ms.
-const PHOTO_RETRY: Duration = Duration::from_millis(10);
 
 pub struct FaceEngineActor {
-    parts: WorkerDeps,
+    deps: WorkerDeps,
     running: Option<Running>,
 }
 
 struct Running {
     pool: WorkerPool,
     passages: Sender<PassageReport>,
-    forwarder: JoinHandle<()>,
 }
 
 impl FaceEngineActor {
-    /// Loads the models and starts the threads.
-    pub fn start_workers(
-        parts: WorkerDeps,
-        reporter: Handle<ReporterActor>,
-        registry: Handle<RegistryActor>,
-    ) -> Result<Self, VisionError> {
-        let (passages, forwarder) = forwarder::start(reporter, registry)
-            .map_err(|error| VisionError::Frame(format!("cannot start the passage thread: {error}")))?;
-        let pool = WorkerPool::start(&parts, &passages)?;
-        Ok(Self { parts, running: Some(Running { pool, passages, forwarder }) })
+    /// Loads the models and starts the workers; what becomes certain is sent to `passages`.
+    ///
+    /// # Errors
+    /// A model cannot be loaded, or a thread cannot be started.
+    pub fn start_workers(deps: WorkerDeps, passages: Sender<PassageReport>) -> Result<Self, EngineError> {
+        let pool = WorkerPool::start(&deps, &passages)?;
+        Ok(Self { deps, running: Some(Running { pool, passages }) })
     }
 }
 
@@ -54,37 +42,28 @@ impl Actor for FaceEngineActor {
     }
 }
 
+fn shutting_down(gone: WorkersGone) -> ProtocolError {
+    ProtocolError::new(StatusCode::ServerProcessFailed, gone.to_string())
+}
+
 /// Hands a photo to the workers as soon as there is a place, and waits for the answer.
 async fn ask<T>(
-    photos: Option<Sender<PhotoJob>>,
-    make: impl FnOnce(oneshot::Sender<Result<T, ProtocolError>>) -> PhotoJob,
+    queue: Option<RequestQueue<PhotoRequest>>,
+    make: impl FnOnce(oneshot::Sender<Result<T, ProtocolError>>) -> PhotoRequest,
 ) -> Result<T, ProtocolError> {
-    let gone = || ProtocolError::new(StatusCode::ServerProcessFailed, "the face engine is shutting down");
-    let photos = photos.ok_or_else(gone)?;
+    let queue = queue.ok_or_else(|| shutting_down(WorkersGone))?;
     let (answer, answered) = oneshot::channel();
-    let mut job = make(answer);
-    loop {
-        match photos.try_send(job) {
-            Ok(()) => break,
-            Err(TrySendError::Disconnected(_)) => return Err(gone()),
-            Err(TrySendError::Full(back)) => {
-                job = back;
-                tokio::time::sleep(PHOTO_RETRY).await;
-            }
-        }
-    }
-    // The senders of this future keep the channel open; they must go before the answer is waited for.
-    drop(photos);
-    answered.await.map_err(|_| gone())?
+    queue.put(make(answer)).await.map_err(shutting_down)?;
+    answered.await.map_err(|_| shutting_down(WorkersGone))?
 }
 
 impl Handler<AnalysePhoto> for FaceEngineActor {
     type Result = ResponseFuture<Result<PhotoFace, ProtocolError>>;
 
     fn handle(&mut self, AnalysePhoto { photo, level }: AnalysePhoto, _: &mut Self::Context) -> Self::Result {
-        let photos = self.running.as_ref().map(|running| running.pool.photos.clone());
-        let job = |answer| PhotoJob { photo, level, question: Question::Enrol(answer) };
-        Box::pin(ask(photos, job))
+        let queue = self.running.as_ref().map(|running| running.pool.photos.clone());
+        let request = |answer| PhotoRequest { photo, level, question: Question::Enrol(answer) };
+        Box::pin(ask(queue, request))
     }
 }
 
@@ -92,9 +71,9 @@ impl Handler<JudgePhoto> for FaceEngineActor {
     type Result = ResponseFuture<Result<ShotQuality, ProtocolError>>;
 
     fn handle(&mut self, JudgePhoto { photo, level }: JudgePhoto, _: &mut Self::Context) -> Self::Result {
-        let photos = self.running.as_ref().map(|running| running.pool.judged_first.clone());
-        let job = |answer| PhotoJob { photo, level, question: Question::Judge(answer) };
-        Box::pin(ask(photos, job))
+        let queue = self.running.as_ref().map(|running| running.pool.judged_first.clone());
+        let request = |answer| PhotoRequest { photo, level, question: Question::Judge(answer) };
+        Box::pin(ask(queue, request))
     }
 }
 
@@ -103,26 +82,20 @@ impl Handler<Drain> for FaceEngineActor {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let Some(running) = self.running.take() else { return Box::pin(async {}) };
-        let intake = self.parts.intake.clone();
-        self.parts.photos.close();
+        let intake = self.deps.intake.clone();
+        self.deps.photos.close();
         let stop = move || {
-            let Running { pool, passages, forwarder } = running;
-            drop((pool.stop, pool.photos, pool.judged_first));
-            for thread in pool.threads {
-                // A worker's own panics are caught; if one got through, the others still end in good order.
-                let _ = thread.join();
-            }
-            for lane in intake.lanes() {
-                for report in lock(&lane).finish() {
-                    let _ = passages.send(report);
+            let Running { pool, passages } = running;
+            pool.stop();
+            for camera in intake.cameras() {
+                for report in lock(&camera).finish() {
+                    report.send(&passages);
                 }
             }
-            drop(passages);
-            let _ = forwarder.join();
         };
         Box::pin(async move {
             if let Err(panic) = tokio::task::spawn_blocking(stop).await {
-                tracing::error!(%panic, "stopping the vision workers");
+                tracing::error!(%panic, "stopping the vision workers panicked");
             }
         })
     }

@@ -1,10 +1,10 @@
-//! Guesses at age and gender, for devices and photo checks that ask for them. One set of networks serves all workers: they
-//! look once a passage.
+//! Estimates of age and gender, for devices and photo checks that ask for them. One set of networks serves all workers: it
+//! runs once a passage.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::camera::{costed, timed};
+use super::stage_timer::StageTimer;
 use menshen_domain::attributes::Attributes;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::face::Detection;
@@ -13,43 +13,45 @@ use menshen_domain::passage::Shot;
 use menshen_vision::VisionError;
 use menshen_vision::attributes::LazyAttributeNets;
 
-/// Asks the networks where somebody wants to know.
+/// Runs the networks where they are asked for.
 #[derive(Clone, Default)]
 pub struct AttributeEstimator {
-    guesser: Option<Arc<LazyAttributeNets>>,
+    nets: Option<Arc<LazyAttributeNets>>,
     /// Whether `fiqa` answers have them.
     in_fiqa: bool,
 }
 
 impl AttributeEstimator {
-    pub fn new(guesser: Arc<LazyAttributeNets>, in_fiqa: bool) -> Self {
-        Self { guesser: Some(guesser), in_fiqa }
+    pub fn new(nets: Arc<LazyAttributeNets>, in_fiqa: bool) -> Self {
+        Self { nets: Some(nets), in_fiqa }
     }
 
-    /// Of the face an event is told of.
+    /// Of the face of an event.
     pub fn of_shot(&self, device: &DeviceConfig, shot: &Shot) -> Option<Attributes> {
-        let guesser = self.guesser.as_ref().filter(|_| device.attributes)?;
+        let nets = self.nets.as_ref().filter(|_| device.attributes)?;
         let face = &shot.observation.detection;
-        guarded(|| costed(device, "attributes", || guesser.look(&shot.frame, &face.landmarks)))
+        guarded(|| {
+            StageTimer::of_device(device).run("attributes", || nets.look(&shot.frame, &face.landmarks))
+        })
     }
 
     /// Of the face of a photo that is judged.
     pub fn of_photo(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
-        let guesser = self.guesser.as_ref().filter(|_| self.in_fiqa)?;
-        guarded(|| timed("attributes", || guesser.look(frame, &face.landmarks)))
+        let nets = self.nets.as_ref().filter(|_| self.in_fiqa)?;
+        guarded(|| StageTimer::without_device().run("attributes", || nets.look(frame, &face.landmarks)))
     }
 }
 
-/// What goes wrong costs the guess, not the event or the answer, and is counted.
-fn guarded(look: impl FnOnce() -> Result<Attributes, VisionError>) -> Option<Attributes> {
+/// A failure costs the estimate, not the event or the answer, and is counted.
+fn guarded(estimate: impl FnOnce() -> Result<Attributes, VisionError>) -> Option<Attributes> {
     let failed = |reason: String| {
         metrics::counter!("menshen_vision_errors_total", "kind" => "attributes").increment(1);
-        tracing::error!(reason, "no guess at age and gender; see `menshen models check`");
+        tracing::error!(reason, "estimating age and gender failed; see `menshen models check`");
     };
-    match catch_unwind(AssertUnwindSafe(look)) {
+    match catch_unwind(AssertUnwindSafe(estimate)) {
         Ok(Ok(seen)) => return Some(seen).filter(|seen| !seen.is_empty()),
         Ok(Err(error)) => failed(error.to_string()),
-        Err(_) => failed("a network panicked; it is loaded anew".to_owned()),
+        Err(_) => failed("a network panicked; it is loaded again".to_owned()),
     }
     None
 }

@@ -1,28 +1,21 @@
-//! From a passage that is certain to what is told of it: the search in the gallery, the event, its pictures, and the chain
-//! that led there. For cameras and for photos alike.
+//! From a passage to its event: the explanation, who is a stranger, and the event itself. Cameras and photos use the same
+//! builder.
 
-use super::camera::{CameraRules, costed};
-use crate::actors::recogniser::Recogniser;
-use crate::actors::registry::message::EnrolStranger;
-use crate::actors::reporter::message::EventPicture;
+use super::draft::ReportDraft;
+use super::pictures::{face_name, spot_name};
+use super::report::PassageReport;
+use super::rules::CameraRules;
 use menshen_domain::candidate::Candidate;
-use menshen_domain::decision::people_first;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::event::{EventDevice, EventIdentity, EventRecord, ShotQuality, WantAction};
-use menshen_domain::explain::{Explanation, Ranked, Reason, ShotRecord};
-use menshen_domain::face::{BBox, Embedding};
-use menshen_domain::frame::Frame;
+use menshen_domain::event::{EventDevice, EventIdentity, EventRecord, PassageStage, ShotQuality, WantAction};
+use menshen_domain::explain::{DecisionBasis, Explanation, Ranked, Reason, ShotRecord};
+use menshen_domain::face::Embedding;
 use menshen_domain::limits;
-use menshen_domain::passage::{PassageView, Shot};
-use menshen_domain::quality::judge;
+use menshen_domain::passage::PassageView;
+use menshen_domain::person::PersonKind;
 use menshen_domain::score::{Scale, ScoreMap};
-use menshen_domain::validity::Moment;
-use menshen_vision::jpeg::{crop_jpeg, scene_jpeg};
 
-/// Candidates looked at per search: somebody who was a stranger first may be enrolled both ways.
-const CANDIDATES: usize = 4;
-
-/// Tells for one device.
+/// Builds the events of one device.
 pub struct EventBuilder<'a> {
     pub device: &'a DeviceConfig,
     pub rules: &'a CameraRules,
@@ -30,34 +23,30 @@ pub struct EventBuilder<'a> {
     pub scales: &'a [(String, Scale)],
 }
 
-impl EventBuilder<'_> {
-    /// The most similar people who may pass here, to a shot and to all shots of its passage.
-    pub fn search(
-        &self,
-        recogniser: &Recogniser,
-        shot: &Embedding,
-        together: Option<&Embedding>,
-    ) -> (Vec<Candidate>, Vec<Candidate>) {
-        let pass = recogniser.similarity_pass(&self.rules.tuning.load());
-        let probes: Vec<&Embedding> = std::iter::once(shot).chain(together).collect();
-        let groups = &self.device.permission_groups;
-        let found = costed(self.device, "search", || {
-            recogniser.read().find_at(&probes, groups, CANDIDATES, self.now())
-        });
-        let found = found.unwrap_or_else(|error| {
-            // Cannot be: analyzer and gallery come together. Counted, since it must never go unseen.
-            metrics::counter!("menshen_mixed_features_total").increment(1);
-            tracing::error!(%error, "a probe met a gallery that is not its own; nobody is recognised");
-            Vec::new()
-        });
-        let mut found = found.into_iter();
-        let mut next = || people_first(found.next().unwrap_or_default(), pass);
-        (next(), next())
-    }
+/// What a passage shows, before it is decided whether it is reported.
+pub struct Findings {
+    pub explanation: Explanation,
+    /// The person is not in the registry, or is there as a stranger.
+    pub is_stranger: bool,
+    /// The device asks for liveness, and the face was not taken for a living one.
+    pub is_spoof: bool,
+}
 
-    pub fn scale_of(&self, model: &str) -> Option<Scale> {
-        let known = self.scales.iter().find(|(id, _)| id == model).or(self.scales.last());
-        known.map(|(_, scale)| *scale)
+impl Findings {
+    /// Why nobody was recognised, or not without doubt.
+    pub fn unrecognised(&self) -> Option<Reason> {
+        let is_guess = self.explanation.basis == DecisionBasis::MoreSimilar;
+        self.explanation.reason.or(is_guess.then_some(Reason::TooClose))
+    }
+}
+
+impl EventBuilder<'_> {
+    pub fn findings(&self, view: &PassageView) -> Findings {
+        Findings {
+            explanation: self.explain(view),
+            is_stranger: view.identity.as_ref().is_none_or(|who| who.person.kind == PersonKind::Stranger),
+            is_spoof: view.liveness.is_some_and(|liveness| !liveness.is_live),
+        }
     }
 
     pub fn count_unrecognised(&self, reason: Reason) {
@@ -65,15 +54,62 @@ impl EventBuilder<'_> {
             .increment(1);
     }
 
-    /// The chain from detection to decision, for whoever asks later.
-    pub fn explain(&self, view: &PassageView) -> Explanation {
+    /// The report of a passage that is to be reported, and counts a match.
+    pub fn draft(
+        &self,
+        event_id: String,
+        view: PassageView,
+        findings: Findings,
+        stage: PassageStage,
+    ) -> ReportDraft {
+        if stage != PassageStage::Closed && !findings.is_stranger {
+            metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
+        }
+        let enrols_strangers = self.rules.tuning.load().enrol_strangers;
+        let enrols = enrols_strangers && view.identity.is_none() && !findings.is_spoof;
+        let mut event = self.event(event_id, &view);
+        event.why = Some(Box::new(findings.explanation));
+        let decided_ms = self.rules.clock.monotonic_ms();
+        let report = PassageReport {
+            event,
+            pictures: Vec::new(),
+            stage,
+            decided_ms,
+            stranger: None,
+            // A person who is named only when the passage is over has gone: a door that opens now opens for another.
+            is_present: decided_ms.saturating_sub(view.last_seen_ms) <= limits::DOOR_TTL_MS,
+            stored: None,
+        };
+        ReportDraft { report, shot: view.shot, enrols }
+    }
+
+    /// Score of the match, 0–1; 0 without one.
+    pub fn score(&self, view: &PassageView) -> f32 {
+        let range = self.rules.tuning.load().range;
+        let map = self.scale_of(&view.shot.embedding.model).map(|scale| scale.map(range));
+        map.zip(similarity(view)).map_or(0.0, |(map, similarity)| map.score(similarity) / 100.0)
+    }
+
+    fn scale_of(&self, model: &str) -> Option<Scale> {
+        let known = self.scales.iter().find(|(id, _)| id == model).or(self.scales.last());
+        known.map(|(_, scale)| *scale)
+    }
+
+    /// The raw similarity at the match threshold of the model that judged, as it is tuned now.
+    fn match_threshold_of(&self, model: &str) -> f32 {
+        let tuning = self.rules.tuning.load();
+        let map = self.scale_of(model).map(|scale| scale.map(tuning.range));
+        map.map_or(1.0, |map: ScoreMap| map.similarity(tuning.threshold))
+    }
+
+    /// The chain from detection to decision, for `menshen why`.
+    fn explain(&self, view: &PassageView) -> Explanation {
         let ranked = |candidates: &[Candidate]| -> Vec<Ranked> {
             let best = candidates.iter().take(limits::EXPLAINED_BEST);
             best.map(|one| Ranked::new(&one.person.id, one.similarity)).collect()
         };
         let trace = &view.trace;
-        let not_live = view.not_live.as_ref();
-        let elsewhere = match (&view.identity, not_live) {
+        let elsewhere = match (&view.identity, &view.not_live) {
             (None, Some(who)) => Some((Ranked::new(&who.person.id, who.similarity), Reason::NotLive)),
             (None, None) => self.known_elsewhere(&view.looks_like),
             (Some(_), _) => None,
@@ -94,7 +130,7 @@ impl EventBuilder<'_> {
                 })
                 .collect(),
             fused: ranked(&trace.fused),
-            threshold: self.pass_of(&view.shot.embedding.model),
+            threshold: self.match_threshold_of(&view.shot.embedding.model),
             high_confidence_margin: self.rules.passages.high_confidence_margin,
             top2_margin_min: self.rules.passages.top2_margin_min,
             liveness_min: self.rules.passages.liveness_min.filter(|_| self.device.liveness),
@@ -105,64 +141,30 @@ impl EventBuilder<'_> {
         }
     }
 
-    pub fn now(&self) -> Moment {
-        Moment { wall_ms: self.rules.clock.wall_ms(), utc_offset_min: self.rules.utc_offset_min }
-    }
-
-    /// The pass mark of the model that judged, as it is tuned now.
-    pub fn pass_of(&self, model: &str) -> f32 {
-        let tuning = self.rules.tuning.load();
-        let map = self.scale_of(model).map(|scale| scale.map(tuning.range));
-        map.map_or(1.0, |map: ScoreMap| map.similarity(tuning.threshold))
-    }
-
-    /// Somebody of the registry whom this camera does not let in, and why not.
-    pub fn known_elsewhere(&self, looks_like: &Embedding) -> Option<(Ranked, Reason)> {
-        let recogniser = self.rules.in_force.get();
+    /// A person of the registry who may not pass at this device, or not now, and why not.
+    fn known_elsewhere(&self, looks_like: &Embedding) -> Option<(Ranked, Reason)> {
+        let recogniser = self.rules.recogniser.get();
         let gallery = recogniser.read();
         // After a swap nothing can be said of a passage the old model judged.
         let found = gallery.find(looks_like, &gallery.groups(), 1).ok()?;
         let best = found.into_iter().next()?;
-        let is_valid = gallery.is_valid(&best.person.id, self.now());
+        let is_valid = gallery.is_valid(&best.person.id, self.rules.now());
         let reason = if is_valid { Reason::NotInGroup } else { Reason::Expired };
-        let is_known = best.similarity >= self.pass_of(&looks_like.model);
+        let is_known = best.similarity >= self.match_threshold_of(&looks_like.model);
         is_known.then(|| (Ranked::new(&best.person.id, best.similarity), reason))
     }
 
-    /// What it takes to know a stranger again, if the shot is good enough.
-    pub fn stranger(
-        &self,
-        shot: &Shot,
-        face_pic: Option<&str>,
-        pictures: &[EventPicture],
-    ) -> Option<EnrolStranger> {
-        let judgement = judge(&self.rules.stranger_level, &shot.observation.measurements);
-        let photo = pictures.iter().find(|picture| Some(picture.name.as_str()) == face_pic)?;
-        judgement.passed.then(|| EnrolStranger {
-            embedding: shot.embedding.clone(),
-            quality: judgement.score,
-            photo: photo.jpeg.clone(),
-            permission_ids: self.device.permission_groups.clone(),
-        })
-    }
-
-    pub fn event(&self, event_id: String, view: &PassageView) -> EventRecord {
+    fn event(&self, event_id: String, view: &PassageView) -> EventRecord {
         let clock = &self.rules.clock;
-        // Passage times are monotonic; the wall clock is asked once, now.
+        // Passage times are monotonic; the wall clock is read once, now.
         let (wall_ms, monotonic_ms) = (clock.wall_ms(), clock.monotonic_ms());
         let to_wall = |at_ms: u64| wall_ms.saturating_sub(monotonic_ms.saturating_sub(at_ms));
-        // Whose picture it was has no score: one above the pass mark would look like a match.
-        let best = view.identity.as_ref().or(view.shot.best()).filter(|_| view.not_live.is_none());
-        let similarity = best.map(|candidate| candidate.similarity);
         let identity = view.identity.as_ref().map(|candidate| EventIdentity {
             id: candidate.person.id.clone(),
             name: candidate.person.name.clone(),
             kind: candidate.person.kind,
             registry_photo: Some(candidate.person.photo.clone()).filter(|photo| !photo.is_empty()),
         });
-        let range = self.rules.tuning.load().range;
-        let map = self.scale_of(&view.shot.embedding.model).map(|scale| scale.map(range));
-        let score = map.zip(similarity).map_or(0.0, |(map, similarity)| map.score(similarity) / 100.0);
         EventRecord {
             device: EventDevice {
                 ep_id: self.device.ep_id.clone(),
@@ -171,18 +173,18 @@ impl EventBuilder<'_> {
             },
             identity,
             timestamp_ms: view.shot.frame.captured_at_ms,
-            // A frame is looked at a little after it was taken: the shot must not lie outside its passage.
+            // A frame is processed a little after it was taken: the shot must not lie outside its passage.
             in_timestamp_ms: to_wall(view.first_seen_ms).min(view.shot.frame.captured_at_ms),
             out_timestamp_ms: to_wall(view.last_seen_ms).max(view.shot.frame.captured_at_ms),
-            score,
-            similarity,
+            score: self.score(view),
+            similarity: similarity(view),
             want_action: WantAction::Nothing,
             quality: ShotQuality {
                 liveness: view.liveness.map(|liveness| liveness.score),
                 live: view.liveness.map(|liveness| liveness.is_live),
                 ..ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement)
             },
-            // Named always, written below: an event without its picture would look like a lost one.
+            // Named always, written later: an event without its picture would look like a lost one.
             spot_pic: Some(spot_name(&event_id)),
             face_pic: Some(face_name(&event_id)),
             model: view.shot.embedding.model.clone(),
@@ -192,51 +194,9 @@ impl EventBuilder<'_> {
     }
 }
 
-fn spot_name(event_id: &str) -> String {
-    format!("{event_id}-spot.jpg")
-}
-
-fn face_name(event_id: &str) -> String {
-    format!("{event_id}-face.jpg")
-}
-
-/// The picture of a shot's moment, of the main stream where there is one, and the place of the face in it.
-fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
-    let (frame, bbox) = (&shot.frame, shot.observation.detection.bbox);
-    let Some(larger) = &frame.larger else { return (frame.clone(), bbox) };
-    let decoded = costed(device, "main_picture", || larger.decode());
-    let result = if decoded.is_ok() { "ok" } else { "missing" };
-    metrics::counter!("menshen_main_pictures_total", "device" => device.ep_id.clone(), "result" => result)
-        .increment(1);
-    match decoded {
-        Ok(larger) => {
-            // Sub-streams may be squeezed: each direction has a scale of its own.
-            let across = larger.width as f32 / frame.width as f32;
-            let down = larger.height as f32 / frame.height as f32;
-            let bbox =
-                BBox { x1: bbox.x1 * across, x2: bbox.x2 * across, y1: bbox.y1 * down, y2: bbox.y2 * down };
-            (larger, bbox)
-        }
-        Err(reason) => {
-            tracing::debug!(device = %device.ep_id, %reason, "an event has pictures of the smaller stream");
-            (frame.clone(), bbox)
-        }
-    }
-}
-
-pub fn pictures(device: &DeviceConfig, event_id: &str, shot: &Shot) -> Vec<EventPicture> {
-    let (frame, bbox) = best_picture(device, shot);
-    let made = [
-        (spot_name(event_id), costed(device, "encode", || scene_jpeg(&frame))),
-        (face_name(event_id), costed(device, "encode", || crop_jpeg(&frame, &bbox))),
-    ];
-    made.into_iter()
-        .filter_map(|(name, jpeg)| match jpeg {
-            Ok(jpeg) => Some(EventPicture { name, jpeg: jpeg.into() }),
-            Err(error) => {
-                tracing::error!(event_id, %error, "an event goes without a picture");
-                None
-            }
-        })
-        .collect()
+/// The similarity that is reported. The one to a face that is not live is not: above the threshold it would look like a
+/// match.
+fn similarity(view: &PassageView) -> Option<f32> {
+    let best = view.identity.as_ref().or(view.shot.best()).filter(|_| view.not_live.is_none());
+    best.map(|candidate| candidate.similarity)
 }

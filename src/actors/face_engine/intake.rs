@@ -1,5 +1,5 @@
-//! The data plane's entrance: from a decoder's thread into a camera's latest-wins slot, and a wake-up for the
-//! workers. No mailbox, no queue of frames.
+//! Where frames enter: from a decoder's thread into the camera's latest-wins slot, with a wake-up for the workers.
+//! No mailbox, no queue of frames.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,26 +17,26 @@ use menshen_domain::limits;
 
 /// One attached camera.
 pub struct CameraSlot {
-    pub slot: LatestSlot<Frame>,
-    /// Set from the moment the lane is handed to the workers until one of them is through with it, so that a
+    pub latest: LatestSlot<Frame>,
+    /// Set from the moment the camera is queued for the workers until one of them has processed its frame, so that a
     /// camera never occupies two workers.
     scheduled: AtomicBool,
     /// The device is gone: the worker that finds this ends the passages.
-    gone: AtomicBool,
+    detached: AtomicBool,
     pub session: Mutex<CameraSession>,
     pub device_id: String,
 }
 
 impl CameraSlot {
-    /// Whether its device is gone; says so once.
-    pub fn take_gone(&self) -> bool {
-        self.gone.swap(false, Ordering::AcqRel)
+    /// Whether its device is gone; true once.
+    pub fn take_detached(&self) -> bool {
+        self.detached.swap(false, Ordering::AcqRel)
     }
 }
 
-/// All lanes, and the channel that wakes the workers.
+/// All cameras, and the channel that wakes the workers.
 pub struct FrameIntake {
-    lanes: RwLock<HashMap<String, Arc<CameraSlot>>>,
+    cameras: RwLock<HashMap<String, Arc<CameraSlot>>>,
     wake: Sender<Arc<CameraSlot>>,
     woken: Receiver<Arc<CameraSlot>>,
     make_session: Box<dyn Fn(&DeviceConfig) -> CameraSession + Send + Sync>,
@@ -45,10 +45,10 @@ pub struct FrameIntake {
 
 impl FrameIntake {
     pub fn new(make_session: impl Fn(&DeviceConfig) -> CameraSession + Send + Sync + 'static) -> Self {
-        // A lane is in the channel at most once, lanes of devices that are going among them, so this is never reached.
+        // A camera is in the channel at most once, detached ones included, so the bound is never reached.
         let (wake, woken) = bounded(limits::DEVICES_MAX * 2);
         Self {
-            lanes: RwLock::new(HashMap::new()),
+            cameras: RwLock::new(HashMap::new()),
             wake,
             woken,
             make_session: Box::new(make_session),
@@ -56,19 +56,18 @@ impl FrameIntake {
         }
     }
 
-    /// Where the frames of a device go. Attaching again keeps the lane and the passages in it, and puts what is
-    /// configured now in force.
+    /// Where the frames of a device go. Attaching again keeps the open passages and applies the new configuration.
     pub fn attach(self: &Arc<Self>, device: &DeviceConfig) -> FrameSink {
-        let lane = {
-            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lane) = lanes.get(&device.ep_id) {
-                lane.session.lock().unwrap_or_else(PoisonError::into_inner).set_device(device.clone());
+        let camera = {
+            let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(camera) = cameras.get(&device.ep_id) {
+                camera.session.lock().unwrap_or_else(PoisonError::into_inner).set_device(device.clone());
             }
-            Arc::clone(lanes.entry(device.ep_id.clone()).or_insert_with(|| {
+            Arc::clone(cameras.entry(device.ep_id.clone()).or_insert_with(|| {
                 Arc::new(CameraSlot {
-                    slot: LatestSlot::default(),
+                    latest: LatestSlot::default(),
                     scheduled: AtomicBool::new(false),
-                    gone: AtomicBool::new(false),
+                    detached: AtomicBool::new(false),
                     session: Mutex::new((self.make_session)(device)),
                     device_id: device.ep_id.clone(),
                 })
@@ -81,45 +80,44 @@ impl FrameIntake {
         );
         Arc::new(move |frame| {
             frames.increment(1);
-            let in_time = lane.slot.put(frame);
+            let in_time = camera.latest.put(frame);
             if !in_time {
                 dropped.increment(1);
             }
-            intake.schedule(&lane);
+            intake.schedule(&camera);
             if in_time { SinkFeedback::Accepted } else { SinkFeedback::Overwrote }
         })
     }
 
-    /// The device is gone: a worker ends its passages, and frames still on their way find nobody.
+    /// The device is gone: a worker ends its passages, and frames that still arrive are not processed.
     pub fn detach(&self, device: &DeviceConfig) {
-        let lane = self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(&device.ep_id);
-        if let Some(lane) = lane {
-            lane.gone.store(true, Ordering::Release);
-            self.schedule(&lane);
+        let camera = self.cameras.write().unwrap_or_else(PoisonError::into_inner).remove(&device.ep_id);
+        if let Some(camera) = camera {
+            camera.detached.store(true, Ordering::Release);
+            self.schedule(&camera);
         }
     }
 
-    fn schedule(&self, lane: &Arc<CameraSlot>) {
-        if !lane.scheduled.swap(true, Ordering::AcqRel) && self.wake.try_send(Arc::clone(lane)).is_err() {
-            lane.scheduled.store(false, Ordering::Release);
+    fn schedule(&self, camera: &Arc<CameraSlot>) {
+        if !camera.scheduled.swap(true, Ordering::AcqRel) && self.wake.try_send(Arc::clone(camera)).is_err() {
+            camera.scheduled.store(false, Ordering::Release);
         }
     }
 
-    /// Lanes with a frame waiting.
+    /// Cameras with a frame waiting.
     pub fn woken(&self) -> &Receiver<Arc<CameraSlot>> {
         &self.woken
     }
 
-    /// A worker is through with a lane; if another frame came meanwhile, the lane queues again, behind the
-    /// others.
-    pub fn release(&self, lane: &Arc<CameraSlot>) {
-        lane.scheduled.store(false, Ordering::Release);
-        if lane.slot.is_full() || lane.gone.load(Ordering::Acquire) {
-            self.schedule(lane);
+    /// A worker has processed a frame of a camera; if another came meanwhile, the camera queues again, behind the others.
+    pub fn release(&self, camera: &Arc<CameraSlot>) {
+        camera.scheduled.store(false, Ordering::Release);
+        if camera.latest.is_full() || camera.detached.load(Ordering::Acquire) {
+            self.schedule(camera);
         }
     }
 
-    /// All lanes, when it is time to look at the quiet ones; to one caller per period.
+    /// All cameras, when the quiet ones are due to be checked; for one caller per period.
     pub fn due_for_tick(&self, now_ms: u64) -> Option<Vec<Arc<CameraSlot>>> {
         let last_ms = self.last_tick_ms.load(Ordering::Acquire);
         let due = now_ms.saturating_sub(last_ms) >= limits::PASSAGE_TICK_MS;
@@ -128,10 +126,10 @@ impl FrameIntake {
                 .last_tick_ms
                 .compare_exchange(last_ms, now_ms, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok();
-        mine.then(|| self.lanes())
+        mine.then(|| self.cameras())
     }
 
-    pub fn lanes(&self) -> Vec<Arc<CameraSlot>> {
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub fn cameras(&self) -> Vec<Arc<CameraSlot>> {
+        self.cameras.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

@@ -37,7 +37,7 @@ pub struct JudgePhoto {
     pub level: QualityLevel,
 }
 
-/// A photo a snapshot camera or a terminal took of somebody: a passage by itself. Goes to the workers through the bounded
+/// A photo a snapshot camera or a terminal took of a person: a passage by itself. Goes to the workers through the bounded
 /// queue of [`PhotoIntake`](super::photos::PhotoIntake), behind live frames and before the photos above.
 #[derive(Debug, Clone)]
 pub struct RecognisePhoto {
@@ -49,26 +49,26 @@ pub struct RecognisePhoto {
     pub received_ms: u64,
 }
 
-/// What became of one.
+/// What became of a photo of a device.
 #[derive(Debug)]
 pub struct PhotoAnswer {
     pub result: PhotoResult,
     /// Faces found.
     pub faces: usize,
-    /// The largest face: who it is, how sure (0–1), and its event where there is one.
+    /// The largest face: the person, the score (0–1), and its event where there is one.
     pub who: Option<GalleryPerson>,
     pub score: f32,
     pub event_id: Option<String>,
-    /// Whether the device's door is to open.
+    /// Whether the device's door should open.
     pub opens: bool,
-    /// What exactly was wrong, where something was.
+    /// What exactly was wrong, if anything.
     pub detail: String,
-    /// One for each event, told when it is stored.
+    /// One for each event; completes when it is stored.
     pub stored: Vec<oneshot::Receiver<()>>,
 }
 
 impl PhotoAnswer {
-    /// Nothing came of it.
+    /// No face, no event.
     pub fn without(result: PhotoResult, detail: impl Into<String>) -> Self {
         Self {
             result,
@@ -92,7 +92,7 @@ impl PhotoAnswer {
     }
 }
 
-/// Ends the passages that are open, stops the workers; answers when the reporter has got everything.
+/// Ends the passages that are open and stops the workers; answers when everything has been reported.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

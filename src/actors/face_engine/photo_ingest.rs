@@ -1,4 +1,4 @@
-//! The photo queue as those see it who receive photos.
+//! The photo queue as the receivers of photos see it.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -10,22 +10,22 @@ use menshen_domain::photo::PhotoResult;
 
 impl PhotoIngest for PhotoIntake {
     fn login(&self, user: &str, password: &str) -> Option<String> {
-        // Digests are compared, so that the time taken tells nothing; every account is looked at.
+        // Digests are compared, and every account is, so that the time taken reveals nothing.
         let given = (Sha256::digest(user), Sha256::digest(password));
         let mut found = Vec::new();
-        for lane in self.lanes() {
-            let Some(account) = &lane.device.photos.ftp else { continue };
+        for device in self.devices() {
+            let Some(account) = &device.config.photos.ftp else { continue };
             if (Sha256::digest(&account.user), Sha256::digest(&account.password)) == given {
-                // Two devices with one account can only be made while the box runs; nobody is taken for the other.
-                found.push(lane.device.ep_id.clone());
+                // Two devices can come to share an account while the box runs; then neither is taken for the other.
+                found.push(device.config.ep_id.clone());
             }
         }
         if found.len() == 1 { found.pop() } else { None }
     }
 
     fn heard(&self, device: &str) {
-        if let Some(lane) = self.find(device) {
-            PhotoIntake::heard(self, &lane);
+        if let Some(device) = self.find(device) {
+            self.touch(&device);
         }
     }
 
@@ -34,8 +34,8 @@ impl PhotoIngest for PhotoIntake {
     }
 
     fn refuse(&self, device: &str, result: PhotoResult) {
-        if let Some(lane) = self.find(device) {
-            PhotoIntake::refuse(self, &lane, result);
+        if let Some(device) = self.find(device) {
+            PhotoIntake::refuse(self, &device, result);
         }
     }
 

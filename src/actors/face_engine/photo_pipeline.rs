@@ -1,90 +1,58 @@
-//! What a worker does with a photo of a device: the same chain a camera's frame goes through, with one shot a face.
+//! What a worker does with a photo of a device: the chain a camera's frame goes through, with one shot of each face.
 
 use std::cmp::Ordering;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
-use super::camera::costed;
-use super::event_builder::{EventBuilder, pictures};
-use super::forwarder::PassageReport;
+use super::draft::ReportDraft;
+use super::event_builder::EventBuilder;
 use super::message::PhotoAnswer;
-use super::photos::{PhotoDevice, PhotoIntake, PhotoJob};
+use super::photos::{DevicePhotoJob, PhotoDevice, PhotoIntake};
+use super::shot::{ShotError, ShotMaker, Unfit};
+use super::stage_timer::StageTimer;
 use crate::actors::recogniser::Recogniser;
-use crate::actors::reporter::message::PassageStage;
 use menshen_domain::candidate::{Candidate, GalleryPerson};
-use menshen_domain::decision::{MatchDecision, is_guess_harmless, judge as judge_candidates};
+use menshen_domain::decision::{MatchDecision, is_guess_harmless, judge};
+use menshen_domain::event::PassageStage;
 use menshen_domain::explain::{DecisionBasis, Reason};
-use menshen_domain::face::{Detection, Embedding};
-use menshen_domain::frame::Frame;
+use menshen_domain::face::Embedding;
 use menshen_domain::limits;
-use menshen_domain::passage::{Observation, PassageRules, PassageView, Shot};
+use menshen_domain::passage::{PassageRules, PassageView, Shot};
 use menshen_domain::person::PersonKind;
 use menshen_domain::photo::PhotoResult;
-use menshen_domain::quality::judge;
 use menshen_domain::relay;
 use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_vision::align::align;
 use menshen_vision::photo::decode_scaled;
-use menshen_vision::quality::measure;
 use menshen_vision::{FaceAnalyzer, VisionError};
 
-/// A photo looked at: what is told, and the answer.
-pub struct Looked {
-    pub drafts: Vec<Draft>,
+/// A processed photo: what is reported, and the answer.
+pub struct ProcessedPhoto {
+    pub drafts: Vec<ReportDraft>,
     pub answer: PhotoAnswer,
-    /// The largest face, for the door: somebody, or somebody known.
+    /// The largest face, for the door: what kind of person, `None` for an unknown one. Absent where no door may act.
     pub face: Option<Option<PersonKind>>,
 }
 
-/// An event without its pictures: whoever waits at a door does not wait for these.
-pub struct Draft {
-    pub report: PassageReport,
-    shot: Shot,
-    /// A stranger who is to be known again.
-    enrols: bool,
-}
-
-impl Draft {
-    /// Makes the pictures, and guesses where the device asks.
-    pub fn finish(self, photos: &PhotoIntake, lane: &PhotoDevice) -> PassageReport {
-        let Self { mut report, shot, enrols } = self;
-        report.event.quality.attributes = photos.rules.attributes.of_shot(&lane.device, &shot);
-        let id = &report.event.event_id;
-        let made = catch_unwind(AssertUnwindSafe(|| pictures(&lane.device, id, &shot)));
-        report.pictures = made.unwrap_or_else(|_| {
-            metrics::counter!("menshen_vision_errors_total", "kind" => "photo").increment(1);
-            tracing::error!(event = id, "encoding panicked; the event goes without pictures");
-            Vec::new()
-        });
-        if enrols {
-            let teller = EventBuilder { device: &lane.device, rules: &photos.rules, scales: &[] };
-            report.stranger = teller.stranger(&shot, report.event.face_pic.as_deref(), &report.pictures);
-        }
-        report
-    }
-}
-
-/// One face, good enough to be searched for.
-struct Searched {
+/// A shot, and whom it is decided to show.
+struct Decided {
     shot: Shot,
     identity: Option<(Candidate, DecisionBasis)>,
     reason: Option<Reason>,
-    /// Two were too close, and one of them is on the blacklist.
+    /// Two people were too close, and one of them is on the blacklist.
     is_risky: bool,
 }
 
-/// One face, judged.
-struct Face {
+/// What became of one face.
+struct FaceOutcome {
     result: PhotoResult,
     detail: String,
     who: Option<GalleryPerson>,
     score: f32,
     is_risky: bool,
-    draft: Option<Box<Draft>>,
+    draft: Option<Box<ReportDraft>>,
 }
 
-impl Face {
+impl FaceOutcome {
     fn unfit(reason: Reason, detail: String) -> Self {
         Self {
             result: PhotoResult::Unfit(reason),
@@ -97,39 +65,59 @@ impl Face {
     }
 }
 
-/// Looks at one photo. `analyzer` belongs to `recogniser`.
-pub fn look(
+impl From<Unfit> for FaceOutcome {
+    fn from(unfit: Unfit) -> Self {
+        Self::unfit(unfit.reason(), unfit.to_string())
+    }
+}
+
+/// The refusal of a photo when a model has failed.
+pub fn model_failure(error: &VisionError) -> ProtocolError {
+    ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
+}
+
+/// Analyses one photo. `analyzer` is loaded from the models of `recogniser`.
+///
+/// # Errors
+/// The photo cannot be decoded, or a model has failed.
+pub fn process_photo(
     photos: &PhotoIntake,
     analyzer: &mut FaceAnalyzer,
     recogniser: &Recogniser,
-    job: &PhotoJob,
-) -> Result<Looked, ProtocolError> {
-    let (mut frame, factor) = costed(&job.lane.device, "decode_photo", || decode_scaled(&job.photo))?;
+    job: &DevicePhotoJob,
+) -> Result<ProcessedPhoto, ProtocolError> {
+    let config = &job.device.config;
+    let timer = StageTimer::of_device(config);
+    let (mut frame, scale) = timer.run("decode_photo", || decode_scaled(&job.photo))?;
     frame.captured_at_ms = job.received_ms;
-    let internal =
-        |error: VisionError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
-    let mut detections = costed(&job.lane.device, "detect", || analyzer.detect(&frame)).map_err(internal)?;
+    let mut detections =
+        timer.run("detect", || analyzer.detect(&frame)).map_err(|error| model_failure(&error))?;
     let faces = detections.len();
-    metrics::counter!("menshen_faces_total", "device" => job.lane.device.ep_id.clone())
-        .increment(faces as u64);
+    metrics::counter!("menshen_faces_total", "device" => config.ep_id.clone()).increment(faces as u64);
     detections.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
-    detections.truncate(if job.lane.device.is_gate() { 1 } else { limits::PHOTO_FACES_MAX });
-    let scales = vec![(recogniser.id().to_owned(), recogniser.scale())];
-    let own = Own { photos, lane: &job.lane, scales, taken_ms: job.taken_ms };
-    let mut searched: Vec<Result<Searched, Face>> = Vec::new();
-    for detection in detections {
-        let looked = own.search(analyzer, recogniser, &frame, factor, detection).map_err(internal)?;
-        searched.push(looked);
+    detections.truncate(if config.is_gate() { 1 } else { limits::PHOTO_FACES_MAX });
+    let scales = [(recogniser.id().to_owned(), recogniser.scale())];
+    let policy = PhotoPolicy { photos, device: &job.device, scales, taken_ms: job.taken_ms };
+    let mut maker = ShotMaker { device: config, rules: &photos.rules, analyzer, recogniser, scale };
+    let mut decided = Vec::new();
+    for face in detections {
+        decided.push(match maker.make(&frame, face, job.taken_ms) {
+            Ok(shot) => Ok(policy.decide(recogniser, shot)),
+            Err(ShotError::Unfit(unfit)) => Err(unfit),
+            Err(ShotError::Vision(error)) => return Err(model_failure(&error)),
+        });
     }
-    part_namesakes(&mut searched);
-    let judged: Vec<Face> =
-        searched.into_iter().map(|face| face.map_or_else(|unfit| unfit, |face| own.tell(face))).collect();
-    Ok(own.conclude(faces, judged))
+    keep_best_of_namesakes(&mut decided);
+    let outcomes: Vec<FaceOutcome> = decided
+        .into_iter()
+        .map(|face| face.map_or_else(FaceOutcome::from, |face| policy.report(face)))
+        .collect();
+    Ok(policy.conclude(faces, outcomes))
 }
 
-/// Who is in the picture beside a more similar namesake is somebody else.
-fn part_namesakes(faces: &mut [Result<Searched, Face>]) {
-    let named = |face: &Result<Searched, Face>| {
+/// Of two faces in one picture that are taken for the same person, the less similar one is another person.
+fn keep_best_of_namesakes(faces: &mut [Result<Decided, Unfit>]) {
+    let named = |face: &Result<Decided, Unfit>| {
         let (candidate, _) = face.as_ref().ok()?.identity.as_ref()?;
         Some((candidate.person.id.clone(), candidate.similarity))
     };
@@ -153,203 +141,134 @@ fn part_namesakes(faces: &mut [Result<Searched, Face>]) {
     }
 }
 
-/// The device, as far as one photo needs it.
-struct Own<'a> {
+/// What is decided of the faces in one photo: each of them is a passage of one shot.
+struct PhotoPolicy<'a> {
     photos: &'a PhotoIntake,
-    lane: &'a PhotoDevice,
-    scales: Vec<(String, Scale)>,
+    device: &'a PhotoDevice,
+    scales: [(String, Scale); 1],
     taken_ms: u64,
 }
 
-impl Own<'_> {
-    fn teller(&self) -> EventBuilder<'_> {
-        EventBuilder { device: &self.lane.device, rules: &self.photos.rules, scales: &self.scales }
+impl PhotoPolicy<'_> {
+    fn event_builder(&self) -> EventBuilder<'_> {
+        EventBuilder { device: &self.device.config, rules: &self.photos.rules, scales: &self.scales }
     }
 
-    /// The rules with the pass mark as it is tuned now.
+    /// The rules with the match threshold as it is tuned now.
     fn passage_rules(&self, recogniser: &Recogniser) -> PassageRules {
         let tuning = self.photos.rules.tuning.load();
         PassageRules {
-            match_threshold: recogniser.similarity_pass(&tuning),
+            match_threshold: recogniser.match_threshold(&tuning),
             ..self.photos.rules.passages.clone()
         }
     }
 
-    /// Measures, embeds and searches one face; a face that is not good enough ends here.
-    fn search(
-        &self,
-        analyzer: &mut FaceAnalyzer,
-        recogniser: &Recogniser,
-        frame: &Frame,
-        factor: f32,
-        detection: Detection,
-    ) -> Result<Result<Searched, Face>, VisionError> {
-        let rules = &self.photos.rules;
-        let mut measurements = costed(&self.lane.device, "measure", || {
-            measure(frame, &detection, align(frame, &detection.landmarks).as_deref())
-        });
-        // In the photo's own pixels, as it came.
-        measurements.face_size_px *= factor;
-        measurements.bbox = measurements.bbox.scaled(factor);
-        if measurements.face_size_px < self.lane.device.view.face_min_px.unwrap_or(rules.face_min_px) {
-            let detail = format!("face_size {:.0} px", measurements.face_size_px);
-            return Ok(Err(Face::unfit(Reason::TooSmall, detail)));
-        }
-        let judgement = judge(&rules.live_level, &measurements);
-        if let Some(check) = judgement.fails.first() {
-            for check in &judgement.fails {
-                metrics::counter!("menshen_faces_refused_total",
-                    "device" => self.lane.device.ep_id.clone(), "check" => check.name())
-                .increment(1);
-            }
-            let names: Vec<_> = judgement.fails.iter().map(|check| check.name()).collect();
-            let detail = format!("{}, face_size {:.0} px", names.join(", "), measurements.face_size_px);
-            return Ok(Err(Face::unfit(Reason::of_check(*check), detail)));
-        }
-        let Some(aligned) = costed(&self.lane.device, "align", || analyzer.align(frame, &detection))? else {
-            return Ok(Err(Face::unfit(Reason::NoShot, "the face cannot be aligned".to_owned())));
-        };
-        let embedding = costed(&self.lane.device, "embed", || analyzer.embed(&aligned.face))?;
-        let asks = self.lane.device.liveness;
-        let liveness = if asks {
-            costed(&self.lane.device, "liveness", || analyzer.liveness(frame, &detection))?
-        } else {
-            None
-        };
-        let (candidates, _) = self.teller().search(recogniser, &embedding, None);
+    /// One shot above the threshold is enough, and of two people who are too close it is the more similar one: there will be
+    /// no second photo.
+    fn decide(&self, recogniser: &Recogniser, shot: Shot) -> Decided {
         let thresholds = self.passage_rules(recogniser).thresholds();
-        let verdict = judge_candidates(&candidates, thresholds);
-        let is_risky = matches!(verdict, MatchDecision::Ambiguous(_))
-            && !is_guess_harmless(&candidates, thresholds.top2_margin_min);
-        // One shot above the mark is enough, and of two who are too close it is the more similar one: there will be no
-        // second photo.
-        let identity = match verdict {
+        let decision = judge(&shot.candidates, thresholds);
+        let is_risky = matches!(decision, MatchDecision::Ambiguous(_))
+            && !is_guess_harmless(&shot.candidates, thresholds.top2_margin_min);
+        let identity = match decision {
             MatchDecision::Confident(who) => Some((who, DecisionBasis::OneShot)),
             MatchDecision::Match(who) => Some((who, DecisionBasis::LastShot)),
             MatchDecision::Ambiguous(who) => Some((who, DecisionBasis::MoreSimilar)),
             MatchDecision::NoMatch => None,
         };
         let reason = identity.is_none().then_some(Reason::BelowThreshold);
-        let observation = Observation { detection, measurements, judgement }.with_pose(aligned.tilted_pose());
-        let shot = Shot {
-            frame: frame.clone(),
-            taken_ms: self.taken_ms,
-            observation,
-            embedding,
-            liveness,
-            candidates,
-        };
-        Ok(Ok(Searched { shot, identity, reason, is_risky }))
+        Decided { shot, identity, reason, is_risky }
     }
 
-    /// Makes the event of one face, or says why there is none.
-    fn tell(&self, Searched { shot, identity, reason, is_risky }: Searched) -> Face {
+    /// Drafts the report of one face, or says why there is none.
+    fn report(&self, Decided { shot, identity, reason, is_risky }: Decided) -> FaceOutcome {
         let rules = &self.photos.rules;
-        let enrols_strangers = rules.tuning.load().enrol_strangers;
-        let looks_like = shot.embedding.clone();
         let is_partial = shot.observation.measurements.partial;
-        let liveness_min = rules.passages.liveness_min.filter(|_| self.lane.device.liveness);
+        let liveness_min = rules.passages.liveness_min.filter(|_| self.device.config.liveness);
         let view = PassageView::of_photo(shot, identity, reason, liveness_min);
-        let is_picture = view.liveness.is_some_and(|liveness| !liveness.is_live);
-        let person = view.identity.as_ref().map(|candidate| candidate.person.clone());
-        let is_stranger = person.as_ref().is_none_or(|who| who.kind == PersonKind::Stranger);
-        let teller = self.teller();
-        let why = teller.explain(&view);
-        let guessed = (why.basis == DecisionBasis::MoreSimilar).then_some(Reason::TooClose);
-        let mut event = teller.event(uuid::Uuid::now_v7().to_string(), &view);
-        let mut face = Face {
-            result: match (is_picture, is_stranger) {
+        if view.identity.is_none() && is_partial {
+            return FaceOutcome::unfit(Reason::Partial, "partial".to_owned());
+        }
+        let builder = self.event_builder();
+        let findings = builder.findings(&view);
+        let is_stranger = findings.is_stranger;
+        let mut face = FaceOutcome {
+            result: match (findings.is_spoof, is_stranger) {
                 (true, _) => PhotoResult::NotLive,
                 (false, true) => PhotoResult::Stranger,
                 (false, false) => PhotoResult::Recognised,
             },
             detail: String::new(),
-            who: person,
-            score: event.score,
-            // A picture of somebody opens no door, not even one that opens for anyone.
-            is_risky: is_risky || is_picture,
+            who: view.identity.as_ref().map(|candidate| candidate.person.clone()),
+            score: builder.score(&view),
+            // A picture of a face opens no door, not even one that opens for anyone.
+            is_risky: is_risky || findings.is_spoof,
             draft: None,
         };
-        if view.identity.is_none() && is_partial {
-            return Face::unfit(Reason::Partial, "partial".to_owned());
-        }
-        if is_stranger && !rules.report_strangers && !enrols_strangers {
+        if is_stranger && !rules.keeps_strangers() {
             face.result = PhotoResult::StrangerNotKept;
             return face;
         }
-        if self.was_told(face.who.as_ref(), &looks_like) {
+        if self.is_repeat(face.who.as_ref(), &view.looks_like) {
             face.result = PhotoResult::Duplicate;
             return face;
         }
-        if let Some(reason) = why.reason.or(guessed) {
-            teller.count_unrecognised(reason);
+        if let Some(reason) = findings.unrecognised() {
+            builder.count_unrecognised(reason);
         }
-        if !is_stranger {
-            metrics::counter!("menshen_matches_total", "device" => self.lane.device.ep_id.clone())
-                .increment(1);
-        }
-        event.why = Some(Box::new(why));
-        let enrols = enrols_strangers && view.identity.is_none() && !is_picture;
-        let decided_ms = rules.clock.monotonic_ms();
-        let report = PassageReport {
-            event,
-            pictures: Vec::new(),
-            stage: if is_stranger { PassageStage::Closed } else { PassageStage::Whole },
-            decided_ms,
-            stranger: None,
-            is_present: self.is_fresh(decided_ms),
-            stored: None,
-        };
-        face.draft = Some(Box::new(Draft { report, shot: view.shot, enrols }));
+        let stage = if is_stranger { PassageStage::Closed } else { PassageStage::Whole };
+        let event_id = uuid::Uuid::now_v7().to_string();
+        face.draft = Some(Box::new(builder.draft(event_id, view, findings, stage)));
         face
     }
 
-    fn was_told(&self, who: Option<&GalleryPerson>, looks_like: &Embedding) -> bool {
-        let recogniser = self.photos.rules.in_force.get();
+    /// Whether this person was reported a moment ago; if not, it is noted that they are now.
+    fn is_repeat(&self, who: Option<&GalleryPerson>, looks_like: &Embedding) -> bool {
+        let recogniser = self.photos.rules.recogniser.get();
         let same = self.passage_rules(&recogniser).similarity_rejoin();
-        let window_ms = self.lane.device.photos.dedup_ms;
-        let mut told = self.lane.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_repeat(who.map(|who| who.id.as_str()), looks_like, self.taken_ms, window_ms, same)
+        let window_ms = self.device.config.photos.dedup_ms;
+        let mut reported = self.device.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.is_repeat(who.map(|who| who.id.as_str()), looks_like, self.taken_ms, window_ms, same)
     }
 
-    /// Whether whoever was photographed still stands there.
+    /// Whether the photographed person is still there.
     fn is_fresh(&self, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.taken_ms) <= limits::DOOR_TTL_MS
     }
 
-    /// The photo is told of as its weightiest face; the answer is about the largest.
-    fn conclude(&self, faces: usize, mut judged: Vec<Face>) -> Looked {
-        let Some(first) = judged.first() else {
-            return Looked {
+    /// The result of the photo is that of its weightiest face; the answer is about the largest.
+    fn conclude(&self, faces: usize, mut outcomes: Vec<FaceOutcome>) -> ProcessedPhoto {
+        let Some(first) = outcomes.first() else {
+            return ProcessedPhoto {
                 drafts: Vec::new(),
                 answer: PhotoAnswer::without(PhotoResult::NoFace, ""),
                 face: None,
             };
         };
-        let result = judged.iter().map(|face| face.result).max_by_key(|result| result.weight());
-        let device = &self.lane.device;
+        let result = outcomes.iter().map(|face| face.result).max_by_key(|result| result.weight());
+        let device = &self.device.config;
         let kind = first.who.as_ref().map(|who| who.kind);
         let gate_mode = self.photos.rules.tuning.load().gate_mode;
         let asks = relay::on_face(gate_mode, device.photos.pass_mode, device.kind, kind);
-        // Where only living faces count, one that was not looked at is none.
+        // Where only living faces count, one whose liveness was not measured is none.
         let is_unproven = device.liveness && matches!(first.result, PhotoResult::Unfit(_));
         let may_act =
             !first.is_risky && !is_unproven && self.is_fresh(self.photos.rules.clock.monotonic_ms());
-        // Whoever was told of a moment ago has been let in already.
+        // A person who was reported a moment ago has been let in already.
         let acts = may_act && first.result != PhotoResult::Duplicate;
         let answer = PhotoAnswer {
             result: result.unwrap_or(first.result),
             faces,
             who: first.who.clone(),
             score: first.score,
-            event_id: first.draft.as_ref().map(|draft| draft.report.event.event_id.clone()),
+            event_id: first.draft.as_ref().map(|draft| draft.event_id().to_owned()),
             opens: may_act && asks == Some(relay::ActionMode::OpenDoor),
             detail: first.detail.clone(),
             stored: Vec::new(),
         };
         let face = acts.then_some(kind);
-        Looked {
-            drafts: judged.iter_mut().filter_map(|face| face.draft.take().map(|draft| *draft)).collect(),
+        ProcessedPhoto {
+            drafts: outcomes.iter_mut().filter_map(|face| face.draft.take().map(|draft| *draft)).collect(),
             answer,
             face,
         }

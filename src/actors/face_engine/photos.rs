@@ -1,5 +1,5 @@
-//! The entrance of photos: from whoever receives them into a bounded queue the vision workers take from. A full queue is
-//! told to the sender at once; whatever was taken ends in an event or in a counted reason.
+//! Where photos of devices enter: from their receivers into a bounded queue the vision workers take from. When it is full,
+//! the sender is answered so at once; every photo that was taken ends in an event or in a counted reason.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-use super::camera::CameraRules;
 use super::message::{PhotoAnswer, RecognisePhoto};
+use super::rules::CameraRules;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
@@ -20,16 +20,16 @@ use menshen_domain::photo::{PhotoResult, RecentlyReported};
 
 /// One device that sends photos.
 pub struct PhotoDevice {
-    pub device: DeviceConfig,
-    pub told: Mutex<RecentlyReported>,
+    pub config: DeviceConfig,
+    pub reported: Mutex<RecentlyReported>,
     /// When something last came from it, monotonic and wall clock; 0: never.
-    heard_ms: AtomicU64,
-    heard_wall_ms: AtomicU64,
+    seen_ms: AtomicU64,
+    seen_wall_ms: AtomicU64,
 }
 
-/// A photo on its way, with the way back.
-pub struct PhotoJob {
-    pub lane: Arc<PhotoDevice>,
+/// A photo of a device on its way to a worker, with the way back.
+pub struct DevicePhotoJob {
+    pub device: Arc<PhotoDevice>,
     pub photo: Bytes,
     /// Wall clock and monotonic.
     pub received_ms: u64,
@@ -51,7 +51,7 @@ impl Drop for Weight {
     }
 }
 
-/// Answers once, and counts what became of the photo, whatever becomes of whoever holds it.
+/// Answers once and counts what became of the photo, also when its holder panics and drops it.
 pub struct ReplyGuard {
     device: String,
     to: Option<oneshot::Sender<PhotoAnswer>>,
@@ -65,7 +65,7 @@ impl ReplyGuard {
     fn give_once(&mut self, answer: PhotoAnswer) {
         if let Some(to) = self.to.take() {
             count(&self.device, answer.result);
-            // Whoever sent the photo may have gone.
+            // The sender of the photo may have gone.
             let _ = to.send(answer);
         }
     }
@@ -77,7 +77,7 @@ impl Drop for ReplyGuard {
     }
 }
 
-fn refuse_full(job: PhotoJob) {
+fn refuse_full(job: DevicePhotoJob) {
     let detail = "too many photos wait; send it again";
     job.answer.give(PhotoAnswer::without(PhotoResult::QueueFull, detail));
 }
@@ -89,13 +89,13 @@ fn count(device: &str, result: PhotoResult) {
 
 /// All devices that send photos, and the queue.
 pub struct PhotoIntake {
-    lanes: RwLock<HashMap<String, Arc<PhotoDevice>>>,
-    /// Those whose stream the device manager has opened: they are told of, here, when they are heard.
-    listening: Mutex<HashMap<String, (u64, FrameSink)>>,
-    next_ear: AtomicU64,
-    waiting: Sender<PhotoJob>,
-    jobs: Receiver<PhotoJob>,
-    /// Of what is in the queue, or being looked at.
+    devices: RwLock<HashMap<String, Arc<PhotoDevice>>>,
+    /// Subscriptions of the device manager, by `ep_id`: where heartbeats of the device go.
+    subscribers: Mutex<HashMap<String, (u64, FrameSink)>>,
+    next_id: AtomicU64,
+    waiting: Sender<DevicePhotoJob>,
+    jobs: Receiver<DevicePhotoJob>,
+    /// Of the photos that are queued or being processed.
     bytes: Arc<AtomicUsize>,
     closed: AtomicBool,
     pub(super) rules: CameraRules,
@@ -105,9 +105,9 @@ impl PhotoIntake {
     pub fn new(rules: CameraRules) -> Self {
         let (waiting, jobs) = bounded(limits::PHOTO_PASSAGES_WAITING);
         Self {
-            lanes: RwLock::default(),
-            listening: Mutex::default(),
-            next_ear: AtomicU64::new(1),
+            devices: RwLock::default(),
+            subscribers: Mutex::default(),
+            next_id: AtomicU64::new(1),
             waiting,
             jobs,
             bytes: Arc::default(),
@@ -116,86 +116,85 @@ impl PhotoIntake {
         }
     }
 
-    /// Makes a device known, or known anew after a change; whom it has told of stays.
+    /// Adds a device, or replaces its configuration; who was reported a moment ago is kept.
     pub fn attach(&self, device: &DeviceConfig) {
-        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        let old = lanes.get(&device.ep_id);
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        let old = devices.get(&device.ep_id);
         let load =
             |time: fn(&PhotoDevice) -> &AtomicU64| old.map_or(0, |old| time(old).load(Ordering::Relaxed));
-        let told = old.map(|old| old.told.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let lane = PhotoDevice {
-            device: device.clone(),
-            told: Mutex::new(told.unwrap_or_default()),
-            heard_ms: load(|lane| &lane.heard_ms).into(),
-            heard_wall_ms: load(|lane| &lane.heard_wall_ms).into(),
+        let reported = old.map(|old| old.reported.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let attached = PhotoDevice {
+            config: device.clone(),
+            reported: Mutex::new(reported.unwrap_or_default()),
+            seen_ms: load(|device| &device.seen_ms).into(),
+            seen_wall_ms: load(|device| &device.seen_wall_ms).into(),
         };
-        lanes.insert(device.ep_id.clone(), Arc::new(lane));
+        devices.insert(device.ep_id.clone(), Arc::new(attached));
     }
 
     /// The device is gone.
     pub fn detach(&self, ep_id: &str) {
-        self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(ep_id);
+        self.devices.write().unwrap_or_else(PoisonError::into_inner).remove(ep_id);
     }
 
-    /// From now on `sink` is told while `ep_id` counts as online. The number is for [`ignore`](Self::ignore).
-    pub fn listen(&self, ep_id: &str, sink: FrameSink) -> u64 {
-        let ear = self.next_ear.fetch_add(1, Ordering::Relaxed);
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner).insert(ep_id.to_owned(), (ear, sink));
-        ear
+    /// From now on `sink` gets a heartbeat while `ep_id` counts as online. The id is for
+    /// [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(&self, ep_id: &str, sink: FrameSink) -> u64 {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).insert(ep_id.to_owned(), (id, sink));
+        id
     }
 
-    /// Ends what `listen` began; whoever listens to the device since then goes on.
-    pub fn ignore(&self, ep_id: &str, ear: u64) {
-        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-        if listening.get(ep_id).is_some_and(|(current, _)| *current == ear) {
-            listening.remove(ep_id);
+    /// Ends a subscription; a later one of the same device stays.
+    pub fn unsubscribe(&self, ep_id: &str, id: u64) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        if subscribers.get(ep_id).is_some_and(|(current, _)| *current == id) {
+            subscribers.remove(ep_id);
         }
     }
 
     /// A device by its `ip` or `ep_id`.
     pub fn find(&self, device: &str) -> Option<Arc<PhotoDevice>> {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        lanes.get(device).or_else(|| lanes.values().find(|lane| lane.device.ip == device)).cloned()
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        devices.get(device).or_else(|| devices.values().find(|known| known.config.ip == device)).cloned()
     }
 
-    pub fn lanes(&self) -> Vec<Arc<PhotoDevice>> {
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub fn devices(&self) -> Vec<Arc<PhotoDevice>> {
+        self.devices.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Something came from a device: it is there.
-    pub fn heard(&self, lane: &PhotoDevice) {
+    /// Something came from a device: it is online.
+    pub fn touch(&self, device: &PhotoDevice) {
         let clock = &self.rules.clock;
-        lane.heard_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
-        lane.heard_wall_ms.store(clock.wall_ms(), Ordering::Relaxed);
+        device.seen_ms.store(clock.monotonic_ms().max(1), Ordering::Relaxed);
+        device.seen_wall_ms.store(clock.wall_ms(), Ordering::Relaxed);
     }
 
-    /// Tells the device manager who is there; called a few times a second.
-    pub fn beat(&self, now_ms: u64) {
-        let listening: Vec<(String, FrameSink)> = {
-            let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-            listening.iter().map(|(ep_id, (_, sink))| (ep_id.clone(), Arc::clone(sink))).collect()
+    /// Sends a heartbeat for every device that is online; called a few times a second.
+    pub fn publish_heartbeats(&self, now_ms: u64) {
+        let subscribers: Vec<(String, FrameSink)> = {
+            let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+            subscribers.iter().map(|(ep_id, (_, sink))| (ep_id.clone(), Arc::clone(sink))).collect()
         };
-        for (ep_id, sink) in listening {
-            let Some(lane) = self.find(&ep_id) else { continue };
-            let heard_ms = lane.heard_ms.load(Ordering::Relaxed);
-            let online_ms = lane.device.photos.online_ms;
-            let is_there = online_ms == 0 || (heard_ms > 0 && now_ms.saturating_sub(heard_ms) <= online_ms);
-            if is_there {
-                sink(sign_of_life(lane.heard_wall_ms.load(Ordering::Relaxed)));
+        for (ep_id, sink) in subscribers {
+            let Some(device) = self.find(&ep_id) else { continue };
+            let seen_ms = device.seen_ms.load(Ordering::Relaxed);
+            let online_ms = device.config.photos.online_ms;
+            let is_online = online_ms == 0 || (seen_ms > 0 && now_ms.saturating_sub(seen_ms) <= online_ms);
+            if is_online {
+                sink(heartbeat(device.seen_wall_ms.load(Ordering::Relaxed)));
             }
         }
     }
 
-    /// Puts a photo into the queue; the answer comes over the channel. What cannot be taken is answered, and counted, at
-    /// once.
+    /// Queues a photo; the answer comes over the channel. A photo that cannot be taken is answered and counted at once.
     pub fn offer(&self, RecognisePhoto { device, photo, received_ms }: RecognisePhoto) -> Offered {
-        let Some(lane) = self.find(&device) else { return Offered::NoDevice };
-        let ep_id = lane.device.ep_id.clone();
-        self.heard(&lane);
+        let Some(device) = self.find(&device) else { return Offered::NoDevice };
+        self.touch(&device);
         let (to, answered) = oneshot::channel();
-        let answer = ReplyGuard { device: ep_id.clone(), to: Some(to) };
-        // Also between two signs of life, when the device manager counts the device as gone.
-        if self.closed.load(Ordering::Acquire) || !lane.device.enabled {
+        let answer = ReplyGuard { device: device.config.ep_id.clone(), to: Some(to) };
+        // Also between two heartbeats, when the device manager counts the device as offline.
+        if self.closed.load(Ordering::Acquire) || !device.config.enabled {
             let detail = "the box is stopping, or the device is switched off";
             answer.give(PhotoAnswer::without(PhotoResult::Failed, detail));
             return Offered::Taken(answered);
@@ -203,7 +202,7 @@ impl PhotoIntake {
         let weight = Weight { bytes: photo.len(), all: Arc::clone(&self.bytes) };
         let all = self.bytes.fetch_add(photo.len(), Ordering::AcqRel) + photo.len();
         let taken_ms = self.rules.clock.monotonic_ms();
-        let job = PhotoJob { lane, photo, received_ms, taken_ms, answer, weight };
+        let job = DevicePhotoJob { device, photo, received_ms, taken_ms, answer, weight };
         if all > limits::PHOTO_PASSAGES_BYTES_MAX {
             refuse_full(job);
         } else if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
@@ -219,7 +218,7 @@ impl PhotoIntake {
         !self.waiting.is_full() && self.bytes.load(Ordering::Acquire) < limits::PHOTO_PASSAGES_BYTES_MAX
     }
 
-    /// Offers a photo and waits for what becomes of it. `None`: there is no such device.
+    /// Offers a photo and waits for its answer. `None`: there is no such device.
     pub async fn recognise(&self, photo: RecognisePhoto) -> Option<PhotoAnswer> {
         let Offered::Taken(answered) = self.offer(photo) else { return None };
         let limit = Duration::from_millis(limits::PHOTO_ANSWER_TIMEOUT_MS);
@@ -232,16 +231,16 @@ impl PhotoIntake {
     }
 
     /// Counts a photo that never got as far as the queue.
-    pub fn refuse(&self, lane: &PhotoDevice, result: PhotoResult) {
-        self.heard(lane);
-        count(&lane.device.ep_id, result);
+    pub fn refuse(&self, device: &PhotoDevice, result: PhotoResult) {
+        self.touch(device);
+        count(&device.config.ep_id, result);
     }
 
-    pub fn jobs(&self) -> &Receiver<PhotoJob> {
+    pub fn jobs(&self) -> &Receiver<DevicePhotoJob> {
         &self.jobs
     }
 
-    /// Takes nothing more; what is in the queue is still looked at.
+    /// Takes nothing more; what is in the queue is still processed.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
@@ -253,8 +252,8 @@ pub enum Offered {
     Taken(oneshot::Receiver<PhotoAnswer>),
 }
 
-/// The smallest frame there is: nobody looks at it, the device manager notes when it came.
-fn sign_of_life(captured_at_ms: u64) -> Frame {
+/// The smallest frame there is: it is not analysed, the device manager notes when it came.
+fn heartbeat(captured_at_ms: u64) -> Frame {
     static GREY: [u8; 384] = [128; 384];
     Frame {
         data: Bytes::from_static(&GREY),
@@ -275,7 +274,7 @@ fn sign_of_life(captured_at_ms: u64) -> Frame {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_sign_of_life_is_a_frame() {
-        assert_eq!(super::sign_of_life(1).validate(), Ok(()));
+    fn a_heartbeat_is_a_frame() {
+        assert_eq!(super::heartbeat(1).validate(), Ok(()));
     }
 }

@@ -2,72 +2,58 @@
 //! photos of the registry last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use tokio::sync::oneshot;
 
-use super::camera::timed;
-use super::forwarder::PassageReport;
+use super::camera::CameraSession;
+use super::error::EngineError;
 use super::intake::{CameraSlot, FrameIntake};
 use super::message::{PhotoAnswer, PhotoFace};
-use super::photo_pipeline::{self, Looked};
-use super::photos::{self, PhotoIntake};
+use super::photo_pipeline::{ProcessedPhoto, model_failure, process_photo};
+use super::photos::{DevicePhotoJob, PhotoIntake};
+use super::report::PassageReport;
+use super::request_queue::{PhotoRequest, Question, Queued, RequestQueue};
+use super::stage_timer::StageTimer;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
-use crate::actors::reporter::message::PassageStage;
 use crate::ports::clock::Clock;
-use menshen_domain::event::ShotQuality;
+use menshen_domain::event::PassageStage;
 use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
 use menshen_domain::photo::PhotoResult;
-use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_vision::FaceAnalyzer;
 use menshen_vision::inference::InferenceLoader;
-use menshen_vision::{FaceAnalyzer, VisionError};
 
-/// One photo of the registry to look at.
-pub struct PhotoJob {
-    pub photo: Bytes,
-    pub level: QualityLevel,
-    pub question: Question,
-}
-
-/// What is asked of a photo, with the way back.
-pub enum Question {
-    /// Find, judge and embed.
-    Enrol(oneshot::Sender<Result<PhotoFace, ProtocolError>>),
-    /// Find and judge.
-    Judge(oneshot::Sender<Result<ShotQuality, ProtocolError>>),
-}
-
+/// Called with a face at a device before its event is stored; must not wait. The device's `ip`, and what kind of person,
+/// `None` for an unknown one on a photo.
 pub type OnFace = Arc<dyn Fn(&str, Option<PersonKind>) + Send + Sync>;
 
-/// What the workers are built from.
+/// What the workers are built from. Cloning shares everything.
 #[derive(Clone)]
 pub struct WorkerDeps {
-    pub in_force: ActiveRecogniser,
+    pub recogniser: ActiveRecogniser,
     pub loader: Arc<dyn InferenceLoader>,
     pub intake: Arc<FrameIntake>,
     pub photos: Arc<PhotoIntake>,
     pub clock: Arc<dyn Clock>,
     pub workers: usize,
-    /// ReportedEvent of everybody who is there, the moment it is certain who, before the disk; must not wait. The device's `ip`, and
-    /// what kind of person, `None` for somebody unknown on a photo.
+    /// Called for everyone who is present, the moment their identity is certain.
     pub on_face: OnFace,
 }
 
-/// Running workers. Dropping `stop` ends them.
+/// Running workers. Dropping the pool ends them.
 pub struct WorkerPool {
-    pub photos: Sender<PhotoJob>,
-    /// As `photos`, but taken first: somebody waits in front of a screen for the answer.
-    pub judged_first: Sender<PhotoJob>,
-    pub stop: Sender<()>,
-    pub threads: Vec<JoinHandle<()>>,
+    pub photos: RequestQueue<PhotoRequest>,
+    /// As `photos`, but taken first: a person at a screen waits for the answer.
+    pub judged_first: RequestQueue<PhotoRequest>,
+    stop: Sender<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Live frames come first, but a photo waits for at most this many of them.
@@ -78,39 +64,65 @@ const PASSAGES_PER_PHOTO: u32 = 4;
 const JUDGED_PER_ENROLLED: u32 = 4;
 
 impl WorkerPool {
-    /// Loads the models once per worker and starts the threads; fails when the models do.
-    pub fn start(parts: &WorkerDeps, passages: &Sender<PassageReport>) -> Result<Self, VisionError> {
-        let (photos, photo_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
-        let (judged_first, judge_jobs) = bounded(limits::PHOTO_JOBS_WAITING);
+    /// Loads the models once per worker and starts the threads.
+    ///
+    /// # Errors
+    /// A model cannot be loaded, or a thread cannot be started.
+    pub fn start(deps: &WorkerDeps, passages: &Sender<PassageReport>) -> Result<Self, EngineError> {
+        let (photos, photo_requests) = RequestQueue::new(limits::PHOTO_JOBS_WAITING);
+        let (judged_first, judge_requests) = RequestQueue::new(limits::PHOTO_JOBS_WAITING);
         let (stop, stopped) = bounded(0);
         let mut threads = Vec::new();
-        for index in 0..parts.workers {
-            let recogniser = parts.in_force.get();
+        for index in 0..deps.workers {
+            let recogniser = deps.recogniser.get();
             let worker = Worker {
-                analyzer: recogniser.analyzer(parts.loader.as_ref())?,
+                analyzer: recogniser.analyzer(deps.loader.as_ref())?,
                 recogniser,
-                parts: parts.clone(),
+                deps: deps.clone(),
                 passages: passages.clone(),
                 frames_in_a_row: 0,
                 passages_in_a_row: 0,
                 judged_in_a_row: 0,
             };
-            let (photo_jobs, judge_jobs, stopped) = (photo_jobs.clone(), judge_jobs.clone(), stopped.clone());
+            let queues = Queues {
+                photos: photo_requests.clone(),
+                judged_first: judge_requests.clone(),
+                stopped: stopped.clone(),
+            };
             let thread = std::thread::Builder::new()
                 .name(format!("vision-{index}"))
-                .spawn(move || worker.run(&photo_jobs, &judge_jobs, &stopped))
-                .map_err(|error| VisionError::Frame(format!("cannot start a vision thread: {error}")))?;
+                .spawn(move || worker.run(&queues))
+                .map_err(EngineError::Thread)?;
             threads.push(thread);
         }
         Ok(Self { photos, judged_first, stop, threads })
     }
+
+    /// Stops the workers and waits for them; blocks. Device photos that were taken are processed first.
+    pub fn stop(self) {
+        let Self { photos, judged_first, stop, threads } = self;
+        drop(stop);
+        for thread in threads {
+            // A worker's own panics are caught; if one got through, the others still end in good order.
+            let _ = thread.join();
+        }
+        photos.close();
+        judged_first.close();
+    }
+}
+
+/// What a worker takes requests from, and the channel whose end stops it.
+struct Queues {
+    photos: Receiver<Queued<PhotoRequest>>,
+    judged_first: Receiver<Queued<PhotoRequest>>,
+    stopped: Receiver<()>,
 }
 
 struct Worker {
     analyzer: FaceAnalyzer,
     /// What the analyzer belongs to.
     recogniser: Arc<Recogniser>,
-    parts: WorkerDeps,
+    deps: WorkerDeps,
     passages: Sender<PassageReport>,
     frames_in_a_row: u32,
     passages_in_a_row: u32,
@@ -118,35 +130,36 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, photos: &Receiver<PhotoJob>, judged_first: &Receiver<PhotoJob>, stopped: &Receiver<()>) {
-        let intake = Arc::clone(&self.parts.intake);
+    fn run(mut self, queues: &Queues) {
+        let Queues { photos, judged_first, stopped } = queues;
+        let intake = Arc::clone(&self.deps.intake);
         let frames = intake.woken();
-        let devices = Arc::clone(&self.parts.photos);
+        let devices = Arc::clone(&self.deps.photos);
         let passages = devices.jobs();
         let ticks = tick(Duration::from_millis(limits::PASSAGE_TICK_MS));
         loop {
             // Live first: `select!` alone would choose by chance.
             if self.frames_in_a_row < FRAMES_PER_PHOTO
-                && let Ok(lane) = frames.try_recv()
+                && let Ok(camera) = frames.try_recv()
             {
-                self.look(&lane);
+                self.process_frame(&camera);
             } else if self.passages_in_a_row < PASSAGES_PER_PHOTO
                 && let Ok(job) = passages.try_recv()
             {
-                self.recognise(job);
-            } else if let Some(job) = self.next_photo(photos, judged_first) {
-                self.answer(job);
+                self.process_photo(job);
+            } else if let Some(request) = self.next_request(queues) {
+                self.answer(request.take());
             } else {
                 (self.frames_in_a_row, self.passages_in_a_row) = (0, 0);
                 select! {
-                    recv(frames) -> lane => if let Ok(lane) = lane { self.look(&lane) },
-                    recv(passages) -> job => if let Ok(job) = job { self.recognise(job) },
-                    recv(photos) -> job => match job {
-                        Ok(job) => self.answer(job),
+                    recv(frames) -> camera => if let Ok(camera) = camera { self.process_frame(&camera) },
+                    recv(passages) -> job => if let Ok(job) = job { self.process_photo(job) },
+                    recv(photos) -> request => match request {
+                        Ok(request) => self.answer(request.take()),
                         Err(_) => return self.finish_passages(),
                     },
-                    recv(judged_first) -> job => match job {
-                        Ok(job) => self.answer(job),
+                    recv(judged_first) -> request => match request {
+                        Ok(request) => self.answer(request.take()),
                         Err(_) => return self.finish_passages(),
                     },
                     recv(ticks) -> _ => {}
@@ -160,130 +173,125 @@ impl Worker {
         }
     }
 
-    /// Photos that were taken are looked at before the end.
+    /// Photos that were taken are processed before the end.
     fn finish_passages(&mut self) {
-        let photos = Arc::clone(&self.parts.photos);
+        let photos = Arc::clone(&self.deps.photos);
         while let Ok(job) = photos.jobs().try_recv() {
-            self.recognise(job);
+            self.process_photo(job);
         }
     }
 
-    /// Goes over to the embedder in force, if it was swapped.
+    /// Changes over to the active embedder, if it was swapped.
     fn follow_swap(&mut self) {
-        let in_force = self.parts.in_force.get();
-        if Arc::ptr_eq(&in_force, &self.recogniser) {
+        let active = self.deps.recogniser.get();
+        if Arc::ptr_eq(&active, &self.recogniser) {
             return;
         }
-        match in_force.analyzer(self.parts.loader.as_ref()) {
+        match active.analyzer(self.deps.loader.as_ref()) {
             Ok(analyzer) => {
                 self.analyzer = analyzer;
-                self.recogniser = in_force;
+                self.recogniser = active;
             }
-            // Loaded and tried a moment ago by the swap; tried again with the next frame.
+            // The swap loaded and tried them a moment ago; tried again with the next frame.
             Err(error) => {
                 metrics::counter!("menshen_vision_errors_total", "kind" => "swap").increment(1);
-                tracing::error!(%error, "the new models cannot be loaded, the old ones go on here");
+                tracing::error!(%error, "loading the new models failed; this worker keeps the old ones");
             }
         }
     }
 
-    fn look(&mut self, lane: &Arc<CameraSlot>) {
+    fn process_frame(&mut self, camera: &Arc<CameraSlot>) {
         self.frames_in_a_row += 1;
         self.follow_swap();
-        if let Some(frame) = lane.slot.take() {
+        if let Some(frame) = camera.latest.take() {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                let mut session = lock(lane);
+                let mut session = lock(camera);
                 if session.asks_for_liveness() {
-                    self.analyzer.ready_liveness(self.parts.loader.as_ref())?;
+                    self.analyzer.ready_liveness(self.deps.loader.as_ref())?;
                 }
-                timed("frame", || session.look(&mut self.analyzer, &self.recogniser, &frame))
+                StageTimer::without_device()
+                    .run("frame", || session.process_frame(&mut self.analyzer, &self.recogniser, &frame))
             }));
             match outcome {
                 Ok(Ok(reports)) => self.forward(reports),
                 Ok(Err(error)) => {
                     metrics::counter!("menshen_vision_errors_total", "kind" => "frame").increment(1);
-                    tracing::warn!(device = %lane.device_id, %error, "a frame could not be looked at");
+                    tracing::warn!(device = %camera.device_id, %error, "a frame could not be processed");
                 }
                 Err(_) => self.recover("frame"),
             }
         }
-        if lane.take_gone() {
-            let reports = lock(lane).finish();
+        if camera.take_detached() {
+            let reports = lock(camera).finish();
             self.forward(reports);
         }
-        self.parts.intake.release(lane);
+        self.deps.intake.release(camera);
     }
 
-    fn next_photo(
-        &mut self,
-        photos: &Receiver<PhotoJob>,
-        judged_first: &Receiver<PhotoJob>,
-    ) -> Option<PhotoJob> {
+    fn next_request(&mut self, queues: &Queues) -> Option<Queued<PhotoRequest>> {
         if self.judged_in_a_row < JUDGED_PER_ENROLLED
-            && let Ok(job) = judged_first.try_recv()
+            && let Ok(request) = queues.judged_first.try_recv()
         {
             self.judged_in_a_row += 1;
-            return Some(job);
+            return Some(request);
         }
         self.judged_in_a_row = 0;
-        photos.try_recv().or_else(|_| judged_first.try_recv()).ok()
+        queues.photos.try_recv().or_else(|_| queues.judged_first.try_recv()).ok()
     }
 
-    /// A photo of a device: the door first, then whoever waits, then the disk.
-    fn recognise(&mut self, job: photos::PhotoJob) {
+    /// A photo of a device: the door first, then the answer, then pictures and the disk.
+    fn process_photo(&mut self, job: DevicePhotoJob) {
         self.frames_in_a_row = 0;
         self.passages_in_a_row += 1;
         self.follow_swap();
-        let looked = self.guarded_by(|own| {
-            let recogniser = Arc::clone(&own.recogniser);
-            if job.lane.device.liveness {
-                let ready = own.analyzer.ready_liveness(own.parts.loader.as_ref());
-                ready.map_err(|error| {
-                    ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
-                })?;
+        let processed = self.guarded(|own| {
+            if job.device.config.liveness {
+                let ready = own.analyzer.ready_liveness(own.deps.loader.as_ref());
+                ready.map_err(|error| model_failure(&error))?;
             }
-            timed("photo_passage", || {
-                photo_pipeline::look(&own.parts.photos, &mut own.analyzer, &recogniser, &job)
+            StageTimer::without_device().run("photo_passage", || {
+                process_photo(&own.deps.photos, &mut own.analyzer, &own.recogniser, &job)
             })
         });
-        match looked {
-            Ok(Looked { mut drafts, mut answer, face }) => {
-                if let Some(kind) = face {
-                    (self.parts.on_face)(&job.lane.device.ip, kind);
-                }
-                for draft in &mut drafts {
-                    let (stored, told) = oneshot::channel();
-                    draft.report.stored = Some(stored);
-                    answer.stored.push(told);
-                }
-                job.answer.give(answer);
-                let photos = Arc::clone(&self.parts.photos);
-                self.forward(drafts.into_iter().map(|draft| draft.finish(&photos, &job.lane)).collect());
-            }
+        let ProcessedPhoto { mut drafts, mut answer, face } = match processed {
+            Ok(processed) => processed,
             Err(refusal) => {
                 let result = PhotoResult::of_code(refusal.code);
-                job.answer.give(PhotoAnswer::without(result, refusal.detail));
+                return job.answer.give(PhotoAnswer::without(result, refusal.detail));
             }
+        };
+        if let Some(kind) = face {
+            (self.deps.on_face)(&job.device.config.ip, kind);
         }
+        for draft in &mut drafts {
+            let (stored, is_stored) = oneshot::channel();
+            draft.report.stored = Some(stored);
+            answer.stored.push(is_stored);
+        }
+        job.answer.give(answer);
+        let rules = &self.deps.photos.rules;
+        self.forward(drafts.into_iter().map(|draft| draft.complete(&job.device.config, rules)).collect());
     }
 
-    fn answer(&mut self, PhotoJob { photo, level, question }: PhotoJob) {
+    fn answer(&mut self, PhotoRequest { photo, level, question }: PhotoRequest) {
         (self.frames_in_a_row, self.passages_in_a_row) = (0, 0);
         self.follow_swap();
-        // Whoever asked may have gone; the answer then has no use.
+        let timer = StageTimer::without_device();
+        // The asker may have gone; the answer then has no use.
         match question {
             Question::Enrol(answer) => {
-                let face = self.guarded(|analyzer| {
-                    let face = timed("photo", || analyzer.analyze_photo(&photo, &level))?;
+                let face = self.guarded(|own| {
+                    let face = timer.run("photo", || own.analyzer.analyze_photo(&photo, &level))?;
                     Ok(PhotoFace { embedding: face.embedding, quality: face.judgement.score })
                 });
                 let _ = answer.send(face);
             }
             Question::Judge(answer) => {
-                let photos = Arc::clone(&self.parts.photos);
-                let guess = |frame: &Frame, face: &Detection| photos.rules.attributes.of_photo(frame, face);
-                let quality = self
-                    .guarded(|analyzer| timed("fiqa", || analyzer.judge_photo_and(&photo, &level, guess)));
+                let quality = self.guarded(|own| {
+                    let attributes = &own.deps.photos.rules.attributes;
+                    let estimate = |frame: &Frame, face: &Detection| attributes.of_photo(frame, face);
+                    timer.run("fiqa", || own.analyzer.judge_photo_and(&photo, &level, estimate))
+                });
                 let _ = answer.send(quality);
             }
         }
@@ -291,13 +299,6 @@ impl Worker {
 
     /// A photo that makes the models panic is refused.
     fn guarded<T>(
-        &mut self,
-        work: impl FnOnce(&mut FaceAnalyzer) -> Result<T, ProtocolError>,
-    ) -> Result<T, ProtocolError> {
-        self.guarded_by(|own| work(&mut own.analyzer))
-    }
-
-    fn guarded_by<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, ProtocolError>,
     ) -> Result<T, ProtocolError> {
@@ -307,45 +308,44 @@ impl Worker {
         })
     }
 
-    /// Something panicked: its models may be in any state, so new ones are loaded.
+    /// After a panic the models may be in any state, so new ones are loaded.
     fn recover(&mut self, kind: &'static str) {
         metrics::counter!("menshen_vision_errors_total", "kind" => kind).increment(1);
-        tracing::error!(kind, "a vision worker panicked; its models are loaded anew");
-        match self.recogniser.models().load(self.parts.loader.as_ref()) {
+        tracing::error!(kind, "a vision worker panicked; its models are loaded again");
+        match self.recogniser.models().load(self.deps.loader.as_ref()) {
             Ok(analyzer) => self.analyzer = analyzer,
-            Err(error) => tracing::error!(%error, "models cannot be loaded anew, the old ones go on"),
+            Err(error) => {
+                tracing::error!(%error, "loading the models again failed; the worker keeps the old ones")
+            }
         }
     }
 
     /// Passages of cameras that send nothing end too.
     fn tend_quiet_cameras(&mut self) {
-        let now_ms = self.parts.clock.monotonic_ms();
-        let Some(lanes) = self.parts.intake.due_for_tick(now_ms) else { return };
-        self.parts.photos.beat(now_ms);
-        for lane in lanes {
-            // A locked session is being looked at and needs no tending.
-            let reports = lane.session.try_lock().map(|mut session| session.collect()).unwrap_or_default();
+        let now_ms = self.deps.clock.monotonic_ms();
+        let Some(cameras) = self.deps.intake.due_for_tick(now_ms) else { return };
+        self.deps.photos.publish_heartbeats(now_ms);
+        for camera in cameras {
+            // A locked session is processing a frame and needs no tending.
+            let reports = camera.session.try_lock().map(|mut session| session.collect()).unwrap_or_default();
             self.forward(reports);
         }
     }
 
     fn forward(&self, reports: Vec<PassageReport>) {
         for report in reports {
-            // The door of a photo was told when the photo was looked at.
+            // The door of a photo was asked to act when the photo was answered.
             if let (PassageStage::Open, true, Some(who)) =
                 (report.stage, report.is_present, &report.event.identity)
             {
-                (self.parts.on_face)(&report.event.device.ip, Some(who.kind));
+                (self.deps.on_face)(&report.event.device.ip, Some(who.kind));
             }
-            if let Err(lost) = self.passages.send(report) {
-                metrics::counter!("menshen_events_lost_total").increment(1);
-                tracing::error!(event_id = %lost.0.event.event_id, "EVENT LOST: the forwarder is gone");
-            }
+            report.send(&self.passages);
         }
     }
 }
 
-/// A session whose worker panicked goes on with what it knows.
-pub fn lock(lane: &CameraSlot) -> std::sync::MutexGuard<'_, super::camera::CameraSession> {
-    lane.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// The session of a camera. One whose worker panicked continues with what it knows.
+pub fn lock(camera: &CameraSlot) -> MutexGuard<'_, CameraSession> {
+    camera.session.lock().unwrap_or_else(PoisonError::into_inner)
 }

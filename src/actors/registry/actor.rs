@@ -59,10 +59,10 @@ impl Handler<EnrolPeople> for RegistryActor {
 impl Handler<EnrolStranger> for RegistryActor {
     type Result = ResponseFuture<Result<Option<KnownStranger>, ProtocolError>>;
 
-    fn handle(&mut self, message: EnrolStranger, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, EnrolStranger(shot): EnrolStranger, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
         Box::pin(async move {
-            let known = strangers::enrol(&parts, message).await;
+            let known = strangers::enrol(&parts, shot).await;
             report_size(&parts);
             known
         })

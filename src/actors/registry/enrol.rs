@@ -215,7 +215,7 @@ fn commit_blocking(
             let looks_like = if success == EnrolSuccess::PhotoUnchanged {
                 None
             } else {
-                let pass = recogniser.similarity_pass(&parts.tuning.load());
+                let pass = recogniser.match_threshold(&parts.tuning.load());
                 lookalike(&gallery, beside, &person, pass)
             };
             latest.insert(person.id.clone(), (person, photo));

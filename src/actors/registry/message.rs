@@ -6,9 +6,9 @@ use actix::Message;
 use bytes::Bytes;
 use url::Url;
 
-use menshen_domain::face::Embedding;
 use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
 use menshen_domain::status::ProtocolError;
+use menshen_domain::stranger::StrangerShot;
 
 /// Where the registry photo of an enrolment is.
 #[derive(Clone)]
@@ -67,15 +67,7 @@ pub struct EnrolPeople {
 /// Enrols the stranger of a passage that has ended. `None`: somebody known, only not at that camera.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Option<KnownStranger>, ProtocolError>")]
-pub struct EnrolStranger {
-    pub embedding: Embedding,
-    /// FIQA score of the shot, 0–1.
-    pub quality: f32,
-    /// The face crop, JPEG.
-    pub photo: Bytes,
-    /// Groups of the camera: there the stranger is to be known again.
-    pub permission_ids: Vec<String>,
-}
+pub struct EnrolStranger(pub StrangerShot);
 
 /// A stranger of the registry.
 #[derive(Debug, Clone, PartialEq)]

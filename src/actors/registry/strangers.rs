@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::enrol::{RegistryDeps, remove_photos};
-use super::message::{EnrolStranger, KnownStranger};
+use super::message::KnownStranger;
 use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
 use crate::ports::store::{NewPicture, Owner, StoreError};
@@ -19,6 +19,7 @@ use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_domain::stranger::StrangerShot;
 use menshen_protocol::event::STRANGER_NAME;
 
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
@@ -36,7 +37,7 @@ enum Tried {
 /// `None`: it is somebody the registry knows, only not at that camera.
 pub async fn enrol(
     parts: &RegistryDeps,
-    mut shot: EnrolStranger,
+    mut shot: StrangerShot,
 ) -> Result<Option<KnownStranger>, ProtocolError> {
     for _ in 0..limits::SWAP_RACE_TRIES {
         let (parts_there, shot_there) = (parts.clone(), shot.clone());
@@ -50,7 +51,7 @@ pub async fn enrol(
 }
 
 /// With the embedder in force.
-async fn embed_again(parts: &RegistryDeps, shot: &EnrolStranger) -> Result<Embedding, ProtocolError> {
+async fn embed_again(parts: &RegistryDeps, shot: &StrangerShot) -> Result<Embedding, ProtocolError> {
     let question = AnalysePhoto { photo: shot.photo.clone(), level: QualityLevel::No };
     let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
     // Not for ever: the workers may be waiting for room in the line that this stranger stands in front of.
@@ -62,13 +63,13 @@ async fn embed_again(parts: &RegistryDeps, shot: &EnrolStranger) -> Result<Embed
     }
 }
 
-fn enrol_blocking(parts: &RegistryDeps, shot: &EnrolStranger) -> Result<Tried, StoreError> {
+fn enrol_blocking(parts: &RegistryDeps, shot: &StrangerShot) -> Result<Tried, StoreError> {
     let _committing = parts.committing();
     let recogniser = parts.in_force.get();
     // Enrolled a moment ago, from another camera or an earlier passage?
     let groups = recogniser.read().groups();
     let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else { return Ok(Tried::OtherModel) };
-    let similarity_pass = recogniser.similarity_pass(&parts.tuning.load());
+    let similarity_pass = recogniser.match_threshold(&parts.tuning.load());
     if let Some(candidate) = seen.into_iter().next().filter(|seen| seen.similarity >= similarity_pass) {
         let is_stranger = candidate.person.kind == PersonKind::Stranger;
         let Candidate { person, .. } = candidate;
@@ -112,7 +113,7 @@ fn make_room(parts: &RegistryDeps) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn person_of(parts: &RegistryDeps, shot: &EnrolStranger) -> Person {
+fn person_of(parts: &RegistryDeps, shot: &StrangerShot) -> Person {
     let id = format!("{ID_PREFIX}{}", uuid::Uuid::now_v7());
     let photo_sha256 = hex::encode(Sha256::digest(&shot.photo));
     let now_ms = parts.clock.wall_ms();

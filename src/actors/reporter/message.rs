@@ -1,29 +1,12 @@
 //! What can be asked of the reporter.
 
 use actix::Message;
-use bytes::Bytes;
 
 use crate::ports::outbox::QuarantinedEvent;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::event::EventRecord;
+pub use menshen_domain::event::{EventPicture, PassageStage};
 use menshen_domain::status::ProtocolError;
-
-/// A picture of an event, to be stored under `name`.
-#[derive(Debug, Clone)]
-pub struct EventPicture {
-    pub name: String,
-    pub jpeg: Bytes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PassageStage {
-    /// The person is known and still there: told in real time.
-    Open,
-    /// Over: goes into history.
-    Closed,
-    /// Known, and over at once, as a photo is: both.
-    Whole,
-}
 
 /// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.
 #[derive(Clone, Message)]

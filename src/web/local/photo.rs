@@ -64,8 +64,8 @@ async fn recognize_now(parts: &LocalDeps, mut call: Call) -> Answer {
 /// The photo is a passage of `device`: it becomes an event, and the door acts.
 async fn passage(parts: &LocalDeps, call: Call, device: &str) -> Answer {
     let (received_ms, started_ms) = ((parts.wall_ms)(), (parts.monotonic_ms)());
-    let lane = parts.photos.find(device);
-    let lane = lane.ok_or_else(|| {
+    let sender = parts.photos.find(device);
+    let sender = sender.ok_or_else(|| {
         if parts.roster.find(device).is_none() {
             return no_device(device);
         }
@@ -81,11 +81,11 @@ async fn passage(parts: &LocalDeps, call: Call, device: &str) -> Answer {
                 PhotoResult::Failed => PhotoResult::QueueFull,
                 result => result,
             };
-            parts.photos.refuse(&lane, result);
+            parts.photos.refuse(&sender, result);
             return Err(refusal);
         }
     };
-    let photo = RecognisePhoto { device: lane.device.ep_id.clone(), photo, received_ms };
+    let photo = RecognisePhoto { device: sender.config.ep_id.clone(), photo, received_ms };
     let answer = parts.photos.recognise(photo).await.ok_or_else(|| no_device(device))?;
     tell(parts, answer, received_ms, started_ms).await
 }

@@ -1,49 +1,52 @@
-//! Brings passages from the vision workers to the reporter, in order, without losing one.
+//! Brings the reports of passages from the vision workers to the reporter, in order, without losing one.
 //!
 //! The channel is bounded: when the disk is slower than the faces, workers wait here, cameras drop frames, and
 //! no passage is lost.
 
-use std::thread::JoinHandle;
-
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
 
-use crate::actors::handle::Handle;
-use crate::actors::registry::RegistryActor;
-use crate::actors::registry::message::EnrolStranger;
-use crate::actors::reporter::ReporterActor;
-use crate::actors::reporter::message::{EventPicture, PassageStage, RecordPassage};
+use super::face_engine::report::PassageReport;
+use super::handle::Handle;
+use super::registry::RegistryActor;
+use super::registry::message::EnrolStranger;
+use super::reporter::ReporterActor;
+use super::reporter::message::RecordPassage;
 use menshen_domain::event::{EventIdentity, EventRecord, WantAction};
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
+use menshen_domain::stranger::StrangerShot;
 use menshen_protocol::event::STRANGER_NAME;
 
-/// One fact on its way.
-pub struct PassageReport {
-    pub event: EventRecord,
-    pub pictures: Vec<EventPicture>,
-    pub stage: PassageStage,
-    /// When this became certain, on the monotonic clock.
-    pub decided_ms: u64,
-    /// A stranger good enough to be known again, when that is wanted.
-    pub stranger: Option<EnrolStranger>,
-    /// Whether the person was there a moment ago.
-    pub is_present: bool,
-    /// ReportedEvent when the event is stored, by somebody who waits for that; dropped when it is lost.
-    pub stored: Option<oneshot::Sender<()>>,
+/// The thread that forwards reports. It outlives restarts of the face engine.
+pub struct PassageForwarder {
+    reports: Sender<PassageReport>,
+    ended: oneshot::Receiver<()>,
 }
 
-/// Starts the thread. It ends when every sender is gone and the last report has been answered.
-pub fn start(
-    reporter: Handle<ReporterActor>,
-    registry: Handle<RegistryActor>,
-) -> std::io::Result<(Sender<PassageReport>, JoinHandle<()>)> {
-    let (sender, receiver) = bounded(limits::PASSAGE_FACTS_WAITING);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let thread = std::thread::Builder::new()
-        .name("passages".to_owned())
-        .spawn(move || runtime.block_on(forward(&receiver, &reporter, &registry)))?;
-    Ok((sender, thread))
+impl PassageForwarder {
+    /// Starts the thread. It ends when every sender is gone and the last report has been answered.
+    pub fn start(reporter: Handle<ReporterActor>, registry: Handle<RegistryActor>) -> std::io::Result<Self> {
+        let (reports, received) = bounded(limits::PASSAGE_FACTS_WAITING);
+        let (end, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name("passages".to_owned()).spawn(move || {
+            runtime.block_on(forward(&received, &reporter, &registry));
+            // Nobody may be waiting for the end.
+            let _ = end.send(());
+        })?;
+        Ok(Self { reports, ended })
+    }
+
+    pub fn sender(&self) -> Sender<PassageReport> {
+        self.reports.clone()
+    }
+
+    /// Waits until every report has been answered; an error when the thread panicked. The other senders must go first.
+    pub async fn finish(self) -> Result<(), oneshot::error::RecvError> {
+        drop(self.reports);
+        self.ended.await
+    }
 }
 
 async fn forward(
@@ -60,7 +63,7 @@ async fn forward(
         }
         let record = || RecordPassage { event: event.clone(), pictures: pictures.clone(), stage, decided_ms };
         match reporter.send_until_answered(record).await {
-            // Whoever waited may have gone.
+            // The receiver may have stopped waiting.
             Ok(()) => drop(stored.map(|stored| stored.send(()))),
             Err(error) => {
                 metrics::counter!("menshen_events_lost_total").increment(1);
@@ -70,13 +73,13 @@ async fn forward(
     }
 }
 
-/// Gives the event of a stranger who is enrolled the stranger's identity. What goes wrong costs that, not the event.
-async fn enrol(registry: &Handle<RegistryActor>, stranger: EnrolStranger, event: &mut EventRecord) {
+/// Gives the event of a stranger who is enrolled the stranger's identity. A failure costs that, not the event.
+async fn enrol(registry: &Handle<RegistryActor>, stranger: StrangerShot, event: &mut EventRecord) {
     let failed = |reason: String| {
         metrics::counter!("menshen_strangers_failed_total").increment(1);
         tracing::warn!(reason, "a stranger could not be enrolled");
     };
-    let known = match registry.send(stranger).await {
+    let known = match registry.send(EnrolStranger(stranger)).await {
         Ok(Ok(Some(known))) => known,
         Ok(Ok(None)) => return,
         Ok(Err(refusal)) => return failed(refusal.to_string()),
