@@ -12,6 +12,7 @@ pub mod mq_link;
 pub mod recogniser;
 pub mod registry;
 pub mod reporter;
+pub mod session;
 pub mod task;
 pub mod tuning;
 pub mod wipe;

@@ -26,12 +26,10 @@ use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
 use crate::actors::mq_link::actor::{LinkNews, LinkStatus};
 use crate::actors::mq_link::deps::LinkDeps;
-use crate::actors::mq_link::session::SessionKeeper;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
-use crate::actors::registry::RegistryActor;
-use crate::actors::registry::enrol::RegistryDeps;
-use crate::actors::registry::swap::SwapDeps;
-use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterDeps, SharedSession};
+use crate::actors::registry::{RegistryActor, RegistryDeps, SwapDeps};
+use crate::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterDeps, Storage};
+use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
@@ -123,7 +121,7 @@ impl App {
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
-        let session = SharedSession::default();
+        let sessions = SessionKeeper::new(settings.dev_sno.clone());
         let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
         let (intake, photos) = intakes(CameraRules { attributes, ..rules });
         Ok(Self {
@@ -137,7 +135,7 @@ impl App {
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
-                sessions: session_keeper(&settings, &session, &handles),
+                sessions: sessions.clone(),
                 stranger_level: QualityLevel::Custom(settings.recognition.custom_level.clone()),
                 strangers_max: settings.recognition.strangers_max,
                 committing: Arc::default(),
@@ -152,26 +150,23 @@ impl App {
                 on_face: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
             },
             reporter_parts: ReporterDeps {
-                store: events.clone(),
-                outbox: events,
-                pictures,
-                keys: Arc::<Vault>::clone(&vault),
-                waiting: Arc::default(),
-                storage: Arc::clone(&health.storage),
-                platform,
-                clock: Arc::clone(&clock),
-                probe,
-                session: Arc::clone(&session),
-                link: handles.link.clone(),
+                storage: Storage {
+                    events: events.clone(),
+                    outbox: events,
+                    pictures,
+                    keys: Arc::<Vault>::clone(&vault),
+                    waiting: Arc::default(),
+                    status: Arc::clone(&health.storage),
+                },
+                delivery: Delivery { platform, sessions, probe, receivers: health.receivers.clone() },
                 tuning: tuner.shared(),
+                clock: Arc::clone(&clock),
                 config: Arc::new(ReporterConfig {
                     dev_sno: settings.dev_sno.clone(),
                     keep_max: settings.events.keep_max,
                     keep_bytes: settings.events.keep_bytes,
                     has_platform: settings.platform.is_some(),
                 }),
-                board: health.receivers.clone(),
-                relogin_backoff: Arc::default(),
             },
             vault,
             health,
@@ -287,7 +282,7 @@ impl App {
             photos: Arc::clone(&self.worker_parts.photos),
             tuner: self.tuner.clone(),
             models: Arc::clone(&self.health.models),
-            session: Arc::clone(&self.reporter_parts.session),
+            session: self.registry_parts.sessions.shared(),
             restart: Arc::clone(&self.restart),
             roster: self.roster.clone(),
             language: self.settings.language,
@@ -366,14 +361,6 @@ fn open_stores(
         pictures: Arc::new(pictures),
         filled,
     })
-}
-
-fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {
-    SessionKeeper {
-        session: Arc::clone(session),
-        link: handles.link.clone(),
-        dev_sno: settings.dev_sno.clone(),
-    }
 }
 
 /// The machine as it is seen, and the platform's client.

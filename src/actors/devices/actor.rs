@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 
 use super::device::Device;
 use super::device_list::DeviceList;
-use super::door::CarriedOut;
-use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
+use super::door::{RecentCommands, order_of, process};
+use super::message::{ActOnDoor, DeviceKey, Drain, FromStream, ListDevices, OpenDone};
 use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
@@ -23,6 +23,7 @@ use crate::ports::relay::DoorRelay;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
 use menshen_domain::limits;
 use menshen_domain::relay::action_url::ActionUrl;
+use menshen_domain::status::ProtocolError;
 use menshen_domain::stream::{StreamEffect, StreamInput};
 
 /// The data plane's side of the house.
@@ -54,14 +55,14 @@ pub struct DevicesActor {
     pub(super) parts: DevicesDeps,
     pub(super) devices: Vec<Device>,
     next_key: DeviceKey,
-    pub(super) carried_out: CarriedOut,
+    commands: RecentCommands,
     /// The reporter has not heard of the newest list yet.
     untold: bool,
 }
 
 impl DevicesActor {
     pub fn new(parts: DevicesDeps) -> Self {
-        Self { parts, devices: Vec::new(), next_key: 0, carried_out: CarriedOut::default(), untold: true }
+        Self { parts, devices: Vec::new(), next_key: 0, commands: RecentCommands::default(), untold: true }
     }
 
     /// Goes over to a list of devices: streams of those that stay as they are go on. Returns whom it concerned.
@@ -119,7 +120,7 @@ impl DevicesActor {
         }
     }
 
-    pub(super) fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
+    fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
         self.devices.iter().map(|device| &device.config).find(|config| config.ip == ip)
     }
 
@@ -269,6 +270,17 @@ impl Handler<ListDevices> for DevicesActor {
 
     fn handle(&mut self, _: ListDevices, _: &mut Self::Context) -> Self::Result {
         self.list()
+    }
+}
+
+impl Handler<ActOnDoor> for DevicesActor {
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
+
+    fn handle(&mut self, message: ActOnDoor, _: &mut Self::Context) -> Self::Result {
+        let order = order_of(self.config_of(&message.ip), &message.ip, &message.command)
+            .and_then(|order| self.commands.admit(&message.id).map(|()| order));
+        let (relay, clock) = (Arc::clone(&self.parts.relay), Arc::clone(&self.parts.clock));
+        Box::pin(process(relay, clock, message, order))
     }
 }
 

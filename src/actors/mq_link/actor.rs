@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture};
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use super::deps::LinkDeps;
-use super::execute::{Job, Source, process};
+use super::execute::process;
+use super::job::{Job, Source};
 use super::lane::Lanes;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
 use crate::actors::blocking::run_blocking;
@@ -171,6 +172,7 @@ impl Actor for MqLinkActor {
         ctx.run_interval(Duration::from_millis(limits::REPLAY_LOOK_MS), |actor, ctx| {
             actor.look_for_replays(ctx);
         });
+        ctx.add_message_stream(self.parts.sessions.login_wanted().requests().map(|()| SessionRejected));
         self.step(LinkInput::Start, ctx);
     }
 }
@@ -183,7 +185,7 @@ impl Handler<LoginDone> for MqLinkActor {
             Ok(session) => {
                 tracing::info!(broker = %format!("{}:{}", session.rabbitmq.host_name(), session.rabbitmq.port), "logged in");
                 metrics::counter!("menshen_logins_total", "result" => "ok").increment(1);
-                let before = self.parts.sessions.session.swap(Some(Arc::new(session.clone())));
+                let before = self.parts.sessions.replace(session.clone());
                 let broker_changed = before.is_none_or(|before| before.rabbitmq != session.rabbitmq);
                 self.logged_in = Some(Instant::now());
                 if let Err(error) = self.parts.reporter.try_send(SessionChanged) {

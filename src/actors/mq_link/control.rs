@@ -3,12 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::deps::LinkDeps;
-use super::execute::Done;
+use super::job::CommandOutput;
 use crate::actors::blocking::run_blocking;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::control::check_fields;
 
-pub async fn control_config(parts: &LinkDeps, fields: Map<String, Value>) -> Result<Done, ProtocolError> {
+pub async fn control_config(
+    parts: &LinkDeps,
+    fields: Map<String, Value>,
+) -> Result<CommandOutput, ProtocolError> {
     let (wanted, result, rejected) = check_fields(&parts.tuner.shared().load(), fields);
     if !result.success_field.is_empty() {
         let tuner = parts.tuner.clone();
@@ -19,5 +22,5 @@ pub async fn control_config(parts: &LinkDeps, fields: Map<String, Value>) -> Res
     let reasons: Vec<_> = rejected.iter().map(ToString::to_string).collect();
     let message = (!reasons.is_empty())
         .then(|| ProtocolError::new(StatusCode::ParamError, reasons.join("; ")).message(parts.head.language));
-    Ok(Done { result: serde_json::to_value(&result).unwrap_or_default(), message })
+    Ok(CommandOutput { result: serde_json::to_value(&result).unwrap_or_default(), message })
 }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::control::control_config;
 use super::deps::LinkDeps;
 use super::fiqa::judge_photo;
+use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
 use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
@@ -29,60 +30,6 @@ use menshen_protocol::reply::{
     DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission,
 };
 
-/// A message to be carried out.
-pub struct Job {
-    pub body: Bytes,
-    pub source: Source,
-}
-
-/// Where a message came from, and what it takes to be rid of it.
-pub enum Source {
-    Broker {
-        from: QueuePair,
-        tag: u64,
-        redelivered: bool,
-    },
-    /// A dead letter an operator wants carried out again.
-    Replay {
-        id: String,
-    },
-}
-
-impl Job {
-    /// The lane it is carried out in, and the queues its reply goes to.
-    pub fn pair(&self) -> QueuePair {
-        match self.source {
-            Source::Broker { from, .. } => from,
-            Source::Replay { .. } => QueuePair::Commands,
-        }
-    }
-
-    pub fn replay_id(&self) -> Option<String> {
-        match &self.source {
-            Source::Replay { id } => Some(id.clone()),
-            Source::Broker { .. } => None,
-        }
-    }
-
-    /// Whether it may have been carried out before.
-    fn is_again(&self) -> bool {
-        matches!(self.source, Source::Replay { .. } | Source::Broker { redelivered: true, .. })
-    }
-}
-
-/// A command that was carried out, with its answer.
-struct CommandReply {
-    reply: Bytes,
-    code: i64,
-    notify_path: Option<String>,
-}
-
-/// A command that was carried out, and whose answer the broker did not take.
-pub struct PendingReply {
-    digest: [u8; 32],
-    answered: CommandReply,
-}
-
 /// Carries a job out, hands its answer over and acknowledges it. `unsent` is the answer of a command whose
 /// connection broke; if this is that command once more, it is not done again. `Err`: the broker did not take the
 /// answer, and the connection is of no more use.
@@ -93,16 +40,16 @@ pub async fn process(
     unsent: Option<PendingReply>,
 ) -> Result<(), PendingReply> {
     let digest: [u8; 32] = Sha256::digest(&job.body).into();
-    let answered = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
+    let reply = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
         Some(unsent) => {
             tracing::info!("a command was carried out before its connection broke: only its answer is sent");
-            unsent.answered
+            unsent.reply
         }
         None => answer(parts, &job).await,
     };
-    if let Err(error) = deliver_reply(parts, connection, job.pair(), &answered).await {
+    if let Err(error) = deliver_reply(parts, connection, job.pair(), &reply).await {
         tracing::warn!(%error, "a reply could not be handed over, the command will be delivered again");
-        return Err(PendingReply { digest, answered });
+        return Err(PendingReply { digest, reply });
     }
     match job.source {
         Source::Broker { from, tag, .. } => {
@@ -113,9 +60,9 @@ pub async fn process(
         }
         Source::Replay { id } => {
             let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
-            tracing::info!(id, code = answered.code, "a dead letter was carried out again");
+            tracing::info!(id, code = reply.code, "a dead letter was carried out again");
             // An error is in the log; the letter is then carried out once more.
-            let _ = run_blocking(move || letters.replayed(&id, at_ms, answered.code)).await;
+            let _ = run_blocking(move || letters.replayed(&id, at_ms, reply.code)).await;
         }
     }
     Ok(())
@@ -157,7 +104,7 @@ async fn attempt(
     parts: &LinkDeps,
     command: Result<Command, ProtocolError>,
     job: &Job,
-) -> Result<Done, ProtocolError> {
+) -> Result<CommandOutput, ProtocolError> {
     let hopeless = match command.and_then(|command| fits_lane(command, job.pair())) {
         Ok(command) => match AssertUnwindSafe(execute(parts, command)).catch_unwind().await {
             Ok(result) => return result,
@@ -206,20 +153,7 @@ async fn keep_dead_letter(parts: &LinkDeps, refusal: &ProtocolError, job: &Job) 
     .await;
 }
 
-/// What a command that was carried out has to say.
-pub struct Done {
-    pub result: Value,
-    /// In place of the plain text of success.
-    pub message: Option<String>,
-}
-
-impl From<Value> for Done {
-    fn from(result: Value) -> Self {
-        Self { result, message: None }
-    }
-}
-
-async fn execute(parts: &LinkDeps, command: Command) -> Result<Done, ProtocolError> {
+async fn execute(parts: &LinkDeps, command: Command) -> Result<CommandOutput, ProtocolError> {
     Ok(match command {
         Command::AddUsers { users } => to_value(&add_users(parts, users).await?).into(),
         Command::AddUsersById { ids, path } => to_value(&add_users_by_id(parts, ids, &path).await?).into(),
@@ -298,13 +232,13 @@ async fn deliver_reply(
     parts: &LinkDeps,
     connection: &Arc<dyn BrokerConnection>,
     pair: QueuePair,
-    answered: &CommandReply,
+    command: &CommandReply,
 ) -> Result<(), BrokerError> {
     if connection.takes_replies(pair) {
-        return connection.reply(pair, answered.reply.clone()).await;
+        return connection.reply(pair, command.reply.clone()).await;
     }
-    if let Some(path) = answered.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
-        notify(parts, path, &answered.reply).await;
+    if let Some(path) = command.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
+        notify(parts, path, &command.reply).await;
     }
     Ok(())
 }

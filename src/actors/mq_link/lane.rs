@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::execute::{Job, PendingReply, Source};
+use super::job::{Job, PendingReply, Source};
 use crate::ports::broker::QueuePair;
 
 /// What waits for its turn in one lane; the broker's prefetch bounds it.

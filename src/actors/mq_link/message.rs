@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::execute::PendingReply;
+use super::job::PendingReply;
 use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice, QueuePair};
 use crate::ports::dead_letters::Replay;
 use crate::ports::platform::PlatformError;
 use menshen_protocol::login::Session;
 
-/// The platform answered 401 or 403: log in again.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct SessionRejected;
-
 /// Finish the commands that are being carried out, then disconnect; answers when done.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
+
+/// The platform rejected the token of the session: log in again. To itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SessionRejected;
 
 /// A login has ended. To itself.
 #[derive(Message)]

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Mutex;
 
-use super::enrol::{RegistryDeps, enrol_people, remove_photos};
+use super::deps::{RegistryDeps, remove_photos, report_size};
+use super::enrol::enrol_people;
 use super::message::{
     CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
     GetPerson, KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions,
@@ -50,7 +51,7 @@ impl Handler<EnrolPeople> for RegistryActor {
         Box::pin(async move {
             let _turn = turn.lock().await;
             let outcomes = enrol_people(&parts, &message.requests).await;
-            report_size(&parts);
+            report_size(&parts.in_force);
             outcomes
         })
     }
@@ -63,7 +64,7 @@ impl Handler<EnrolStranger> for RegistryActor {
         let parts = self.parts.clone();
         Box::pin(async move {
             let known = strangers::enrol(&parts, message).await;
-            report_size(&parts);
+            report_size(&parts.in_force);
             known
         })
     }
@@ -86,8 +87,8 @@ impl Handler<DeletePeople> for RegistryActor {
                     gallery.remove(&person.id);
                 }
                 drop(gallery);
-                remove_photos(&parts, &gone, &[]);
-                report_size(&parts);
+                remove_photos(&*parts.pictures, &gone, &[]);
+                report_size(&parts.in_force);
                 Ok(gone.into_iter().map(|person| person.id).collect::<std::collections::HashSet<_>>())
             })
             .await;
@@ -128,7 +129,7 @@ impl Handler<WipePeople> for RegistryActor {
                 parts.keys.destroy(Namespace::Registry)?;
                 // Gone from here on; what is left is tidying, finished at the next start if need be.
                 parts.in_force.get().write().clear();
-                report_size(&parts);
+                report_size(&parts.in_force);
                 let count = wipe::finish_people(&*parts.keys, &*parts.store, &*parts.pictures)?;
                 Ok(count)
             })
@@ -210,11 +211,4 @@ impl Handler<Drain> for RegistryActor {
             drop(turn.lock_owned().await);
         })
     }
-}
-
-pub fn report_size(parts: &RegistryDeps) {
-    let recogniser = parts.in_force.get();
-    let gallery = recogniser.read();
-    metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
-    metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
 }

@@ -1,24 +1,17 @@
 //! Enrolment: photo → feature → durable record → searchable, many people at a time, each alone.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::deps::{RegistryDeps, remove_photos};
 use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Enrolled, Photo};
-use super::swap::SwapDeps;
 use crate::actors::blocking::{run_blocking, store_refusal};
-use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
-use crate::actors::handle::Handle;
-use crate::actors::mq_link::session::SessionKeeper;
-use crate::actors::recogniser::ActiveRecogniser;
-use crate::actors::tuning::SharedTuning;
-use crate::ports::clock::Clock;
-use crate::ports::platform::PlatformApi;
-use crate::ports::store::{Keys, Namespace, NewPicture, Owner, PictureStore, RegistryStore, StoreError};
+use crate::ports::store::{NewPicture, Owner, StoreError};
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
@@ -26,34 +19,6 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::validity::Validity;
 use menshen_gallery::{Gallery, GalleryError};
 use menshen_protocol::login::Session;
-
-/// What enrolment works with. Cloning shares everything.
-#[derive(Clone)]
-pub struct RegistryDeps {
-    pub store: Arc<dyn RegistryStore>,
-    pub pictures: Arc<dyn PictureStore>,
-    pub keys: Arc<dyn Keys>,
-    pub in_force: ActiveRecogniser,
-    /// The pass mark as it is tuned.
-    pub tuning: SharedTuning,
-    pub swap: SwapDeps,
-    pub platform: Arc<dyn PlatformApi>,
-    pub engine: Handle<FaceEngineActor>,
-    pub clock: Arc<dyn Clock>,
-    pub sessions: SessionKeeper,
-    /// Level a stranger's photo must pass (`register_type` 2).
-    pub stranger_level: QualityLevel,
-    /// Strangers the box enrols by itself; the oldest go first.
-    pub strangers_max: usize,
-    /// Held while files, rows and gallery change together.
-    pub committing: Arc<Mutex<()>>,
-}
-
-impl RegistryDeps {
-    pub fn committing(&self) -> MutexGuard<'_, ()> {
-        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A person ready to be committed.
 struct Prepared {
@@ -279,22 +244,8 @@ fn store_people(parts: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> R
         }
     }
     drop(gallery);
-    remove_photos(parts, &replaced, &people);
+    remove_photos(&*parts.pictures, &replaced, &people);
     Ok(())
-}
-
-/// Deletes the photos of replaced or deleted records that no new record uses.
-pub fn remove_photos(parts: &RegistryDeps, gone: &[Person], kept: &[Person]) {
-    let in_use: std::collections::BTreeSet<_> =
-        kept.iter().flat_map(|person| &person.features).map(|feature| feature.photo.as_str()).collect();
-    for feature in gone.iter().flat_map(|person| &person.features) {
-        if !in_use.contains(feature.photo.as_str())
-            && let Err(error) = parts.pictures.remove(Namespace::Registry, &feature.photo)
-        {
-            // The sweep at the next start takes it.
-            tracing::warn!(%error, "an old registry photo could not be deleted");
-        }
-    }
 }
 
 fn full(capacity: usize) -> ProtocolError {

@@ -1,6 +1,7 @@
 //! The registry of people: durable on disk, searched in memory.
 
 pub mod actor;
+pub mod deps;
 pub mod enrol;
 pub mod message;
 pub mod photo;
@@ -9,3 +10,4 @@ pub mod strangers;
 pub mod swap;
 
 pub use actor::RegistryActor;
+pub use deps::{RegistryDeps, SwapDeps};

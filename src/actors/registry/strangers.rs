@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::enrol::{RegistryDeps, remove_photos};
+use super::deps::{RegistryDeps, remove_photos};
 use super::message::{EnrolStranger, KnownStranger};
 use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
@@ -106,7 +106,7 @@ fn make_room(parts: &RegistryDeps) -> Result<(), StoreError> {
         gallery.remove(id);
     }
     drop(gallery);
-    remove_photos(parts, &gone, &[]);
+    remove_photos(&*parts.pictures, &gone, &[]);
     metrics::counter!("menshen_strangers_forgotten_total").increment(gone.len() as u64);
     tracing::info!(forgotten = gone.len(), max = parts.strangers_max, "the oldest strangers were forgotten");
     Ok(())

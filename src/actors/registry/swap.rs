@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::actor::report_size;
-use super::enrol::RegistryDeps;
+use super::deps::{RegistryDeps, SwapDeps, report_size};
 use super::message::Wanted;
 use super::reembed::{Commits, Reembedder};
 use crate::actors::recogniser::Recogniser;
@@ -31,24 +30,6 @@ use menshen_vision::inference::InferenceLoader;
 use menshen_vision::self_test::self_test;
 
 pub use super::reembed::SwapError;
-
-/// Finds an embedder by name and checks what can be checked without running it.
-pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, String> + Send + Sync>;
-
-/// What a swap needs of the box. Cloning shares everything.
-#[derive(Clone)]
-pub struct SwapDeps {
-    pub board: Arc<ModelStatus>,
-    pub loader: Arc<dyn InferenceLoader>,
-    pub pick: PickModels,
-    pub tuner: Tuner,
-    /// Threads that embed.
-    pub threads: usize,
-    /// Somebody has no feature of the model in force; made up for once the registry runs.
-    pub missing: Arc<AtomicBool>,
-    /// The box is shutting down.
-    pub stop: Arc<AtomicBool>,
-}
 
 /// Where a swap takes place: the running box, or its data while it is not running.
 pub struct MigrationContext<'a> {
@@ -295,7 +276,7 @@ fn swap_here(parts: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) ->
         facts.previous = tuner.changes().embedder.and_then(|chosen| chosen.previous);
         facts.fallback = None;
     });
-    report_size(parts);
+    report_size(&parts.in_force);
     Ok(())
 }
 
@@ -357,7 +338,7 @@ pub fn backfill_embeddings(parts: &RegistryDeps) {
                 tracing::error!(person = %person.id, %error, "embedded, but not searchable");
             }
         })?;
-        report_size(&parts);
+        report_size(&parts.in_force);
         Ok(())
     });
 }

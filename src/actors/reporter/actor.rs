@@ -6,12 +6,13 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use tokio::sync::watch;
 use url::Url;
 
+use super::deps::ReporterDeps;
 use super::message::{
     DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices, RetryQuarantined,
     SessionChanged, WipeEvents,
 };
 use super::realtime::RealTime;
-use super::{ReporterDeps, devices, history, record, status};
+use super::{devices, history, record, status};
 use crate::actors::blocking::run_blocking;
 use crate::actors::task::Task;
 use crate::actors::wipe;
@@ -63,7 +64,7 @@ impl ReporterActor {
             }
             kept
         });
-        self.parts.board.retain(|key| receivers.iter().any(|url| url.as_str() == key));
+        self.parts.delivery.receivers.retain(|key| receivers.iter().any(|url| url.as_str() == key));
         for url in receivers {
             let (parts, logins) = (&self.parts, &self.logins);
             self.history.entry(url.clone()).or_insert_with(|| {
@@ -150,7 +151,7 @@ impl Handler<ListQuarantined> for ReporterActor {
         ListQuarantined { skip, limit }: ListQuarantined,
         _: &mut Self::Context,
     ) -> Self::Result {
-        let outbox = self.parts.outbox.clone();
+        let outbox = self.parts.storage.outbox.clone();
         Box::pin(run_blocking(move || outbox.set_asides(skip, limit)))
     }
 }
@@ -159,7 +160,7 @@ impl Handler<RetryQuarantined> for ReporterActor {
     type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
     fn handle(&mut self, message: RetryQuarantined, _: &mut Self::Context) -> Self::Result {
-        let outbox = self.parts.outbox.clone();
+        let outbox = self.parts.storage.outbox.clone();
         Box::pin(run_blocking(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
     }
 }
@@ -178,9 +179,10 @@ impl Handler<WipeEvents> for ReporterActor {
     fn handle(&mut self, _: WipeEvents, _: &mut Self::Context) -> Self::Result {
         let parts = self.parts.clone();
         Box::pin(run_blocking(move || {
-            parts.keys.destroy(Namespace::Events)?;
+            parts.storage.keys.destroy(Namespace::Events)?;
             record::forget(&parts);
-            wipe::finish_events(&*parts.keys, &*parts.store, &*parts.pictures).map(drop)
+            wipe::finish_events(&*parts.storage.keys, &*parts.storage.events, &*parts.storage.pictures)
+                .map(drop)
         }))
     }
 }

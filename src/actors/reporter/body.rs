@@ -1,6 +1,6 @@
 //! Making the bodies of history events, on threads and ahead of the one being sent.
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use super::realtime::stored;
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::OutboxEntry;

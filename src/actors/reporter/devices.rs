@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use crate::ports::platform::PostPurpose;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::device::DeviceStatus;
@@ -36,10 +36,10 @@ pub async fn run(parts: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceSta
 
 /// `true` when it was accepted, or when the platform wants no list.
 async fn send(parts: &ReporterDeps, list: &[DeviceStatus]) -> bool {
-    let Some(session) = parts.session.load_full() else { return false };
+    let Some(session) = parts.delivery.sessions.current() else { return false };
     let Some(url) = &session.device_list_url else { return true };
     let body = serde_json::to_vec(&report(&parts.config.dev_sno, list)).unwrap_or_default();
-    match parts.platform.post(Some(&session), url, body, PostPurpose::DeviceList).await {
+    match parts.delivery.platform.post(Some(&session), url, body, PostPurpose::DeviceList).await {
         Ok(()) => {
             parts.note_success("device-list", url);
             true

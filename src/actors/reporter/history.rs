@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::ReporterDeps;
 use super::body::{Prepared, Wanted, prepare};
+use super::deps::ReporterDeps;
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 use crate::ports::platform::{PlatformError, PostPurpose};
@@ -127,7 +127,7 @@ impl HistorySender {
         }
         let is_full = work.batch.len() == limits::HISTORY_BATCH;
         self.send_batch(work.batch, stop).await?;
-        let login = self.parts.session.load();
+        let login = self.parts.delivery.sessions.current();
         let period = login
             .as_ref()
             .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.record_upload_period_s));
@@ -137,14 +137,14 @@ impl HistorySender {
     async fn look(&self) -> Result<Work, DeliveryError> {
         let (parts, key) = (self.parts.clone(), self.key.clone());
         let work = run_blocking(move || {
-            let cursor = parts.store.cursor(&key)?.unwrap_or(0);
-            let batch = parts.outbox.next(cursor, limits::HISTORY_BATCH)?;
-            let newest = parts.store.counts()?.newest_sequence.unwrap_or(0);
+            let cursor = parts.storage.events.cursor(&key)?.unwrap_or(0);
+            let batch = parts.storage.outbox.next(cursor, limits::HISTORY_BATCH)?;
+            let newest = parts.storage.events.counts()?.newest_sequence.unwrap_or(0);
             let waiting = batch.first().map_or(0, |first| newest.saturating_sub(first.sequence) + 1);
-            let set_aside = parts.outbox.set_aside_count(&key)?;
+            let set_aside = parts.storage.outbox.set_aside_count(&key)?;
             let to_retry = match set_aside {
                 0 => Vec::new(),
-                _ => parts.outbox.to_retry(&key, limits::SET_ASIDE_PAGE)?,
+                _ => parts.storage.outbox.to_retry(&key, limits::SET_ASIDE_PAGE)?,
             };
             Ok(Work { batch, waiting, set_aside, to_retry })
         });
@@ -156,7 +156,7 @@ impl HistorySender {
         batch: Vec<OutboxEntry>,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), DeliveryError> {
-        let wanted = Wanted::of(self.parts.session.load().as_deref());
+        let wanted = Wanted::of(self.parts.delivery.sessions.current().as_deref());
         let parts = self.parts.clone();
         let mut bodies =
             futures_util::stream::iter(batch.into_iter().map(|entry| prepare(parts.clone(), wanted, entry)))
@@ -203,9 +203,13 @@ impl HistorySender {
 
     /// Posts one body and says what became of it.
     pub(super) async fn post(&self, body: Vec<u8>) -> Outcome {
-        let session = self.parts.session_for(&self.receiver);
-        let sent =
-            self.parts.platform.post(session.as_deref(), &self.receiver, body, PostPurpose::Report).await;
+        let session = self.parts.delivery.sessions.session_for(&self.receiver);
+        let sent = self
+            .parts
+            .delivery
+            .platform
+            .post(session.as_deref(), &self.receiver, body, PostPurpose::Report)
+            .await;
         let Err(error) = sent else {
             self.parts.note_success("history", &self.receiver);
             return Outcome::Accepted;
@@ -223,7 +227,7 @@ impl HistorySender {
         metrics::gauge!("menshen_outbox_oldest_age_seconds", "receiver" => receiver())
             .set(age_ms as f64 / 1000.0);
         metrics::gauge!("menshen_events_set_aside", "receiver" => receiver()).set(work.set_aside as f64);
-        self.parts.board.update(&self.key, |status: &mut ReceiverStatus| {
+        self.parts.delivery.receivers.update(&self.key, |status: &mut ReceiverStatus| {
             status.receiver.clone_from(&self.shown);
             (status.waiting, status.set_aside) = (work.waiting, work.set_aside);
             if !self.line.is_stuck() {
@@ -244,7 +248,7 @@ impl HistorySender {
             ),
         };
         tracing::warn!(receiver = %self.shown, reason, "history waits");
-        self.parts.board.update(&self.key, |status| status.trouble = Some(reason));
+        self.parts.delivery.receivers.update(&self.key, |status| status.trouble = Some(reason));
     }
 }
 
@@ -263,7 +267,7 @@ struct Commit(Option<JoinHandle<Result<(), StoreError>>>);
 
 impl Commit {
     fn begin(&mut self, parts: &ReporterDeps, key: &str, sequence: u64) {
-        let (store, key) = (Arc::clone(&parts.store), key.to_owned());
+        let (store, key) = (Arc::clone(&parts.storage.events), key.to_owned());
         self.0 = Some(tokio::task::spawn_blocking(move || store.set_cursor(&key, sequence)));
     }
 

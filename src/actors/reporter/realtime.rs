@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::ports::platform::PostPurpose;
 use crate::ports::store::Namespace;
@@ -60,7 +60,7 @@ impl RealTime {
                 };
                 let (parts, body) = (parts.clone(), body.clone());
                 actix_rt::spawn(async move {
-                    match parts.platform.post(None, &url, body, PostPurpose::RealTime).await {
+                    match parts.delivery.platform.post(None, &url, body, PostPurpose::RealTime).await {
                         Ok(()) => count("ok"),
                         Err(error) => {
                             count("failed");
@@ -101,7 +101,7 @@ fn event_body(parts: &ReporterDeps, message: &RecordPassage) -> EventBody {
 
 /// A stored picture as base64; `None` when it is gone, which for a deleted person's photo is right.
 pub fn stored(parts: &ReporterDeps, shelf: Namespace, name: &str) -> Option<String> {
-    match parts.pictures.get(shelf, name) {
+    match parts.storage.pictures.get(shelf, name) {
         Ok(found) => found.map(|bytes| picture::encode(&bytes)),
         Err(error) => {
             tracing::warn!(%error, "a picture could not be read, the report goes without it");

@@ -4,27 +4,18 @@
 //! told in real time all the same: a door should not stay shut because a disk is full.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::ReporterDeps;
+use super::deps::{ReporterDeps, WaitingEvent};
 use super::message::{EventPicture, PassageStage, RecordPassage};
 use crate::actors::blocking::run_blocking;
 use crate::ports::store::{Namespace, NewPicture, Owner, Retention, StoreError, Trimmed};
 use menshen_domain::limits;
 
-/// Events that could not be stored yet, oldest first. Outlives an incarnation of the reporter.
-pub type WaitingEvents = Arc<Mutex<VecDeque<WaitingEvent>>>;
-
-pub struct WaitingEvent {
-    message: RecordPassage,
-    /// Tries that failed for another reason than a full disk.
-    tries: u32,
-}
-
 /// Stores an event, behind those that wait; blocks on the disk.
 pub fn keep_blocking(parts: &ReporterDeps, message: RecordPassage) {
-    let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = parts.storage.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.push_back(WaitingEvent { message, tries: 0 });
     flush(parts, &mut waiting);
     while waiting.len() > limits::EVENTS_WAITING_MAX {
@@ -41,7 +32,7 @@ pub async fn retry(parts: ReporterDeps) {
         tokio::time::sleep(Duration::from_millis(limits::EVENT_RETRY_MS)).await;
         let parts = parts.clone();
         let again = run_blocking(move || {
-            let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = parts.storage.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if !waiting.is_empty() {
                 flush(&parts, &mut waiting);
                 show(&parts, waiting.len());
@@ -56,7 +47,7 @@ pub async fn retry(parts: ReporterDeps) {
 
 /// The last try before the process ends.
 pub fn keep_or_lose(parts: &ReporterDeps) {
-    let mut waiting = parts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = parts.storage.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     flush(parts, &mut waiting);
     for event in waiting.drain(..) {
         lost(parts, &event.message, "the box stops and it could not be stored");
@@ -66,7 +57,7 @@ pub fn keep_or_lose(parts: &ReporterDeps) {
 
 /// Those that wait are events too, and a wipe of events takes them.
 pub fn forget(parts: &ReporterDeps) {
-    parts.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    parts.storage.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     show(parts, 0);
 }
 
@@ -94,23 +85,23 @@ fn flush(parts: &ReporterDeps, waiting: &mut VecDeque<WaitingEvent>) {
 
 fn lost(parts: &ReporterDeps, message: &RecordPassage, reason: &str) {
     metrics::counter!("menshen_events_lost_total").increment(1);
-    parts.storage.change(|facts| facts.events_lost += 1);
+    parts.storage.status.change(|facts| facts.events_lost += 1);
     tracing::error!(event = %message.event.event_id, reason, "EVENT LOST");
 }
 
 fn show(parts: &ReporterDeps, waiting: usize) {
     metrics::gauge!("menshen_events_waiting").set(waiting as f64);
-    parts.storage.change(|facts| facts.events_waiting = waiting as u64);
+    parts.storage.status.change(|facts| facts.events_waiting = waiting as u64);
 }
 
 /// On a full disk, events that every receiver has make room for one that nobody has.
 fn store_making_room(parts: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreError> {
     match try_store(parts, message) {
         Err(StoreError::DiskFull { path }) => {
-            let stored = parts.store.counts()?.stored;
+            let stored = parts.storage.events.counts()?.stored;
             let keep_events = stored.saturating_sub(limits::MAKE_ROOM_EVENTS);
             let room = Retention { keep_events, only_sent: true, ..retention(parts)? };
-            let trimmed = parts.store.trim(&room)?;
+            let trimmed = parts.storage.events.trim(&room)?;
             if trimmed.removed == 0 {
                 return Err(StoreError::DiskFull { path });
             }
@@ -129,13 +120,13 @@ fn try_store(parts: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreE
         .iter()
         .map(|EventPicture { name, jpeg }| NewPicture { name, bytes: jpeg, owner: Owner::Event(event) })
         .collect();
-    parts.pictures.put(&pictures)?;
+    parts.storage.pictures.put(&pictures)?;
     let bytes = pictures.iter().map(|picture| picture.bytes.len() as u64).sum();
     let kind = if event.is_stranger() { "stranger" } else { "match" };
     match message.stage {
-        PassageStage::Open => parts.store.put_open(event, bytes)?,
+        PassageStage::Open => parts.storage.events.put_open(event, bytes)?,
         PassageStage::Closed | PassageStage::Whole => {
-            let closed = parts.store.close(event, bytes, &retention(parts)?)?;
+            let closed = parts.storage.events.close(event, bytes, &retention(parts)?)?;
             metrics::counter!("menshen_events_total", "kind" => kind).increment(1);
             tidy(parts, &closed.trimmed)?;
         }
@@ -159,8 +150,8 @@ fn try_store(parts: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreE
 /// field. Before the first login of all nobody knows them, and nothing counts as sent.
 fn retention(parts: &ReporterDeps) -> Result<Retention, StoreError> {
     let mut receivers: Vec<String> = parts.receivers().iter().map(ToString::to_string).collect();
-    if parts.session.load().is_none() {
-        receivers.extend(parts.store.receivers()?);
+    if parts.delivery.sessions.current().is_none() {
+        receivers.extend(parts.storage.events.receivers()?);
         if receivers.is_empty() && parts.config.has_platform {
             receivers.push("not known yet".to_owned());
         }
@@ -171,7 +162,7 @@ fn retention(parts: &ReporterDeps) -> Result<Retention, StoreError> {
 
 /// Shows how much is kept and finishes what the limits removed; a loss is shouted about.
 fn tidy(parts: &ReporterDeps, trimmed: &Trimmed) -> Result<(), StoreError> {
-    let counts = parts.store.counts()?;
+    let counts = parts.storage.events.counts()?;
     metrics::gauge!("menshen_events_stored").set(counts.stored as f64);
     metrics::gauge!("menshen_events_stored_bytes").set(counts.stored_bytes as f64);
     if trimmed.unsent_removed > 0 {
@@ -189,7 +180,7 @@ fn tidy(parts: &ReporterDeps, trimmed: &Trimmed) -> Result<(), StoreError> {
 
 fn remove_pictures(parts: &ReporterDeps, trimmed: &Trimmed) {
     for name in &trimmed.pictures {
-        if let Err(error) = parts.pictures.remove(Namespace::Events, name) {
+        if let Err(error) = parts.storage.pictures.remove(Namespace::Events, name) {
             tracing::warn!(%error, "an old picture could not be deleted; the sweep at start takes it");
         }
     }

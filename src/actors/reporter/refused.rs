@@ -89,7 +89,7 @@ impl HistorySender {
             retry: false,
         };
         let rows: Vec<_> = refused.into_iter().map(row).collect();
-        let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
+        let (outbox, key) = (self.parts.storage.outbox.clone(), self.key.clone());
         run_blocking(move || outbox.set_aside(&key, &rows, cursor)).await?;
         self.line.clear();
         Ok(())
@@ -107,7 +107,7 @@ impl HistorySender {
                 Some(entry) => self.send_entry(entry).await?,
                 None => Outcome::Accepted,
             };
-            let (outbox, key) = (self.parts.outbox.clone(), self.key.clone());
+            let (outbox, key) = (self.parts.storage.outbox.clone(), self.key.clone());
             match outcome {
                 Outcome::Accepted => run_blocking(move || outbox.drop_set_aside(&key, row.sequence)).await?,
                 // Again in the next cycle.
@@ -124,7 +124,7 @@ impl HistorySender {
 
     /// What cannot be made into a body counts as refused.
     async fn send_entry(&self, entry: OutboxEntry) -> Result<Outcome, DeliveryError> {
-        let wanted = Wanted::of(self.parts.session.load().as_deref());
+        let wanted = Wanted::of(self.parts.delivery.sessions.current().as_deref());
         match prepare(self.parts.clone(), wanted, entry).await?.body {
             Ok(body) => Ok(self.post(body).await),
             Err(reason) => Ok(Outcome::Refused(reason)),
@@ -132,12 +132,12 @@ impl HistorySender {
     }
 
     async fn entry_after(&self, sequence: u64) -> Result<Option<OutboxEntry>, DeliveryError> {
-        let outbox = self.parts.outbox.clone();
+        let outbox = self.parts.storage.outbox.clone();
         Ok(run_blocking(move || outbox.next(sequence, 1)).await?.pop())
     }
 
     async fn move_cursor(&self, sequence: u64) -> Result<(), DeliveryError> {
-        let (store, key) = (self.parts.store.clone(), self.key.clone());
+        let (store, key) = (self.parts.storage.events.clone(), self.key.clone());
         Ok(run_blocking(move || store.set_cursor(&key, sequence)).await?)
     }
 

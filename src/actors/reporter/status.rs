@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use url::Url;
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use super::devices::wire_status;
 use crate::actors::blocking::run_blocking;
 use crate::actors::task::Task;
@@ -30,7 +30,7 @@ pub async fn run(
     let mut under_way: HashMap<Url, Task> = HashMap::new();
     loop {
         logins.mark_unchanged();
-        let session = parts.session.load_full();
+        let session = parts.delivery.sessions.current();
         let mut urls: Vec<Url> =
             session.iter().filter_map(|session| session.device_monitor_url.clone()).collect();
         urls.extend(parts.tuning.load().monitor_urls.iter().cloned());
@@ -55,14 +55,14 @@ pub async fn run(
 }
 
 async fn body(parts: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
-    let probe = Arc::clone(&parts.probe);
+    let probe = Arc::clone(&parts.delivery.probe);
     let facts = run_blocking(move || Ok(probe.look())).await.unwrap_or_default();
     serde_json::to_vec(&report(&parts.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
 }
 
 async fn send(parts: ReporterDeps, url: Url, body: Vec<u8>) {
-    let session = parts.session_for(&url);
-    match parts.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
+    let session = parts.delivery.sessions.session_for(&url);
+    match parts.delivery.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
         Ok(()) => parts.note_success("status", &url),
         Err(error) => parts.note_failure("status", &url, &error, session.as_ref()),
     }
