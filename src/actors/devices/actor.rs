@@ -10,6 +10,7 @@ use super::device::Device;
 use super::device_list::DeviceList;
 use super::door::{RecentCommands, order_of, process};
 use super::message::{ActOnDoor, DeviceKey, Drain, FromStream, ListDevices, OpenDone};
+use crate::actors::blocking::spawn_blocking;
 use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
@@ -177,8 +178,8 @@ impl DevicesActor {
         };
         let opener = Arc::clone(&self.parts.opener);
         actix_rt::spawn(async move {
-            let opened = tokio::task::spawn_blocking(move || opener.open(&spec, frames, notices)).await;
-            let result = opened.unwrap_or_else(|panic| Err(OpenError::Start(panic.to_string())));
+            let opened = spawn_blocking(move || opener.open(&spec, frames, notices)).await;
+            let result = opened.unwrap_or_else(|unfinished| Err(OpenError::Start(unfinished.to_string())));
             let _ = me.send(OpenDone { device: key, generation, result }).await;
         });
     }
@@ -234,7 +235,7 @@ impl Handler<OpenDone> for DevicesActor {
             Ok(stream) => match self.device(key) {
                 Some(device) if generation == device.life.generation() => device.stream = Some(stream),
                 // Given up meanwhile.
-                _ => drop(tokio::task::spawn_blocking(move || drop(stream))),
+                _ => drop(spawn_blocking(move || drop(stream))),
             },
             Err(error) => {
                 self.step(key, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);

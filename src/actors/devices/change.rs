@@ -9,6 +9,7 @@ use super::DevicesActor;
 use super::actor::DevicesDeps;
 use super::device::spec_of;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
+use crate::actors::blocking::spawn_blocking;
 use crate::ports::store::StoreError;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -31,15 +32,6 @@ fn save(parts: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), Prot
     parts.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ProtocolError> + Send + 'static,
-) -> Result<T, ProtocolError> {
-    let panicked = |panic: tokio::task::JoinError| {
-        ProtocolError::new(StatusCode::ServerProcessFailed, panic.to_string())
-    };
-    tokio::task::spawn_blocking(work).await.map_err(panicked).and_then(|done| done)
-}
-
 impl Handler<ChangeDevice> for DevicesActor {
     type Result = ResponseActFuture<Self, Result<Option<DeviceStatus>, ProtocolError>>;
 
@@ -47,10 +39,10 @@ impl Handler<ChangeDevice> for DevicesActor {
         let parts = self.parts.clone();
         let saved = {
             let ip = ip.clone();
-            blocking(move || save(&parts, &ip, &change))
+            spawn_blocking(move || save(&parts, &ip, &change))
         };
         Box::pin(saved.into_actor(self).map(move |saved, actor, ctx| {
-            saved?;
+            saved??;
             // As it is by now: another change may have come in between, and is in it too.
             let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
             actor.apply(configs, &[], ctx);
@@ -67,14 +59,14 @@ impl Handler<ReloadDevices> for DevicesActor {
         let (opener, book) = (Arc::clone(&self.parts.opener), Arc::clone(&self.parts.book));
         let wrong =
             |problems: Vec<String>| ProtocolError::new(StatusCode::LocalParamError, problems.join("; "));
-        let read = blocking(move || {
+        let read = spawn_blocking(move || -> Result<_, ProtocolError> {
             let pipelines =
                 opener.reload().map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect()))?;
             book.reread().map_err(wrong)?;
             Ok(pipelines)
         });
         Box::pin(read.into_actor(self).map(|read, actor, ctx| {
-            let pipelines = read?;
+            let pipelines = read??;
             let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
             let devices = configs.len();
             let changed = actor.apply(configs, &pipelines, ctx);

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use super::message::DeviceKey;
+use crate::actors::blocking::{Blocking, spawn_blocking};
 use crate::ports::camera::{FrameSink, Stream, StreamOpener, StreamSpec, StreamTraits};
 use crate::ports::clock::Clock;
 use menshen_domain::backoff::Backoff;
@@ -117,10 +116,10 @@ impl Device {
     }
 
     /// Closes the stream on a thread, since that waits for threads.
-    pub fn close(&mut self) -> Option<JoinHandle<()>> {
+    pub fn close(&mut self) -> Option<Blocking<()>> {
         let stream = self.stream.take()?;
         self.cost = Duration::ZERO;
-        Some(tokio::task::spawn_blocking(move || drop(stream)))
+        Some(spawn_blocking(move || drop(stream)))
     }
 
     /// No alarm shall go on for a device that is not there any more.

@@ -8,24 +8,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::deps::LinkDeps;
-use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
-use crate::actors::registry::photo::no_photo;
+use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest};
+use crate::actors::registry::request::UnusableUser;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
-use menshen_domain::person::PersonKind;
 use menshen_domain::status::{Language, ProtocolError, StatusCode, success_with_lookalike};
-use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
-use menshen_protocol::user::WireUser;
-
-/// A user that cannot even be tried.
-struct Unusable {
-    id: String,
-    name: String,
-    kind: PersonKind,
-    refusal: ProtocolError,
-}
 
 /// Enrols users whose details came in the message.
 pub async fn add_users(parts: &LinkDeps, users: Vec<Value>) -> Result<AddUsersResult, ProtocolError> {
@@ -33,7 +22,7 @@ pub async fn add_users(parts: &LinkDeps, users: Vec<Value>) -> Result<AddUsersRe
     let session = parts.sessions.current().ok_or_else(no_session)?;
     let (total, mut requests) = (users.len(), Vec::new());
     for user in users {
-        match to_request(user, &session) {
+        match request_of(user, &session) {
             Ok(request) => requests.push(request),
             Err(unusable) => result.failed_users.push(failed(unusable, parts.head.language)),
         }
@@ -126,7 +115,7 @@ async fn add_chunk(
         Err(error) => {
             tracing::warn!(%error, users = chunk.len(), "details of users could not be fetched");
             let refusal = error.to_refusal();
-            let nobody = chunk.iter().map(|id| nameless(id, refusal.clone()));
+            let nobody = chunk.iter().map(|id| UnusableUser::nameless(id, refusal.clone()));
             result.failed_users.extend(nobody.map(|unusable| failed(unusable, parts.head.language)));
             return;
         }
@@ -140,8 +129,8 @@ async fn add_chunk(
     let mut requests = Vec::new();
     for id in chunk {
         let made = match by_id.remove(id) {
-            Some(user) => to_request(user, &session),
-            None => Err(nameless(
+            Some(user) => request_of(user, &session),
+            None => Err(UnusableUser::nameless(
                 id,
                 ProtocolError::new(StatusCode::RemoteDataFailed, "the platform gave no details for this id"),
             )),
@@ -174,12 +163,14 @@ async fn enrol(parts: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUs
                 ),
                 code: StatusCode::Success.code(),
             }),
-            Err(refusal) => result.failed_users.push(failed(Unusable { id, name, kind, refusal }, language)),
+            Err(refusal) => {
+                result.failed_users.push(failed(UnusableUser { id, name, kind, refusal }, language))
+            }
         }
     }
 }
 
-fn failed(unusable: Unusable, language: Language) -> AddedUser {
+fn failed(unusable: UnusableUser, language: Language) -> AddedUser {
     AddedUser {
         userid: unusable.id,
         username: unusable.name,
@@ -189,8 +180,9 @@ fn failed(unusable: Unusable, language: Language) -> AddedUser {
     }
 }
 
-fn nameless(id: &str, refusal: ProtocolError) -> Unusable {
-    Unusable { id: id.to_owned(), name: String::new(), kind: PersonKind::default(), refusal }
+fn request_of(user: Value, session: &Session) -> Result<EnrolRequest, UnusableUser> {
+    let id = id_of(&user).unwrap_or_default();
+    EnrolRequest::from_wire(user, id, None, Some(session))
 }
 
 fn id_of(user: &Value) -> Option<String> {
@@ -199,32 +191,4 @@ fn id_of(user: &Value) -> Option<String> {
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }
-}
-
-fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> {
-    let id = id_of(&user).unwrap_or_default();
-    let wrong = |detail: String| ProtocolError::new(StatusCode::ParamError, detail);
-    let user: WireUser =
-        lenient::object(user).map_err(|error| nameless(&id, wrong(format!("user: {error}"))))?;
-    let name = user.name();
-    let read = || -> Result<EnrolRequest, ProtocolError> {
-        Ok(EnrolRequest {
-            id: id.clone(),
-            name: name.clone(),
-            kind: user.kind().map_err(|error| wrong(error.to_string()))?,
-            register_type: user.register_type().map_err(|error| wrong(error.to_string()))?,
-            permission_ids: user.permission_ids().map_err(|error| wrong(error.to_string()))?,
-            photo: user
-                .photo()
-                .ok_or_else(no_photo)
-                .and_then(|source| Photo::from_source(source, Some(session)))?,
-            info: user.info.clone(),
-        })
-    };
-    read().map_err(|refusal| Unusable {
-        kind: user.kind().unwrap_or_default(),
-        id: id.clone(),
-        name: name.clone(),
-        refusal,
-    })
 }

@@ -6,6 +6,7 @@ pub mod enrol;
 pub mod message;
 pub mod photo;
 mod reembed;
+pub mod request;
 pub mod strangers;
 pub mod swap;
 

@@ -13,7 +13,7 @@ use super::message::{
 };
 use super::realtime::RealTime;
 use super::{devices, history, record, status};
-use crate::actors::blocking::run_blocking;
+use crate::actors::blocking::{run_blocking, spawn_blocking};
 use crate::actors::task::Task;
 use crate::actors::wipe;
 use crate::ports::outbox::QuarantinedEvent;
@@ -21,7 +21,7 @@ use crate::ports::store::Namespace;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
-use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_domain::status::ProtocolError;
 
 pub struct ReporterActor {
     parts: ReporterDeps,
@@ -106,9 +106,7 @@ impl Handler<RecordPassage> for ReporterActor {
                     record::keep_blocking(&parts, message.clone());
                     message
                 };
-                tokio::task::spawn_blocking(work)
-                    .await
-                    .map_err(|error| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string()))?
+                spawn_blocking(work).await?
             };
             real_time.push(&parts, message);
             Ok(())

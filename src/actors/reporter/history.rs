@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use url::Url;
 
 use super::body::{Prepared, Wanted, prepare};
 use super::deps::ReporterDeps;
-use crate::actors::blocking::run_blocking;
+use crate::actors::blocking::{Blocking, run_blocking, spawn_blocking};
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 use crate::ports::platform::{PlatformError, PostPurpose};
 use crate::ports::store::StoreError;
@@ -263,12 +262,12 @@ pub(super) fn outcome_of(error: &PlatformError) -> Outcome {
 
 /// The commit of a cursor that goes on while the next event is sent.
 #[derive(Default)]
-struct Commit(Option<JoinHandle<Result<(), StoreError>>>);
+struct Commit(Option<Blocking<Result<(), StoreError>>>);
 
 impl Commit {
     fn begin(&mut self, parts: &ReporterDeps, key: &str, sequence: u64) {
         let (store, key) = (Arc::clone(&parts.storage.events), key.to_owned());
-        self.0 = Some(tokio::task::spawn_blocking(move || store.set_cursor(&key, sequence)));
+        self.0 = Some(spawn_blocking(move || store.set_cursor(&key, sequence)));
     }
 
     /// Waits until the last one begun is on disk.
@@ -277,7 +276,7 @@ impl Commit {
         match task.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(DeliveryError::Failed(format!("the cursor could not be kept: {error}"))),
-            Err(panic) => Err(DeliveryError::Failed(panic.to_string())),
+            Err(unfinished) => Err(DeliveryError::Failed(unfinished.to_string())),
         }
     }
 }

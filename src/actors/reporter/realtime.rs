@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::deps::ReporterDeps;
+use crate::actors::blocking::spawn_blocking;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::ports::platform::PostPurpose;
 use crate::ports::store::Namespace;
@@ -45,7 +46,7 @@ impl RealTime {
                 let parts = parts.clone();
                 let work =
                     move || serde_json::to_vec(&event_body(&parts, &message)).map(|body| (body, message));
-                tokio::task::spawn_blocking(work).await
+                spawn_blocking(work).await
             };
             drop(making);
             let Ok(Ok((body, message))) = made else { return count("failed") };

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::deps::ReporterDeps;
 use super::devices::wire_status;
-use crate::actors::blocking::run_blocking;
+use crate::actors::blocking::spawn_blocking;
 use crate::actors::task::Task;
 use crate::ports::platform::PostPurpose;
 use crate::ports::system::SystemFacts;
@@ -56,7 +56,7 @@ pub async fn run(
 
 async fn body(parts: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
     let probe = Arc::clone(&parts.delivery.probe);
-    let facts = run_blocking(move || Ok(probe.look())).await.unwrap_or_default();
+    let facts = spawn_blocking(move || probe.look()).await.unwrap_or_default();
     serde_json::to_vec(&report(&parts.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
 }
 

@@ -10,7 +10,6 @@ pub mod doors;
 pub mod guard;
 pub mod identity;
 pub mod models;
-pub mod people;
 pub mod photo;
 pub mod picture;
 pub mod set_aside;
