@@ -331,7 +331,7 @@ fn swap_parts(
     SwapDeps {
         board: Arc::clone(&health.models),
         loader: Arc::clone(loader),
-        pick: Arc::new(move |name| pick_prepared(&own, name, &*with)),
+        pick: Arc::new(move |name| Ok(pick_prepared(&own, name, &*with)?)),
         tuner: tuner.clone(),
         threads: settings.recognition.workers,
         missing: Arc::new(missing.into()),

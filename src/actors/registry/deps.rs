@@ -47,8 +47,11 @@ impl RegistryDeps {
     }
 }
 
+/// An error of the model catalogue, which these actors do not know.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Finds an embedder by name and checks what can be checked without running it.
-pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, String> + Send + Sync>;
+pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, BoxError> + Send + Sync>;
 
 /// What a swap of the embedder works with. Cloning shares everything.
 #[derive(Clone)]

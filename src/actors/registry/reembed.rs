@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use super::deps::BoxError;
 use crate::actors::blocking::lower_priority;
 use crate::ports::store::{Namespace, PictureStore, RegistryStore, StoreError};
 use crate::status::models::ModelStatus;
@@ -16,20 +18,58 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person};
 use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::ProtocolError;
+use menshen_gallery::GalleryError;
 use menshen_vision::FaceAnalyzer;
 
-/// Why a swap came to nothing; the model in force goes on.
+/// Why a swap ended without a switch; the active model stays.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
-    /// The new model is not to be used; the sentence says why.
-    #[error("{0}")]
-    Refused(String),
+    /// It is not in the catalogue, or its files or its self-test fail.
+    #[error(transparent)]
+    Model(BoxError),
+    #[error("{model} is in force already")]
+    AlreadyActive { model: String },
+    #[error("it made a thread panic while embedding a photo")]
+    EmbeddingPanicked,
+    #[error("it cannot embed the photos of {not_embedded} of {people} people")]
+    NotEmbedded { not_embedded: u64, people: u64 },
+    #[error(transparent)]
+    Confusion(#[from] Confusion),
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
+    #[error("the swap panicked")]
+    Panicked,
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the box is shutting down; what is embedded is kept, so that starting the swap again is quicker")]
     Stopped,
     #[error("cancelled; what is embedded is kept, so that starting the swap again is quicker")]
     Cancelled,
+}
+
+/// A model takes people for one another whom the active one tells apart; counted in pairs of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it takes {confused} pairs of enrolled people for one person, of {apart} that the model in force tells apart"
+)]
+pub struct Confusion {
+    pub confused: usize,
+    pub apart: usize,
+}
+
+/// Why one photo has no feature of the new model.
+#[derive(Debug, thiserror::Error)]
+enum EmbedError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the photo is not on the disk")]
+    NoPhoto,
+    /// No face can be found or embedded.
+    #[error("{0}")]
+    Photo(ProtocolError),
 }
 
 /// How often the log says how far it is.
@@ -137,10 +177,9 @@ impl Reembedder<'_> {
         &self,
         jobs: &[Job],
         analyzers: &mut [FaceAnalyzer],
-    ) -> Result<Vec<Result<Embedding, String>>, SwapError> {
+    ) -> Result<Vec<Result<Embedding, EmbedError>>, SwapError> {
         let next = AtomicUsize::new(0);
-        let answers: Mutex<Vec<_>> = Mutex::new(jobs.iter().map(|_| Err(String::new())).collect());
-        let whole = std::thread::scope(|scope| {
+        let joined: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = analyzers
                 .iter_mut()
                 .map(|analyzer| {
@@ -148,27 +187,29 @@ impl Reembedder<'_> {
                         if self.in_background {
                             lower_priority();
                         }
+                        let mut answers = Vec::new();
                         while let Some((at, job)) = take(&next, jobs) {
-                            let answer = self.embed_one(job, analyzer);
-                            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = answer;
+                            answers.push((at, self.embed_one(job, analyzer)));
                         }
+                        answers
                     })
                 })
                 .collect();
-            threads.into_iter().all(|thread| thread.join().is_ok())
+            // All are joined: the scope panics over a thread that panicked and was not.
+            threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        if !whole {
-            return Err(SwapError::Refused("it made a thread panic while embedding a photo".to_owned()));
+        let mut answers = Vec::with_capacity(jobs.len());
+        for of_thread in joined {
+            answers.extend(of_thread.map_err(|_| SwapError::EmbeddingPanicked)?);
         }
-        Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
+        answers.sort_unstable_by_key(|(at, _)| *at);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, String> {
-        let photo = self.pictures.get(Namespace::Registry, &job.photo).map_err(|error| error.to_string())?;
-        let photo = photo.ok_or_else(|| "the photo is not on the disk".to_owned())?;
+    fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, EmbedError> {
+        let photo = self.pictures.get(Namespace::Registry, &job.photo)?.ok_or(EmbedError::NoPhoto)?;
         // Its quality was judged when it was enrolled.
-        let face =
-            analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+        let face = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(EmbedError::Photo)?;
         Ok(face.embedding)
     }
 
@@ -177,7 +218,7 @@ impl Reembedder<'_> {
     fn commit(
         &mut self,
         jobs: Vec<Job>,
-        embedded: Vec<Result<Embedding, String>>,
+        embedded: Vec<Result<Embedding, EmbedError>>,
         commits: Commits,
         done: &mut dyn FnMut(&Person),
     ) -> Result<(), SwapError> {
@@ -201,7 +242,7 @@ impl Reembedder<'_> {
                     people.insert(job.id, person);
                 }
                 (Some(_), Err(reason)) => {
-                    tracing::warn!(person = %job.id, reason, model = self.target, "cannot be embedded, and is kept");
+                    tracing::warn!(person = %job.id, %reason, model = self.target, "cannot be embedded, and is kept");
                     self.failed.insert(job.id, job.photo_sha256);
                     // Another photo of the same person may have been embedded.
                     if person.features_of(&self.target).next().is_some() {

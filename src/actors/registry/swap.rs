@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::deps::{RegistryDeps, SwapDeps, report_size};
 use super::message::Wanted;
-use super::reembed::{Commits, Reembedder};
+use super::reembed::{Commits, Confusion, Reembedder};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::tuning::Tuner;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
@@ -55,10 +55,9 @@ impl MigrationContext<'_> {
         models: ModelSet,
         switch: impl FnOnce(ModelSet, Gallery, Vec<FaceAnalyzer>) -> Result<(), StoreError>,
     ) -> Result<(), SwapError> {
-        let refused = |reason: String| SwapError::Refused(reason);
-        let load = |_| models.load(self.loader).map_err(|error| refused(error.to_string()));
+        let load = |_| models.load(self.loader).map_err(|error| SwapError::Model(error.into()));
         let mut analyzers = (0..self.threads.max(1)).map(load).collect::<Result<Vec<_>, _>>()?;
-        let test = self_test(&mut analyzers[0]).map_err(refused)?;
+        let test = self_test(&mut analyzers[0]).map_err(|error| SwapError::Model(error.into()))?;
         tracing::info!(
             model = models.embedder_id(),
             same_least = test.same_least,
@@ -122,27 +121,25 @@ impl MigrationContext<'_> {
             }
         })?;
         if let Some(error) = wrong {
-            return Err(SwapError::Refused(error.to_string()));
+            return Err(error.into());
         }
         let not_embedded = failed.len() as u64;
         if not_embedded > limits::NOT_EMBEDDED_FREE.max(people / limits::NOT_EMBEDDED_ONE_IN) {
-            return Err(SwapError::Refused(format!(
-                "it cannot embed the photos of {not_embedded} of {people} people"
-            )));
+            return Err(SwapError::NotEmbedded { not_embedded, people });
         }
         let marks = self
             .from
             .as_ref()
             .map(|(_, old)| [old.similarity_threshold, models.scale().similarity_threshold]);
         match marks.and_then(|marks| confuses(&sample, marks)) {
-            Some(reason) => Err(SwapError::Refused(reason)),
+            Some(confusion) => Err(confusion.into()),
             None => Ok(gallery),
         }
     }
 }
 
 /// Whether the new model takes people for one another whom the old one tells apart; `sample` has the features of both.
-fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
+fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<Confusion> {
     let similarity = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
     let (mut apart, mut confused) = (0, 0);
     for (at, a) in sample.iter().enumerate() {
@@ -153,9 +150,7 @@ fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
             }
         }
     }
-    (confused > apart / limits::SWAP_CONFUSED_ONE_IN + 1).then(|| {
-        format!("it takes {confused} pairs of enrolled people for one person, of {apart} that the model in force tells apart")
-    })
+    (confused > apart / limits::SWAP_CONFUSED_ONE_IN + 1).then_some(Confusion { confused, apart })
 }
 
 /// Starts a swap in the background.
@@ -193,12 +188,11 @@ pub fn cancel(board: &ModelStatus) -> Result<(), ProtocolError> {
 fn in_background(board: Arc<ModelStatus>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
     let own = Arc::clone(&board);
     let run = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(work))
-            .unwrap_or_else(|_| Err(SwapError::Refused("the swap panicked".to_owned())));
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(SwapError::Panicked));
         conclude(&own, &outcome);
     };
     if let Err(error) = std::thread::Builder::new().name("model-swap".to_owned()).spawn(run) {
-        conclude(&board, &Err(SwapError::Refused(format!("cannot start a thread: {error}"))));
+        conclude(&board, &Err(SwapError::Thread(error)));
     }
 }
 
@@ -244,7 +238,7 @@ pub fn conclude(board: &ModelStatus, outcome: &Result<(), SwapError>) {
 fn swap_here(parts: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
     let SwapDeps { board, loader, pick, tuner, threads, stop, .. } = &parts.swap;
     let old = parts.in_force.get();
-    let models = pick(name).map_err(SwapError::Refused)?;
+    let models = pick(name).map_err(SwapError::Model)?;
     let (to, previous) = (models.embedder_id(), old.name().to_owned());
     board.swap(|swap| swap.to.clone_from(&to));
     if to == old.id() {
@@ -291,7 +285,7 @@ fn settle(parts: &RegistryDeps, name: &str, id: &str) -> Result<(), SwapError> {
             });
             Ok(())
         }
-        _ => Err(SwapError::Refused(format!("{id} is in force already"))),
+        _ => Err(SwapError::AlreadyActive { model: id.to_owned() }),
     }
 }
 
@@ -320,7 +314,7 @@ pub fn backfill_embeddings(parts: &RegistryDeps) {
         let swap = &parts.swap;
         swap.board.swap(|swap| swap.state = SwapState::Embedding);
         let analyzer = recogniser.models().load(&*swap.loader);
-        let mut analyzers = [analyzer.map_err(|error| SwapError::Refused(error.to_string()))?];
+        let mut analyzers = [analyzer.map_err(|error| SwapError::Model(error.into()))?];
         let mut reembedder = Reembedder {
             store: &*parts.store,
             pictures: &*parts.pictures,

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::watch;
 use url::Url;
 
-use super::body::{Prepared, Wanted, prepare};
+use super::body::{PreparedBody, WantedPictures, prepare};
 use super::deps::ReporterDeps;
 use crate::actors::blocking::{Blocking, run_blocking, spawn_blocking};
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
@@ -155,7 +155,7 @@ impl HistorySender {
         batch: Vec<OutboxEntry>,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), DeliveryError> {
-        let wanted = Wanted::of(self.parts.delivery.sessions.current().as_deref());
+        let wanted = WantedPictures::of(self.parts.delivery.sessions.current().as_deref());
         let parts = self.parts.clone();
         let mut bodies =
             futures_util::stream::iter(batch.into_iter().map(|entry| prepare(parts.clone(), wanted, entry)))
@@ -176,14 +176,14 @@ impl HistorySender {
         result.and(kept)
     }
 
-    async fn send_next(&mut self, prepared: Prepared, commit: &mut Commit) -> Result<(), DeliveryError> {
-        let Prepared { sequence, body } = prepared;
+    async fn send_next(&mut self, prepared: PreparedBody, commit: &mut Commit) -> Result<(), DeliveryError> {
+        let PreparedBody { sequence, body } = prepared;
         let body = match body {
             Ok(body) => body,
             Err(reason) => {
                 commit.finish().await?;
                 // No receiver's word is needed: there is nothing to send, now or later.
-                return self.set_aside(vec![(sequence, reason)], sequence).await;
+                return self.set_aside(vec![(sequence, reason.to_string())], sequence).await;
             }
         };
         match self.post(body).await {

@@ -1,6 +1,6 @@
 //! What is done about events a receiver refuses for good; the rules are in `core::history`.
 
-use super::body::{Wanted, prepare};
+use super::body::{WantedPictures, prepare};
 use super::history::{DeliveryError, HistorySender, Outcome};
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
@@ -124,10 +124,10 @@ impl HistorySender {
 
     /// What cannot be made into a body counts as refused.
     async fn send_entry(&self, entry: OutboxEntry) -> Result<Outcome, DeliveryError> {
-        let wanted = Wanted::of(self.parts.delivery.sessions.current().as_deref());
+        let wanted = WantedPictures::of(self.parts.delivery.sessions.current().as_deref());
         match prepare(self.parts.clone(), wanted, entry).await?.body {
             Ok(body) => Ok(self.post(body).await),
-            Err(reason) => Ok(Outcome::Refused(reason)),
+            Err(reason) => Ok(Outcome::Refused(reason.to_string())),
         }
     }
 
