@@ -103,7 +103,7 @@ fn offline(
             pictures,
             committing: &std::sync::Mutex::default(),
             turn: &tokio::sync::Mutex::default(),
-            board: &board,
+            status: &board,
             stop: &AtomicBool::new(false),
             loader: &loader,
             threads: settings.recognition.workers,

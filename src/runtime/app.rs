@@ -24,7 +24,7 @@ use crate::actors::face_engine::workers::WorkerDeps;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
-use crate::actors::mq_link::actor::{LinkNews, LinkStatus};
+use crate::actors::mq_link::actor::{LinkObserver, LinkUpdate};
 use crate::actors::mq_link::deps::LinkDeps;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
 use crate::actors::registry::{RegistryActor, RegistryDeps, SwapDeps};
@@ -129,7 +129,7 @@ impl App {
                 store: registry,
                 pictures: Arc::clone(&pictures),
                 keys: Arc::<Vault>::clone(&vault),
-                in_force: in_force.clone(),
+                recogniser: in_force.clone(),
                 tuning: tuner.shared(),
                 swap: swap_parts(&settings, &health, &loader, &tuner, filled.other_model > 0),
                 platform: Arc::clone(&platform),
@@ -222,9 +222,9 @@ impl App {
         };
         self.health.set_link(LinkState::Stopped);
         let health = Arc::clone(&self.health);
-        let board: LinkStatus = Arc::new(move |news| match news {
-            LinkNews::State(state) => health.set_link(state),
-            LinkNews::Blocked(reason) => health.set_link_blocked(reason),
+        let board: LinkObserver = Arc::new(move |news| match news {
+            LinkUpdate::State(state) => health.set_link(state),
+            LinkUpdate::Blocked(reason) => health.set_link_blocked(reason),
         });
         let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone()));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
@@ -249,13 +249,13 @@ impl App {
         let parts = DevicesDeps {
             opener: Arc::new(opener),
             relay: Arc::new(Relays::new().map_err(|error| vec![error])?),
-            places: Arc::new(FrameRouter { frames: Arc::clone(&self.worker_parts.intake), photos }),
+            routing: Arc::new(FrameRouter { frames: Arc::clone(&self.worker_parts.intake), photos }),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
-            board: Arc::new(move |list| health.set_devices(list)),
-            book: Arc::clone(&self.book),
+            observer: Arc::new(move |list| health.set_devices(list)),
+            config_store: Arc::clone(&self.book),
             tuner: self.tuner.clone(),
-            roster: self.roster.clone(),
+            device_list: self.roster.clone(),
         };
         Ok(Box::new(ActorPart::new("devices", self.handles.devices.clone(), move || {
             Ok(DevicesActor::new(parts.clone()))
@@ -273,7 +273,7 @@ impl App {
             devices: self.handles.devices.clone(),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
-                in_force: self.registry_parts.in_force.clone(),
+                in_force: self.registry_parts.recogniser.clone(),
                 tuning: self.tuner.shared(),
                 level: self.settings.recognition.live_level.clone(),
                 clock: Arc::clone(&self.clock),
@@ -329,7 +329,7 @@ fn swap_parts(
 ) -> SwapDeps {
     let (own, with) = (settings.clone(), Arc::clone(loader));
     SwapDeps {
-        board: Arc::clone(&health.models),
+        status: Arc::clone(&health.models),
         loader: Arc::clone(loader),
         pick: Arc::new(move |name| Ok(pick_prepared(&own, name, &*with)?)),
         tuner: tuner.clone(),

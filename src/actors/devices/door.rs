@@ -12,7 +12,7 @@ use menshen_domain::relay::DoorCommand;
 use menshen_domain::relay::order::DoorOrder;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
-/// What a command comes to at a device's relay, or what to configure.
+/// The order of a command to a device's relay, or what has to be configured for it.
 pub fn order_of(
     device: Option<&DeviceConfig>,
     ip: &str,
@@ -84,8 +84,10 @@ pub(super) async fn process(
     let result = if outcome.is_ok() { "ok" } else { "failed" };
     metrics::counter!("menshen_door_commands_total", "mode" => mode, "result" => result).increment(1);
     match &outcome {
-        Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door"),
-        Err(refusal) => tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door"),
+        Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door command was sent"),
+        Err(refusal) => {
+            tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door command failed")
+        }
     }
     outcome
 }

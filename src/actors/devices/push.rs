@@ -1,4 +1,4 @@
-//! Devices that send photos by themselves have no stream to open: opening them means listening.
+//! Devices that push photos have no stream to open: opening one subscribes to its photos.
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use crate::ports::camera::{
 };
 use menshen_domain::device::PUSH_PIPELINES;
 
-/// Opens streams as `inner` does, and listens to devices that send.
+/// Opens streams as `inner` does, and subscribes to devices that push.
 pub struct PushOpener {
     pub inner: Arc<dyn StreamOpener>,
     pub photos: Arc<PhotoIntake>,
 }
 
-struct Listening {
+struct Subscription {
     photos: Arc<PhotoIntake>,
     ep_id: String,
-    ear: u64,
+    id: u64,
 }
 
-impl Stream for Listening {}
+impl Stream for Subscription {}
 
-impl Drop for Listening {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        self.photos.ignore(&self.ep_id, self.ear);
+        self.photos.ignore(&self.ep_id, self.id);
     }
 }
 
@@ -50,7 +50,7 @@ impl StreamOpener for PushOpener {
         if !PUSH_PIPELINES.contains(&spec.pipeline.as_str()) {
             return self.inner.open(spec, frames, notices);
         }
-        let ear = self.photos.listen(&spec.device_id, frames);
-        Ok(Box::new(Listening { photos: Arc::clone(&self.photos), ep_id: spec.device_id.clone(), ear }))
+        let id = self.photos.listen(&spec.device_id, frames);
+        Ok(Box::new(Subscription { photos: Arc::clone(&self.photos), ep_id: spec.device_id.clone(), id }))
     }
 }

@@ -1,4 +1,4 @@
-//! What carrying out a command needs.
+//! What the link and its commands work with.
 
 use std::sync::Arc;
 

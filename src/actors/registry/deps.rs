@@ -1,4 +1,4 @@
-//! What the registry works with, and what its parts have in common.
+//! What the registry works with, and what its files have in common.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -25,7 +25,8 @@ pub struct RegistryDeps {
     pub store: Arc<dyn RegistryStore>,
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<dyn Keys>,
-    pub in_force: ActiveRecogniser,
+    /// The active model with its gallery.
+    pub recogniser: ActiveRecogniser,
     /// The match threshold as it is tuned.
     pub tuning: SharedTuning,
     pub swap: SwapDeps,
@@ -56,13 +57,13 @@ pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, BoxError> + Send + Sy
 /// What a swap of the embedder works with. Cloning shares everything.
 #[derive(Clone)]
 pub struct SwapDeps {
-    pub board: Arc<ModelStatus>,
+    pub status: Arc<ModelStatus>,
     pub loader: Arc<dyn InferenceLoader>,
     pub pick: PickModels,
     pub tuner: Tuner,
     /// Threads that embed.
     pub threads: usize,
-    /// Somebody has no feature of the model in force; made up for once the registry runs.
+    /// Someone has no feature of the active model: missing features are computed once the registry runs.
     pub missing: Arc<AtomicBool>,
     /// The box is shutting down.
     pub stop: Arc<AtomicBool>,
@@ -85,7 +86,7 @@ pub fn remove_photos(pictures: &dyn PictureStore, gone: &[Person], kept: &[Perso
             && let Err(error) = pictures.remove(Namespace::Registry, &feature.photo)
         {
             // The sweep at the next start takes it.
-            tracing::warn!(%error, "an old registry photo could not be deleted");
+            tracing::warn!(%error, "deleting an old registry photo failed");
         }
     }
 }

@@ -44,13 +44,13 @@ pub struct PreparedBody {
 }
 
 pub async fn prepare(
-    parts: ReporterDeps,
+    deps: ReporterDeps,
     wanted: WantedPictures,
     entry: OutboxEntry,
 ) -> Result<PreparedBody, ProtocolError> {
     run_blocking(move || {
         let body = match &entry.event {
-            Ok(event) => build(&parts, wanted, event),
+            Ok(event) => build(&deps, wanted, event),
             Err(reason) => Err(BodyError::Unreadable { reason: reason.clone() }),
         };
         Ok(PreparedBody { sequence: entry.sequence, body })
@@ -58,16 +58,16 @@ pub async fn prepare(
     .await
 }
 
-fn build(parts: &ReporterDeps, wanted: WantedPictures, event: &EventRecord) -> Result<Vec<u8>, BodyError> {
-    let read = |wanted: bool, shelf, name: Option<&String>| {
-        name.filter(|_| wanted).and_then(|name| stored(parts, shelf, name))
+fn build(deps: &ReporterDeps, wanted: WantedPictures, event: &EventRecord) -> Result<Vec<u8>, BodyError> {
+    let read = |wanted: bool, namespace, name: Option<&String>| {
+        name.filter(|_| wanted).and_then(|name| stored(deps, namespace, name))
     };
-    let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.as_ref());
+    let registry_photo = event.identity.as_ref().and_then(|identity| identity.registry_photo.as_ref());
     let pictures = EventPictures {
         reg_pic: read(wanted.reg_pic, Namespace::Registry, registry_photo),
         spot_pic: read(wanted.spot_pic, Namespace::Events, event.spot_pic.as_ref()),
         recognize_face: read(wanted.recognize_face, Namespace::Events, event.face_pic.as_ref()),
     };
-    let kind = ReportKind::History { dev_sno: &parts.config.dev_sno };
+    let kind = ReportKind::History { dev_sno: &deps.config.dev_sno };
     serde_json::to_vec(&EventBody::new(event, pictures, kind)).map_err(BodyError::Json)
 }

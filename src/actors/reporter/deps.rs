@@ -79,7 +79,11 @@ impl ReporterDeps {
         urls.retain(|url| seen.insert(url.clone()));
         if urls.len() > limits::HISTORY_RECEIVERS_MAX {
             let max = limits::HISTORY_RECEIVERS_MAX;
-            tracing::error!(named = urls.len(), max, "too many history receivers, the last ones get nothing");
+            tracing::error!(
+                named = urls.len(),
+                max,
+                "too many history receivers are configured, the last ones get nothing"
+            );
             urls.truncate(max);
         }
         urls

@@ -1,4 +1,4 @@
-//! What can be asked of the reporter.
+//! Messages of the reporter.
 
 use actix::Message;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ pub struct EventPicture {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PassageStage {
-    /// The person is known and still there: told in real time.
+    /// The person is known and still there: pushed in real time.
     Open,
     /// Over: goes into history.
     Closed,
@@ -25,15 +25,15 @@ pub enum PassageStage {
     Whole,
 }
 
-/// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.
+/// Stores an event, then reports it. Answers when it is on disk. The same message twice is harmless.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), ProtocolError>")]
 pub struct RecordPassage {
     pub event: EventRecord,
-    /// Empty when the pictures told before still hold.
+    /// Empty when the pictures stored before are still right.
     pub pictures: Vec<EventPicture>,
     pub stage: PassageStage,
-    /// When this became certain, on the monotonic clock: news grows old.
+    /// When this became certain, on the monotonic clock: an old match is not pushed in real time.
     pub decided_ms: u64,
 }
 
@@ -52,7 +52,7 @@ pub struct ReceiversChanged;
 #[rtype(result = "()")]
 pub struct ReportDevices;
 
-/// What was set aside, of all receivers.
+/// The quarantined events of all receivers.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Vec<QuarantinedEvent>, ProtocolError>")]
 pub struct ListQuarantined {
@@ -60,7 +60,7 @@ pub struct ListQuarantined {
     pub limit: usize,
 }
 
-/// Tries set-aside events again: of one receiver or of all, one event or all. Answers how many that will be.
+/// Tries quarantined events again: of one receiver or of all, one event or all. Answers how many that will be.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<u64, ProtocolError>")]
 pub struct RetryQuarantined {
@@ -68,7 +68,7 @@ pub struct RetryQuarantined {
     pub sequence: Option<u64>,
 }
 
-/// The full list of devices as they stand now.
+/// The full list of devices in their current state.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct DevicesChanged(pub Vec<DeviceStatus>);
