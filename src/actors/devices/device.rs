@@ -100,7 +100,7 @@ impl Device {
         metrics::gauge!("menshen_device_online", "device" => ep_id.clone()).set(f64::from(u8::from(online)));
         match self.life.state() {
             StreamState::Offline(reason) => {
-                tracing::warn!(device = %ep_id, name = %name, reason, "device went offline")
+                tracing::warn!(device = %ep_id, name = %name, reason, "device went offline");
             }
             state => tracing::info!(device = %ep_id, name = %name, ?state, "device state changed"),
         }

@@ -86,7 +86,7 @@ pub(super) async fn process(
     match &outcome {
         Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door command was sent"),
         Err(refusal) => {
-            tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door command failed")
+            tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door command failed");
         }
     }
     outcome

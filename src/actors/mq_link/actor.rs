@@ -238,10 +238,11 @@ impl Handler<FromBroker> for MqLinkActor {
             BrokerNotice::Blocked(reason) => {
                 let is_current = self.connection.as_ref().is_some_and(|(mine, _)| *mine == attempt);
                 if is_current {
-                    match &reason {
-                        Some(reason) => tracing::warn!(reason, "broker stopped taking replies"),
-                        None => tracing::warn!("broker takes replies again"),
-                    };
+                    if let Some(reason) = &reason {
+                        tracing::warn!(reason, "broker stopped taking replies");
+                    } else {
+                        tracing::warn!("broker takes replies again");
+                    }
                     (self.observer)(LinkUpdate::Blocked(reason.as_deref()));
                 }
             }

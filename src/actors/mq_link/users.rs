@@ -164,7 +164,7 @@ async fn enrol(deps: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUse
                 code: StatusCode::Success.code(),
             }),
             Err(refusal) => {
-                result.failed_users.push(failed(UnusableUser { id, name, kind, refusal }, language))
+                result.failed_users.push(failed(UnusableUser { id, name, kind, refusal }, language));
             }
         }
     }
