@@ -1,7 +1,7 @@
 //! Addresses that survive a restart of the actor behind them.
 //!
 //! An actix `Addr` dies with its actor. The runtime puts the address of each incarnation into a [`Handle`],
-//! and everyone else holds the handle.
+//! and everything else holds the handle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub enum NotDelivered {
     /// Between two incarnations, or shut down.
     #[error("the receiver is not running")]
     Down,
-    /// The mailbox is full; see the receiver's bound in `core::limits`.
+    /// The mailbox is full; its bound is in `menshen_domain::limits`.
     #[error("the receiver's mailbox is full")]
     Full,
 }
@@ -42,7 +42,7 @@ impl<A: Actor> Handle<A> {
         self.0.store(Some(Arc::new(addr)));
     }
 
-    /// Called by the runtime when it is gone for good.
+    /// Called by the runtime when the actor is gone for good.
     pub fn clear(&self) {
         self.0.store(None);
     }
@@ -78,7 +78,7 @@ impl<A: Actor> Handle<A> {
         addr.send(message).await.map_err(|_| NotDelivered::Down)
     }
 
-    /// As [`send`](Self::send), but outlasts a restart of the receiver: the message is built anew and sent
+    /// As [`send`](Self::send), but outlasts a restart of the receiver: the message is built and sent
     /// again until it is answered. For messages whose effect is the same when they arrive twice.
     pub async fn send_until_answered<M>(&self, build: impl Fn() -> M) -> M::Result
     where

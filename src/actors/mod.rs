@@ -1,4 +1,4 @@
-//! The five actors, each a thin shell around a state machine of `core`, and how they reach each other.
+//! The five actors, each a thin shell around a state machine of `menshen_domain`, and what they share.
 //!
 //! Every actor has a folder with `message.rs` (its typed messages: they live beside their receiver) and
 //! `actor.rs`. Blocking work runs on threads, never on an arbiter.
@@ -13,6 +13,7 @@ pub mod passages;
 pub mod recogniser;
 pub mod registry;
 pub mod reporter;
+pub mod session;
 pub mod task;
 pub mod tuning;
 pub mod wipe;

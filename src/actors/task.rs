@@ -13,7 +13,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 pub struct Task(Option<JoinHandle<()>>);
 
 impl Task {
-    /// Runs what `make` makes until it returns. A panic is logged and counted, and the task is made again.
+    /// Runs the future of `make` until it returns. After a panic, which is logged and counted, `make` is called again.
     pub fn spawn<F: Future<Output = ()> + 'static>(
         name: &'static str,
         make: impl Fn() -> F + 'static,
@@ -21,7 +21,7 @@ impl Task {
         Self(Some(actix_rt::spawn(async move {
             while AssertUnwindSafe(make()).catch_unwind().await.is_err() {
                 metrics::counter!("menshen_task_panics_total", "task" => name).increment(1);
-                tracing::error!(task = name, "a task panicked and is started again");
+                tracing::error!(task = name, "task panicked and is started again");
                 tokio::time::sleep(RESTART_AFTER).await;
             }
         })))

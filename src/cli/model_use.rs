@@ -93,16 +93,17 @@ fn offline(
     board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
     let run = || {
         if name == current {
-            return Err(SwapError::Refused("it is in force already".to_owned()));
+            return Err(SwapError::AlreadyActive { model: "it".to_owned() });
         }
-        let models = pick_prepared(settings, name, &loader).map_err(SwapError::Refused)?;
+        let models =
+            pick_prepared(settings, name, &loader).map_err(|error| SwapError::Model(error.into()))?;
         board.swap(|swap| swap.to = models.embedder_id());
         let ground = MigrationContext {
             store,
             pictures,
             committing: &std::sync::Mutex::default(),
             turn: &tokio::sync::Mutex::default(),
-            board: &board,
+            status: &board,
             stop: &AtomicBool::new(false),
             loader: &loader,
             threads: settings.recognition.workers,

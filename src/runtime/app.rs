@@ -26,15 +26,13 @@ use crate::actors::face_engine::workers::WorkerDeps;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
 use crate::actors::mq_link::MqLinkActor;
-use crate::actors::mq_link::actor::{LinkNews, LinkStatus};
+use crate::actors::mq_link::actor::{LinkObserver, LinkUpdate};
 use crate::actors::mq_link::deps::LinkDeps;
-use crate::actors::mq_link::session::SessionKeeper;
 use crate::actors::passages::PassageForwarder;
 use crate::actors::recogniser::{ActiveRecogniser, Recogniser};
-use crate::actors::registry::RegistryActor;
-use crate::actors::registry::enrol::RegistryDeps;
-use crate::actors::registry::swap::SwapDeps;
-use crate::actors::reporter::{ReporterActor, ReporterConfig, ReporterDeps, SharedSession};
+use crate::actors::registry::{RegistryActor, RegistryDeps, SwapDeps};
+use crate::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterDeps, Storage};
+use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
@@ -126,7 +124,7 @@ impl App {
         let handles = Handles::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (probe, platform) = outside(&settings).map_err(|error| one(&error))?;
-        let session = SharedSession::default();
+        let sessions = SessionKeeper::new(settings.dev_sno.clone());
         let rules = camera_rules(&settings, in_force.clone(), Arc::clone(&clock), tuner.shared());
         let (intake, photos) = intakes(CameraRules { attributes, ..rules });
         Ok(Self {
@@ -134,13 +132,13 @@ impl App {
                 store: registry,
                 pictures: Arc::clone(&pictures),
                 keys: Arc::<Vault>::clone(&vault),
-                in_force: in_force.clone(),
+                recogniser: in_force.clone(),
                 tuning: tuner.shared(),
                 swap: swap_parts(&settings, &health, &loader, &tuner, filled.other_model > 0),
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
-                sessions: session_keeper(&settings, &session, &handles),
+                sessions: sessions.clone(),
                 stranger_level: QualityLevel::Custom(settings.recognition.custom_level.clone()),
                 strangers_max: settings.recognition.strangers_max,
                 committing: Arc::default(),
@@ -155,26 +153,23 @@ impl App {
                 on_face: doors(&roster, &handles, tuner.shared(), Arc::clone(&clock)),
             },
             reporter_parts: ReporterDeps {
-                store: events.clone(),
-                outbox: events,
-                pictures,
-                keys: Arc::<Vault>::clone(&vault),
-                waiting: Arc::default(),
-                storage: Arc::clone(&health.storage),
-                platform,
-                clock: Arc::clone(&clock),
-                probe,
-                session: Arc::clone(&session),
-                link: handles.link.clone(),
+                storage: Storage {
+                    events: events.clone(),
+                    outbox: events,
+                    pictures,
+                    keys: Arc::<Vault>::clone(&vault),
+                    waiting: Arc::default(),
+                    status: Arc::clone(&health.storage),
+                },
+                delivery: Delivery { platform, sessions, probe, receivers: health.receivers.clone() },
                 tuning: tuner.shared(),
+                clock: Arc::clone(&clock),
                 config: Arc::new(ReporterConfig {
                     dev_sno: settings.dev_sno.clone(),
                     keep_max: settings.events.keep_max,
                     keep_bytes: settings.events.keep_bytes,
                     has_platform: settings.platform.is_some(),
                 }),
-                board: health.receivers.clone(),
-                relogin_backoff: Arc::default(),
             },
             vault,
             health,
@@ -236,9 +231,9 @@ impl App {
         };
         self.health.set_link(LinkState::Stopped);
         let health = Arc::clone(&self.health);
-        let board: LinkStatus = Arc::new(move |news| match news {
-            LinkNews::State(state) => health.set_link(state),
-            LinkNews::Blocked(reason) => health.set_link_blocked(reason),
+        let board: LinkObserver = Arc::new(move |news| match news {
+            LinkUpdate::State(state) => health.set_link(state),
+            LinkUpdate::Blocked(reason) => health.set_link_blocked(reason),
         });
         let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone()));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
@@ -263,13 +258,13 @@ impl App {
         let parts = DevicesDeps {
             opener: Arc::new(opener),
             relay: Arc::new(Relays::new().map_err(|error| vec![error])?),
-            places: Arc::new(FrameRouter { frames: Arc::clone(&self.worker_parts.intake), photos }),
+            routing: Arc::new(FrameRouter { frames: Arc::clone(&self.worker_parts.intake), photos }),
             clock: Arc::clone(&self.clock),
             reporter: self.handles.reporter.clone(),
-            board: Arc::new(move |list| health.set_devices(list)),
-            book: Arc::clone(&self.book),
+            observer: Arc::new(move |list| health.set_devices(list)),
+            config_store: Arc::clone(&self.book),
             tuner: self.tuner.clone(),
-            roster: self.roster.clone(),
+            device_list: self.roster.clone(),
         };
         Ok(Box::new(ActorPart::new("devices", self.handles.devices.clone(), move || {
             Ok(DevicesActor::new(parts.clone()))
@@ -287,7 +282,7 @@ impl App {
             devices: self.handles.devices.clone(),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
-                recogniser: self.registry_parts.in_force.clone(),
+                recogniser: self.registry_parts.recogniser.clone(),
                 tuning: self.tuner.shared(),
                 level: self.settings.recognition.live_level.clone(),
                 clock: Arc::clone(&self.clock),
@@ -296,7 +291,7 @@ impl App {
             photos: Arc::clone(&self.worker_parts.photos),
             tuner: self.tuner.clone(),
             models: Arc::clone(&self.health.models),
-            session: Arc::clone(&self.reporter_parts.session),
+            session: self.registry_parts.sessions.shared(),
             restart: Arc::clone(&self.restart),
             roster: self.roster.clone(),
             language: self.settings.language,
@@ -343,9 +338,9 @@ fn swap_parts(
 ) -> SwapDeps {
     let (own, with) = (settings.clone(), Arc::clone(loader));
     SwapDeps {
-        board: Arc::clone(&health.models),
+        status: Arc::clone(&health.models),
         loader: Arc::clone(loader),
-        pick: Arc::new(move |name| pick_prepared(&own, name, &*with)),
+        pick: Arc::new(move |name| Ok(pick_prepared(&own, name, &*with)?)),
         tuner: tuner.clone(),
         threads: settings.recognition.workers,
         missing: Arc::new(missing.into()),
@@ -375,14 +370,6 @@ fn open_stores(
         pictures: Arc::new(pictures),
         filled,
     })
-}
-
-fn session_keeper(settings: &Settings, session: &SharedSession, handles: &Handles) -> SessionKeeper {
-    SessionKeeper {
-        session: Arc::clone(session),
-        link: handles.link.clone(),
-        dev_sno: settings.dev_sno.clone(),
-    }
 }
 
 /// The machine as it is seen, and the platform's client.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use menshen::actors::reporter::message::{PassageStage, RecordPassage};
-use menshen::actors::reporter::{ReporterActor, ReporterConfig, ReporterDeps, SharedSession};
+use menshen::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterDeps, Storage};
+use menshen::actors::session::SessionKeeper;
 use menshen::actors::tuning::SharedTuning;
 use menshen::adapters::pictures::PictureFiles;
 use menshen::adapters::space::DiskSpace;
@@ -110,17 +111,21 @@ fn what_waited_too_long_is_history_and_never_news() {
         gate_mode: GateMode::OpenDoor,
     };
     let parts = ReporterDeps {
-        store: store.clone(),
-        outbox: store.clone(),
-        keys: vault.clone(),
-        waiting: Arc::default(),
-        storage: Arc::default(),
-        pictures: Arc::new(PictureFiles::open(folder.path(), Arc::clone(&vault), space).unwrap()),
-        platform: ear.clone(),
+        storage: Storage {
+            events: store.clone(),
+            outbox: store.clone(),
+            pictures: Arc::new(PictureFiles::open(folder.path(), Arc::clone(&vault), space).unwrap()),
+            keys: vault.clone(),
+            waiting: Arc::default(),
+            status: Arc::default(),
+        },
+        delivery: Delivery {
+            platform: ear.clone(),
+            sessions: SessionKeeper::new("D".to_owned()),
+            probe: Arc::new(Blind),
+            receivers: menshen::status::receivers::ReceiversStatus::default(),
+        },
         clock: clock.clone(),
-        probe: Arc::new(Blind),
-        session: SharedSession::default(),
-        link: menshen::actors::handle::Handle::default(),
         tuning: SharedTuning::new(tuning),
         config: Arc::new(ReporterConfig {
             dev_sno: "D".to_owned(),
@@ -128,8 +133,6 @@ fn what_waited_too_long_is_history_and_never_news() {
             keep_bytes: u64::MAX,
             has_platform: false,
         }),
-        board: menshen::status::receivers::ReceiversStatus::default(),
-        relogin_backoff: Arc::default(),
     };
     let pushed = actix::System::new().block_on(async {
         let reporter = ReporterActor::new(parts, tokio::sync::watch::channel(Vec::new()).0).start();

@@ -1,4 +1,4 @@
-//! The device actor: one stream life per device, carried out on threads.
+//! The device actor: one stream life cycle for each device, performed on threads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 
 use super::device::Device;
 use super::device_list::DeviceList;
-use super::door::CarriedOut;
-use super::message::{DeviceKey, Drain, FromStream, ListDevices, OpenDone};
+use super::door::{RecentCommands, order_of, process};
+use super::message::{ActOnDoor, DeviceKey, Drain, FromStream, ListDevices, OpenDone};
+use crate::actors::blocking::spawn_blocking;
 use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
@@ -23,74 +24,75 @@ use crate::ports::relay::DoorRelay;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
 use menshen_domain::limits;
 use menshen_domain::relay::action_url::ActionUrl;
+use menshen_domain::status::ProtocolError;
 use menshen_domain::stream::{StreamEffect, StreamInput};
 
-/// The data plane's side of the house.
+/// The data plane as the device manager sees it.
 pub trait FrameRouting: Send + Sync {
-    /// Gives the place where a device's frames go. Doing so again keeps the passages that are open there, and puts what
-    /// is configured now in force.
+    /// Returns where a device's frames go. Attaching again keeps the passages that are open there, and applies the new
+    /// configuration.
     fn attach(&self, device: &DeviceConfig) -> FrameSink;
     /// The device is gone: its passages end.
     fn detach(&self, device: &DeviceConfig);
 }
 
-/// Told the full list whenever it changes, besides the reporter: health looks at it.
-pub type Board = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
+/// Gets the full list whenever it changes, as the reporter does; health uses it.
+pub type DevicesObserver = Arc<dyn Fn(&[DeviceStatus]) + Send + Sync>;
 
 #[derive(Clone)]
 pub struct DevicesDeps {
     pub opener: Arc<dyn StreamOpener>,
     pub relay: Arc<dyn DoorRelay>,
-    pub places: Arc<dyn FrameRouting>,
+    pub routing: Arc<dyn FrameRouting>,
     pub clock: Arc<dyn Clock>,
     pub reporter: Handle<ReporterActor>,
-    pub board: Board,
-    pub book: Arc<dyn DeviceConfigStore>,
+    pub observer: DevicesObserver,
+    pub config_store: Arc<dyn DeviceConfigStore>,
     pub tuner: Tuner,
-    pub roster: DeviceList,
+    pub device_list: DeviceList,
 }
 
 pub struct DevicesActor {
-    pub(super) parts: DevicesDeps,
+    pub(super) deps: DevicesDeps,
     pub(super) devices: Vec<Device>,
     next_key: DeviceKey,
-    pub(super) carried_out: CarriedOut,
-    /// The reporter has not heard of the newest list yet.
-    untold: bool,
+    commands: RecentCommands,
+    /// The reporter does not have the newest list yet.
+    unreported: bool,
 }
 
 impl DevicesActor {
-    pub fn new(parts: DevicesDeps) -> Self {
-        Self { parts, devices: Vec::new(), next_key: 0, carried_out: CarriedOut::default(), untold: true }
+    pub fn new(deps: DevicesDeps) -> Self {
+        Self { deps, devices: Vec::new(), next_key: 0, commands: RecentCommands::default(), unreported: true }
     }
 
-    /// Goes over to a list of devices: streams of those that stay as they are go on. Returns whom it concerned.
+    /// Changes to a list of devices; streams of unchanged devices keep running. Returns the `ip`s of those that changed.
     /// `anew`: pipelines whose streams are opened again in any case.
     pub(super) fn apply(
         &mut self,
         configs: Vec<DeviceConfig>,
-        anew: &[String],
+        reopen: &[String],
         ctx: &mut Context<Self>,
     ) -> Vec<String> {
-        let mut concerned = Vec::new();
+        let mut changed = Vec::new();
         let mut before = std::mem::take(&mut self.devices);
-        self.parts.roster.set(configs.clone());
+        self.deps.device_list.set(configs.clone());
         for config in configs {
             let found = before.iter().position(|device| device.config.ip == config.ip);
             let known = found.map(|at| before.remove(at));
             match known {
                 Some(mut device)
-                    if device.config.streams_alike(&config) && !anew.contains(&config.pipeline) =>
+                    if device.config.streams_alike(&config) && !reopen.contains(&config.pipeline) =>
                 {
                     if device.config != config {
-                        drop(self.parts.places.attach(&config));
-                        concerned.push(config.ip.clone());
+                        drop(self.deps.routing.attach(&config));
+                        changed.push(config.ip.clone());
                         device.config = config;
                     }
                     self.devices.push(device);
                 }
                 known => {
-                    concerned.push(config.ip.clone());
+                    changed.push(config.ip.clone());
                     if let Some(mut device) = known {
                         device.close();
                     }
@@ -99,27 +101,27 @@ impl DevicesActor {
             }
         }
         for mut gone in before {
-            concerned.push(gone.config.ip.clone());
+            changed.push(gone.config.ip.clone());
             gone.close();
             gone.forget_metrics();
-            self.parts.places.detach(&gone.config);
+            self.deps.routing.detach(&gone.config);
         }
-        self.tell();
-        concerned
+        self.report();
+        changed
     }
 
     fn begin(&mut self, config: DeviceConfig, ctx: &mut Context<Self>) {
         let (key, enabled) = (self.next_key, config.enabled);
         self.next_key += 1;
-        let frames = self.parts.places.attach(&config);
-        let (opener, clock) = (self.parts.opener.as_ref(), self.parts.clock.as_ref());
+        let frames = self.deps.routing.attach(&config);
+        let (opener, clock) = (self.deps.opener.as_ref(), self.deps.clock.as_ref());
         self.devices.push(Device::new(key, config, frames, opener, clock));
         if enabled {
             self.step(key, StreamInput::Start, ctx);
         }
     }
 
-    pub(super) fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
+    fn config_of(&self, ip: &str) -> Option<&DeviceConfig> {
         self.devices.iter().map(|device| &device.config).find(|config| config.ip == ip)
     }
 
@@ -128,8 +130,8 @@ impl DevicesActor {
     }
 
     fn step(&mut self, key: DeviceKey, input: StreamInput, ctx: &mut Context<Self>) {
-        let now_ms = self.parts.clock.monotonic_ms();
-        // A device that was removed or opened anew meanwhile.
+        let now_ms = self.deps.clock.monotonic_ms();
+        // A device that was removed or reopened meanwhile.
         let Some(device) = self.device(key) else { return };
         let effects = device.life.step(input, now_ms, rand::random());
         for effect in effects {
@@ -147,19 +149,19 @@ impl DevicesActor {
                     });
                 }
                 StreamEffect::Changed => {
-                    let wall_ms = self.parts.clock.wall_ms();
+                    let wall_ms = self.deps.clock.wall_ms();
                     if let Some(device) = self.device(key) {
                         device.note_change(wall_ms);
                     }
-                    self.untold = true;
-                    self.tell();
+                    self.unreported = true;
+                    self.report();
                 }
             }
         }
     }
 
     fn open(&mut self, key: DeviceKey, generation: u64, ctx: &Context<Self>) {
-        let clock = Arc::clone(&self.parts.clock);
+        let clock = Arc::clone(&self.deps.clock);
         let Some(device) = self.device(key) else { return };
         metrics::counter!("menshen_stream_reconnects_total", "device" => device.config.ep_id.clone())
             .absolute(device.life.reconnects());
@@ -170,23 +172,23 @@ impl DevicesActor {
             Arc::new(move |notice| {
                 if me.try_send(FromStream { device: key, generation, notice }).is_err() {
                     // The silence watchdog finds the dead stream in any case.
-                    tracing::warn!(device = key, "the device manager was too busy for a stream's notice");
+                    tracing::warn!(device = key, "device manager was too busy to take a notice of a stream");
                 }
             })
         };
-        let opener = Arc::clone(&self.parts.opener);
+        let opener = Arc::clone(&self.deps.opener);
         actix_rt::spawn(async move {
-            let opened = tokio::task::spawn_blocking(move || opener.open(&spec, frames, notices)).await;
-            let result = opened.unwrap_or_else(|panic| Err(OpenError::Start(panic.to_string())));
+            let opened = spawn_blocking(move || opener.open(&spec, frames, notices)).await;
+            let result = opened.unwrap_or_else(|unfinished| Err(OpenError::Start(unfinished.to_string())));
             let _ = me.send(OpenDone { device: key, generation, result }).await;
         });
     }
 
-    fn tell(&mut self) {
+    fn report(&mut self) {
         let list = self.list();
-        (self.parts.board)(&list);
-        // A full or restarting reporter is told again at the next tick; only the newest list counts.
-        self.untold = self.parts.reporter.try_send(DevicesChanged(list)).is_err();
+        (self.deps.observer)(&list);
+        // A full or restarting reporter gets the list at the next tick; only the newest list counts.
+        self.unreported = self.deps.reporter.try_send(DevicesChanged(list)).is_err();
     }
 
     pub(super) fn list(&self) -> Vec<DeviceStatus> {
@@ -202,8 +204,8 @@ impl DevicesActor {
         for (key, last_frame_ms) in looks {
             self.step(key, StreamInput::Tick { last_frame_ms }, ctx);
         }
-        if self.untold {
-            self.tell();
+        if self.unreported {
+            self.report();
         }
     }
 }
@@ -215,12 +217,12 @@ impl Actor for DevicesActor {
         ctx.set_mailbox_capacity(limits::DEVICES_MAILBOX);
         ctx.run_interval(Duration::from_millis(limits::STREAM_TICK_MS), Self::tick);
         ctx.run_interval(Duration::from_millis(limits::COST_TICK_MS), Self::note_costs);
-        let (configs, problems) = self.parts.book.list(&self.parts.tuner.changes());
+        let (configs, problems) = self.deps.config_store.list(&self.deps.tuner.changes());
         for problem in problems {
-            tracing::error!(problem, "a device changed in the field is of no use");
+            tracing::error!(problem, "device changed in the field cannot be used");
         }
         let may_be_on = configs.iter().filter_map(|device| device.action_url.as_ref());
-        self.parts.relay.rest(may_be_on.flat_map(ActionUrl::at_rest).collect());
+        self.deps.relay.rest(may_be_on.flat_map(ActionUrl::at_rest).collect());
         self.apply(configs, &[], ctx);
     }
 }
@@ -233,7 +235,7 @@ impl Handler<OpenDone> for DevicesActor {
             Ok(stream) => match self.device(key) {
                 Some(device) if generation == device.life.generation() => device.stream = Some(stream),
                 // Given up meanwhile.
-                _ => drop(tokio::task::spawn_blocking(move || drop(stream))),
+                _ => drop(spawn_blocking(move || drop(stream))),
             },
             Err(error) => {
                 self.step(key, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);
@@ -249,7 +251,7 @@ impl Handler<FromStream> for DevicesActor {
         let input = match notice {
             StreamNotice::Decoding { codec, decoder } => {
                 if let Some(device) = self.device(device) {
-                    tracing::info!(device = %device.config.ep_id, codec, decoder, "decoding");
+                    tracing::info!(device = %device.config.ep_id, codec, decoder, "stream is being decoded");
                     device.codec = Some(codec);
                 }
                 return;
@@ -272,14 +274,25 @@ impl Handler<ListDevices> for DevicesActor {
     }
 }
 
+impl Handler<ActOnDoor> for DevicesActor {
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
+
+    fn handle(&mut self, message: ActOnDoor, _: &mut Self::Context) -> Self::Result {
+        let order = order_of(self.config_of(&message.ip), &message.ip, &message.command)
+            .and_then(|order| self.commands.admit(&message.id).map(|()| order));
+        let (relay, clock) = (Arc::clone(&self.deps.relay), Arc::clone(&self.deps.clock));
+        Box::pin(process(relay, clock, message, order))
+    }
+}
+
 impl Handler<Drain> for DevicesActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         let closing: Vec<_> = self.devices.iter_mut().filter_map(Device::close).collect();
-        // No more ticks, retries or notices: what comes now is not looked at.
+        // No more ticks, retries or notices from here on.
         ctx.stop();
-        let relay = Arc::clone(&self.parts.relay);
+        let relay = Arc::clone(&self.deps.relay);
         Box::pin(async move {
             relay.rest_all().await;
             drop(join_all(closing).await);

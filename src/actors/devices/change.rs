@@ -1,4 +1,4 @@
-//! Devices added, changed, removed and read again while the box runs: on disk first, then in force, and no other
+//! Devices added, changed, removed and read again while the box runs: on disk first, then effective, and no other
 //! device's stream is touched.
 
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use super::DevicesActor;
 use super::actor::DevicesDeps;
 use super::device::spec_of;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
+use crate::actors::blocking::spawn_blocking;
 use crate::ports::store::StoreError;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::DeviceChange;
 
 /// Checks a change and makes it durable.
-fn save(parts: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), ProtocolError> {
-    let becomes = parts.book.changed(&parts.tuner.changes(), ip, change)?;
+fn save(deps: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), ProtocolError> {
+    let becomes = deps.config_store.changed(&deps.tuner.changes(), ip, change)?;
     if let Some((_, config)) = &becomes {
         let unfit = |error: crate::ports::camera::OpenError| {
             ProtocolError::new(
@@ -24,37 +25,28 @@ fn save(parts: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), Prot
                 menshen_domain::secrets::mask_credentials(&error.to_string()),
             )
         };
-        parts.opener.check(&spec_of(config)).map_err(unfit)?;
+        deps.opener.check(&spec_of(config)).map_err(unfit)?;
     }
     let table = becomes.map(|(table, _)| table);
     let unsaved = |error: StoreError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
-    parts.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ProtocolError> + Send + 'static,
-) -> Result<T, ProtocolError> {
-    let panicked = |panic: tokio::task::JoinError| {
-        ProtocolError::new(StatusCode::ServerProcessFailed, panic.to_string())
-    };
-    tokio::task::spawn_blocking(work).await.map_err(panicked).and_then(|done| done)
+    deps.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
 }
 
 impl Handler<ChangeDevice> for DevicesActor {
     type Result = ResponseActFuture<Self, Result<Option<DeviceStatus>, ProtocolError>>;
 
     fn handle(&mut self, ChangeDevice { ip, change }: ChangeDevice, _: &mut Self::Context) -> Self::Result {
-        let parts = self.parts.clone();
+        let deps = self.deps.clone();
         let saved = {
             let ip = ip.clone();
-            blocking(move || save(&parts, &ip, &change))
+            spawn_blocking(move || save(&deps, &ip, &change))
         };
         Box::pin(saved.into_actor(self).map(move |saved, actor, ctx| {
-            saved?;
+            saved??;
             // As it is by now: another change may have come in between, and is in it too.
-            let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
+            let (configs, _) = actor.deps.config_store.list(&actor.deps.tuner.changes());
             actor.apply(configs, &[], ctx);
-            tracing::info!(device = %ip, "the devices were changed");
+            tracing::info!(device = %ip, "device was changed");
             Ok(actor.list().into_iter().find(|device| device.config.ip == ip))
         }))
     }
@@ -64,18 +56,18 @@ impl Handler<ReloadDevices> for DevicesActor {
     type Result = ResponseActFuture<Self, Result<Reloaded, ProtocolError>>;
 
     fn handle(&mut self, _: ReloadDevices, _: &mut Self::Context) -> Self::Result {
-        let (opener, book) = (Arc::clone(&self.parts.opener), Arc::clone(&self.parts.book));
+        let (opener, config_store) = (Arc::clone(&self.deps.opener), Arc::clone(&self.deps.config_store));
         let wrong =
             |problems: Vec<String>| ProtocolError::new(StatusCode::LocalParamError, problems.join("; "));
-        let read = blocking(move || {
+        let read = spawn_blocking(move || -> Result<_, ProtocolError> {
             let pipelines =
                 opener.reload().map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect()))?;
-            book.reread().map_err(wrong)?;
+            config_store.reread().map_err(wrong)?;
             Ok(pipelines)
         });
         Box::pin(read.into_actor(self).map(|read, actor, ctx| {
-            let pipelines = read?;
-            let (configs, _) = actor.parts.book.list(&actor.parts.tuner.changes());
+            let pipelines = read??;
+            let (configs, _) = actor.deps.config_store.list(&actor.deps.tuner.changes());
             let devices = configs.len();
             let changed = actor.apply(configs, &pipelines, ctx);
             tracing::info!(?changed, "devices and pipelines were read again");

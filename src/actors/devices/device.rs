@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use super::message::DeviceKey;
+use crate::actors::blocking::{Blocking, spawn_blocking};
 use crate::ports::camera::{FrameSink, Stream, StreamOpener, StreamSpec, StreamTraits};
 use crate::ports::clock::Clock;
 use menshen_domain::backoff::Backoff;
@@ -15,7 +14,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::limits;
 use menshen_domain::stream::{StreamLife, StreamState};
 
-/// Of a template that cannot be read.
+/// Assumed for a template that cannot be read.
 const UNKNOWN: StreamTraits = StreamTraits { live: true, silence_timeout: Duration::from_secs(5) };
 
 pub(super) struct Device {
@@ -35,7 +34,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Not started. A template that is not there any more is told when the stream is opened; until then it counts as live.
+    /// Not started. A missing template is reported when the stream is opened; until then the stream counts as live.
     pub fn new(
         key: DeviceKey,
         config: DeviceConfig,
@@ -93,37 +92,39 @@ impl Device {
         }
     }
 
-    /// Notes and tells a change of state.
+    /// Notes and logs a change of state.
     pub fn note_change(&mut self, wall_ms: u64) {
         self.since_ms = wall_ms;
         let (ep_id, name) = (&self.config.ep_id, &self.config.name);
         let online = self.life.state().is_online();
         metrics::gauge!("menshen_device_online", "device" => ep_id.clone()).set(f64::from(u8::from(online)));
         match self.life.state() {
-            StreamState::Offline(reason) => tracing::warn!(device = %ep_id, name = %name, reason, "offline"),
-            state => tracing::info!(device = %ep_id, name = %name, ?state, "device"),
+            StreamState::Offline(reason) => {
+                tracing::warn!(device = %ep_id, name = %name, reason, "device went offline");
+            }
+            state => tracing::info!(device = %ep_id, name = %name, ?state, "device state changed"),
         }
     }
 
     /// Puts into the metrics what the stream has cost since the last time.
     pub fn note_cost(&mut self) {
         let spent = self.stream.as_ref().map_or(Duration::ZERO, |stream| stream.cost());
-        let news = spent.saturating_sub(self.cost).as_micros();
+        let unreported = spent.saturating_sub(self.cost).as_micros();
         self.cost = spent;
         metrics::counter!(
             "menshen_cpu_microseconds_total", "device" => self.config.ep_id.clone(), "stage" => "decode"
         )
-        .increment(u64::try_from(news).unwrap_or_default());
+        .increment(u64::try_from(unreported).unwrap_or_default());
     }
 
     /// Closes the stream on a thread, since that waits for threads.
-    pub fn close(&mut self) -> Option<JoinHandle<()>> {
+    pub fn close(&mut self) -> Option<Blocking<()>> {
         let stream = self.stream.take()?;
         self.cost = Duration::ZERO;
-        Some(tokio::task::spawn_blocking(move || drop(stream)))
+        Some(spawn_blocking(move || drop(stream)))
     }
 
-    /// No alarm shall go on for a device that is not there any more.
+    /// Ends alarms about a device that was removed.
     pub fn forget_metrics(&self) {
         metrics::gauge!("menshen_device_online", "device" => self.config.ep_id.clone()).set(f64::NAN);
     }

@@ -1,4 +1,4 @@
-//! The devices in force, for everyone who needs to know one by its address.
+//! The current devices, to be found by their address.
 
 use std::sync::Arc;
 

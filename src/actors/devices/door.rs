@@ -3,9 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actix::prelude::{Handler, ResponseFuture};
-
-use super::DevicesActor;
 use super::message::ActOnDoor;
 use crate::ports::clock::Clock;
 use crate::ports::relay::DoorRelay;
@@ -15,7 +12,7 @@ use menshen_domain::relay::DoorCommand;
 use menshen_domain::relay::order::DoorOrder;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
-/// What a command comes to at a device's relay, or what to configure.
+/// The order of a command to a device's relay, or what has to be configured for it.
 pub fn order_of(
     device: Option<&DeviceConfig>,
     ip: &str,
@@ -33,24 +30,26 @@ pub fn order_of(
         .map_err(|error| ProtocolError::new(StatusCode::LocalParamError, format!("device `{ip}`: {error}")))
 }
 
-/// Ids of the commands carried out last.
+/// Ids of the commands processed last.
 #[derive(Debug, Default)]
-pub(super) struct CarriedOut(VecDeque<String>);
+pub(super) struct RecentCommands(VecDeque<String>);
 
-impl CarriedOut {
-    /// Whether a command is a new one; notes it.
-    fn is_new(&mut self, id: &str) -> bool {
+impl RecentCommands {
+    /// `Err` when the command with this id has been processed already; notes the id.
+    pub fn admit(&mut self, id: &str) -> Result<(), ProtocolError> {
         if self.0.iter().any(|known| known == id) {
-            return false;
+            let detail = format!("command `{id}` has been carried out already; a new one needs a new id");
+            return Err(ProtocolError::new(StatusCode::LocalParamError, detail));
         }
         if self.0.len() == limits::DOOR_IDS_KEPT {
             self.0.pop_front();
         }
         self.0.push_back(id.to_owned());
-        true
+        Ok(())
     }
 }
 
+/// Sends an order to the relay once, unless the command behind it is too old; `asked_ms` and the clock are monotonic.
 async fn act(
     relay: Arc<dyn DoorRelay>,
     clock: Arc<dyn Clock>,
@@ -69,32 +68,28 @@ async fn act(
         .map_err(|reason| ProtocolError::new(StatusCode::RemoteServerFailed, format!("the relay {reason}")))
 }
 
-impl Handler<ActOnDoor> for DevicesActor {
-    type Result = ResponseFuture<Result<(), ProtocolError>>;
-
-    fn handle(&mut self, message: ActOnDoor, _: &mut Self::Context) -> Self::Result {
-        let ActOnDoor { id, ip, command, asked_ms } = message;
-        let mut order = order_of(self.config_of(&ip), &ip, &command);
-        if order.is_ok() && !self.carried_out.is_new(&id) {
-            let detail = format!("command `{id}` has been carried out already; a new one needs a new id");
-            order = Err(ProtocolError::new(StatusCode::LocalParamError, detail));
+/// Processes a command whose order is known or refused already, and reports the outcome to log and metrics.
+pub(super) async fn process(
+    relay: Arc<dyn DoorRelay>,
+    clock: Arc<dyn Clock>,
+    message: ActOnDoor,
+    order: Result<DoorOrder, ProtocolError>,
+) -> Result<(), ProtocolError> {
+    let ActOnDoor { id, ip, command, asked_ms } = message;
+    let outcome = match order {
+        Ok(order) => act(relay, clock, order, asked_ms).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (mode, seconds, port) = (command.mode.wire(), command.seconds, command.logic_port);
+    let result = if outcome.is_ok() { "ok" } else { "failed" };
+    metrics::counter!("menshen_door_commands_total", "mode" => mode, "result" => result).increment(1);
+    match &outcome {
+        Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door command was sent"),
+        Err(refusal) => {
+            tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door command failed");
         }
-        let (relay, clock) = (Arc::clone(&self.parts.relay), Arc::clone(&self.parts.clock));
-        Box::pin(async move {
-            let outcome = match order {
-                Ok(order) => act(relay, clock, order, asked_ms).await,
-                Err(refusal) => Err(refusal),
-            };
-            let (mode, seconds, port) = (command.mode.wire(), command.seconds, command.logic_port);
-            let result = if outcome.is_ok() { "ok" } else { "failed" };
-            metrics::counter!("menshen_door_commands_total", "mode" => mode, "result" => result).increment(1);
-            match &outcome {
-                Ok(()) => tracing::info!(id, device = %ip, mode, seconds, port, "door"),
-                Err(refusal) => tracing::warn!(id, device = %ip, mode, seconds, port, %refusal, "door"),
-            }
-            outcome
-        })
     }
+    outcome
 }
 
 #[cfg(test)]
@@ -103,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_command_is_new_once() {
-        let mut carried_out = CarriedOut::default();
-        assert!(carried_out.is_new("first"));
-        assert!(!carried_out.is_new("first"));
+        let mut recent = RecentCommands::default();
+        assert!(recent.admit("first").is_ok());
+        assert!(recent.admit("first").is_err());
         for other in 0..limits::DOOR_IDS_KEPT {
-            assert!(carried_out.is_new(&other.to_string()));
+            assert!(recent.admit(&other.to_string()).is_ok());
         }
-        assert_eq!(carried_out.0.len(), limits::DOOR_IDS_KEPT);
-        assert!(carried_out.is_new("first"), "forgotten by now");
+        assert_eq!(recent.0.len(), limits::DOOR_IDS_KEPT);
+        assert!(recent.admit("first").is_ok(), "forgotten by now");
     }
 }

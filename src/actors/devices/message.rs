@@ -1,4 +1,4 @@
-//! What the device manager is asked and told.
+//! Messages of the device manager.
 
 use actix::Message;
 
@@ -8,12 +8,12 @@ use menshen_domain::relay::DoorCommand;
 use menshen_domain::status::ProtocolError;
 use menshen_domain::tuning::DeviceChange;
 
-/// All devices as they stand now.
+/// All devices in their current state.
 #[derive(Clone, Message)]
 #[rtype(result = "Vec<DeviceStatus>")]
 pub struct ListDevices;
 
-/// Adds, changes or removes a device. Answered when it is on disk and in force; the stream may still be opening.
+/// Adds, changes or removes a device. Answered when it is on disk and effective; the stream may still be opening.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Option<DeviceStatus>, ProtocolError>")]
 pub struct ChangeDevice {
@@ -27,10 +27,10 @@ pub struct ChangeDevice {
 #[rtype(result = "Result<Reloaded, ProtocolError>")]
 pub struct ReloadDevices;
 
-/// What a reload came to; the others' streams went on.
+/// The outcome of a reload; the streams of other devices keep running.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reloaded {
-    /// `ip`s of devices that were added, removed, or opened anew.
+    /// `ip`s of devices that were added, removed, or reopened.
     pub changed: Vec<String>,
     pub devices: usize,
 }
@@ -65,7 +65,7 @@ pub(super) struct OpenDone {
     pub result: Result<Box<dyn Stream>, OpenError>,
 }
 
-/// A running stream says something. To itself.
+/// A notice of a running stream. To itself.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct FromStream {

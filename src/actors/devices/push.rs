@@ -1,4 +1,4 @@
-//! Devices that send photos by themselves have no stream to open: opening them means listening.
+//! Devices that push photos have no stream to open: opening one subscribes to its photos.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::ports::camera::{
 };
 use menshen_domain::device::PUSH_PIPELINES;
 
-/// Opens streams as `inner` does, and listens to devices that send.
+/// Opens streams as `inner` does, and subscribes to devices that push.
 pub struct PushOpener {
     pub inner: Arc<dyn StreamOpener>,
     pub photos: Arc<PhotoIntake>,

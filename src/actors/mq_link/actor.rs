@@ -1,14 +1,15 @@
-//! The link actor: feeds the link's state machine and carries out its effects.
+//! The link actor: feeds the link's state machine and performs its effects.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture};
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use super::deps::LinkDeps;
-use super::execute::{Job, Source, process};
+use super::execute::process;
+use super::job::{Job, Source};
 use super::lane::Lanes;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
 use crate::actors::blocking::run_blocking;
@@ -23,37 +24,37 @@ use menshen_domain::link::{Link, LinkEffect, LinkInput, LinkState};
 /// Time for closing a connection in good order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What others, health among them, are told of the link.
+/// What the link reports to its observer, which is health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkNews<'a> {
+pub enum LinkUpdate<'a> {
     State(LinkState),
     /// The broker takes no replies, and why; `None` when it takes them again.
     Blocked(Option<&'a str>),
 }
 
-pub type LinkStatus = Arc<dyn Fn(LinkNews<'_>) + Send + Sync>;
+pub type LinkObserver = Arc<dyn Fn(LinkUpdate<'_>) + Send + Sync>;
 
 pub struct MqLinkActor {
-    parts: LinkDeps,
+    deps: LinkDeps,
     broker: Arc<dyn BrokerConnector>,
-    board: LinkStatus,
+    observer: LinkObserver,
     link: Link,
     /// When the last login succeeded.
     logged_in: Option<Instant>,
     /// The established connection with the attempt it came from.
     connection: Option<(u64, Arc<dyn BrokerConnection>)>,
     lanes: Lanes,
-    /// Commands being carried out, for whoever drains.
+    /// Number of commands being processed, for a drain that waits for them.
     running: watch::Sender<usize>,
 }
 
 impl MqLinkActor {
-    pub fn new(parts: LinkDeps, broker: Arc<dyn BrokerConnector>, board: LinkStatus) -> Self {
+    pub fn new(deps: LinkDeps, broker: Arc<dyn BrokerConnector>, observer: LinkObserver) -> Self {
         let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
         Self {
-            parts,
+            deps,
             broker,
-            board,
+            observer,
             link: Link::new(backoff(limits::LOGIN_BACKOFF_MS), backoff(limits::BROKER_BACKOFF_MS)),
             logged_in: None,
             connection: None,
@@ -67,8 +68,8 @@ impl MqLinkActor {
         let effects = self.link.step(input, rand::random());
         let state = self.link.state();
         if state != before {
-            (self.board)(LinkNews::State(state));
-            tracing::info!(from = before.name(), to = state.name(), "link");
+            (self.observer)(LinkUpdate::State(state));
+            tracing::info!(from = before.name(), to = state.name(), "link state changed");
         }
         metrics::counter!("menshen_broker_reconnects_total").absolute(self.link.reconnects());
         for effect in effects {
@@ -79,7 +80,7 @@ impl MqLinkActor {
     fn perform(&mut self, effect: LinkEffect, ctx: &mut Context<Self>) {
         match effect {
             LinkEffect::LogIn { attempt } => {
-                let (platform, me) = (Arc::clone(&self.parts.platform), ctx.address());
+                let (platform, me) = (Arc::clone(&self.deps.platform), ctx.address());
                 actix_rt::spawn(async move {
                     let result = platform.log_in().await;
                     // An actor that is gone needs no answer.
@@ -89,7 +90,7 @@ impl MqLinkActor {
             LinkEffect::Connect { attempt } => self.connect(attempt, ctx),
             LinkEffect::Disconnect => self.disconnect(),
             LinkEffect::RetryAfter { attempt, delay_ms } => {
-                tracing::info!(delay_ms, "the link tries again");
+                tracing::info!(delay_ms, "link waits for its next attempt");
                 ctx.run_later(Duration::from_millis(delay_ms), move |actor, ctx| {
                     actor.step(LinkInput::RetryDue { attempt }, ctx);
                 });
@@ -99,7 +100,7 @@ impl MqLinkActor {
 
     fn connect(&self, attempt: u64, ctx: &Context<Self>) {
         let (broker, me) = (Arc::clone(&self.broker), ctx.address());
-        let Some(session) = self.parts.sessions.current() else { return };
+        let Some(session) = self.deps.sessions.current() else { return };
         let receiver = me.clone();
         let notices = Arc::new(move |notice| {
             let receiver = receiver.clone();
@@ -117,28 +118,28 @@ impl MqLinkActor {
 
     fn disconnect(&mut self) {
         self.lanes.clear();
-        (self.board)(LinkNews::Blocked(None));
+        (self.observer)(LinkUpdate::Blocked(None));
         if let Some((_, connection)) = self.connection.take() {
             actix_rt::spawn(async move {
                 if tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await.is_err() {
-                    tracing::debug!("the broker did not answer the goodbye");
+                    tracing::debug!("broker connection was not closed in time");
                 }
             });
         }
     }
 
-    /// Begins whatever has room in its lane.
+    /// Starts commands for which their lane has room.
     fn next_commands(&mut self, ctx: &Context<Self>) {
         let Some((attempt, connection)) = self.connection.clone() else { return };
         for pair in [QueuePair::Commands, QueuePair::Fiqa] {
             while let Some((job, unsent)) = self.lanes.next(pair, attempt) {
-                let (parts, me, connection) = (self.parts.clone(), ctx.address(), Arc::clone(&connection));
+                let (deps, me, connection) = (self.deps.clone(), ctx.address(), Arc::clone(&connection));
                 actix_rt::spawn(async move {
                     let replay = job.replay_id();
-                    let work = process(&parts, &connection, job, unsent);
+                    let work = process(&deps, &connection, job, unsent);
                     // A panic on the way must not leave the lane busy for ever.
-                    let carried_out = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-                    let unsent = carried_out.ok().and_then(Result::err);
+                    let processed = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+                    let unsent = processed.ok().and_then(Result::err);
                     let _ = me.send(CommandDone { attempt, pair, replay, unsent }).await;
                 });
             }
@@ -146,12 +147,12 @@ impl MqLinkActor {
         self.running.send_replace(self.lanes.running());
     }
 
-    /// Looks for dead letters an operator wants carried out again.
+    /// Looks for dead letters an operator wants processed again.
     fn look_for_replays(&self, ctx: &Context<Self>) {
         if self.link.state() != LinkState::Up {
             return;
         }
-        let (letters, me) = (Arc::clone(&self.parts.dead_letters), ctx.address());
+        let (letters, me) = (Arc::clone(&self.deps.dead_letters), ctx.address());
         actix_rt::spawn(async move {
             // An error is in the log already.
             if let Ok(replays) = run_blocking(move || letters.replays()).await
@@ -171,6 +172,7 @@ impl Actor for MqLinkActor {
         ctx.run_interval(Duration::from_millis(limits::REPLAY_LOOK_MS), |actor, ctx| {
             actor.look_for_replays(ctx);
         });
+        ctx.add_message_stream(self.deps.sessions.login_wanted().requests().map(|()| SessionRejected));
         self.step(LinkInput::Start, ctx);
     }
 }
@@ -183,12 +185,12 @@ impl Handler<LoginDone> for MqLinkActor {
             Ok(session) => {
                 tracing::info!(broker = %format!("{}:{}", session.rabbitmq.host_name(), session.rabbitmq.port), "logged in");
                 metrics::counter!("menshen_logins_total", "result" => "ok").increment(1);
-                let before = self.parts.sessions.session.swap(Some(Arc::new(session.clone())));
+                let before = self.deps.sessions.replace(session.clone());
                 let broker_changed = before.is_none_or(|before| before.rabbitmq != session.rabbitmq);
                 self.logged_in = Some(Instant::now());
-                if let Err(error) = self.parts.reporter.try_send(SessionChanged) {
+                if let Err(error) = self.deps.reporter.try_send(SessionChanged) {
                     // A reporter that starts later reads the session by itself.
-                    tracing::debug!(%error, "the reporter did not hear of the new session");
+                    tracing::debug!(%error, "reporter was not notified of the new session");
                 }
                 self.step(LinkInput::LoggedIn { attempt, broker_changed }, ctx);
             }
@@ -215,7 +217,7 @@ impl Handler<ConnectDone> for MqLinkActor {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "broker");
+                tracing::warn!(%error, "broker connection failed");
                 let refused = matches!(error, BrokerError::Refused(_));
                 self.step(LinkInput::ConnectFailed { attempt, refused }, ctx);
             }
@@ -236,13 +238,17 @@ impl Handler<FromBroker> for MqLinkActor {
             BrokerNotice::Blocked(reason) => {
                 let is_current = self.connection.as_ref().is_some_and(|(mine, _)| *mine == attempt);
                 if is_current {
-                    tracing::warn!(is_blocked = reason.is_some(), reason, "the broker and replies");
-                    (self.board)(LinkNews::Blocked(reason.as_deref()));
+                    if let Some(reason) = &reason {
+                        tracing::warn!(reason, "broker stopped taking replies");
+                    } else {
+                        tracing::warn!("broker takes replies again");
+                    }
+                    (self.observer)(LinkUpdate::Blocked(reason.as_deref()));
                 }
             }
             BrokerNotice::Lost(reason) => {
-                tracing::warn!(reason, "the broker connection is lost");
-                // It may break before it was told to be up.
+                tracing::warn!(reason, "broker connection was lost");
+                // It may break before `ConnectDone` arrives.
                 if self.link.state() == LinkState::Connecting {
                     self.step(LinkInput::ConnectFailed { attempt, refused: false }, ctx);
                 } else {
@@ -297,7 +303,7 @@ impl Handler<Drain> for MqLinkActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
-        // Nothing new is begun; what is being carried out keeps its connection until it is answered.
+        // Nothing new is begun; what is being processed keeps its connection until its reply is out.
         self.lanes.clear();
         let connection = self.connection.take();
         let mut running = self.running.subscribe();
@@ -306,7 +312,7 @@ impl Handler<Drain> for MqLinkActor {
             // The sender lives as long as this actor, which outlives its drain.
             let _ = running.wait_for(|running| *running == 0).await;
             if let Some((_, connection)) = connection {
-                // Whoever drains has a deadline of its own.
+                // The drain has a deadline of its own.
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
             }
         })

@@ -1,23 +1,26 @@
-//! `control_config`: values retuned by the platform, kept over restarts, in force at once.
+//! `control_config`: values retuned by the platform, kept over restarts, effective at once.
 
 use serde_json::{Map, Value};
 
 use super::deps::LinkDeps;
-use super::execute::Done;
+use super::job::CommandOutput;
 use crate::actors::blocking::run_blocking;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::control::check_fields;
 
-pub async fn control_config(parts: &LinkDeps, fields: Map<String, Value>) -> Result<Done, ProtocolError> {
-    let (wanted, result, rejected) = check_fields(&parts.tuner.shared().load(), fields);
+pub async fn control_config(
+    deps: &LinkDeps,
+    fields: Map<String, Value>,
+) -> Result<CommandOutput, ProtocolError> {
+    let (wanted, result, rejected) = check_fields(&deps.tuner.shared().load(), fields);
     if !result.success_field.is_empty() {
-        let tuner = parts.tuner.clone();
+        let tuner = deps.tuner.clone();
         run_blocking(move || tuner.change(|changes| wanted.apply(changes))).await?;
         let names: Vec<_> = result.success_field.keys().map(String::as_str).collect();
-        tracing::warn!(fields = names.join(", "), "retuned, as the platform asked");
+        tracing::warn!(fields = names.join(", "), "configuration was changed on request of the platform");
     }
     let reasons: Vec<_> = rejected.iter().map(ToString::to_string).collect();
     let message = (!reasons.is_empty())
-        .then(|| ProtocolError::new(StatusCode::ParamError, reasons.join("; ")).message(parts.head.language));
-    Ok(Done { result: serde_json::to_value(&result).unwrap_or_default(), message })
+        .then(|| ProtocolError::new(StatusCode::ParamError, reasons.join("; ")).message(deps.head.language));
+    Ok(CommandOutput { result: serde_json::to_value(&result).unwrap_or_default(), message })
 }

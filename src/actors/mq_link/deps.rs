@@ -1,12 +1,12 @@
-//! What carrying out a command needs.
+//! What the link and its commands work with.
 
 use std::sync::Arc;
 
-use super::session::SessionKeeper;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
+use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::Tuner;
 use crate::ports::clock::Clock;
 use crate::ports::dead_letters::DeadLetters;

@@ -1,4 +1,4 @@
-//! Carrying one command out: parse, do, answer, and only then let go of the delivery.
+//! Processing one command: parse, execute, reply, and only then acknowledge the delivery.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::control::control_config;
 use super::deps::LinkDeps;
 use super::fiqa::judge_photo;
+use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
 use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
@@ -29,114 +30,60 @@ use menshen_protocol::reply::{
     DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission,
 };
 
-/// A message to be carried out.
-pub struct Job {
-    pub body: Bytes,
-    pub source: Source,
-}
-
-/// Where a message came from, and what it takes to be rid of it.
-pub enum Source {
-    Broker {
-        from: QueuePair,
-        tag: u64,
-        redelivered: bool,
-    },
-    /// A dead letter an operator wants carried out again.
-    Replay {
-        id: String,
-    },
-}
-
-impl Job {
-    /// The lane it is carried out in, and the queues its reply goes to.
-    pub fn pair(&self) -> QueuePair {
-        match self.source {
-            Source::Broker { from, .. } => from,
-            Source::Replay { .. } => QueuePair::Commands,
-        }
-    }
-
-    pub fn replay_id(&self) -> Option<String> {
-        match &self.source {
-            Source::Replay { id } => Some(id.clone()),
-            Source::Broker { .. } => None,
-        }
-    }
-
-    /// Whether it may have been carried out before.
-    fn is_again(&self) -> bool {
-        matches!(self.source, Source::Replay { .. } | Source::Broker { redelivered: true, .. })
-    }
-}
-
-/// A command that was carried out, with its answer.
-struct CommandReply {
-    reply: Bytes,
-    code: i64,
-    notify_path: Option<String>,
-}
-
-/// A command that was carried out, and whose answer the broker did not take.
-pub struct PendingReply {
-    digest: [u8; 32],
-    answered: CommandReply,
-}
-
-/// Carries a job out, hands its answer over and acknowledges it. `unsent` is the answer of a command whose
-/// connection broke; if this is that command once more, it is not done again. `Err`: the broker did not take the
-/// answer, and the connection is of no more use.
+/// Processes a job, delivers its reply and acknowledges it. `unsent` is the reply to a command whose connection
+/// broke; if `job` is the same command, only that reply is sent. `Err`: the broker did not take the reply, and the
+/// connection is to be given up.
 pub async fn process(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     connection: &Arc<dyn BrokerConnection>,
     job: Job,
     unsent: Option<PendingReply>,
 ) -> Result<(), PendingReply> {
     let digest: [u8; 32] = Sha256::digest(&job.body).into();
-    let answered = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
+    let reply = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
         Some(unsent) => {
-            tracing::info!("a command was carried out before its connection broke: only its answer is sent");
-            unsent.answered
+            tracing::info!("command was processed before its connection broke, only its reply is sent");
+            unsent.reply
         }
-        None => answer(parts, &job).await,
+        None => answer(deps, &job).await,
     };
-    if let Err(error) = deliver_reply(parts, connection, job.pair(), &answered).await {
-        tracing::warn!(%error, "a reply could not be handed over, the command will be delivered again");
-        return Err(PendingReply { digest, answered });
+    if let Err(error) = deliver_reply(deps, connection, job.pair(), &reply).await {
+        tracing::warn!(%error, "delivering a reply failed, the command will be delivered again");
+        return Err(PendingReply { digest, reply });
     }
     match job.source {
         Source::Broker { from, tag, .. } => {
             if let Err(error) = connection.ack(from, tag).await {
                 // The broker delivers it again on the next connection; commands are idempotent.
-                tracing::info!(%error, "a command will be delivered again");
+                tracing::info!(%error, "acknowledging a command failed, it will be delivered again");
             }
         }
         Source::Replay { id } => {
-            let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
-            tracing::info!(id, code = answered.code, "a dead letter was carried out again");
-            // An error is in the log; the letter is then carried out once more.
-            let _ = run_blocking(move || letters.replayed(&id, at_ms, answered.code)).await;
+            let (letters, at_ms) = (Arc::clone(&deps.dead_letters), deps.clock.wall_ms());
+            tracing::info!(id, code = reply.code, "dead letter was processed again");
+            // An error is in the log; the letter is then processed once more.
+            let _ = run_blocking(move || letters.replayed(&id, at_ms, reply.code)).await;
         }
     }
     Ok(())
 }
 
-async fn answer(parts: &LinkDeps, job: &Job) -> CommandReply {
+async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
     let began = Instant::now();
     let (reply, notify_path) = match Envelope::parse(&job.body) {
         Err(unreadable) => {
-            keep_dead_letter(parts, &unreadable.refusal, job).await;
-            (parts.head.refused("", None, &unreadable.refusal), None)
+            keep_dead_letter(deps, &unreadable.refusal, job).await;
+            (deps.head.refused("", None, &unreadable.refusal), None)
         }
         Ok(envelope) => {
             let (method, id) = (envelope.method, envelope.message_id);
-            tracing::info!(method, again = job.is_again(), bytes = job.body.len(), "command");
-            let reply = match attempt(parts, envelope.command, job).await {
+            tracing::info!(method, again = job.is_again(), bytes = job.body.len(), "command received");
+            let reply = match attempt(deps, envelope.command, job).await {
                 Ok(done) => Reply {
-                    message: done.message.unwrap_or_else(|| success_text(parts)),
-                    ..parts.head.success(&method, id, done.result)
+                    message: done.message.unwrap_or_else(|| success_text(deps)),
+                    ..deps.head.success(&method, id, done.result)
                 },
-                Err(refusal) => parts.head.refused(&method, id, &refusal),
+                Err(refusal) => deps.head.refused(&method, id, &refusal),
             };
             (reply, envelope.extend_params.notify_path)
         }
@@ -154,12 +101,12 @@ async fn answer(parts: &LinkDeps, job: &Job) -> CommandReply {
 
 /// What can never succeed is kept; work that panics is taken for that, so that it does not come again for ever.
 async fn attempt(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     command: Result<Command, ProtocolError>,
     job: &Job,
-) -> Result<Done, ProtocolError> {
+) -> Result<CommandOutput, ProtocolError> {
     let hopeless = match command.and_then(|command| fits_lane(command, job.pair())) {
-        Ok(command) => match AssertUnwindSafe(execute(parts, command)).catch_unwind().await {
+        Ok(command) => match AssertUnwindSafe(execute(deps, command)).catch_unwind().await {
             Ok(result) => return result,
             Err(_) => {
                 ProtocolError::new(StatusCode::ServerProcessFailed, "internal error, see the box's log")
@@ -167,7 +114,7 @@ async fn attempt(
         },
         Err(refusal) => refusal,
     };
-    keep_dead_letter(parts, &hopeless, job).await;
+    keep_dead_letter(deps, &hopeless, job).await;
     Err(hopeless)
 }
 
@@ -190,14 +137,14 @@ fn known_method(method: &str) -> &'static str {
         .unwrap_or("other")
 }
 
-async fn keep_dead_letter(parts: &LinkDeps, refusal: &ProtocolError, job: &Job) {
+async fn keep_dead_letter(deps: &LinkDeps, refusal: &ProtocolError, job: &Job) {
     if let Source::Replay { id } = &job.source {
-        tracing::warn!(id, reason = %refusal.detail, "a dead letter still cannot be carried out");
+        tracing::warn!(id, reason = %refusal.detail, "dead letter failed again");
         return;
     }
     metrics::counter!("menshen_dead_letters_total").increment(1);
-    tracing::warn!(code = refusal.code.code(), reason = %refusal.detail, "a command that can never succeed was set aside");
-    let (letters, at_ms) = (Arc::clone(&parts.dead_letters), parts.clock.wall_ms());
+    tracing::warn!(code = refusal.code.code(), reason = %refusal.detail, "command that can never succeed was kept as a dead letter");
+    let (letters, at_ms) = (Arc::clone(&deps.dead_letters), deps.clock.wall_ms());
     let (refusal, body) = (refusal.clone(), job.body.clone());
     let _ = run_blocking(move || {
         letters.keep(at_ms, refusal.code.code(), &refusal.detail, &body);
@@ -206,43 +153,30 @@ async fn keep_dead_letter(parts: &LinkDeps, refusal: &ProtocolError, job: &Job) 
     .await;
 }
 
-/// What a command that was carried out has to say.
-pub struct Done {
-    pub result: Value,
-    /// In place of the plain text of success.
-    pub message: Option<String>,
-}
-
-impl From<Value> for Done {
-    fn from(result: Value) -> Self {
-        Self { result, message: None }
-    }
-}
-
-async fn execute(parts: &LinkDeps, command: Command) -> Result<Done, ProtocolError> {
+async fn execute(deps: &LinkDeps, command: Command) -> Result<CommandOutput, ProtocolError> {
     Ok(match command {
-        Command::AddUsers { users } => to_value(&add_users(parts, users).await?).into(),
-        Command::AddUsersById { ids, path } => to_value(&add_users_by_id(parts, ids, &path).await?).into(),
-        Command::DeleteUsers { ids } => to_value(&delete_users(parts, ids).await).into(),
-        Command::SyncPermissions { groups } => sync_permissions(parts, groups).await?.into(),
-        Command::WipeData { options } => wipe_data(parts, options).await?.into(),
-        Command::Fiqa { picture, level } => judge_photo(parts, &picture, level).await?.into(),
-        Command::ControlConfig { fields } => control_config(parts, fields).await?,
+        Command::AddUsers { users } => to_value(&add_users(deps, users).await?).into(),
+        Command::AddUsersById { ids, path } => to_value(&add_users_by_id(deps, ids, &path).await?).into(),
+        Command::DeleteUsers { ids } => to_value(&delete_users(deps, ids).await).into(),
+        Command::SyncPermissions { groups } => sync_permissions(deps, groups).await?.into(),
+        Command::WipeData { options } => wipe_data(deps, options).await?.into(),
+        Command::Fiqa { picture, level } => judge_photo(deps, &picture, level).await?.into(),
+        Command::ControlConfig { fields } => control_config(deps, fields).await?,
     })
 }
 
-fn success_text(parts: &LinkDeps) -> String {
-    StatusCode::Success.text(parts.head.language).to_owned()
+fn success_text(deps: &LinkDeps) -> String {
+    StatusCode::Success.text(deps.head.language).to_owned()
 }
 
 fn to_value(result: &impl Serialize) -> Value {
     serde_json::to_value(result).unwrap_or_default()
 }
 
-async fn delete_users(parts: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
-    let language = parts.head.language;
+async fn delete_users(deps: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
+    let language = deps.head.language;
     let mut result = DeleteUsersResult::default();
-    for outcome in parts.registry.send_until_answered(|| DeletePeople { ids: ids.clone() }).await {
+    for outcome in deps.registry.send_until_answered(|| DeletePeople { ids: ids.clone() }).await {
         match outcome.result {
             Ok(()) => result.success_users.push(DeletedUser {
                 userid: outcome.id,
@@ -259,7 +193,7 @@ async fn delete_users(parts: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
     result
 }
 
-async fn sync_permissions(parts: &LinkDeps, groups: Vec<WirePermission>) -> Result<Value, ProtocolError> {
+async fn sync_permissions(deps: &LinkDeps, groups: Vec<WirePermission>) -> Result<Value, ProtocolError> {
     let known: Vec<_> = groups
         .into_iter()
         .map(|group| PermissionGroup {
@@ -268,75 +202,75 @@ async fn sync_permissions(parts: &LinkDeps, groups: Vec<WirePermission>) -> Resu
             description: group.info.description,
         })
         .collect();
-    parts.registry.send_until_answered(|| SyncPermissions { groups: known.clone() }).await?;
+    deps.registry.send_until_answered(|| SyncPermissions { groups: known.clone() }).await?;
     let success_permission = known
         .into_iter()
         .map(|group| SyncedPermission {
             permission_id: group.id,
             permission_name: group.name,
             permission_description: group.description,
-            message: StatusCode::Success.text(parts.head.language).to_owned(),
+            message: StatusCode::Success.text(deps.head.language).to_owned(),
             code: StatusCode::Success.code(),
         })
         .collect();
     Ok(to_value(&SyncPermissionsResult { success_permission, failed_permission: Vec::new() }))
 }
 
-async fn wipe_data(parts: &LinkDeps, options: WipeOptions) -> Result<Value, ProtocolError> {
+async fn wipe_data(deps: &LinkDeps, options: WipeOptions) -> Result<Value, ProtocolError> {
     if options.users {
-        let count = parts.registry.send_until_answered(|| WipePeople).await?;
-        tracing::warn!(count, "everyone was deleted, as the platform asked");
+        let count = deps.registry.send_until_answered(|| WipePeople).await?;
+        tracing::warn!(count, "all people were deleted on request of the platform");
     }
     if options.events {
-        parts.reporter.send_until_answered(|| WipeEvents).await?;
-        tracing::warn!("all events were deleted, as the platform asked");
+        deps.reporter.send_until_answered(|| WipeEvents).await?;
+        tracing::warn!("all events were deleted on request of the platform");
     }
     Ok(json!({ "wipe_options": options }))
 }
 
 async fn deliver_reply(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     connection: &Arc<dyn BrokerConnection>,
     pair: QueuePair,
-    answered: &CommandReply,
+    command: &CommandReply,
 ) -> Result<(), BrokerError> {
     if connection.takes_replies(pair) {
-        return connection.reply(pair, answered.reply.clone()).await;
+        return connection.reply(pair, command.reply.clone()).await;
     }
-    if let Some(path) = answered.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
-        notify(parts, path, &answered.reply).await;
+    if let Some(path) = command.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
+        notify(deps, path, &command.reply).await;
     }
     Ok(())
 }
 
 /// Posts a reply until it is taken or can never be. The lane waits meanwhile: a command that went back to the queue
-/// would be carried out again behind the ones that followed it.
-async fn notify(parts: &LinkDeps, path: &str, reply: &Bytes) {
+/// would be processed again behind the ones that followed it.
+async fn notify(deps: &LinkDeps, path: &str, reply: &Bytes) {
     let (first_ms, cap_ms) = limits::REPORT_BACKOFF_MS;
     let mut backoff = Backoff::new(first_ms, cap_ms);
-    let lost = |reason: String| {
+    let lost = |reason: &dyn std::fmt::Display| {
         metrics::counter!("menshen_replies_undeliverable_total").increment(1);
-        tracing::error!(reason, "REPLY LOST: notify_path can never take it");
+        tracing::error!(%reason, "REPLY LOST: notify_path can never take it");
     };
-    let Some(session) = parts.sessions.current() else { return lost("not logged in".to_owned()) };
+    let Some(session) = deps.sessions.current() else { return lost(&"not logged in") };
     let url = match session.platform_url(path) {
         Ok(url) => url,
-        Err(reason) => return lost(reason.to_string()),
+        Err(reason) => return lost(&reason),
     };
     loop {
         let post = |session: Arc<Session>| {
             let url = &url;
             async move {
                 let body = reply.to_vec();
-                parts.platform.post(Some(&session), url, body, PostPurpose::Report).await
+                deps.platform.post(Some(&session), url, body, PostPurpose::Report).await
             }
         };
-        match parts.sessions.call(post).await {
+        match deps.sessions.call(post).await {
             Ok(()) => return,
-            Err(error) if error.is_permanent() => return lost(error.to_string()),
+            Err(error) if error.is_permanent() => return lost(&error),
             Err(error) => {
                 let delay_ms = backoff.next_ms(rand::random());
-                tracing::warn!(%error, delay_ms, "a reply could not be handed over, it will be tried again");
+                tracing::warn!(%error, delay_ms, "posting a reply failed, it will be tried again");
                 tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             }
         }

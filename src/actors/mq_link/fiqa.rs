@@ -9,10 +9,10 @@ use menshen_domain::quality::{LevelName, QualityLevel};
 use menshen_domain::status::ProtocolError;
 use menshen_protocol::fiqa::FaceResult;
 
-pub async fn judge_photo(parts: &LinkDeps, picture: &str, level: LevelName) -> Result<Value, ProtocolError> {
+pub async fn judge_photo(deps: &LinkDeps, picture: &str, level: LevelName) -> Result<Value, ProtocolError> {
     let photo = photo_bytes(picture)?;
-    let level = QualityLevel::named(level, &parts.custom_level);
+    let level = QualityLevel::named(level, &deps.custom_level);
     let judge = || JudgePhoto { photo: photo.clone(), level: level.clone() };
-    let face = parts.engine.send_until_answered(judge).await?;
+    let face = deps.engine.send_until_answered(judge).await?;
     Ok(json!({ "data": [FaceResult::from(&face)] }))
 }

@@ -1,18 +1,18 @@
-//! The two lanes commands are carried out in. FIQA has its own, so that a long enrolment never delays it.
+//! The two lanes in which commands are processed. FIQA has its own, so that a long enrolment never delays it.
 
 use std::collections::{HashSet, VecDeque};
 
-use super::execute::{Job, PendingReply, Source};
+use super::job::{Job, PendingReply, Source};
 use crate::ports::broker::QueuePair;
 
 /// What waits for its turn in one lane; the broker's prefetch bounds it.
 pub struct Lane {
-    /// Carried out at the same time. Commands go one after the other: add then delete must stay add then delete.
+    /// Processed at the same time. Commands are processed one after the other: their order matters.
     width: usize,
     waiting: VecDeque<(u64, Job)>,
     running: usize,
-    /// A command that was carried out when its connection broke: when it is delivered again, its answer is handed
-    /// over without doing everything once more. Worth it after hours of enrolling.
+    /// The reply to a command whose connection broke: when the command is delivered again, only the reply is sent.
+    /// Processing it again could take hours of enrolment.
     unsent: Option<PendingReply>,
 }
 
@@ -51,7 +51,7 @@ impl Lanes {
         self.lane(job.pair()).waiting.push_back((attempt, job));
     }
 
-    /// The next job of a lane that has room, for the connection `attempt`, with the answer it may have already.
+    /// The next job of a lane that has room, for the connection `attempt`, with the reply it may have already.
     pub fn next(&mut self, pair: QueuePair, attempt: u64) -> Option<(Job, Option<PendingReply>)> {
         let lane = self.lane(pair);
         if lane.running >= lane.width {

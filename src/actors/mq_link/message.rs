@@ -1,24 +1,24 @@
-//! What the link is told.
+//! Messages of the link actor.
 
 use std::sync::Arc;
 
 use actix::Message;
 
-use super::execute::PendingReply;
+use super::job::PendingReply;
 use crate::ports::broker::{BrokerConnection, BrokerError, BrokerNotice, QueuePair};
 use crate::ports::dead_letters::Replay;
 use crate::ports::platform::PlatformError;
 use menshen_protocol::login::Session;
 
-/// The platform answered 401 or 403: log in again.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct SessionRejected;
-
-/// Finish the commands that are being carried out, then disconnect; answers when done.
+/// Finish the commands that are being processed, then disconnect; answers when done.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
+
+/// The platform rejected the token of the session: log in again. To itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SessionRejected;
 
 /// A login has ended. To itself.
 #[derive(Message)]
@@ -44,12 +44,12 @@ pub(super) struct FromBroker {
     pub notice: BrokerNotice,
 }
 
-/// Dead letters an operator wants carried out again. To itself.
+/// Dead letters an operator wants processed again. To itself.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct ReplaysFound(pub Vec<Replay>);
 
-/// A command has left its lane. To itself.
+/// A command was processed and left its lane. To itself.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct CommandDone {
@@ -57,6 +57,6 @@ pub(super) struct CommandDone {
     pub pair: QueuePair,
     /// Id of the dead letter it was.
     pub replay: Option<String>,
-    /// Its answer, when the broker did not take it.
+    /// Its reply, when the broker did not take it.
     pub unsent: Option<PendingReply>,
 }

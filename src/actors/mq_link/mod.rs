@@ -5,9 +5,9 @@ pub mod control;
 pub mod deps;
 pub mod execute;
 pub mod fiqa;
+pub mod job;
 pub mod lane;
 pub mod message;
-pub mod session;
 pub mod users;
 
 pub use actor::MqLinkActor;

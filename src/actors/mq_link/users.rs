@@ -8,42 +8,31 @@ use serde_json::Value;
 use url::Url;
 
 use super::deps::LinkDeps;
-use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest, Photo};
-use crate::actors::registry::photo::no_photo;
+use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest};
+use crate::actors::registry::request::UnusableUser;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
-use menshen_domain::person::PersonKind;
 use menshen_domain::status::{Language, ProtocolError, StatusCode, success_with_lookalike};
-use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
-use menshen_protocol::user::WireUser;
-
-/// A user that cannot even be tried.
-struct Unusable {
-    id: String,
-    name: String,
-    kind: PersonKind,
-    refusal: ProtocolError,
-}
 
 /// Enrols users whose details came in the message.
-pub async fn add_users(parts: &LinkDeps, users: Vec<Value>) -> Result<AddUsersResult, ProtocolError> {
+pub async fn add_users(deps: &LinkDeps, users: Vec<Value>) -> Result<AddUsersResult, ProtocolError> {
     let mut result = AddUsersResult::default();
-    let session = parts.sessions.current().ok_or_else(no_session)?;
+    let session = deps.sessions.current().ok_or_else(no_session)?;
     let (total, mut requests) = (users.len(), Vec::new());
     for user in users {
-        match to_request(user, &session) {
+        match request_of(user, &session) {
             Ok(request) => requests.push(request),
-            Err(unusable) => result.failed_users.push(failed(unusable, parts.head.language)),
+            Err(unusable) => result.failed_users.push(failed(unusable, deps.head.language)),
         }
         if requests.len() == limits::ENROL_COMMIT_CHUNK {
-            enrol(parts, std::mem::take(&mut requests), &mut result).await;
-            tell_progress(&result, total);
+            enrol(deps, std::mem::take(&mut requests), &mut result).await;
+            report_progress(&result, total);
         }
     }
-    enrol(parts, requests, &mut result).await;
-    tell_progress(&result, total);
+    enrol(deps, requests, &mut result).await;
+    report_progress(&result, total);
     Ok(result)
 }
 
@@ -55,12 +44,12 @@ fn no_session() -> ProtocolError {
 /// Fetches details in chunks, the next while one is being enrolled, so that 50 000 ids need no more memory than
 /// two chunks, and the vision workers never wait for the platform.
 pub async fn add_users_by_id(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     ids: Vec<String>,
     path: &str,
 ) -> Result<AddUsersResult, ProtocolError> {
     let mut result = AddUsersResult::default();
-    let session = parts.sessions.current().ok_or_else(no_session)?;
+    let session = deps.sessions.current().ok_or_else(no_session)?;
     let url = session.platform_url(path).map_err(|reason| {
         ProtocolError::new(StatusCode::ParamError, format!("extend_params.path: {reason}"))
     })?;
@@ -69,15 +58,15 @@ pub async fn add_users_by_id(
         let (url, chunk) = (&url, chunk.map(<[String]>::to_vec));
         async move {
             let chunk = chunk?;
-            let answer = details(parts, url, &chunk).await;
+            let answer = details(deps, url, &chunk).await;
             Some((chunk, answer))
         }
     };
     let mut current = fetch(chunks.next()).await;
     while let Some((chunk, answer)) = current {
-        let enrolled = add_chunk(parts, &chunk, answer, &mut result);
+        let enrolled = add_chunk(deps, &chunk, answer, &mut result);
         let ((), next) = futures_util::future::join(enrolled, fetch(chunks.next())).await;
-        tell_progress(&result, ids.len());
+        report_progress(&result, ids.len());
         current = next;
     }
     Ok(result)
@@ -85,7 +74,7 @@ pub async fn add_users_by_id(
 
 /// Details of a chunk, with the session they belong to. What may pass is tried again.
 async fn details(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     url: &Url,
     ids: &[String],
 ) -> Result<(Vec<Value>, Arc<Session>), PlatformError> {
@@ -93,12 +82,12 @@ async fn details(
     loop {
         tries += 1;
         let ask = |session: Arc<Session>| async move {
-            let users = parts.platform.user_details(&session, url, ids).await?;
+            let users = deps.platform.user_details(&session, url, ids).await?;
             Ok((users, session))
         };
-        match parts.sessions.call(ask).await {
+        match deps.sessions.call(ask).await {
             Err(error) if !error.is_permanent() && tries < limits::USER_DETAILS_TRIES => {
-                tracing::warn!(%error, tries, "details of users could not be fetched, trying again");
+                tracing::warn!(%error, tries, "fetching user details failed, trying again");
                 tokio::time::sleep(Duration::from_millis(limits::USER_DETAILS_RETRY_MS)).await;
             }
             other => return other,
@@ -106,17 +95,17 @@ async fn details(
     }
 }
 
-/// One line a chunk in the log, and a gauge, for a command that takes minutes.
-fn tell_progress(result: &AddUsersResult, total: usize) {
+/// One log line for each chunk, and a gauge, for a command that takes minutes.
+fn report_progress(result: &AddUsersResult, total: usize) {
     let done = result.success_users.len() + result.failed_users.len();
     metrics::gauge!("menshen_command_progress_ratio").set(done as f64 / total.max(1) as f64);
     if total > limits::USER_DETAILS_CHUNK {
-        tracing::info!(done, total, failed = result.failed_users.len(), "adding users");
+        tracing::info!(done, total, failed = result.failed_users.len(), "users are being added");
     }
 }
 
 async fn add_chunk(
-    parts: &LinkDeps,
+    deps: &LinkDeps,
     chunk: &[String],
     answer: Result<(Vec<Value>, Arc<Session>), PlatformError>,
     result: &mut AddUsersResult,
@@ -124,10 +113,10 @@ async fn add_chunk(
     let (users, session) = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::warn!(%error, users = chunk.len(), "details of users could not be fetched");
+            tracing::warn!(%error, users = chunk.len(), "fetching user details failed");
             let refusal = error.to_refusal();
-            let nobody = chunk.iter().map(|id| nameless(id, refusal.clone()));
-            result.failed_users.extend(nobody.map(|unusable| failed(unusable, parts.head.language)));
+            let nobody = chunk.iter().map(|id| UnusableUser::nameless(id, refusal.clone()));
+            result.failed_users.extend(nobody.map(|unusable| failed(unusable, deps.head.language)));
             return;
         }
     };
@@ -140,29 +129,29 @@ async fn add_chunk(
     let mut requests = Vec::new();
     for id in chunk {
         let made = match by_id.remove(id) {
-            Some(user) => to_request(user, &session),
-            None => Err(nameless(
+            Some(user) => request_of(user, &session),
+            None => Err(UnusableUser::nameless(
                 id,
                 ProtocolError::new(StatusCode::RemoteDataFailed, "the platform gave no details for this id"),
             )),
         };
         match made {
             Ok(request) => requests.push(request),
-            Err(unusable) => result.failed_users.push(failed(unusable, parts.head.language)),
+            Err(unusable) => result.failed_users.push(failed(unusable, deps.head.language)),
         }
     }
-    enrol(parts, requests, result).await;
+    enrol(deps, requests, result).await;
 }
 
-async fn enrol(parts: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUsersResult) {
+async fn enrol(deps: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUsersResult) {
     if requests.is_empty() {
         return;
     }
     let requests = Arc::new(requests);
     let outcomes =
-        parts.registry.send_until_answered(|| EnrolPeople { requests: Arc::clone(&requests) }).await;
+        deps.registry.send_until_answered(|| EnrolPeople { requests: Arc::clone(&requests) }).await;
     for EnrolOutcome { id, name, kind, result: outcome } in outcomes {
-        let language = parts.head.language;
+        let language = deps.head.language;
         match outcome {
             Ok(enrolled) => result.success_users.push(AddedUser {
                 userid: id,
@@ -174,12 +163,14 @@ async fn enrol(parts: &LinkDeps, requests: Vec<EnrolRequest>, result: &mut AddUs
                 ),
                 code: StatusCode::Success.code(),
             }),
-            Err(refusal) => result.failed_users.push(failed(Unusable { id, name, kind, refusal }, language)),
+            Err(refusal) => {
+                result.failed_users.push(failed(UnusableUser { id, name, kind, refusal }, language));
+            }
         }
     }
 }
 
-fn failed(unusable: Unusable, language: Language) -> AddedUser {
+fn failed(unusable: UnusableUser, language: Language) -> AddedUser {
     AddedUser {
         userid: unusable.id,
         username: unusable.name,
@@ -189,8 +180,9 @@ fn failed(unusable: Unusable, language: Language) -> AddedUser {
     }
 }
 
-fn nameless(id: &str, refusal: ProtocolError) -> Unusable {
-    Unusable { id: id.to_owned(), name: String::new(), kind: PersonKind::default(), refusal }
+fn request_of(user: Value, session: &Session) -> Result<EnrolRequest, UnusableUser> {
+    let id = id_of(&user).unwrap_or_default();
+    EnrolRequest::from_wire(user, id, None, Some(session))
 }
 
 fn id_of(user: &Value) -> Option<String> {
@@ -199,32 +191,4 @@ fn id_of(user: &Value) -> Option<String> {
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }
-}
-
-fn to_request(user: Value, session: &Session) -> Result<EnrolRequest, Unusable> {
-    let id = id_of(&user).unwrap_or_default();
-    let wrong = |detail: String| ProtocolError::new(StatusCode::ParamError, detail);
-    let user: WireUser =
-        lenient::object(user).map_err(|error| nameless(&id, wrong(format!("user: {error}"))))?;
-    let name = user.name();
-    let read = || -> Result<EnrolRequest, ProtocolError> {
-        Ok(EnrolRequest {
-            id: id.clone(),
-            name: name.clone(),
-            kind: user.kind().map_err(|error| wrong(error.to_string()))?,
-            register_type: user.register_type().map_err(|error| wrong(error.to_string()))?,
-            permission_ids: user.permission_ids().map_err(|error| wrong(error.to_string()))?,
-            photo: user
-                .photo()
-                .ok_or_else(no_photo)
-                .and_then(|source| Photo::from_source(source, Some(session)))?,
-            info: user.info.clone(),
-        })
-    };
-    read().map_err(|refusal| Unusable {
-        kind: user.kind().unwrap_or_default(),
-        id: id.clone(),
-        name: name.clone(),
-        refusal,
-    })
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Mutex;
 
-use super::enrol::{RegistryDeps, enrol_people, remove_photos};
+use super::deps::{RegistryDeps, remove_photos, report_size};
+use super::enrol::enrol_people;
 use super::message::{
     CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
     GetPerson, KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions,
@@ -22,14 +23,14 @@ use menshen_domain::person::{PermissionGroup, Person};
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub struct RegistryActor {
-    parts: RegistryDeps,
-    /// Held by the change that is going on.
+    deps: RegistryDeps,
+    /// Held by the change that is running.
     turn: Arc<Mutex<()>>,
 }
 
 impl RegistryActor {
-    pub fn new(parts: RegistryDeps) -> Self {
-        Self { parts, turn: Arc::new(Mutex::new(())) }
+    pub fn new(deps: RegistryDeps) -> Self {
+        Self { deps, turn: Arc::new(Mutex::new(())) }
     }
 }
 
@@ -38,7 +39,7 @@ impl Actor for RegistryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::REGISTRY_MAILBOX);
-        swap::backfill_embeddings(&self.parts);
+        swap::backfill_embeddings(&self.deps);
     }
 }
 
@@ -46,11 +47,11 @@ impl Handler<EnrolPeople> for RegistryActor {
     type Result = ResponseFuture<Vec<EnrolOutcome>>;
 
     fn handle(&mut self, message: EnrolPeople, _: &mut Self::Context) -> Self::Result {
-        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            let outcomes = enrol_people(&parts, &message.requests).await;
-            report_size(&parts);
+            let outcomes = enrol_people(&deps, &message.requests).await;
+            report_size(&deps.recogniser);
             outcomes
         })
     }
@@ -60,10 +61,10 @@ impl Handler<EnrolStranger> for RegistryActor {
     type Result = ResponseFuture<Result<Option<KnownStranger>, ProtocolError>>;
 
     fn handle(&mut self, EnrolStranger(shot): EnrolStranger, _: &mut Self::Context) -> Self::Result {
-        let parts = self.parts.clone();
+        let deps = self.deps.clone();
         Box::pin(async move {
-            let known = strangers::enrol(&parts, shot).await;
-            report_size(&parts);
+            let known = strangers::enrol(&deps, shot).await;
+            report_size(&deps.recogniser);
             known
         })
     }
@@ -73,21 +74,21 @@ impl Handler<DeletePeople> for RegistryActor {
     type Result = ResponseFuture<Vec<DeleteOutcome>>;
 
     fn handle(&mut self, message: DeletePeople, _: &mut Self::Context) -> Self::Result {
-        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
             let ids = message.ids.clone();
             let deleted = run_blocking(move || {
-                let _committing = parts.committing();
-                let gone = parts.store.delete(&ids)?;
-                let recogniser = parts.in_force.get();
+                let _committing = deps.committing();
+                let gone = deps.store.delete(&ids)?;
+                let recogniser = deps.recogniser.get();
                 let mut gallery = recogniser.write();
                 for person in &gone {
                     gallery.remove(&person.id);
                 }
                 drop(gallery);
-                remove_photos(&parts, &gone, &[]);
-                report_size(&parts);
+                remove_photos(&*deps.pictures, &gone, &[]);
+                report_size(&deps.recogniser);
                 Ok(gone.into_iter().map(|person| person.id).collect::<std::collections::HashSet<_>>())
             })
             .await;
@@ -108,10 +109,10 @@ impl Handler<SyncPermissions> for RegistryActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: SyncPermissions, _: &mut Self::Context) -> Self::Result {
-        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            run_blocking(move || parts.store.set_permission_groups(&message.groups)).await
+            run_blocking(move || deps.store.set_permission_groups(&message.groups)).await
         })
     }
 }
@@ -120,16 +121,16 @@ impl Handler<WipePeople> for RegistryActor {
     type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
     fn handle(&mut self, _: WipePeople, _: &mut Self::Context) -> Self::Result {
-        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
             run_blocking(move || {
-                let _committing = parts.committing();
-                parts.keys.destroy(Namespace::Registry)?;
+                let _committing = deps.committing();
+                deps.keys.destroy(Namespace::Registry)?;
                 // Gone from here on; what is left is tidying, finished at the next start if need be.
-                parts.in_force.get().write().clear();
-                report_size(&parts);
-                let count = wipe::finish_people(&*parts.keys, &*parts.store, &*parts.pictures)?;
+                deps.recogniser.get().write().clear();
+                report_size(&deps.recogniser);
+                let count = wipe::finish_people(&*deps.keys, &*deps.store, &*deps.pictures)?;
                 Ok(count)
             })
             .await
@@ -141,7 +142,7 @@ impl Handler<ListPeople> for RegistryActor {
     type Result = ResponseFuture<Result<Vec<Person>, ProtocolError>>;
 
     fn handle(&mut self, message: ListPeople, _: &mut Self::Context) -> Self::Result {
-        let store = Arc::clone(&self.parts.store);
+        let store = Arc::clone(&self.deps.store);
         Box::pin(run_blocking(move || store.page(message.after.as_deref(), message.limit)))
     }
 }
@@ -150,7 +151,7 @@ impl Handler<FindPeople> for RegistryActor {
     type Result = ResponseFuture<Result<PeoplePage, ProtocolError>>;
 
     fn handle(&mut self, FindPeople { skip, limit }: FindPeople, _: &mut Self::Context) -> Self::Result {
-        let store = Arc::clone(&self.parts.store);
+        let store = Arc::clone(&self.deps.store);
         Box::pin(run_blocking(move || {
             Ok(PeoplePage { total: store.count()?, people: store.page_at(skip, limit)? })
         }))
@@ -161,11 +162,11 @@ impl Handler<GetPerson> for RegistryActor {
     type Result = ResponseFuture<Result<Option<StoredPerson>, ProtocolError>>;
 
     fn handle(&mut self, GetPerson { id }: GetPerson, _: &mut Self::Context) -> Self::Result {
-        let parts = self.parts.clone();
+        let deps = self.deps.clone();
         Box::pin(run_blocking(move || {
-            let Some(person) = parts.store.get(&id)? else { return Ok(None) };
+            let Some(person) = deps.store.get(&id)? else { return Ok(None) };
             let photo = match person.features.first() {
-                Some(feature) => parts.pictures.get(Namespace::Registry, &feature.photo)?.map(Into::into),
+                Some(feature) => deps.pictures.get(Namespace::Registry, &feature.photo)?.map(Into::into),
                 None => None,
             };
             Ok(Some(StoredPerson { person, photo }))
@@ -177,7 +178,7 @@ impl Handler<ListPermissions> for RegistryActor {
     type Result = ResponseFuture<Result<Vec<PermissionGroup>, ProtocolError>>;
 
     fn handle(&mut self, _: ListPermissions, _: &mut Self::Context) -> Self::Result {
-        let store = Arc::clone(&self.parts.store);
+        let store = Arc::clone(&self.deps.store);
         Box::pin(run_blocking(move || store.permission_groups()))
     }
 }
@@ -186,8 +187,8 @@ impl Handler<UseModel> for RegistryActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, UseModel { wanted }: UseModel, _: &mut Self::Context) -> Self::Result {
-        let (parts, turn) = (self.parts.clone(), Arc::clone(&self.turn));
-        Box::pin(async move { swap::start(&parts, &turn, wanted) })
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
+        Box::pin(async move { swap::start(&deps, &turn, wanted) })
     }
 }
 
@@ -195,7 +196,7 @@ impl Handler<CancelSwap> for RegistryActor {
     type Result = Result<(), ProtocolError>;
 
     fn handle(&mut self, _: CancelSwap, _: &mut Self::Context) -> Self::Result {
-        swap::cancel(&self.parts.swap.board)
+        swap::cancel(&self.deps.swap.status)
     }
 }
 
@@ -204,17 +205,10 @@ impl Handler<Drain> for RegistryActor {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let turn = Arc::clone(&self.turn);
-        self.parts.swap.stop.store(true, Ordering::Release);
+        self.deps.swap.stop.store(true, Ordering::Release);
         Box::pin(async move {
-            // Whoever has the turn finishes first.
+            // The running change finishes first.
             drop(turn.lock_owned().await);
         })
     }
-}
-
-pub fn report_size(parts: &RegistryDeps) {
-    let recogniser = parts.in_force.get();
-    let gallery = recogniser.read();
-    metrics::gauge!("menshen_registry_people").set(gallery.people() as f64);
-    metrics::gauge!("menshen_registry_features").set(gallery.features() as f64);
 }

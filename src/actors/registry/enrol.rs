@@ -1,24 +1,17 @@
 //! Enrolment: photo → feature → durable record → searchable, many people at a time, each alone.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::deps::{RegistryDeps, remove_photos};
 use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Enrolled, Photo};
-use super::swap::SwapDeps;
 use crate::actors::blocking::{run_blocking, store_refusal};
-use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
-use crate::actors::handle::Handle;
-use crate::actors::mq_link::session::SessionKeeper;
-use crate::actors::recogniser::ActiveRecogniser;
-use crate::actors::tuning::SharedTuning;
-use crate::ports::clock::Clock;
-use crate::ports::platform::PlatformApi;
-use crate::ports::store::{Keys, Namespace, NewPicture, Owner, PictureStore, RegistryStore, StoreError};
+use crate::ports::store::{NewPicture, Owner, StoreError};
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
@@ -27,36 +20,8 @@ use menshen_domain::validity::Validity;
 use menshen_gallery::{Gallery, GalleryError};
 use menshen_protocol::login::Session;
 
-/// What enrolment works with. Cloning shares everything.
-#[derive(Clone)]
-pub struct RegistryDeps {
-    pub store: Arc<dyn RegistryStore>,
-    pub pictures: Arc<dyn PictureStore>,
-    pub keys: Arc<dyn Keys>,
-    pub in_force: ActiveRecogniser,
-    /// The pass mark as it is tuned.
-    pub tuning: SharedTuning,
-    pub swap: SwapDeps,
-    pub platform: Arc<dyn PlatformApi>,
-    pub engine: Handle<FaceEngineActor>,
-    pub clock: Arc<dyn Clock>,
-    pub sessions: SessionKeeper,
-    /// Level a stranger's photo must pass (`register_type` 2).
-    pub stranger_level: QualityLevel,
-    /// Strangers the box enrols by itself; the oldest go first.
-    pub strangers_max: usize,
-    /// Held while files, rows and gallery change together.
-    pub committing: Arc<Mutex<()>>,
-}
-
-impl RegistryDeps {
-    pub fn committing(&self) -> MutexGuard<'_, ()> {
-        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A person ready to be committed.
-struct Prepared {
+struct PreparedPerson {
     person: Person,
     success: EnrolSuccess,
     /// The photo, when its file is to be written: a new photo, or new facts of the person, which the file holds too.
@@ -68,20 +33,20 @@ const CHUNKS_AT_ONCE: usize = 2;
 
 /// Enrols everyone; the answers are in the order of the requests. While one chunk is being committed the next is
 /// prepared, so that the vision workers never wait for the disk.
-pub async fn enrol_people(parts: &RegistryDeps, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
+pub async fn enrol_people(deps: &RegistryDeps, requests: &[EnrolRequest]) -> Vec<EnrolOutcome> {
     let mut ids = HashSet::new();
     let all_differ = requests.iter().all(|request| ids.insert(request.id.as_str()));
-    // Somebody twice: the second time must find what the first left behind.
+    // One person twice: the second request must find what the first one stored.
     let (photos, chunk, chunks) = if all_differ {
         (limits::ENROL_CONCURRENCY, limits::ENROL_COMMIT_CHUNK, CHUNKS_AT_ONCE)
     } else {
         (1, 1, 1)
     };
     // `buffered` keeps the order of the requests.
-    futures_util::stream::iter(requests.iter().map(|request| prepare(parts, request)))
+    futures_util::stream::iter(requests.iter().map(|request| prepare(deps, request)))
         .buffered(photos)
         .chunks(chunk)
-        .map(|prepared| commit(parts, prepared))
+        .map(|prepared| commit(deps, prepared))
         .buffered(chunks)
         .flat_map(futures_util::stream::iter)
         .zip(futures_util::stream::iter(requests))
@@ -94,45 +59,45 @@ fn outcome(request: &EnrolRequest, result: Result<Enrolled, ProtocolError>) -> E
     metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
         .increment(1);
     if let Err(refusal) = &result {
-        tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment refused");
+        tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment was refused");
     }
     if let Ok(Enrolled { looks_like: Some(other), .. }) = &result {
         metrics::counter!("menshen_enrolments_lookalike_total").increment(1);
-        tracing::warn!(person = %request.id, %other, "enrolled, and could be taken for somebody enrolled before");
+        tracing::warn!(person = %request.id, %other, "person was enrolled and resembles another person of the registry");
     }
     if let (_, Some(error)) = Validity::of(&request.info) {
-        tracing::warn!(person = %request.id, %error, "a time that cannot be read sets no limit");
+        tracing::warn!(person = %request.id, %error, "reading a validity time failed, it sets no limit");
     }
     EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
 }
 
-async fn download(parts: &RegistryDeps, photo: &Photo) -> Result<Bytes, ProtocolError> {
+async fn download(deps: &RegistryDeps, photo: &Photo) -> Result<Bytes, ProtocolError> {
     let downloaded = match photo {
         Photo::Bytes(bytes) => return Ok(bytes.clone()),
-        Photo::Url(url) => parts.platform.photo(url).await,
+        Photo::Url(url) => deps.platform.photo(url).await,
         Photo::OfPlatform(url) => {
             let get = |session: Arc<Session>| async move {
-                let url = parts.sessions.signed(url, &session);
-                parts.platform.photo(&url).await
+                let url = deps.sessions.signed(url, &session);
+                deps.platform.photo(&url).await
             };
-            parts.sessions.call(get).await
+            deps.sessions.call(get).await
         }
     };
     downloaded.map_err(|error| error.to_refusal())
 }
 
-async fn prepare(parts: &RegistryDeps, request: &EnrolRequest) -> Result<Prepared, ProtocolError> {
+async fn prepare(deps: &RegistryDeps, request: &EnrolRequest) -> Result<PreparedPerson, ProtocolError> {
     if request.id.trim().is_empty() {
         return Err(ProtocolError::new(StatusCode::ParamError, "identity_id is empty"));
     }
-    let photo = download(parts, &request.photo).await?;
+    let photo = download(deps, &request.photo).await?;
     let photo_sha256 = hex::encode(Sha256::digest(&photo));
     let existing = {
-        let (store, id) = (Arc::clone(&parts.store), request.id.clone());
+        let (store, id) = (Arc::clone(&deps.store), request.id.clone());
         run_blocking(move || store.get(&id)).await?
     };
-    let model = parts.in_force.get().id().to_owned();
-    // With what other models made of the same photo: a swap under way, or one to go back from, needs that.
+    let model = deps.recogniser.get().id().to_owned();
+    // With the features other models computed from the same photo: a running swap, or one to be undone, needs them.
     let unchanged = existing.as_ref().and_then(|old| {
         let of_photo: Vec<Feature> =
             old.features.iter().filter(|feature| feature.photo_sha256 == photo_sha256).cloned().collect();
@@ -143,20 +108,20 @@ async fn prepare(parts: &RegistryDeps, request: &EnrolRequest) -> Result<Prepare
         (None, old) => {
             let level = match request.register_type {
                 RegisterType::Regular => QualityLevel::High,
-                RegisterType::Stranger => parts.stranger_level.clone(),
+                RegisterType::Stranger => deps.stranger_level.clone(),
             };
-            let face = analyse(parts, photo.clone(), level).await?;
+            let face = analyse(deps, photo.clone(), level).await?;
             let success = if old.is_some() { EnrolSuccess::Updated } else { EnrolSuccess::Added };
             let feature = Feature {
                 embedding: face.embedding,
-                photo: parts.pictures.photo_name(&request.id, &photo_sha256),
+                photo: deps.pictures.photo_name(&request.id, &photo_sha256),
                 photo_sha256,
                 quality: face.quality,
             };
             (vec![feature], success)
         }
     };
-    let now_ms = parts.clock.wall_ms();
+    let now_ms = deps.clock.wall_ms();
     let person = Person {
         id: request.id.clone(),
         name: request.name.clone(),
@@ -170,61 +135,57 @@ async fn prepare(parts: &RegistryDeps, request: &EnrolRequest) -> Result<Prepare
     };
     let is_same = existing.is_some_and(|old| Person { updated_at_ms: now_ms, ..old } == person);
     let photo = Some(photo).filter(|_| !is_same);
-    Ok(Prepared { person, success, photo })
+    Ok(PreparedPerson { person, success, photo })
 }
 
-async fn analyse(
-    parts: &RegistryDeps,
-    photo: Bytes,
-    level: QualityLevel,
-) -> Result<PhotoFace, ProtocolError> {
-    parts.engine.send_until_answered(|| AnalysePhoto { photo: photo.clone(), level: level.clone() }).await
+async fn analyse(deps: &RegistryDeps, photo: Bytes, level: QualityLevel) -> Result<PhotoFace, ProtocolError> {
+    deps.engine.send_until_answered(|| AnalysePhoto { photo: photo.clone(), level: level.clone() }).await
 }
 
 /// Makes a chunk durable: pictures first, then the rows in one transaction, then the gallery.
 async fn commit(
-    parts: &RegistryDeps,
-    prepared: Vec<Result<Prepared, ProtocolError>>,
+    deps: &RegistryDeps,
+    prepared: Vec<Result<PreparedPerson, ProtocolError>>,
 ) -> Vec<Result<Enrolled, ProtocolError>> {
-    let parts = parts.clone();
+    let deps = deps.clone();
     let count = prepared.len();
-    run_blocking(move || Ok(commit_blocking(&parts, prepared)))
+    run_blocking(move || Ok(commit_blocking(&deps, prepared)))
         .await
         .unwrap_or_else(|refusal| vec![Err(refusal); count])
 }
 
 fn commit_blocking(
-    parts: &RegistryDeps,
-    prepared: Vec<Result<Prepared, ProtocolError>>,
+    deps: &RegistryDeps,
+    prepared: Vec<Result<PreparedPerson, ProtocolError>>,
 ) -> Vec<Result<Enrolled, ProtocolError>> {
-    let _committing = parts.committing();
+    let _committing = deps.committing();
     // Twice the same id in one message: the last one wins, as if they had come one after the other.
     let mut latest: BTreeMap<String, (Person, Option<Bytes>)> = BTreeMap::new();
     let mut results = Vec::with_capacity(prepared.len());
     let mut new_features = 0;
     for item in prepared {
-        results.push(item.and_then(|Prepared { person, success, photo }| {
-            let recogniser = parts.in_force.get();
+        results.push(item.and_then(|PreparedPerson { person, success, photo }| {
+            let recogniser = deps.recogniser.get();
             let gallery = recogniser.read();
             let capacity = gallery.capacity();
             if !gallery.has_room_for(&person) || gallery.features() + new_features >= capacity {
                 return Err(full(capacity));
             }
             new_features += usize::from(success != EnrolSuccess::PhotoUnchanged);
-            let beside = latest.values().map(|(other, _)| other);
+            let batch = latest.values().map(|(other, _)| other);
             let looks_like = if success == EnrolSuccess::PhotoUnchanged {
                 None
             } else {
-                let pass = recogniser.match_threshold(&parts.tuning.load());
-                lookalike(&gallery, beside, &person, pass)
+                let pass = recogniser.match_threshold(&deps.tuning.load());
+                lookalike(&gallery, batch, &person, pass)
             };
             latest.insert(person.id.clone(), (person, photo));
             Ok(Enrolled { how: success, looks_like })
         }));
     }
-    if let Err(error) = store_people(parts, latest.into_values().collect()) {
+    if let Err(error) = store_people(deps, latest.into_values().collect()) {
         let refusal = store_refusal(&error);
-        tracing::error!(%error, "people could not be stored");
+        tracing::error!(%error, "storing people failed");
         for result in results.iter_mut().filter(|result| result.is_ok()) {
             *result = Err(refusal.clone());
         }
@@ -232,10 +193,10 @@ fn commit_blocking(
     results
 }
 
-/// The other person a new face could be taken for, in the gallery or among those enrolled beside it.
+/// The other person a new face could be taken for, in the gallery or in its batch.
 fn lookalike<'a>(
     gallery: &Gallery,
-    beside: impl Iterator<Item = &'a Person>,
+    batch: impl Iterator<Item = &'a Person>,
     person: &Person,
     similarity_pass: f32,
 ) -> Option<String> {
@@ -250,7 +211,7 @@ fn lookalike<'a>(
             let features = &other.features;
             features.iter().any(|f| f.embedding.similarity(own).is_some_and(|s| s >= similarity_pass))
         };
-        let mut others = beside.filter(|other| is_other(&other.id, other.kind));
+        let mut others = batch.filter(|other| is_other(&other.id, other.kind));
         others.find(is_like).map(|other| other.id.clone())
     })
 }
@@ -259,7 +220,7 @@ fn lookalike<'a>(
 const LOOKALIKE_CANDIDATES: usize = 4;
 
 /// All or nothing, as far as the rows are concerned: photos without a row are swept at start.
-fn store_people(parts: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {
+fn store_people(deps: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> Result<(), StoreError> {
     let pictures: Vec<_> = people
         .iter()
         .filter_map(|(person, photo)| {
@@ -267,34 +228,20 @@ fn store_people(parts: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> R
             Some(NewPicture { name: &feature.photo, bytes: photo, owner: Owner::Person(person) })
         })
         .collect();
-    parts.pictures.put(&pictures)?;
+    deps.pictures.put(&pictures)?;
     let people: Vec<_> = people.into_iter().map(|(person, _)| person).collect();
-    let replaced = parts.store.put(&people)?;
-    let recogniser = parts.in_force.get();
+    let replaced = deps.store.put(&people)?;
+    let recogniser = deps.recogniser.get();
     let mut gallery = recogniser.write();
     for person in &people {
         if let Err(error) = gallery.put(person) {
-            // Checked before under the same serialisation of changes; says so if that ever breaks.
-            tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
+            // Room was checked before, under the same lock; logged in case that ever breaks.
+            tracing::error!(person = %person.id, %error, "person was stored but cannot be searched for before a restart");
         }
     }
     drop(gallery);
-    remove_photos(parts, &replaced, &people);
+    remove_photos(&*deps.pictures, &replaced, &people);
     Ok(())
-}
-
-/// Deletes the photos of replaced or deleted records that no new record uses.
-pub fn remove_photos(parts: &RegistryDeps, gone: &[Person], kept: &[Person]) {
-    let in_use: std::collections::BTreeSet<_> =
-        kept.iter().flat_map(|person| &person.features).map(|feature| feature.photo.as_str()).collect();
-    for feature in gone.iter().flat_map(|person| &person.features) {
-        if !in_use.contains(feature.photo.as_str())
-            && let Err(error) = parts.pictures.remove(Namespace::Registry, &feature.photo)
-        {
-            // The sweep at the next start takes it.
-            tracing::warn!(%error, "an old registry photo could not be deleted");
-        }
-    }
 }
 
 fn full(capacity: usize) -> ProtocolError {

@@ -1,4 +1,4 @@
-//! What can be asked of the registry.
+//! Messages of the registry.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct EnrolRequest {
     pub photo: Photo,
 }
 
-/// What became of one person. `Err` leaves an existing record as it was.
+/// The outcome for one person. `Err` leaves an existing record as it was.
 #[derive(Clone)]
 pub struct EnrolOutcome {
     pub id: String,
@@ -41,11 +41,11 @@ pub struct EnrolOutcome {
     pub result: Result<Enrolled, ProtocolError>,
 }
 
-/// Somebody was enrolled or updated.
+/// A person was enrolled or updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolled {
     pub how: EnrolSuccess,
-    /// Somebody else of the registry this face could be taken for: perhaps one person under two ids.
+    /// Another person of the registry whom this face resembles: perhaps one person under two ids.
     pub looks_like: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct EnrolPeople {
     pub requests: Arc<Vec<EnrolRequest>>,
 }
 
-/// Enrols the stranger of a passage that has ended. `None`: somebody known, only not at that camera.
+/// Enrols the stranger of a passage that has ended. `None`: a person of the registry who is not allowed at that camera.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Option<KnownStranger>, ProtocolError>")]
 pub struct EnrolStranger(pub StrangerShot);
@@ -78,14 +78,14 @@ pub struct KnownStranger {
     pub is_new: bool,
 }
 
-/// What became of one deletion.
+/// The outcome of one deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteOutcome {
     pub id: String,
     pub result: Result<(), ProtocolError>,
 }
 
-/// Deletes people; unknown ids are reported, the rest go on.
+/// Deletes people; unknown ids are reported, the rest are deleted.
 #[derive(Clone, Message)]
 #[rtype(result = "Vec<DeleteOutcome>")]
 pub struct DeletePeople {
@@ -144,27 +144,27 @@ pub struct StoredPerson {
 #[rtype(result = "Result<Vec<PermissionGroup>, ProtocolError>")]
 pub struct ListPermissions;
 
-/// Starts a swap of the embedder, or says why not. How it goes on is on the board.
+/// Starts a swap of the embedder, or says why not. Its progress is in the model status.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), ProtocolError>")]
 pub struct UseModel {
-    pub wanted: Wanted,
+    pub wanted: WantedModel,
 }
 
-/// Ends the swap that is going on; the embedder in force stays.
+/// Cancels the running swap; the active embedder stays.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), ProtocolError>")]
 pub struct CancelSwap;
 
 /// Which embedder a swap goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedModel {
     Named(String),
     /// The one before.
     Previous,
 }
 
-/// Finish what is begun, take nothing new; answers when idle.
+/// Finish what is running, take nothing new; answers when idle.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

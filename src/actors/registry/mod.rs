@@ -1,11 +1,14 @@
 //! The registry of people: durable on disk, searched in memory.
 
 pub mod actor;
+pub mod deps;
 pub mod enrol;
 pub mod message;
 pub mod photo;
 mod reembed;
+pub mod request;
 pub mod strangers;
 pub mod swap;
 
 pub use actor::RegistryActor;
+pub use deps::{RegistryDeps, SwapDeps};

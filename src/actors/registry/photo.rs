@@ -11,7 +11,7 @@ use menshen_protocol::picture::{self, PictureTextError};
 use menshen_protocol::user::PhotoSource;
 
 impl Photo {
-    /// `session`: who is logged in where; without one a relative address means nothing.
+    /// `session` resolves relative addresses; without one they are refused.
     pub fn from_source(source: PhotoSource, session: Option<&Session>) -> Result<Self, ProtocolError> {
         match source {
             PhotoSource::Base64(text) => photo_bytes(&text).map(Self::Bytes),

@@ -1,14 +1,16 @@
-//! Embedding the registry's photos with a model they were not embedded with, beside what goes on.
+//! Embedding the registry's photos with another model, in the background.
 //!
-//! The features are added to the people's rows, next to those that are there: until the switch nobody looks at them, and
-//! after a crash they need not be made again. Who is enrolled or changed meanwhile is found by the next pass, by
+//! The features are added to the people's rows, next to those that are there: until the switch they are not used, and
+//! after a crash they need not be computed again. Who is enrolled or changed meanwhile is found by the next pass, by
 //! the checksum of the photo.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use super::deps::BoxError;
 use crate::actors::blocking::lower_priority;
 use crate::ports::store::{Namespace, PictureStore, RegistryStore, StoreError};
 use crate::status::models::ModelStatus;
@@ -16,14 +18,30 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person};
 use menshen_domain::quality::QualityLevel;
+use menshen_domain::status::ProtocolError;
+use menshen_gallery::GalleryError;
 use menshen_vision::FaceAnalyzer;
 
-/// Why a swap came to nothing; the model in force goes on.
+/// Why a swap ended without a switch; the active model stays.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
-    /// The new model is not to be used; the sentence says why.
-    #[error("{0}")]
-    Refused(String),
+    /// It is not in the catalogue, or its files or its self-test fail.
+    #[error(transparent)]
+    Model(BoxError),
+    #[error("{model} is in force already")]
+    AlreadyActive { model: String },
+    #[error("it made a thread panic while embedding a photo")]
+    EmbeddingPanicked,
+    #[error("it cannot embed the photos of {not_embedded} of {people} people")]
+    NotEmbedded { not_embedded: u64, people: u64 },
+    #[error(transparent)]
+    Confusion(#[from] Confusion),
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
+    #[error("the swap panicked")]
+    Panicked,
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the box is shutting down; what is embedded is kept, so that starting the swap again is quicker")]
@@ -32,10 +50,32 @@ pub enum SwapError {
     Cancelled,
 }
 
-/// How often the log says how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// A model takes people for one another whom the active one tells apart; counted in pairs of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it takes {confused} pairs of enrolled people for one person, of {apart} that the model in force tells apart"
+)]
+pub struct Confusion {
+    pub confused: usize,
+    pub apart: usize,
+}
 
-/// Whether somebody further up holds the lock on commits.
+/// Why one photo has no feature of the new model.
+#[derive(Debug, thiserror::Error)]
+enum EmbedError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the photo is not on the disk")]
+    NoPhoto,
+    /// No face can be found or embedded.
+    #[error("{0}")]
+    Photo(ProtocolError),
+}
+
+/// How often progress is logged.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether the caller holds the lock on commits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Commits {
     Lock,
@@ -53,17 +93,17 @@ pub struct Reembedder<'a> {
     pub store: &'a dyn RegistryStore,
     pub pictures: &'a dyn PictureStore,
     pub committing: &'a Mutex<()>,
-    pub board: &'a ModelStatus,
+    pub status: &'a ModelStatus,
     pub stop: &'a AtomicBool,
     /// Id of the model whose features are wanted.
     pub target: String,
     /// Only features of these and of the target stay; `None`: all do.
     pub keep: Option<String>,
-    /// Embed with what the rest of the box leaves over; else as quickly as it goes, since somebody waits.
+    /// Embed at the lowest priority; otherwise as fast as possible, since changes wait for it.
     pub in_background: bool,
     /// Who cannot be embedded: the photo's checksum.
     pub failed: BTreeMap<String, String>,
-    pub told: Instant,
+    pub reported: Instant,
 }
 
 impl Reembedder<'_> {
@@ -86,20 +126,20 @@ impl Reembedder<'_> {
         Ok(left)
     }
 
-    /// Goes through everyone once and embeds what is missing; `done` sees everybody who was completed, before commits
-    /// go on. Returns how many photos were looked at.
+    /// Goes through everyone once and embeds what is missing; `done` sees everyone who was completed, before the next
+    /// commit. Returns how many photos were processed.
     pub fn pass(
         &mut self,
         analyzers: &mut [FaceAnalyzer],
         commits: Commits,
         done: &mut dyn FnMut(&Person),
     ) -> Result<usize, SwapError> {
-        let (mut after, mut people_done, mut looked_at) = (None::<String>, 0, 0);
+        let (mut after, mut people_done, mut processed) = (None::<String>, 0, 0);
         loop {
             if self.stop.load(Ordering::Acquire) {
                 return Err(SwapError::Stopped);
             }
-            if self.board.is_cancelled() {
+            if self.status.is_cancelled() {
                 return Err(SwapError::Cancelled);
             }
             let page = self.store.page(after.as_deref(), limits::REEMBED_CHUNK)?;
@@ -107,27 +147,27 @@ impl Reembedder<'_> {
             after = Some(last.id.clone());
             people_done += page.len() as u64;
             let jobs: Vec<Job> = page.iter().flat_map(|person| self.wants(person)).collect();
-            looked_at += jobs.len();
+            processed += jobs.len();
             if !jobs.is_empty() {
                 let embedded = self.embed(&jobs, analyzers)?;
                 self.commit(jobs, embedded, commits, done)?;
             }
-            self.tell(people_done)?;
+            self.report(people_done)?;
         }
-        Ok(looked_at)
+        Ok(processed)
     }
 
-    fn tell(&mut self, people_done: u64) -> Result<(), SwapError> {
+    fn report(&mut self, people_done: u64) -> Result<(), SwapError> {
         let people = self.store.count()?.max(people_done);
-        let embedded = self.board.change(|facts| {
+        let embedded = self.status.change(|facts| {
             let Some(swap) = &mut facts.swap else { return 0 };
             (swap.people_done, swap.people) = (people_done, people);
             swap.embedded
         });
         metrics::gauge!("menshen_model_swap_people_left").set((people - people_done) as f64);
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            tracing::info!(people_done, people, embedded, model = self.target, "embedding the registry anew");
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            tracing::info!(people_done, people, embedded, model = self.target, "registry is being embedded");
         }
         Ok(())
     }
@@ -137,10 +177,9 @@ impl Reembedder<'_> {
         &self,
         jobs: &[Job],
         analyzers: &mut [FaceAnalyzer],
-    ) -> Result<Vec<Result<Embedding, String>>, SwapError> {
+    ) -> Result<Vec<Result<Embedding, EmbedError>>, SwapError> {
         let next = AtomicUsize::new(0);
-        let answers: Mutex<Vec<_>> = Mutex::new(jobs.iter().map(|_| Err(String::new())).collect());
-        let whole = std::thread::scope(|scope| {
+        let joined: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = analyzers
                 .iter_mut()
                 .map(|analyzer| {
@@ -148,36 +187,38 @@ impl Reembedder<'_> {
                         if self.in_background {
                             lower_priority();
                         }
+                        let mut answers = Vec::new();
                         while let Some((at, job)) = take(&next, jobs) {
-                            let answer = self.embed_one(job, analyzer);
-                            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = answer;
+                            answers.push((at, self.embed_one(job, analyzer)));
                         }
+                        answers
                     })
                 })
                 .collect();
-            threads.into_iter().all(|thread| thread.join().is_ok())
+            // All are joined: the scope panics over a thread that panicked and was not.
+            threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        if !whole {
-            return Err(SwapError::Refused("it made a thread panic while embedding a photo".to_owned()));
+        let mut answers = Vec::with_capacity(jobs.len());
+        for of_thread in joined {
+            answers.extend(of_thread.map_err(|_| SwapError::EmbeddingPanicked)?);
         }
-        Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
+        answers.sort_unstable_by_key(|(at, _)| *at);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, String> {
-        let photo = self.pictures.get(Namespace::Registry, &job.photo).map_err(|error| error.to_string())?;
-        let photo = photo.ok_or_else(|| "the photo is not on the disk".to_owned())?;
-        // Its quality was judged when it was enrolled.
-        let face =
-            analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+    fn embed_one(&self, job: &Job, analyzer: &mut FaceAnalyzer) -> Result<Embedding, EmbedError> {
+        let photo = self.pictures.get(Namespace::Registry, &job.photo)?.ok_or(EmbedError::NoPhoto)?;
+        // Its quality was checked at enrolment.
+        let face = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(EmbedError::Photo)?;
         Ok(face.embedding)
     }
 
-    /// Adds the features to the rows as they are now: who was deleted meanwhile stays deleted, and who has another photo
-    /// comes up in the next pass.
+    /// Adds the features to the rows as they are now: who was deleted meanwhile stays deleted, and a new photo
+    /// is found by the next pass.
     fn commit(
         &mut self,
         jobs: Vec<Job>,
-        embedded: Vec<Result<Embedding, String>>,
+        embedded: Vec<Result<Embedding, EmbedError>>,
         commits: Commits,
         done: &mut dyn FnMut(&Person),
     ) -> Result<(), SwapError> {
@@ -201,7 +242,7 @@ impl Reembedder<'_> {
                     people.insert(job.id, person);
                 }
                 (Some(_), Err(reason)) => {
-                    tracing::warn!(person = %job.id, reason, model = self.target, "cannot be embedded, and is kept");
+                    tracing::warn!(person = %job.id, %reason, model = self.target, "embedding a photo failed, the person stays without a feature");
                     self.failed.insert(job.id, job.photo_sha256);
                     // Another photo of the same person may have been embedded.
                     if person.features_of(&self.target).next().is_some() {
@@ -221,8 +262,8 @@ impl Reembedder<'_> {
         self.store.put(&people)?;
         people.iter().for_each(done);
         let failed: Vec<String> = self.failed.keys().cloned().collect();
-        self.board.swap(|swap| swap.embedded += count);
-        self.board.not_embedded(&failed);
+        self.status.swap(|swap| swap.embedded += count);
+        self.status.not_embedded(&failed);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Enrolling a stranger whose passage has ended, so that the same stranger is known again.
+//! Enrolling a stranger whose passage has ended, so that the same stranger is recognised the next time.
 //!
 //! It takes no turn behind an enrolment of thousands: a stranger's id is new, so only the commit itself must not
 //! meet another.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::enrol::{RegistryDeps, remove_photos};
+use super::deps::{RegistryDeps, remove_photos};
 use super::message::KnownStranger;
 use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
@@ -25,98 +25,100 @@ use menshen_protocol::event::STRANGER_NAME;
 /// Strangers this box enrolled; the rest of the id is a UUID v7, so that the first in order is the oldest.
 const ID_PREFIX: &str = "stranger-";
 
-/// What became of one try.
-enum Tried {
+/// The outcome of one attempt.
+enum Attempt {
     Known(KnownStranger),
-    /// Somebody the registry knows, only not at that camera.
+    /// A person of the registry who is not allowed at that camera.
     NotAStranger,
     /// The embedder was swapped since the shot was taken.
     OtherModel,
 }
 
-/// `None`: it is somebody the registry knows, only not at that camera.
+/// `None`: it is a person of the registry who is not allowed at that camera.
 pub async fn enrol(
-    parts: &RegistryDeps,
+    deps: &RegistryDeps,
     mut shot: StrangerShot,
 ) -> Result<Option<KnownStranger>, ProtocolError> {
     for _ in 0..limits::SWAP_RACE_TRIES {
-        let (parts_there, shot_there) = (parts.clone(), shot.clone());
-        match run_blocking(move || enrol_blocking(&parts_there, &shot_there)).await? {
-            Tried::Known(known) => return Ok(Some(known)),
-            Tried::NotAStranger => return Ok(None),
-            Tried::OtherModel => shot.embedding = embed_again(parts, &shot).await?,
+        let (deps_there, shot_there) = (deps.clone(), shot.clone());
+        match run_blocking(move || enrol_blocking(&deps_there, &shot_there)).await? {
+            Attempt::Known(known) => return Ok(Some(known)),
+            Attempt::NotAStranger => return Ok(None),
+            Attempt::OtherModel => shot.embedding = embed_again(deps, &shot).await?,
         }
     }
     Err(ProtocolError::new(StatusCode::ServerProcessFailed, "the embedder is being swapped"))
 }
 
-/// With the embedder in force.
-async fn embed_again(parts: &RegistryDeps, shot: &StrangerShot) -> Result<Embedding, ProtocolError> {
+/// With the active embedder.
+async fn embed_again(deps: &RegistryDeps, shot: &StrangerShot) -> Result<Embedding, ProtocolError> {
     let question = AnalysePhoto { photo: shot.photo.clone(), level: QualityLevel::No };
     let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
-    // Not for ever: the workers may be waiting for room in the line that this stranger stands in front of.
+    // With a time limit: the workers may be waiting for room in the queue that this stranger is at the head of.
     let limit = Duration::from_millis(limits::STRANGER_AGAIN_TIMEOUT_MS);
-    match tokio::time::timeout(limit, parts.engine.send(question)).await {
+    match tokio::time::timeout(limit, deps.engine.send(question)).await {
         Ok(Ok(face)) => Ok(face?.embedding),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed("the face engine was too busy to embed the picture again".to_owned())),
     }
 }
 
-fn enrol_blocking(parts: &RegistryDeps, shot: &StrangerShot) -> Result<Tried, StoreError> {
-    let _committing = parts.committing();
-    let recogniser = parts.in_force.get();
+fn enrol_blocking(deps: &RegistryDeps, shot: &StrangerShot) -> Result<Attempt, StoreError> {
+    let _committing = deps.committing();
+    let recogniser = deps.recogniser.get();
     // Enrolled a moment ago, from another camera or an earlier passage?
     let groups = recogniser.read().groups();
-    let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else { return Ok(Tried::OtherModel) };
-    let similarity_pass = recogniser.match_threshold(&parts.tuning.load());
+    let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else {
+        return Ok(Attempt::OtherModel);
+    };
+    let similarity_pass = recogniser.match_threshold(&deps.tuning.load());
     if let Some(candidate) = seen.into_iter().next().filter(|seen| seen.similarity >= similarity_pass) {
         let is_stranger = candidate.person.kind == PersonKind::Stranger;
         let Candidate { person, .. } = candidate;
         let known = KnownStranger { id: person.id, photo: person.photo, is_new: false };
-        return Ok(if is_stranger { Tried::Known(known) } else { Tried::NotAStranger });
+        return Ok(if is_stranger { Attempt::Known(known) } else { Attempt::NotAStranger });
     }
-    make_room(parts)?;
-    let person = person_of(parts, shot);
+    make_room(deps)?;
+    let person = person_of(deps, shot);
     let photo = person.features.first().map(|feature| feature.photo.clone()).unwrap_or_default();
-    parts.pictures.put(&[NewPicture { name: &photo, bytes: &shot.photo, owner: Owner::Person(&person) }])?;
-    parts.store.put(std::slice::from_ref(&person))?;
+    deps.pictures.put(&[NewPicture { name: &photo, bytes: &shot.photo, owner: Owner::Person(&person) }])?;
+    deps.store.put(std::slice::from_ref(&person))?;
     if let Err(error) = recogniser.write().put(&person) {
-        tracing::error!(person = %person.id, %error, "stored, but not searchable until a restart");
+        tracing::error!(person = %person.id, %error, "stranger was stored but cannot be searched for before a restart");
     }
     metrics::counter!("menshen_strangers_enrolled_total").increment(1);
-    Ok(Tried::Known(KnownStranger { id: person.id, photo, is_new: true }))
+    Ok(Attempt::Known(KnownStranger { id: person.id, photo, is_new: true }))
 }
 
-/// Forgets the oldest strangers until one more fits.
-fn make_room(parts: &RegistryDeps) -> Result<(), StoreError> {
+/// Deletes the oldest strangers until one more fits.
+fn make_room(deps: &RegistryDeps) -> Result<(), StoreError> {
     let mut strangers: Vec<String> = {
-        let recogniser = parts.in_force.get();
+        let recogniser = deps.recogniser.get();
         let gallery = recogniser.read();
         gallery.ids().filter(|id| id.starts_with(ID_PREFIX)).map(str::to_owned).collect()
     };
-    if strangers.len() < parts.strangers_max {
+    if strangers.len() < deps.strangers_max {
         return Ok(());
     }
     strangers.sort_unstable();
-    strangers.truncate(strangers.len() + 1 - parts.strangers_max);
-    let gone = parts.store.delete(&strangers)?;
-    let recogniser = parts.in_force.get();
+    strangers.truncate(strangers.len() + 1 - deps.strangers_max);
+    let gone = deps.store.delete(&strangers)?;
+    let recogniser = deps.recogniser.get();
     let mut gallery = recogniser.write();
     for id in &strangers {
         gallery.remove(id);
     }
     drop(gallery);
-    remove_photos(parts, &gone, &[]);
+    remove_photos(&*deps.pictures, &gone, &[]);
     metrics::counter!("menshen_strangers_forgotten_total").increment(gone.len() as u64);
-    tracing::info!(forgotten = gone.len(), max = parts.strangers_max, "the oldest strangers were forgotten");
+    tracing::info!(forgotten = gone.len(), max = deps.strangers_max, "oldest strangers were deleted");
     Ok(())
 }
 
-fn person_of(parts: &RegistryDeps, shot: &StrangerShot) -> Person {
+fn person_of(deps: &RegistryDeps, shot: &StrangerShot) -> Person {
     let id = format!("{ID_PREFIX}{}", uuid::Uuid::now_v7());
     let photo_sha256 = hex::encode(Sha256::digest(&shot.photo));
-    let now_ms = parts.clock.wall_ms();
+    let now_ms = deps.clock.wall_ms();
     let info = json!({ "name": STRANGER_NAME, "type": PersonKind::Stranger.number() });
     Person {
         name: STRANGER_NAME.to_owned(),
@@ -126,7 +128,7 @@ fn person_of(parts: &RegistryDeps, shot: &StrangerShot) -> Person {
         info: info.as_object().cloned().unwrap_or_default(),
         features: vec![Feature {
             embedding: shot.embedding.clone(),
-            photo: parts.pictures.photo_name(&id, &photo_sha256),
+            photo: deps.pictures.photo_name(&id, &photo_sha256),
             photo_sha256,
             quality: shot.quality,
         }],

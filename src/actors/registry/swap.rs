@@ -1,6 +1,6 @@
 //! Swapping the embedder while the box runs.
 //!
-//! The new model proves itself, everyone's photos are embedded with it in the background, and then, in a moment in which
+//! The new model is tested, everyone's photos are embedded with it in the background, and then, in a moment in which
 //! nothing is enrolled, the choice is written down and the recogniser replaced. What is written down is the
 //! switch: before it the old model is the box's, after it the new one, whatever happens.
 
@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::actor::report_size;
-use super::enrol::RegistryDeps;
-use super::message::Wanted;
-use super::reembed::{Commits, Reembedder};
+use super::deps::{RegistryDeps, SwapDeps, report_size};
+use super::message::WantedModel;
+use super::reembed::{Commits, Confusion, Reembedder};
 use crate::actors::recogniser::Recogniser;
 use crate::actors::tuning::Tuner;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
@@ -32,64 +31,45 @@ use menshen_vision::self_test::self_test;
 
 pub use super::reembed::SwapError;
 
-/// Finds an embedder by name and checks what can be checked without running it.
-pub type PickModels = Arc<dyn Fn(&str) -> Result<ModelSet, String> + Send + Sync>;
-
-/// What a swap needs of the box. Cloning shares everything.
-#[derive(Clone)]
-pub struct SwapDeps {
-    pub board: Arc<ModelStatus>,
-    pub loader: Arc<dyn InferenceLoader>,
-    pub pick: PickModels,
-    pub tuner: Tuner,
-    /// Threads that embed.
-    pub threads: usize,
-    /// Somebody has no feature of the model in force; made up for once the registry runs.
-    pub missing: Arc<AtomicBool>,
-    /// The box is shutting down.
-    pub stop: Arc<AtomicBool>,
-}
-
 /// Where a swap takes place: the running box, or its data while it is not running.
 pub struct MigrationContext<'a> {
     pub store: &'a dyn RegistryStore,
     pub pictures: &'a dyn PictureStore,
     pub committing: &'a Mutex<()>,
-    /// Whoever enrols has it.
+    /// Held by the change that is running.
     pub turn: &'a tokio::sync::Mutex<()>,
-    pub board: &'a ModelStatus,
+    pub status: &'a ModelStatus,
     pub stop: &'a AtomicBool,
     pub loader: &'a dyn InferenceLoader,
     pub threads: usize,
     pub capacity: usize,
-    /// Id and calibration of the model in force, as far as it is there; its features are kept, to go back quickly.
+    /// Id and calibration of the active model, where it is known; its features are kept, to go back quickly.
     pub from: Option<(String, Scale)>,
 }
 
 impl MigrationContext<'_> {
-    /// Brings everything to where `switch` may make the new model the one in force, and calls it, while nothing is
+    /// Prepares everything for `switch`, which makes the new model the active one, and calls it while nothing is
     /// enrolled. An error leaves everything as it was, but for features that were added.
     pub fn swap(
         &self,
         models: ModelSet,
         switch: impl FnOnce(ModelSet, Gallery, Vec<FaceAnalyzer>) -> Result<(), StoreError>,
     ) -> Result<(), SwapError> {
-        let refused = |reason: String| SwapError::Refused(reason);
-        let load = |_| models.load(self.loader).map_err(|error| refused(error.to_string()));
+        let load = |_| models.load(self.loader).map_err(|error| SwapError::Model(error.into()));
         let mut analyzers = (0..self.threads.max(1)).map(load).collect::<Result<Vec<_>, _>>()?;
-        let test = self_test(&mut analyzers[0]).map_err(refused)?;
+        let test = self_test(&mut analyzers[0]).map_err(|error| SwapError::Model(error.into()))?;
         tracing::info!(
             model = models.embedder_id(),
             same_least = test.same_least,
             different = test.different,
-            "self-test passed"
+            "self-test of the new embedder passed"
         );
-        self.board.swap(|swap| swap.state = SwapState::Embedding);
+        self.status.swap(|swap| swap.state = SwapState::Embedding);
         let mut reembedder = self.reembedder(models.embedder_id());
         let nobody = &mut |_: &Person| ();
         while reembedder.pass(&mut analyzers, Commits::Lock, nobody)? > limits::SWAP_LEFT_MAX {}
 
-        self.board.swap(|swap| swap.state = SwapState::Switching);
+        self.status.swap(|swap| swap.state = SwapState::Switching);
         let mut turn = self.turn.blocking_lock();
         while reembedder.left()? > limits::SWAP_LEFT_MAX {
             drop(turn);
@@ -112,13 +92,13 @@ impl MigrationContext<'_> {
             store: self.store,
             pictures: self.pictures,
             committing: self.committing,
-            board: self.board,
+            status: self.status,
             stop: self.stop,
             target,
             in_background: true,
             keep: self.from.as_ref().map(|(id, _)| id.clone()),
             failed: BTreeMap::new(),
-            told: Instant::now(),
+            reported: Instant::now(),
         }
     }
 
@@ -141,27 +121,25 @@ impl MigrationContext<'_> {
             }
         })?;
         if let Some(error) = wrong {
-            return Err(SwapError::Refused(error.to_string()));
+            return Err(error.into());
         }
         let not_embedded = failed.len() as u64;
         if not_embedded > limits::NOT_EMBEDDED_FREE.max(people / limits::NOT_EMBEDDED_ONE_IN) {
-            return Err(SwapError::Refused(format!(
-                "it cannot embed the photos of {not_embedded} of {people} people"
-            )));
+            return Err(SwapError::NotEmbedded { not_embedded, people });
         }
-        let marks = self
+        let thresholds = self
             .from
             .as_ref()
             .map(|(_, old)| [old.similarity_threshold, models.scale().similarity_threshold]);
-        match marks.and_then(|marks| confuses(&sample, marks)) {
-            Some(reason) => Err(SwapError::Refused(reason)),
+        match thresholds.and_then(|thresholds| confuses(&sample, thresholds)) {
+            Some(confusion) => Err(confusion.into()),
             None => Ok(gallery),
         }
     }
 }
 
 /// Whether the new model takes people for one another whom the old one tells apart; `sample` has the features of both.
-fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
+fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<Confusion> {
     let similarity = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
     let (mut apart, mut confused) = (0, 0);
     for (at, a) in sample.iter().enumerate() {
@@ -172,64 +150,61 @@ fn confuses(sample: &[[Vec<f32>; 2]], thresholds: [f32; 2]) -> Option<String> {
             }
         }
     }
-    (confused > apart / limits::SWAP_CONFUSED_ONE_IN + 1).then(|| {
-        format!("it takes {confused} pairs of enrolled people for one person, of {apart} that the model in force tells apart")
-    })
+    (confused > apart / limits::SWAP_CONFUSED_ONE_IN + 1).then_some(Confusion { confused, apart })
 }
 
 /// Starts a swap in the background.
 pub fn start(
-    parts: &RegistryDeps,
+    deps: &RegistryDeps,
     turn: &Arc<tokio::sync::Mutex<()>>,
-    wanted: Wanted,
+    wanted: WantedModel,
 ) -> Result<(), ProtocolError> {
     let refused = |reason: String| ProtocolError::new(StatusCode::LocalParamError, reason);
     let name = match wanted {
-        Wanted::Named(name) => name,
-        Wanted::Previous => {
-            let chosen = parts.swap.tuner.changes().embedder;
+        WantedModel::Named(name) => name,
+        WantedModel::Previous => {
+            let chosen = deps.swap.tuner.changes().embedder;
             chosen
                 .and_then(|chosen| chosen.previous)
                 .ok_or_else(|| refused("no other embedder was in force before this one".to_owned()))?
         }
     };
-    if !parts.swap.board.begin(parts.in_force.get().id(), &name) {
-        let facts = parts.swap.board.facts().swap.unwrap_or_default();
+    if !deps.swap.status.begin(deps.recogniser.get().id(), &name) {
+        let facts = deps.swap.status.facts().swap.unwrap_or_default();
         return Err(refused(format!("photos are being embedded with {}; wait for its end", facts.to)));
     }
-    let (parts, turn) = (parts.clone(), Arc::clone(turn));
-    in_background(parts.swap.board.clone(), move || swap_here(&parts, &turn, &name));
+    let (deps, turn) = (deps.clone(), Arc::clone(turn));
+    in_background(deps.swap.status.clone(), move || swap_here(&deps, &turn, &name));
     Ok(())
 }
 
-/// Asks the swap that is going on to end; it does so within a chunk of people, or at the latest before it changes over.
-pub fn cancel(board: &ModelStatus) -> Result<(), ProtocolError> {
+/// Asks the running swap to end; it does so within a chunk of people, or at the latest before the switch.
+pub fn cancel(status: &ModelStatus) -> Result<(), ProtocolError> {
     let nothing = || ProtocolError::new(StatusCode::LocalNotFound, "no swap is going on");
-    board.cancel().then_some(()).ok_or_else(nothing)
+    status.cancel().then_some(()).ok_or_else(nothing)
 }
 
-/// On a thread of its own; however that ends, the board says it.
-fn in_background(board: Arc<ModelStatus>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
-    let own = Arc::clone(&board);
+/// Runs `work` on a thread of its own and puts its end into the model status, even after a panic.
+fn in_background(status: Arc<ModelStatus>, work: impl FnOnce() -> Result<(), SwapError> + Send + 'static) {
+    let own = Arc::clone(&status);
     let run = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(work))
-            .unwrap_or_else(|_| Err(SwapError::Refused("the swap panicked".to_owned())));
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(SwapError::Panicked));
         conclude(&own, &outcome);
     };
     if let Err(error) = std::thread::Builder::new().name("model-swap".to_owned()).spawn(run) {
-        conclude(&board, &Err(SwapError::Refused(format!("cannot start a thread: {error}"))));
+        conclude(&status, &Err(SwapError::Thread(error)));
     }
 }
 
-/// Writes the end of a swap on the board and into the log.
-pub fn conclude(board: &ModelStatus, outcome: &Result<(), SwapError>) {
+/// Writes the end of a swap into the model status and the log.
+pub fn conclude(status: &ModelStatus, outcome: &Result<(), SwapError>) {
     let reason = outcome.as_ref().err().map(ToString::to_string);
     let (state, result) = match outcome {
         Ok(()) => (SwapState::Done, "done"),
         Err(SwapError::Cancelled) => (SwapState::Cancelled, "cancelled"),
         Err(_) => (SwapState::Refused, "refused"),
     };
-    let facts = board.change(|facts| {
+    let facts = status.change(|facts| {
         if let Some(swap) = &mut facts.swap {
             swap.state = state;
             swap.reason.clone_from(&reason);
@@ -246,37 +221,42 @@ pub fn conclude(board: &ModelStatus, outcome: &Result<(), SwapError>) {
                 to = facts.to,
                 embedded = facts.embedded,
                 not_embedded = facts.not_embedded,
-                "the embedder in force has everyone it can have"
+                "embedder swap finished"
             );
         }
         Some(_) if state == SwapState::Cancelled => {
             tracing::info!(
                 from = facts.from,
                 to = facts.to,
-                "the swap was cancelled; the old embedder goes on"
+                "embedder swap was cancelled, the active embedder stays"
             );
         }
-        Some(reason) => tracing::error!(from = facts.from, to = facts.to, reason, "the old embedder goes on"),
+        Some(reason) => tracing::error!(
+            from = facts.from,
+            to = facts.to,
+            reason,
+            "embedder swap failed, the active embedder stays"
+        ),
     }
 }
 
-fn swap_here(parts: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
-    let SwapDeps { board, loader, pick, tuner, threads, stop, .. } = &parts.swap;
-    let old = parts.in_force.get();
-    let models = pick(name).map_err(SwapError::Refused)?;
+fn swap_here(deps: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) -> Result<(), SwapError> {
+    let SwapDeps { status, loader, pick, tuner, threads, stop, .. } = &deps.swap;
+    let old = deps.recogniser.get();
+    let models = pick(name).map_err(SwapError::Model)?;
     let (to, previous) = (models.embedder_id(), old.name().to_owned());
-    board.swap(|swap| swap.to.clone_from(&to));
+    status.swap(|swap| swap.to.clone_from(&to));
     if to == old.id() {
-        return settle(parts, name, &to);
+        return settle(deps, name, &to);
     }
     let capacity = old.read().capacity();
     let from = Some((old.id().to_owned(), old.scale()));
-    let ground = MigrationContext {
-        store: &*parts.store,
-        pictures: &*parts.pictures,
-        committing: &parts.committing,
+    let context = MigrationContext {
+        store: &*deps.store,
+        pictures: &*deps.pictures,
+        committing: &deps.committing,
         turn,
-        board,
+        status,
         stop,
         loader: &**loader,
         threads: *threads,
@@ -284,33 +264,33 @@ fn swap_here(parts: &RegistryDeps, turn: &tokio::sync::Mutex<()>, name: &str) ->
         from,
     };
     let accelerator = models.clone();
-    ground.swap(models, |models, gallery, spare| {
+    context.swap(models, |models, gallery, spare| {
         choose(tuner, name, &previous)?;
-        parts.in_force.replace(Recogniser::new(models, gallery, spare));
+        deps.recogniser.replace(Recogniser::new(models, gallery, spare));
         Ok(())
     })?;
-    board.change(|facts| {
+    status.change(|facts| {
         facts.embedder = to;
         facts.note_accelerator(accelerator.accelerator());
         facts.previous = tuner.changes().embedder.and_then(|chosen| chosen.previous);
         facts.fallback = None;
     });
-    report_size(parts);
+    report_size(&deps.recogniser);
     Ok(())
 }
 
-/// The model in force is asked for. That is of use only when it stands in for a broken one.
-fn settle(parts: &RegistryDeps, name: &str, id: &str) -> Result<(), SwapError> {
-    match parts.swap.tuner.changes().embedder {
+/// The active model is asked for. That is of use only when it replaces a broken one.
+fn settle(deps: &RegistryDeps, name: &str, id: &str) -> Result<(), SwapError> {
+    match deps.swap.tuner.changes().embedder {
         Some(chosen) if chosen.name != name => {
-            choose(&parts.swap.tuner, name, &chosen.name)?;
-            parts.swap.board.change(|facts| {
+            choose(&deps.swap.tuner, name, &chosen.name)?;
+            deps.swap.status.change(|facts| {
                 facts.previous = Some(chosen.name);
                 facts.fallback = None;
             });
             Ok(())
         }
-        _ => Err(SwapError::Refused(format!("{id} is in force already"))),
+        _ => Err(SwapError::AlreadyActive { model: id.to_owned() }),
     }
 }
 
@@ -324,40 +304,40 @@ pub fn choose(tuner: &Tuner, name: &str, previous: &str) -> Result<(), StoreErro
     })
 }
 
-/// After a start at which somebody had no feature of the model in force (its file was replaced, the registry was
-/// rebuilt, the chosen model is broken and another stands in): they are embedded in the background, and recognised as
+/// After a start at which someone had no feature of the active model (its file was replaced, the registry was rebuilt,
+/// the chosen model is broken and another one replaces it): they are embedded in the background, and recognised as
 /// soon as they are.
-pub fn backfill_embeddings(parts: &RegistryDeps) {
-    let recogniser = parts.in_force.get();
-    if !parts.swap.missing.swap(false, Ordering::AcqRel)
-        || !parts.swap.board.begin(recogniser.id(), recogniser.id())
+pub fn backfill_embeddings(deps: &RegistryDeps) {
+    let recogniser = deps.recogniser.get();
+    if !deps.swap.missing.swap(false, Ordering::AcqRel)
+        || !deps.swap.status.begin(recogniser.id(), recogniser.id())
     {
         return;
     }
-    let parts = parts.clone();
-    in_background(parts.swap.board.clone(), move || {
-        let swap = &parts.swap;
-        swap.board.swap(|swap| swap.state = SwapState::Embedding);
+    let deps = deps.clone();
+    in_background(deps.swap.status.clone(), move || {
+        let swap = &deps.swap;
+        swap.status.swap(|swap| swap.state = SwapState::Embedding);
         let analyzer = recogniser.models().load(&*swap.loader);
-        let mut analyzers = [analyzer.map_err(|error| SwapError::Refused(error.to_string()))?];
+        let mut analyzers = [analyzer.map_err(|error| SwapError::Model(error.into()))?];
         let mut reembedder = Reembedder {
-            store: &*parts.store,
-            pictures: &*parts.pictures,
-            committing: &parts.committing,
-            board: &swap.board,
+            store: &*deps.store,
+            pictures: &*deps.pictures,
+            committing: &deps.committing,
+            status: &swap.status,
             stop: &swap.stop,
             target: recogniser.id().to_owned(),
             keep: None,
             in_background: true,
             failed: BTreeMap::new(),
-            told: Instant::now(),
+            reported: Instant::now(),
         };
         reembedder.pass(&mut analyzers, Commits::Lock, &mut |person| {
             if let Err(error) = recogniser.write().put(person) {
-                tracing::error!(person = %person.id, %error, "embedded, but not searchable");
+                tracing::error!(person = %person.id, %error, "person was embedded but cannot be searched for");
             }
         })?;
-        report_size(&parts);
+        report_size(&deps.recogniser);
         Ok(())
     });
 }

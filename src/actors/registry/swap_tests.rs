@@ -14,7 +14,9 @@ fn a_model_that_mixes_people_up_is_found_out() {
     assert_eq!(confuses(&sample(axis), [0.4, 0.4]), None);
     // Two who look alike to it are no reason; half of everybody are.
     assert_eq!(confuses(&sample(|at| axis(at.max(1))), [0.4, 0.4]), None);
-    let reason = confuses(&sample(|at| axis(at.max(10))), [0.4, 0.4]).unwrap();
+    let confusion = confuses(&sample(|at| axis(at.max(10))), [0.4, 0.4]).unwrap();
+    assert_eq!(confusion, Confusion { confused: 55, apart: 190 });
+    let reason = confusion.to_string();
     assert!(reason.contains("55 pairs") && reason.contains("190"), "{reason}");
     // Whom the old one takes for one person, twins and people enrolled twice, do not count.
     let twice: Vec<_> = (0..20).map(|_| [axis(0), axis(0)]).collect();

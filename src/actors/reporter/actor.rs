@@ -1,4 +1,4 @@
-//! The reporter actor: keeps events, and keeps one task per way of telling them.
+//! The reporter actor: stores events, and runs one task for each way of reporting them.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,14 @@ use actix::prelude::{Actor, AsyncContext as _, Context, Handler, ResponseFuture}
 use tokio::sync::watch;
 use url::Url;
 
+use super::deps::ReporterDeps;
 use super::message::{
     DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices, RetryQuarantined,
     SessionChanged, WipeEvents,
 };
 use super::realtime::RealTime;
-use super::{ReporterDeps, devices, history, record, status};
-use crate::actors::blocking::run_blocking;
+use super::{devices, history, record, status};
+use crate::actors::blocking::{run_blocking, spawn_blocking};
 use crate::actors::task::Task;
 use crate::actors::wipe;
 use crate::ports::outbox::QuarantinedEvent;
@@ -20,25 +21,25 @@ use crate::ports::store::Namespace;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
-use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_domain::status::ProtocolError;
 
 pub struct ReporterActor {
-    parts: ReporterDeps,
+    deps: ReporterDeps,
     real_time: RealTime,
     devices: watch::Sender<Vec<DeviceStatus>>,
     tasks: Vec<Task>,
     /// One task a history receiver, with its stop switch.
     history: HashMap<Url, (Task, watch::Sender<bool>)>,
-    /// Counts logins, for those who wait for another token.
+    /// Counts logins, for tasks that wait for another token.
     logins: watch::Sender<u64>,
     draining: bool,
 }
 
 impl ReporterActor {
     /// `devices` outlives an incarnation, so that a restarted reporter still knows the list.
-    pub fn new(parts: ReporterDeps, devices: watch::Sender<Vec<DeviceStatus>>) -> Self {
+    pub fn new(deps: ReporterDeps, devices: watch::Sender<Vec<DeviceStatus>>) -> Self {
         Self {
-            parts,
+            deps,
             real_time: RealTime::default(),
             devices,
             tasks: Vec::new(),
@@ -48,28 +49,28 @@ impl ReporterActor {
         }
     }
 
-    /// Starts tasks for receivers that are new and stops those that are gone. A receiver that comes back goes on
-    /// where it was: its cursor stays in the store.
+    /// Starts tasks for receivers that are new and stops those that are gone. A receiver that comes back
+    /// continues where it was: its cursor stays in the store.
     fn follow_receivers(&mut self) {
         if self.draining {
             return;
         }
-        let receivers = self.parts.receivers();
+        let receivers = self.deps.receivers();
         self.history.retain(|url, (_, stop)| {
             let kept = receivers.contains(url);
             if !kept {
-                tracing::info!(receiver = shown(url), "no longer a history receiver");
+                tracing::info!(receiver = shown(url), "history receiver was removed");
                 stop.send_replace(true);
             }
             kept
         });
-        self.parts.board.retain(|key| receivers.iter().any(|url| url.as_str() == key));
+        self.deps.delivery.receivers.retain(|key| receivers.iter().any(|url| url.as_str() == key));
         for url in receivers {
-            let (parts, logins) = (&self.parts, &self.logins);
+            let (deps, logins) = (&self.deps, &self.logins);
             self.history.entry(url.clone()).or_insert_with(|| {
                 let (stop, stopped) = watch::channel(false);
-                let (parts, logins) = (parts.clone(), logins.subscribe());
-                let make = move || history::run(parts.clone(), url.clone(), stopped.clone(), logins.clone());
+                let (deps, logins) = (deps.clone(), logins.subscribe());
+                let make = move || history::run(deps.clone(), url.clone(), stopped.clone(), logins.clone());
                 (Task::spawn("history", make), stop)
             });
         }
@@ -81,14 +82,14 @@ impl Actor for ReporterActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::REPORTER_MAILBOX);
-        let (parts, list) = (self.parts.clone(), self.devices.subscribe());
-        self.tasks.push(Task::spawn("device-list", move || devices::run(parts.clone(), list.clone())));
-        let (parts, list) = (self.parts.clone(), self.devices.subscribe());
+        let (deps, list) = (self.deps.clone(), self.devices.subscribe());
+        self.tasks.push(Task::spawn("device-list", move || devices::run(deps.clone(), list.clone())));
+        let (deps, list) = (self.deps.clone(), self.devices.subscribe());
         let logins = self.logins.subscribe();
         self.tasks
-            .push(Task::spawn("status", move || status::run(parts.clone(), list.clone(), logins.clone())));
-        let parts = self.parts.clone();
-        self.tasks.push(Task::spawn("waiting-events", move || record::retry(parts.clone())));
+            .push(Task::spawn("status", move || status::run(deps.clone(), list.clone(), logins.clone())));
+        let deps = self.deps.clone();
+        self.tasks.push(Task::spawn("waiting-events", move || record::retry(deps.clone())));
         ctx.notify(SessionChanged);
     }
 }
@@ -97,19 +98,17 @@ impl Handler<RecordPassage> for ReporterActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: RecordPassage, _: &mut Self::Context) -> Self::Result {
-        let (parts, real_time) = (self.parts.clone(), self.real_time.clone());
+        let (deps, real_time) = (self.deps.clone(), self.real_time.clone());
         Box::pin(async move {
             let message = {
-                let parts = parts.clone();
+                let deps = deps.clone();
                 let work = move || {
-                    record::keep_blocking(&parts, message.clone());
+                    record::keep_blocking(&deps, message.clone());
                     message
                 };
-                tokio::task::spawn_blocking(work)
-                    .await
-                    .map_err(|error| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string()))?
+                spawn_blocking(work).await?
             };
-            real_time.push(&parts, message);
+            real_time.push(&deps, message);
             Ok(())
         })
     }
@@ -150,7 +149,7 @@ impl Handler<ListQuarantined> for ReporterActor {
         ListQuarantined { skip, limit }: ListQuarantined,
         _: &mut Self::Context,
     ) -> Self::Result {
-        let outbox = self.parts.outbox.clone();
+        let outbox = self.deps.storage.outbox.clone();
         Box::pin(run_blocking(move || outbox.set_asides(skip, limit)))
     }
 }
@@ -159,7 +158,7 @@ impl Handler<RetryQuarantined> for ReporterActor {
     type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
     fn handle(&mut self, message: RetryQuarantined, _: &mut Self::Context) -> Self::Result {
-        let outbox = self.parts.outbox.clone();
+        let outbox = self.deps.storage.outbox.clone();
         Box::pin(run_blocking(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
     }
 }
@@ -176,11 +175,11 @@ impl Handler<WipeEvents> for ReporterActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, _: WipeEvents, _: &mut Self::Context) -> Self::Result {
-        let parts = self.parts.clone();
+        let deps = self.deps.clone();
         Box::pin(run_blocking(move || {
-            parts.keys.destroy(Namespace::Events)?;
-            record::forget(&parts);
-            wipe::finish_events(&*parts.keys, &*parts.store, &*parts.pictures).map(drop)
+            deps.storage.keys.destroy(Namespace::Events)?;
+            record::forget(&deps);
+            wipe::finish_events(&*deps.storage.keys, &*deps.storage.events, &*deps.storage.pictures).map(drop)
         }))
     }
 }
@@ -192,14 +191,14 @@ impl Handler<Drain> for ReporterActor {
         self.draining = true;
         self.tasks.clear();
         let history: Vec<_> = self.history.drain().map(|(_, task)| task).collect();
-        let parts = self.parts.clone();
+        let deps = self.deps.clone();
         Box::pin(async move {
             let kept = run_blocking(move || {
-                record::keep_or_lose(&parts);
+                record::keep_or_lose(&deps);
                 Ok(())
             });
             if let Err(refusal) = kept.await {
-                tracing::error!(%refusal, "events that wait could not be stored");
+                tracing::error!(%refusal, "storing waiting events failed");
             }
             for (_, stop) in &history {
                 stop.send_replace(true);

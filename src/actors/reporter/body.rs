@@ -1,6 +1,6 @@
 //! Making the bodies of history events, on threads and ahead of the one being sent.
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use super::realtime::stored;
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::OutboxEntry;
@@ -12,13 +12,13 @@ use menshen_protocol::login::Session;
 
 /// Which pictures history carries, as the login says; all of them without a login.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct WantedPictures {
     pub reg_pic: bool,
     pub spot_pic: bool,
     pub recognize_face: bool,
 }
 
-impl Wanted {
+impl WantedPictures {
     pub fn of(session: Option<&Session>) -> Self {
         Self {
             reg_pic: session.is_none_or(|session| session.upload_reg),
@@ -28,38 +28,46 @@ impl Wanted {
     }
 }
 
-/// An event ready to be sent, or why it can never be.
-pub struct Prepared {
+/// Why an event can never be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error("its record cannot be read: {reason}")]
+    Unreadable { reason: String },
+    #[error("it cannot be written as JSON: {0}")]
+    Json(#[source] serde_json::Error),
+}
+
+/// The body of an event that is to be sent.
+pub struct PreparedBody {
     pub sequence: u64,
-    pub body: Result<Vec<u8>, String>,
+    pub body: Result<Vec<u8>, BodyError>,
 }
 
 pub async fn prepare(
-    parts: ReporterDeps,
-    wanted: Wanted,
+    deps: ReporterDeps,
+    wanted: WantedPictures,
     entry: OutboxEntry,
-) -> Result<Prepared, ProtocolError> {
+) -> Result<PreparedBody, ProtocolError> {
     run_blocking(move || {
         let body = match &entry.event {
-            Ok(event) => build(&parts, wanted, event),
-            Err(reason) => Err(format!("its record cannot be read: {reason}")),
+            Ok(event) => build(&deps, wanted, event),
+            Err(reason) => Err(BodyError::Unreadable { reason: reason.clone() }),
         };
-        Ok(Prepared { sequence: entry.sequence, body })
+        Ok(PreparedBody { sequence: entry.sequence, body })
     })
     .await
 }
 
-fn build(parts: &ReporterDeps, wanted: Wanted, event: &EventRecord) -> Result<Vec<u8>, String> {
-    let read = |wanted: bool, shelf, name: Option<&String>| {
-        name.filter(|_| wanted).and_then(|name| stored(parts, shelf, name))
+fn build(deps: &ReporterDeps, wanted: WantedPictures, event: &EventRecord) -> Result<Vec<u8>, BodyError> {
+    let read = |wanted: bool, namespace, name: Option<&String>| {
+        name.filter(|_| wanted).and_then(|name| stored(deps, namespace, name))
     };
-    let registry_photo = event.identity.as_ref().and_then(|who| who.registry_photo.as_ref());
+    let registry_photo = event.identity.as_ref().and_then(|identity| identity.registry_photo.as_ref());
     let pictures = EventPictures {
         reg_pic: read(wanted.reg_pic, Namespace::Registry, registry_photo),
         spot_pic: read(wanted.spot_pic, Namespace::Events, event.spot_pic.as_ref()),
         recognize_face: read(wanted.recognize_face, Namespace::Events, event.face_pic.as_ref()),
     };
-    let kind = ReportKind::History { dev_sno: &parts.config.dev_sno };
-    serde_json::to_vec(&EventBody::new(event, pictures, kind))
-        .map_err(|error| format!("it cannot be written as JSON: {error}"))
+    let kind = ReportKind::History { dev_sno: &deps.config.dev_sno };
+    serde_json::to_vec(&EventBody::new(event, pictures, kind)).map_err(BodyError::Json)
 }

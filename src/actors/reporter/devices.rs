@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use crate::ports::platform::PostPurpose;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::device::DeviceStatus;
@@ -12,7 +12,7 @@ use menshen_domain::limits;
 use menshen_protocol::report::{DeviceListEntry, DeviceListReport};
 
 /// Sends the list whenever `devices` changes; the sender also touches it after a login.
-pub async fn run(parts: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceStatus>>) {
+pub async fn run(deps: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceStatus>>) {
     let mut backoff = Backoff::new(limits::REPORT_BACKOFF_MS.0, limits::REPORT_BACKOFF_MS.1);
     let mut unsent = true;
     loop {
@@ -20,7 +20,7 @@ pub async fn run(parts: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceSta
             return;
         }
         let list = devices.borrow_and_update().clone();
-        unsent = !send(&parts, &list).await;
+        unsent = !send(&deps, &list).await;
         if unsent {
             let delay = Duration::from_millis(backoff.next_ms(rand::random()));
             tokio::select! {
@@ -35,23 +35,23 @@ pub async fn run(parts: ReporterDeps, mut devices: watch::Receiver<Vec<DeviceSta
 }
 
 /// `true` when it was accepted, or when the platform wants no list.
-async fn send(parts: &ReporterDeps, list: &[DeviceStatus]) -> bool {
-    let Some(session) = parts.session.load_full() else { return false };
+async fn send(deps: &ReporterDeps, list: &[DeviceStatus]) -> bool {
+    let Some(session) = deps.delivery.sessions.current() else { return false };
     let Some(url) = &session.device_list_url else { return true };
-    let body = serde_json::to_vec(&report(&parts.config.dev_sno, list)).unwrap_or_default();
-    match parts.platform.post(Some(&session), url, body, PostPurpose::DeviceList).await {
+    let body = serde_json::to_vec(&report(&deps.config.dev_sno, list)).unwrap_or_default();
+    match deps.delivery.platform.post(Some(&session), url, body, PostPurpose::DeviceList).await {
         Ok(()) => {
-            parts.note_success("device-list", url);
+            deps.note_success("device-list", url);
             true
         }
         Err(error) => {
-            parts.note_failure("device-list", url, &error, Some(&session));
+            deps.note_failure("device-list", url, &error, Some(&session));
             false
         }
     }
 }
 
-/// `online` or `offline`, as the wire says it.
+/// `online` or `offline`, as in the protocol.
 pub fn wire_status(device: &DeviceStatus) -> &'static str {
     if device.state.is_online() { "online" } else { "offline" }
 }

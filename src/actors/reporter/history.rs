@@ -1,23 +1,22 @@
 //! History reports: every event to every receiver, in order, one event a POST, with a persisted cursor.
 //!
-//! Each receiver has its own task, so that one that is down or slow holds nobody else up. The cursor moves only when
+//! Each receiver has its own task, so that one that is down or slow delays no other. The cursor moves only when
 //! the receiver has answered 200. While an event is on its way, the next bodies are made and the cursor of the one
 //! before is committed: a crash repeats at most two events, which receivers recognise by their `event_id`.
 //!
 //! A full cycle is followed by the next at once, so that a backlog drains as fast as the receiver takes it; an
-//! event that is new meanwhile waits its turn here and is news by real-time push.
+//! event that is new meanwhile waits its turn here and arrives first by real-time push.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use url::Url;
 
-use super::ReporterDeps;
-use super::body::{Prepared, Wanted, prepare};
-use crate::actors::blocking::run_blocking;
+use super::body::{PreparedBody, WantedPictures, prepare};
+use super::deps::ReporterDeps;
+use crate::actors::blocking::{Blocking, run_blocking, spawn_blocking};
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 use crate::ports::platform::{PlatformError, PostPurpose};
 use crate::ports::store::StoreError;
@@ -34,11 +33,11 @@ pub(super) enum Outcome {
     Accepted,
     /// This event will never be taken.
     Refused(String),
-    /// Nothing can be said of the event: the receiver is down, overloaded, or wants another token.
+    /// Says nothing about the event: the receiver is down, overloaded, or rejects the token.
     Failed(String),
 }
 
-/// Why a cycle ended early: nothing goes through at the moment, or the head of the line is refused.
+/// Why a cycle ended early: nothing goes through at the moment, or the head of the queue is refused.
 pub(super) enum DeliveryError {
     Failed(String),
     Refused(String),
@@ -50,15 +49,15 @@ impl From<ProtocolError> for DeliveryError {
     }
 }
 
-/// Brings events to one receiver.
+/// Sends history events to one receiver.
 pub(super) struct HistorySender {
-    pub parts: ReporterDeps,
+    pub deps: ReporterDeps,
     pub receiver: Url,
-    /// Under which the store knows the receiver.
+    /// Key of the receiver in the store.
     pub key: String,
-    /// How people see it.
+    /// Its address as it is shown, without credentials.
     pub shown: String,
-    pub line: DeliveryQueue,
+    pub queue: DeliveryQueue,
 }
 
 /// What the store has for a receiver.
@@ -69,21 +68,21 @@ struct Work {
     to_retry: Vec<QuarantinedEvent>,
 }
 
-/// Sends history to one receiver until `stop` turns true; `news` changes with every login.
+/// Sends history to one receiver until `stop` turns true; `logins` changes with every login.
 pub async fn run(
-    parts: ReporterDeps,
+    deps: ReporterDeps,
     receiver: Url,
     mut stop: watch::Receiver<bool>,
-    mut news: watch::Receiver<u64>,
+    mut logins: watch::Receiver<u64>,
 ) {
     let (key, shown) = (receiver.to_string(), shown(&receiver));
-    let mut courier = HistorySender { parts, receiver, key, shown, line: DeliveryQueue::default() };
+    let mut sender = HistorySender { deps, receiver, key, shown, queue: DeliveryQueue::default() };
     let backoff = |(first_ms, cap_ms)| Backoff::new(first_ms, cap_ms);
     let (mut failures, mut refusals) =
         (backoff(limits::REPORT_BACKOFF_MS), backoff(limits::REFUSED_BACKOFF_MS));
     loop {
-        news.mark_unchanged();
-        let result = courier.cycle(&stop).await;
+        logins.mark_unchanged();
+        let result = sender.cycle(&stop).await;
         let wait = match result {
             Ok(wait) => {
                 failures.reset();
@@ -91,24 +90,24 @@ pub async fn run(
                 wait
             }
             Err(DeliveryError::Failed(reason)) => {
-                courier.show_trouble(reason);
+                sender.show_trouble(reason);
                 Duration::from_millis(failures.next_ms(rand::random()))
             }
             Err(DeliveryError::Refused(reason)) => {
                 failures.reset();
-                courier.show_trouble(reason);
+                sender.show_trouble(reason);
                 Duration::from_millis(refusals.next_ms(rand::random()))
             }
         };
-        let told = async {
-            if news.changed().await.is_err() {
+        let logged_in = async {
+            if logins.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             // A new token may be what was missing.
-            () = told => {}
+            () = logged_in => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -117,34 +116,34 @@ pub async fn run(
 impl HistorySender {
     /// One cycle: what is new, at most [`limits::HISTORY_BATCH`]. Returns the wait until the next.
     async fn cycle(&mut self, stop: &watch::Receiver<bool>) -> Result<Duration, DeliveryError> {
-        let work = self.look().await?;
+        let work = self.load_work().await?;
         self.show(&work, None);
         self.retry_set_asides(work.to_retry).await?;
-        if self.line.is_stuck() {
-            // What is refused is dealt with first, from the head.
+        if self.queue.is_stuck() {
+            // Refused events are handled first, from the head.
             self.try_refused(&work.batch).await?;
             return Ok(Duration::ZERO);
         }
         let is_full = work.batch.len() == limits::HISTORY_BATCH;
         self.send_batch(work.batch, stop).await?;
-        let login = self.parts.session.load();
+        let login = self.deps.delivery.sessions.current();
         let period = login
             .as_ref()
             .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.record_upload_period_s));
         Ok(if is_full { Duration::ZERO } else { period })
     }
 
-    async fn look(&self) -> Result<Work, DeliveryError> {
-        let (parts, key) = (self.parts.clone(), self.key.clone());
+    async fn load_work(&self) -> Result<Work, DeliveryError> {
+        let (deps, key) = (self.deps.clone(), self.key.clone());
         let work = run_blocking(move || {
-            let cursor = parts.store.cursor(&key)?.unwrap_or(0);
-            let batch = parts.outbox.next(cursor, limits::HISTORY_BATCH)?;
-            let newest = parts.store.counts()?.newest_sequence.unwrap_or(0);
+            let cursor = deps.storage.events.cursor(&key)?.unwrap_or(0);
+            let batch = deps.storage.outbox.next(cursor, limits::HISTORY_BATCH)?;
+            let newest = deps.storage.events.counts()?.newest_sequence.unwrap_or(0);
             let waiting = batch.first().map_or(0, |first| newest.saturating_sub(first.sequence) + 1);
-            let set_aside = parts.outbox.set_aside_count(&key)?;
+            let set_aside = deps.storage.outbox.set_aside_count(&key)?;
             let to_retry = match set_aside {
                 0 => Vec::new(),
-                _ => parts.outbox.to_retry(&key, limits::SET_ASIDE_PAGE)?,
+                _ => deps.storage.outbox.to_retry(&key, limits::SET_ASIDE_PAGE)?,
             };
             Ok(Work { batch, waiting, set_aside, to_retry })
         });
@@ -156,10 +155,10 @@ impl HistorySender {
         batch: Vec<OutboxEntry>,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), DeliveryError> {
-        let wanted = Wanted::of(self.parts.session.load().as_deref());
-        let parts = self.parts.clone();
+        let wanted = WantedPictures::of(self.deps.delivery.sessions.current().as_deref());
+        let deps = self.deps.clone();
         let mut bodies =
-            futures_util::stream::iter(batch.into_iter().map(|entry| prepare(parts.clone(), wanted, entry)))
+            futures_util::stream::iter(batch.into_iter().map(|entry| prepare(deps.clone(), wanted, entry)))
                 .buffered(limits::HISTORY_AHEAD);
         let mut commit = Commit::default();
         let result = loop {
@@ -168,8 +167,8 @@ impl HistorySender {
                 Some(Err(refusal)) => break Err(refusal.into()),
                 _ => break Ok(()),
             };
-            if let Err(halt) = self.send_next(prepared, &mut commit).await {
-                break Err(halt);
+            if let Err(error) = self.send_next(prepared, &mut commit).await {
+                break Err(error);
             }
         };
         // Whatever ended the cycle, what was accepted is kept.
@@ -177,63 +176,67 @@ impl HistorySender {
         result.and(kept)
     }
 
-    async fn send_next(&mut self, prepared: Prepared, commit: &mut Commit) -> Result<(), DeliveryError> {
-        let Prepared { sequence, body } = prepared;
+    async fn send_next(&mut self, prepared: PreparedBody, commit: &mut Commit) -> Result<(), DeliveryError> {
+        let PreparedBody { sequence, body } = prepared;
         let body = match body {
             Ok(body) => body,
             Err(reason) => {
                 commit.finish().await?;
-                // No receiver's word is needed: there is nothing to send, now or later.
-                return self.set_aside(vec![(sequence, reason)], sequence).await;
+                // There is nothing to send, now or later: no receiver has to refuse it first.
+                return self.set_aside(vec![(sequence, reason.to_string())], sequence).await;
             }
         };
         match self.post(body).await {
             Outcome::Accepted => {
                 commit.finish().await?;
-                commit.begin(&self.parts, &self.key, sequence);
+                commit.begin(&self.deps, &self.key, sequence);
                 Ok(())
             }
             Outcome::Failed(reason) => Err(DeliveryError::Failed(reason)),
             Outcome::Refused(reason) => {
-                self.line.note(sequence, self.parts.clock.monotonic_ms(), &reason);
+                self.queue.note(sequence, self.deps.clock.monotonic_ms(), &reason);
                 Err(DeliveryError::Refused(reason))
             }
         }
     }
 
-    /// Posts one body and says what became of it.
+    /// Posts one body and returns the outcome.
     pub(super) async fn post(&self, body: Vec<u8>) -> Outcome {
-        let session = self.parts.session_for(&self.receiver);
-        let sent =
-            self.parts.platform.post(session.as_deref(), &self.receiver, body, PostPurpose::Report).await;
+        let session = self.deps.delivery.sessions.session_for(&self.receiver);
+        let sent = self
+            .deps
+            .delivery
+            .platform
+            .post(session.as_deref(), &self.receiver, body, PostPurpose::Report)
+            .await;
         let Err(error) = sent else {
-            self.parts.note_success("history", &self.receiver);
+            self.deps.note_success("history", &self.receiver);
             return Outcome::Accepted;
         };
-        self.parts.note_failure("history", &self.receiver, &error, session.as_ref());
+        self.deps.note_failure("history", &self.receiver, &error, session.as_ref());
         outcome_of(&error)
     }
 
     fn show(&self, work: &Work, trouble: Option<String>) {
         let first = work.batch.first().and_then(|entry| entry.event.as_ref().ok());
         let age_ms =
-            first.map_or(0, |event| self.parts.clock.wall_ms().saturating_sub(event.out_timestamp_ms));
+            first.map_or(0, |event| self.deps.clock.wall_ms().saturating_sub(event.out_timestamp_ms));
         let receiver = || self.shown.clone();
         metrics::gauge!("menshen_outbox_depth", "receiver" => receiver()).set(work.waiting as f64);
         metrics::gauge!("menshen_outbox_oldest_age_seconds", "receiver" => receiver())
             .set(age_ms as f64 / 1000.0);
         metrics::gauge!("menshen_events_set_aside", "receiver" => receiver()).set(work.set_aside as f64);
-        self.parts.board.update(&self.key, |status: &mut ReceiverStatus| {
+        self.deps.delivery.receivers.update(&self.key, |status: &mut ReceiverStatus| {
             status.receiver.clone_from(&self.shown);
             (status.waiting, status.set_aside) = (work.waiting, work.set_aside);
-            if !self.line.is_stuck() {
+            if !self.queue.is_stuck() {
                 status.trouble = trouble;
             }
         });
     }
 
     fn show_trouble(&self, reason: String) {
-        let refused = self.line.refused();
+        let refused = self.queue.refused();
         let reason = match refused.first() {
             None => reason,
             Some(head) => format!(
@@ -243,8 +246,8 @@ impl HistorySender {
                 refused.len()
             ),
         };
-        tracing::warn!(receiver = %self.shown, reason, "history waits");
-        self.parts.board.update(&self.key, |status| status.trouble = Some(reason));
+        tracing::warn!(receiver = %self.shown, reason, "history delivery is held up");
+        self.deps.delivery.receivers.update(&self.key, |status| status.trouble = Some(reason));
     }
 }
 
@@ -257,14 +260,14 @@ pub(super) fn outcome_of(error: &PlatformError) -> Outcome {
     }
 }
 
-/// The commit of a cursor that goes on while the next event is sent.
+/// The commit of a cursor, which runs while the next event is sent.
 #[derive(Default)]
-struct Commit(Option<JoinHandle<Result<(), StoreError>>>);
+struct Commit(Option<Blocking<Result<(), StoreError>>>);
 
 impl Commit {
-    fn begin(&mut self, parts: &ReporterDeps, key: &str, sequence: u64) {
-        let (store, key) = (Arc::clone(&parts.store), key.to_owned());
-        self.0 = Some(tokio::task::spawn_blocking(move || store.set_cursor(&key, sequence)));
+    fn begin(&mut self, deps: &ReporterDeps, key: &str, sequence: u64) {
+        let (store, key) = (Arc::clone(&deps.storage.events), key.to_owned());
+        self.0 = Some(spawn_blocking(move || store.set_cursor(&key, sequence)));
     }
 
     /// Waits until the last one begun is on disk.
@@ -273,7 +276,7 @@ impl Commit {
         match task.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(DeliveryError::Failed(format!("the cursor could not be kept: {error}"))),
-            Err(panic) => Err(DeliveryError::Failed(panic.to_string())),
+            Err(unfinished) => Err(DeliveryError::Failed(unfinished.to_string())),
         }
     }
 }

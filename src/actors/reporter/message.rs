@@ -1,4 +1,4 @@
-//! What can be asked of the reporter.
+//! Messages of the reporter.
 
 use actix::Message;
 
@@ -8,15 +8,15 @@ use menshen_domain::event::EventRecord;
 pub use menshen_domain::event::{EventPicture, PassageStage};
 use menshen_domain::status::ProtocolError;
 
-/// Keeps an event, then tells it. Answers when it is on disk. The same message twice is harmless.
+/// Stores an event, then reports it. Answers when it is on disk. The same message twice is harmless.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), ProtocolError>")]
 pub struct RecordPassage {
     pub event: EventRecord,
-    /// Empty when the pictures told before still hold.
+    /// Empty when the pictures stored before are still right.
     pub pictures: Vec<EventPicture>,
     pub stage: PassageStage,
-    /// When this became certain, on the monotonic clock: news grows old.
+    /// When this became certain, on the monotonic clock: an old match is not pushed in real time.
     pub decided_ms: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct ReceiversChanged;
 #[rtype(result = "()")]
 pub struct ReportDevices;
 
-/// What was set aside, of all receivers.
+/// The quarantined events of all receivers.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Vec<QuarantinedEvent>, ProtocolError>")]
 pub struct ListQuarantined {
@@ -43,7 +43,7 @@ pub struct ListQuarantined {
     pub limit: usize,
 }
 
-/// Tries set-aside events again: of one receiver or of all, one event or all. Answers how many that will be.
+/// Tries quarantined events again: of one receiver or of all, one event or all. Answers how many that will be.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<u64, ProtocolError>")]
 pub struct RetryQuarantined {
@@ -51,7 +51,7 @@ pub struct RetryQuarantined {
     pub sequence: Option<u64>,
 }
 
-/// The full list of devices as they stand now.
+/// The full list of devices in their current state.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct DevicesChanged(pub Vec<DeviceStatus>);

@@ -1,4 +1,4 @@
-//! The periodic status report: the machine and its devices as they are now. A missed one is not made up for.
+//! The periodic status report: the machine and its devices as they are now. A missed report is not sent later.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use url::Url;
 
-use super::ReporterDeps;
+use super::deps::ReporterDeps;
 use super::devices::wire_status;
-use crate::actors::blocking::run_blocking;
+use crate::actors::blocking::spawn_blocking;
 use crate::actors::task::Task;
 use crate::ports::platform::PostPurpose;
 use crate::ports::system::SystemFacts;
@@ -23,25 +23,25 @@ const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(20);
 
 /// Reports in the login's period, and at once after a login.
 pub async fn run(
-    parts: ReporterDeps,
+    deps: ReporterDeps,
     devices: watch::Receiver<Vec<DeviceStatus>>,
     mut logins: watch::Receiver<u64>,
 ) {
-    let mut under_way: HashMap<Url, Task> = HashMap::new();
+    let mut running: HashMap<Url, Task> = HashMap::new();
     loop {
         logins.mark_unchanged();
-        let session = parts.session.load_full();
+        let session = deps.delivery.sessions.current();
         let mut urls: Vec<Url> =
             session.iter().filter_map(|session| session.device_monitor_url.clone()).collect();
-        urls.extend(parts.tuning.load().monitor_urls.iter().cloned());
-        under_way.retain(|url, task| urls.contains(url) && !task.is_finished());
+        urls.extend(deps.tuning.load().monitor_urls.iter().cloned());
+        running.retain(|url, task| urls.contains(url) && !task.is_finished());
         if !urls.is_empty() {
-            let body = body(&parts, &devices).await;
+            let body = body(&deps, &devices).await;
             for url in urls {
-                // One that still waits for its receiver is not joined by another: this report is missed there.
-                let (parts, body) = (parts.clone(), body.clone());
-                under_way.entry(url.clone()).or_insert_with(|| {
-                    Task::spawn("status-report", move || send(parts.clone(), url.clone(), body.clone()))
+                // While the last report still waits for its receiver, this one is left out there.
+                let (deps, body) = (deps.clone(), body.clone());
+                running.entry(url.clone()).or_insert_with(|| {
+                    Task::spawn("status-report", move || send(deps.clone(), url.clone(), body.clone()))
                 });
             }
         }
@@ -54,17 +54,17 @@ pub async fn run(
     }
 }
 
-async fn body(parts: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
-    let probe = Arc::clone(&parts.probe);
-    let facts = run_blocking(move || Ok(probe.look())).await.unwrap_or_default();
-    serde_json::to_vec(&report(&parts.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
+async fn body(deps: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
+    let probe = Arc::clone(&deps.delivery.probe);
+    let facts = spawn_blocking(move || probe.look()).await.unwrap_or_default();
+    serde_json::to_vec(&report(&deps.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
 }
 
-async fn send(parts: ReporterDeps, url: Url, body: Vec<u8>) {
-    let session = parts.session_for(&url);
-    match parts.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
-        Ok(()) => parts.note_success("status", &url),
-        Err(error) => parts.note_failure("status", &url, &error, session.as_ref()),
+async fn send(deps: ReporterDeps, url: Url, body: Vec<u8>) {
+    let session = deps.delivery.sessions.session_for(&url);
+    match deps.delivery.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await {
+        Ok(()) => deps.note_success("status", &url),
+        Err(error) => deps.note_failure("status", &url, &error, session.as_ref()),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
-use crate::actors::registry::message::{CancelSwap, UseModel, Wanted};
+use crate::actors::registry::message::{CancelSwap, UseModel, WantedModel};
 
 pub async fn show(parts: Data<LocalDeps>) -> HttpResponse {
     parts.say(Ok(json!(parts.models.facts())))
@@ -30,9 +30,9 @@ async fn use_now(parts: &LocalDeps, mut call: Call) -> Answer {
     let body = call.json().await?;
     let wanted = match (body.get("back"), body.contains_key("name")) {
         (Some(_), true) => return Err(wrong("`name` or `back`, not both")),
-        (Some(serde_json::Value::Bool(true)), false) => Wanted::Previous,
+        (Some(serde_json::Value::Bool(true)), false) => WantedModel::Previous,
         (Some(_), false) => return Err(wrong("`back` must be true")),
-        (None, _) => Wanted::Named(text_of(&body, &["name"])?),
+        (None, _) => WantedModel::Named(text_of(&body, &["name"])?),
     };
     ask(parts.registry.send(UseModel { wanted })).await??;
     Ok(json!(parts.models.facts()))

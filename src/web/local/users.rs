@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
-use super::people::{Made, request_of};
 use crate::actors::registry::message::{
     DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
 };
+use crate::actors::registry::request::UnusableUser;
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
@@ -80,10 +80,10 @@ async fn put_now(parts: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     for user in users {
         match make(parts, user, verb).await {
             Ok(request) => requests.push(request),
-            Err(Made { id, name, refusal }) if !is_single => {
+            Err(UnusableUser { id, name, refusal, .. }) if !is_single => {
                 failed.push(told(parts, &id, &name, &Err(refusal)));
             }
-            Err(made) => return Err(made.refusal),
+            Err(unusable) => return Err(unusable.refusal),
         }
     }
     if !requests.is_empty() {
@@ -114,10 +114,10 @@ fn told(parts: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolErr
     json!({ "userid": id, "username": name, "message": message, "code": code })
 }
 
-async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, Made> {
+async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, UnusableUser> {
     let id = user.as_object().map_or(Ok(String::new()), |user| text_of(user, &["identity_id"]));
-    let id = id.map_err(|refusal| Made { id: String::new(), name: String::new(), refusal })?;
-    let unknown = |refusal| Made { id: id.clone(), name: String::new(), refusal };
+    let id = id.map_err(|refusal| UnusableUser::nameless("", refusal))?;
+    let unknown = |refusal| UnusableUser::nameless(&id, refusal);
     let old =
         async { ask(parts.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
     match (verb, old.is_some()) {
@@ -127,8 +127,17 @@ async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest
         (Verb::Update, false) => {
             Err(unknown(ProtocolError::new(StatusCode::IdNotFound, "POST adds a person")))
         }
-        _ => request_of(user, id.clone(), old, parts.session.load_full().as_deref()),
+        _ => {
+            let session = parts.session.load_full();
+            EnrolRequest::from_wire(user, id.clone(), old.as_ref(), session.as_deref())
+                .map_err(|unusable| UnusableUser { refusal: as_local(unusable.refusal), ..unusable })
+        }
     }
+}
+
+/// What is a wrong parameter of a command is one of a local call here, which has a code of its own.
+fn as_local(refusal: ProtocolError) -> ProtocolError {
+    if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
 }
 
 pub async fn delete(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
