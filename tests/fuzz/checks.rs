@@ -1,6 +1,6 @@
-//! What every wire decoder promises, for any bytes: no panic, bounded memory, and that what it took is what it
-//! says. Each function panics when its decoder breaks the promise. Used by the fuzz targets beside this file
-//! and, on seeds and random changes of them, by `tests/fuzz_smoke.rs`.
+//! What every decoder of bytes from outside promises, for any bytes: no panic, bounded memory, and that what it took is
+//! what it says. Each function panics when its decoder breaks the promise. Used by the fuzz targets beside this file
+//! and, on seeds and random changes of them, by `crates/protocol/tests/fuzz_smoke.rs`.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::Url;
 
-/// Shorter secrets stand in every text by chance.
+/// Shorter secrets are part of any text by chance.
 const SECRET_LENGTH: usize = 6;
 const LOCAL_SECONDS_MAX: u32 = 3600;
 const PICTURE_BYTES_MAX: usize = 4096;
@@ -74,7 +74,7 @@ pub fn command(bytes: &[u8]) {
     }
 }
 
-/// Every field is told of once, and whatever is put in force keeps the pass mark on the scale.
+/// Every field is answered once, and whatever is applied keeps the match threshold on the scale.
 fn control(fields: Map<String, Value>) {
     let now = Tuning {
         threshold: 82.0,
@@ -87,9 +87,9 @@ fn control(fields: Map<String, Value>) {
     };
     let names: BTreeSet<String> = fields.keys().map(|name| name.chars().take(64).collect()).collect();
     let (wanted, result, reasons) = check_fields(&now, fields);
-    let told: BTreeSet<String> =
+    let answered: BTreeSet<String> =
         result.success_field.keys().chain(result.faild_field.keys()).cloned().collect();
-    assert_eq!(names, told);
+    assert_eq!(names, answered);
     assert!(result.faild_field.is_empty() == reasons.is_empty(), "a reason for each");
     let mut changes = Changes::default();
     wanted.apply(&mut changes);
@@ -168,7 +168,7 @@ pub fn report(bytes: &[u8]) {
     round_trip::<StatusReport>(bytes);
 }
 
-/// Whatever cameras and everybody else on their network answer, over UDP and HTTP.
+/// Whatever cameras and other machines on their network answer, over UDP and HTTP.
 pub fn onvif(bytes: &[u8]) {
     let url = Url::parse("http://192.168.1.64/onvif/device_service").expect("a URL");
     let at = device::CameraHost { url, ip: IpAddr::from([192, 168, 1, 64]) };

@@ -1,4 +1,4 @@
-//! Age and gender as networks guess them from one picture of a face. Guesses: nothing is decided by them.
+//! Age and gender as networks estimate them from one picture of a face. Nothing is decided by these estimates.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ pub struct GenderGuess {
     pub confidence: f32,
 }
 
-/// What is guessed of one face; a part that no network looks at is absent.
+/// The estimates of one face; a part that no network estimates is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attributes {
     /// `None`: not estimated.
@@ -94,7 +94,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Nothing was seen, as of a face that cannot be cut out.
+    /// Nothing was estimated, as of a face that cannot be cut out.
     pub fn is_empty(&self) -> bool {
         self.age.is_none() && self.gender.is_none()
     }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn events_of_before_are_read_and_guesses_survive_the_store() {
         let without = serde_json::to_string(&ShotQuality::default()).unwrap();
-        assert!(!without.contains("attributes"), "nothing is written where nobody asked: {without}");
+        assert!(!without.contains("attributes"), "nothing is written where no device asks: {without}");
         assert_eq!(serde_json::from_str::<ShotQuality>(&without).unwrap().attributes, None);
         let age = AgeGuess { years: 47, group: AgeGroup::MiddleAged, confidence: 0.75 };
         let gender = GenderGuess { gender: Gender::Male, confidence: 0.5 };
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn people_are_told_that_it_is_a_guess() {
         let age = AgeGuess { years: 7, group: AgeGroup::Juvenile, confidence: 0.5 };
-        let told = Attributes { age: Some(age), gender: None }.to_string();
-        assert_eq!(told, "about 约 7 years 岁 (juvenile 少年, 0.50); a guess 仅为估计");
+        let text = Attributes { age: Some(age), gender: None }.to_string();
+        assert_eq!(text, "about 约 7 years 岁 (juvenile 少年, 0.50); a guess 仅为估计");
     }
 }

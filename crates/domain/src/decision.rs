@@ -1,16 +1,17 @@
-//! Who a face is, going by the gallery's answer: above the pass mark, and ahead of everybody else.
+//! The decision about one search: does the best candidate reach the match threshold, and by which margin does it lead the
+//! second best person?
 
 use super::candidate::Candidate;
 use super::person::PersonKind;
 
-/// What it takes to name somebody.
+/// What it takes to name a person. All three are raw similarities (cosine) or differences of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchThresholds {
     /// Raw similarity from which a shot may name a person.
     pub match_threshold: f32,
-    /// This much above the pass mark, one shot is enough.
+    /// From this much above the threshold one shot is enough.
     pub high_confidence_margin: f32,
-    /// This much ahead of the second best person; less, and it could be either.
+    /// Least margin before the second best person; with less it could be either.
     pub top2_margin_min: f32,
 }
 
@@ -19,16 +20,16 @@ pub struct MatchThresholds {
 pub enum MatchDecision {
     /// No candidate reaches the threshold.
     NoMatch,
-    /// Above the mark, and somebody else nearly as similar.
+    /// Above the threshold, and another person is nearly as similar.
     Ambiguous(Candidate),
-    /// Above the mark.
+    /// Above the threshold.
     Match(Candidate),
-    /// Well above it.
+    /// Above the threshold by the high-confidence margin.
     Confident(Candidate),
 }
 
 impl MatchDecision {
-    /// Whoever is above the mark and ahead of the rest.
+    /// The candidate above the threshold and ahead of the rest.
     pub fn named(&self) -> Option<&Candidate> {
         match self {
             Self::Match(candidate) | Self::Confident(candidate) => Some(candidate),
@@ -37,14 +38,15 @@ impl MatchDecision {
     }
 }
 
-/// Puts people before strangers among those above the mark: who was a stranger first may be enrolled both ways.
+/// Puts people before strangers among the candidates above the threshold: a person who came as a stranger first may be
+/// enrolled both ways.
 pub fn people_first(mut candidates: Vec<Candidate>, match_threshold: f32) -> Vec<Candidate> {
     // Stable: within either kind the more similar stay in front.
     candidates.sort_by_key(|one| one.similarity < match_threshold || one.person.kind == PersonKind::Stranger);
     candidates
 }
 
-/// How far the first of `candidates` is ahead of the next other person; `None` without another. A stranger of the
+/// By how much similarity the first of `candidates` leads the next other person; `None` without another. A stranger of the
 /// registry is no rival of a person: it may be the same human being, enrolled both ways.
 pub fn top2_margin(candidates: &[Candidate]) -> Option<f32> {
     let first = candidates.first()?;
@@ -56,8 +58,8 @@ pub fn top2_margin(candidates: &[Candidate]) -> Option<f32> {
     second.max_by(f32::total_cmp).map(|second| first.similarity - second)
 }
 
-/// Whether the two it could be have different rights: then no door may depend on a guess between them. All the gallery
-/// answers with may pass where it was asked for, but for the blacklist.
+/// Whether the people it could be have the same rights, so that a door may depend on a guess between them. Every candidate
+/// may pass where the search was made, but for the blacklist.
 pub fn is_guess_harmless(candidates: &[Candidate], top2_margin_min: f32) -> bool {
     let Some(first) = candidates.first() else { return false };
     let is_listed = |one: &Candidate| one.person.kind == PersonKind::Blacklist;
@@ -65,7 +67,7 @@ pub fn is_guess_harmless(candidates: &[Candidate], top2_margin_min: f32) -> bool
     close.map(is_listed).all(|listed| listed == is_listed(first))
 }
 
-/// Judges an answer of the gallery, people first.
+/// Decides about the candidates of one search, which are in the order of [`people_first`].
 pub fn judge(candidates: &[Candidate], thresholds: MatchThresholds) -> MatchDecision {
     let Some(best) = candidates.first().filter(|best| best.similarity >= thresholds.match_threshold) else {
         return MatchDecision::NoMatch;

@@ -1,4 +1,4 @@
-//! Capture devices: what is configured, and how one stands.
+//! Capture devices: what is configured, and the state of each.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct DeviceConfig {
     pub parameters: BTreeMap<String, String>,
     /// Whether people pass it on their way in or out.
     pub direction: Direction,
-    /// People of these groups are looked for at this device.
+    /// Faces at this device are searched among people of these groups.
     pub permission_groups: Vec<String>,
     /// Free text of the configuration, reported as it is.
     pub memo: String,
@@ -44,16 +44,16 @@ pub struct DeviceConfig {
     pub enabled: bool,
     /// Only living faces are recognised here.
     pub liveness: bool,
-    /// Age and gender are guessed of the people seen here.
+    /// Age and gender are estimated of the people seen here.
     pub attributes: bool,
-    /// What of its picture is looked at.
+    /// Which part of its picture is processed.
     pub view: View,
     /// For devices that send photos.
     pub photos: PhotoRules,
 }
 
 impl DeviceConfig {
-    /// A network camera of which nothing is said but who it is and how it is opened.
+    /// A network camera with the defaults for everything but its address and its pipeline.
     pub fn plain(ep_id: &str, ip: &str, pipeline: &str) -> Self {
         Self {
             ep_id: ep_id.to_owned(),
@@ -81,7 +81,7 @@ impl DeviceConfig {
         format!("{dev_sno}__{ip}")
     }
 
-    /// Whether the stream has to be opened anew to go from `self` to `other`.
+    /// Whether the stream can stay open when `self` is replaced by `other`.
     pub fn streams_alike(&self, other: &Self) -> bool {
         self.enabled == other.enabled
             && self.pipeline == other.pipeline
@@ -93,7 +93,7 @@ impl DeviceConfig {
         PUSH_PIPELINES.contains(&self.pipeline.as_str())
     }
 
-    /// Whether somebody stands before it and waits to pass: one person a photo.
+    /// Whether a person waits in front of it to pass: one person a photo.
     pub fn is_gate(&self) -> bool {
         matches!(self.kind, DeviceKind::Turnstile | DeviceKind::DoorTerminal)
     }
@@ -116,7 +116,7 @@ impl std::fmt::Debug for DeviceConfig {
     }
 }
 
-/// A device with how it stands now.
+/// A device with its present state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceStatus {
     /// As configured.
@@ -134,7 +134,7 @@ pub struct DeviceStatus {
 }
 
 impl DeviceStatus {
-    /// A device that nobody has looked at yet.
+    /// A device that was not opened yet.
     pub fn unopened(config: &DeviceConfig) -> Self {
         Self {
             config: config.clone(),

@@ -67,14 +67,13 @@ pub struct ShotQuality {
     /// Whether they are covered: left eye, right eye (as seen in the picture), mouth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
-    /// How sure it is that the face is a living one, 0–1, and whether that was enough; absent where the device does not
-    /// ask for it.
+    /// Liveness score, 0–1; absent where the device does not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<f32>,
     /// Whether `liveness` was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
-    /// Guesses at age and gender; absent where nobody asks for them.
+    /// Estimates of age and gender; absent where the device does not ask for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Attributes>,
     /// Overall FIQA score, 0–1.
@@ -160,7 +159,7 @@ pub struct EventRecord {
     pub face_pic: Option<String>,
     /// Model the embedding came from.
     pub model: String,
-    /// How it came to this; for `menshen why`, and reported to nobody. Absent in events of older versions.
+    /// How it came to this; for `menshen why`, never reported. Absent in events of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Box<Explanation>>,
 }

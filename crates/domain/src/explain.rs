@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::quality::Check;
 
-/// Why somebody was not recognised, counted by kind (`menshen_unrecognised_total`).
+/// Why a person was not recognised, counted by kind (`menshen_unrecognised_total`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -24,7 +24,7 @@ pub enum Reason {
     Covered,
     /// Seen in too few pictures.
     TooBrief,
-    /// Good enough, and gone before it was looked at closely.
+    /// Good enough, and gone before an embedding was made.
     NoShot,
     /// No candidate reaches the match threshold.
     BelowThreshold,
@@ -94,7 +94,7 @@ impl Reason {
         }
     }
 
-    /// The reason a failed check stands for.
+    /// The reason for a failed check.
     pub fn of_check(check: Check) -> Self {
         match check {
             Check::FaceSize => Self::TooSmall,
@@ -114,15 +114,15 @@ pub enum DecisionBasis {
     /// No name was given.
     #[default]
     None,
-    /// One shot well above the pass mark.
+    /// One shot above the match threshold by the high-confidence margin.
     OneShot,
-    /// Two shots above it that name the same person.
+    /// Two shots above the threshold that name the same person.
     TwoShots,
     /// Several shots fused.
     Fusion,
-    /// One shot above it, and the person was gone before a second.
+    /// One shot above the threshold, and the person was gone before a second.
     LastShot,
-    /// Two people were too close to tell; the more similar one at the end.
+    /// Two people were too similar to decide; the more similar one at the end.
     MoreSimilar,
 }
 
@@ -140,7 +140,7 @@ impl DecisionBasis {
     }
 }
 
-/// Somebody of the registry and how similar they are.
+/// A person of the registry and the similarity to them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranked {
     /// The platform's id, shortened to [`limits::EXPLAINED_ID_CHARS_MAX`].
@@ -156,7 +156,7 @@ impl Ranked {
     }
 }
 
-/// One face that was looked at closely.
+/// One face an embedding was made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShotRecord {
     /// After the passage began.
@@ -165,9 +165,9 @@ pub struct ShotRecord {
     pub quality: f32,
     /// The most similar people, at most [`limits::EXPLAINED_BEST`].
     pub best: Vec<Ranked>,
-    /// Whether it agreed with the other shots and is part of what they look like together.
+    /// Whether it agreed with the other shots and is part of the fused embedding.
     pub used: bool,
-    /// How sure it was that the face is a living one, 0–1; absent where nobody asked.
+    /// Liveness score, 0–1; absent where the device does not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<f32>,
 }
@@ -193,14 +193,14 @@ pub struct Explanation {
     pub checks: Vec<CheckCount>,
     /// At most [`limits::SHOTS_KEPT`], the best ones.
     pub shots: Vec<ShotRecord>,
-    /// The most similar people to all shots together.
+    /// The people most similar to the fused embedding.
     pub fused: Vec<Ranked>,
     /// Raw similarity (cosine) of the match threshold.
     pub threshold: f32,
     /// Above the threshold, what one shot alone needs. Events stored by 0.1 have the alias.
     #[serde(alias = "sure_margin")]
     pub high_confidence_margin: f32,
-    /// Least lead before the second most similar person. Events stored by 0.1 have the alias.
+    /// Least margin before the second most similar person. Events stored by 0.1 have the alias.
     #[serde(alias = "lead_min")]
     pub top2_margin_min: f32,
     /// Least liveness, where the device asks for it.
@@ -211,9 +211,9 @@ pub struct Explanation {
     /// Events stored by 0.1 have the alias.
     #[serde(alias = "ground")]
     pub basis: DecisionBasis,
-    /// Why nobody was named.
+    /// Why no name was given.
     pub reason: Option<Reason>,
-    /// Somebody the registry knows who may not pass here, or not now, or whose picture it was taken for.
+    /// A person of the registry who may not pass here, or not now, or whose picture the face was judged to be.
     pub not_here: Option<Ranked>,
 }
 
@@ -293,15 +293,15 @@ mod tests {
             used: true,
             liveness: Some(0.123_456_7),
         };
-        let told = Explanation {
+        let written = Explanation {
             shots: vec![shot; limits::SHOTS_KEPT],
             fused: best,
             reason: Some(Reason::BelowThreshold),
             ..Explanation::default()
         };
-        let text = serde_json::to_string(&told).unwrap();
+        let text = serde_json::to_string(&written).unwrap();
         assert!(text.len() < 5000, "{}", text.len());
-        assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), told);
+        assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), written);
         assert_eq!(serde_json::from_str::<Explanation>(r#"{"new":1}"#).unwrap(), Explanation::default());
     }
 

@@ -110,7 +110,7 @@ pub struct Embedding {
     pub model: String,
     /// L2-normalised.
     pub vector: Vec<f32>,
-    /// Length before normalisation; the best single quality signal (see models.md).
+    /// Length before normalisation; the best single quality signal (docs/recognition/models.md).
     pub norm: f32,
 }
 

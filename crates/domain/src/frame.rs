@@ -42,7 +42,7 @@ pub enum HighResError {
 
 /// The same moment in a larger picture, which is decoded only when it is wanted.
 pub trait HighResFrame: std::fmt::Debug + Send + Sync {
-    /// The same for as long as somebody holds it; else it is there for a moment only.
+    /// The same, kept for as long as the result is held; else it is there for a moment only.
     fn held(&self) -> Arc<dyn HighResFrame>;
     /// May take a tenth of a second and more.
     ///

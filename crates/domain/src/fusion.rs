@@ -9,7 +9,7 @@ use super::limits;
 struct Member {
     embedding: Embedding,
     weight: f32,
-    /// What tells this shot from the others; given by the caller.
+    /// Identifies the shot; given by the caller.
     tag: u64,
 }
 
@@ -19,7 +19,7 @@ pub struct Fusion {
     members: Vec<Member>,
 }
 
-/// What the shots together look like.
+/// The fused embedding.
 #[derive(Debug, Clone)]
 pub struct Fused {
     /// The weighted mean, of unit length.
@@ -64,8 +64,8 @@ impl Fusion {
     }
 
     /// The mean of the shots that agree. One disagrees when it is less similar to the mean of the others than
-    /// `similarity_min`: a hand, a profile, somebody else. The shot of the greatest weight always stays; with two
-    /// that disagree it stands alone. `None` without a shot.
+    /// `similarity_min`: a hand, a profile, another person. The shot of the greatest weight always stays; of two
+    /// that disagree only it is used. `None` without a shot.
     pub fn fuse(&self, similarity_min: f32) -> Option<Fused> {
         let mut used: Vec<&Member> = self.members.iter().collect();
         used.sort_by(|a, b| b.weight.total_cmp(&a.weight));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_disagrees_is_left_out() {
+    fn a_shot_that_disagrees_is_left_out() {
         let fused = fusion(&[(0.0, 1.0), (10.0, 1.0), (100.0, 0.9), (5.0, 1.0)]).fuse(0.4).unwrap();
         assert_eq!(fused.used, [0, 1, 3]);
         assert!((degrees(&fused) - 5.0).abs() < 0.1);
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(
             (two.used.len(), degrees(&two).round() as i32),
             (1, 120),
-            "the better one of two stands alone"
+            "only the better one of two is used"
         );
         assert!(Fusion::default().fuse(0.4).is_none());
     }

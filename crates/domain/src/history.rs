@@ -1,8 +1,8 @@
-//! The rules of one history receiver's line: what it refuses, what is set aside, and what is only waited for.
+//! The rules of delivery to one history receiver: what it refuses, what is quarantined, and what is only waited for.
 //!
-//! Order is strict, so one event that a receiver will never take would hold up everything behind it. It may be set
-//! aside, but only on proof that the receiver takes *other* events: a wrong URL answers 404 to everything, and then
-//! nothing is set aside and nothing is lost. The proof is the next event behind the refused ones, tried once they
+//! Order is strict, so one event that a receiver will never take would hold up everything behind it. It may be
+//! quarantined, but only on proof that the receiver takes *other* events: a wrong URL answers 404 to everything, and then
+//! nothing is quarantined and nothing is lost. The proof is the next event behind the refused ones, tried once they
 //! have all had their tries.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::limits;
 
-/// One event that was refused for good, at the head of the line.
+/// One event that was refused for good, at the head of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedEvent {
     /// Place in the order of events.
@@ -23,7 +23,7 @@ pub struct RefusedEvent {
     pub reason: String,
 }
 
-/// The refused events at the head of one receiver's line, in order. Empty: all is well.
+/// The refused events at the head of one receiver's queue, in order. Empty: all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryQueue {
     refused: Vec<RefusedEvent>,
@@ -54,7 +54,7 @@ impl DeliveryQueue {
         self.refused.push(RefusedEvent { sequence, tries: 1, first_ms: now_ms, reason: reason.to_owned() });
     }
 
-    /// The sequence behind which the event stands that should be tried as proof; `None` while the refused ones
+    /// The sequence of the event before the one that should be tried as proof; `None` while the refused ones
     /// have not had their tries.
     pub fn probe_after(&self, now_ms: u64) -> Option<u64> {
         let ripe = |event: &RefusedEvent| {
@@ -72,7 +72,7 @@ impl DeliveryQueue {
         }
     }
 
-    /// Those in front of an event the receiver took: it is they that are wrong.
+    /// The refused events before one the receiver took: it is these that are wrong.
     pub fn before(&self, sequence: u64) -> Vec<RefusedEvent> {
         self.refused.iter().filter(|event| event.sequence < sequence).cloned().collect()
     }
@@ -83,7 +83,7 @@ impl DeliveryQueue {
     }
 }
 
-/// How a receiver stands, for people.
+/// How delivery to one receiver is doing, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverStatus {
     /// Its address, without user, password and query.

@@ -1,17 +1,17 @@
-//! When a camera sends more than is looked at, and which encoded pictures can then be left out without harm to others.
+//! When a camera sends more frames than are processed, and which encoded pictures can then be dropped without harm to others.
 
-/// What came of a frame that was handed over.
+/// What became of a frame given to the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SinkFeedback {
-    /// The one before it had been taken.
+    /// The frame before it had been taken.
     Accepted,
-    /// It took the place of one nobody had come for.
+    /// It replaced a frame that no worker had taken.
     Overwrote,
 }
 
 /// Frames that are counted together: two seconds of a usual camera.
 const WINDOW: u32 = 30;
-/// Behind from when so many of them came too soon: single ones do while a face is embedded.
+/// Behind when more of them than this came too soon: single ones do while a face is embedded.
 const TOO_SOON_MAX: u32 = WINDOW / 3;
 /// Windows in time before it is trusted again: without the pictures left out it is in time anyway.
 const CALM_WINDOWS: u32 = 5;
@@ -52,7 +52,7 @@ pub enum Codec {
     H265,
 }
 
-/// How the units of a picture are told apart.
+/// How the units of a picture are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     /// Between start codes 00 00 01.
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_nobody_refers_to_are_told_from_others() {
+    fn pictures_without_references_are_told_from_others() {
         use Codec::{H264, H265};
         // Headers of one byte and of two: access unit delimiter, parameter set, slices.
         let cases: [(Codec, &[&[u8]], bool); 7] = [

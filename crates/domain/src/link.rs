@@ -9,7 +9,7 @@ pub const REFUSALS_BEFORE_LOGIN: u32 = 3;
 /// After this many failures of any kind in a row the broker is taken for moved.
 pub const FAILURES_BEFORE_LOGIN: u32 = 6;
 
-/// Where the link stands, for health and metrics.
+/// The state of the link, for health and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
     /// Not started, or ended.
@@ -116,7 +116,7 @@ pub struct Link {
     attempt: u64,
     /// The highest number given to an attempt.
     last: u64,
-    /// A login beside a connection that is up: the token is renewed, and the connection stays while its
+    /// A login while a connection is up: the token is renewed, and the connection stays while its
     /// parameters do.
     renewal: Option<u64>,
     login_backoff: Backoff,
@@ -215,7 +215,7 @@ impl Link {
         self.wait(if log_in { LinkState::WaitingToLogIn } else { LinkState::WaitingToConnect }, delay_ms)
     }
 
-    /// What became of a login beside the connection.
+    /// The result of a login while a connection is up.
     fn renewed(&mut self, input: LinkInput, jitter: f64) -> Vec<LinkEffect> {
         match input {
             LinkInput::LoggedIn { broker_changed, .. } => {

@@ -1,5 +1,4 @@
-//! Which embedder recognises, and how a swap to another stands. Written by the swap, shown by health, the local API and
-//! the command line.
+//! Which embedder recognises, what it runs on, and how a swap to another is doing: the facts, and what may follow on what.
 
 use std::fmt;
 use std::str::FromStr;
@@ -53,7 +52,7 @@ impl FromStr for Provider {
     }
 }
 
-/// Where a swap stands.
+/// The state of a swap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SwapState {
@@ -62,13 +61,13 @@ pub enum SwapState {
     Checking,
     /// Everyone's photos are embedded with it; the old model recognises.
     Embedding,
-    /// Waiting for the enrolment that is going on, then changing over.
+    /// Waiting for the running enrolment, then changing over.
     Switching,
     /// The new model recognises.
     Done,
-    /// The old model goes on; `reason` says why.
+    /// The old model stays; `reason` says why.
     Refused,
-    /// The old model goes on, since somebody wanted that.
+    /// The old model stays: the swap was cancelled.
     Cancelled,
 }
 
@@ -84,25 +83,25 @@ impl SwapState {
 pub struct SwapFacts {
     /// Where it is.
     pub state: SwapState,
-    /// Model ids: `name@first-digits-of-its-sha256`. The same twice: the present model's missing features are made up
-    /// for.
+    /// Model ids: `name@first-digits-of-its-sha256`. The same twice: the present model's missing features are
+    /// computed.
     pub from: String,
     /// Id of the new model.
     pub to: String,
-    /// People looked at, of how many.
+    /// People processed, of `people`.
     pub people_done: u64,
     /// People in the registry.
     pub people: u64,
     /// Photos embedded.
     pub embedded: u64,
-    /// People whose photo the new model cannot embed. They are kept, and not recognised while it is in force.
+    /// People whose photo the new model cannot embed. They are kept, and not recognised while it is active.
     pub not_embedded: u64,
     /// The first of them.
     pub not_embedded_ids: Vec<String>,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Somebody wants it to end.
+    /// An operator asked it to end.
     #[serde(skip)]
     pub is_cancelled: bool,
 }

@@ -1,5 +1,5 @@
-//! Photos as capture: a snapshot camera or a photo terminal sends one picture of somebody, and that is a passage by
-//! itself. What a device is told to do with them, what becomes of each, and who has just been told of.
+//! Photos as capture: a snapshot camera or a photo terminal sends one picture of a person, and that is a passage by
+//! itself. What becomes of each photo, and who has just been reported.
 
 use super::explain::Reason;
 use super::face::Embedding;
@@ -23,26 +23,26 @@ pub fn is_whole(bytes: &[u8]) -> bool {
         let segment = 2 + usize::from(u16::from_be_bytes([*high, *low]));
         at += if *kind == 0xff { 1 } else { segment };
     }
-    // Not built as usual: the decoder has the last word, where there are bytes left to look at.
+    // Not built as usual: the decoder decides, where there are bytes left.
     bytes.len() >= at + 2
 }
 
 /// What became of a photo, or of one face in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhotoResult {
-    /// An event of somebody known.
+    /// An event of a known person.
     Recognised,
     /// An event of a stranger.
     Stranger,
-    /// An event of a face that is not taken for a living one, where the device asks.
+    /// An event of a face that failed the liveness check, where the device asks for it.
     NotLive,
     /// A stranger, and strangers make no events here (`passages.strangers`).
     StrangerNotKept,
-    /// Reported of a moment ago.
+    /// Reported a moment ago.
     Duplicate,
     /// There is no face in the photo.
     NoFace,
-    /// A face that is not good enough, or nothing to tell.
+    /// A face that is not good enough, or nothing to report.
     Unfit(Reason),
     /// No picture, or a broken one.
     Undecodable,
@@ -112,7 +112,7 @@ impl PhotoResult {
         }
     }
 
-    /// For a caller who waits: the protocol's code, where the photo showed nobody.
+    /// For a caller who waits: the protocol's code, where the photo made no event.
     pub fn code(self) -> Option<StatusCode> {
         match self {
             Self::Recognised | Self::Stranger | Self::NotLive | Self::StrangerNotKept | Self::Duplicate => {
@@ -129,7 +129,7 @@ impl PhotoResult {
     }
 }
 
-/// Somebody a device has told of.
+/// A person a device has reported.
 #[derive(Debug, Clone)]
 struct Reported {
     /// `None`: a stranger.
@@ -138,13 +138,14 @@ struct Reported {
     at_ms: u64,
 }
 
-/// Whom a device has told of in the last seconds.
+/// The people a device has reported in the last seconds.
 #[derive(Debug, Clone, Default)]
 pub struct RecentlyReported(Vec<Reported>);
 
 impl RecentlyReported {
-    /// Whether this is somebody already told of within `window_ms`; when not, it is noted. A known person is the same by id,
-    /// a stranger by looking like anybody told of (`similarity_same`): a poor photo of somebody known is no stranger.
+    /// Whether this person was already reported within `window_ms`; when not, it is noted. A known person is the same by id,
+    /// a stranger by similarity to any reported face (`similarity_same`, cosine): a poor photo of a known person is no
+    /// stranger.
     pub fn is_repeat(
         &mut self,
         id: Option<&str>,
@@ -156,7 +157,7 @@ impl RecentlyReported {
         self.0.retain(|reported| now_ms.saturating_sub(reported.at_ms) < window_ms);
         let is_same = |reported: &Reported| match id {
             Some(id) => reported.id.as_deref() == Some(id),
-            // Whoever is beside somebody in one photo is somebody else.
+            // Two faces in one photo are two people.
             None if reported.at_ms >= now_ms => false,
             None => reported.looks.similarity(looks).is_some_and(|similarity| similarity >= similarity_same),
         };
@@ -190,8 +191,8 @@ mod tests {
         };
         assert!(!repeats(Some("a"), 0.0, 0));
         assert!(repeats(Some("a"), 80.0, 5999), "by id, whatever it looks like");
-        assert!(!repeats(Some("b"), 10.0, 1000), "somebody else, however alike");
-        assert!(repeats(None, 20.0, 2000), "a poor photo of somebody just told of");
+        assert!(!repeats(Some("b"), 10.0, 1000), "another person, however alike");
+        assert!(repeats(None, 20.0, 2000), "a poor photo of a person just reported");
         assert!(!repeats(None, 120.0, 3000), "a stranger");
         assert!(repeats(None, 130.0, 4000));
         assert!(!repeats(None, 240.0, 4000) && !repeats(None, 240.0, 4000), "two in one photo");
@@ -242,7 +243,7 @@ mod tests {
             PhotoResult::Failed,
         ];
         let mut names: Vec<_> = all.iter().map(|result| result.name()).collect();
-        // Not alive and told of, or not: one name.
+        // Not alive and reported, or not: one name.
         let unfit = Reason::ALL.into_iter().filter(|reason| *reason != Reason::NotLive);
         names.extend(unfit.map(|reason| PhotoResult::Unfit(reason).name()));
         let count = names.len();

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whom a device lets pass.
+/// Who may pass at a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PassMode {
-    /// Whoever is recognised and may pass.
+    /// People who are recognised and may pass.
     #[default]
     Normal,
     /// Anyone with a face, but for the blacklist; events are as they would be.
     AllPass,
-    /// Nobody.
+    /// No person.
     AllForbidden,
 }
 
@@ -38,13 +38,13 @@ pub struct PhotoRules {
     pub pass_mode: PassMode,
     /// The same person makes one event in this time.
     pub dedup_ms: u64,
-    /// Heard of within this time a device is online; 0: as long as the box listens.
+    /// A device that sent something within this time is online; 0: as long as the box listens.
     pub online_ms: u64,
     /// Its account, for devices that upload over FTP.
     pub ftp: Option<FtpAccount>,
 }
 
-/// The protocol's original tells nobody twice within six seconds.
+/// Default of `dedup_ms`, in seconds: the protocol's original reports no person twice within six.
 pub const DEDUP_DEFAULT_S: u64 = 6;
 
 impl Default for PhotoRules {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::face::{BBox, HeadPose};
 
-/// What can be looked at. The names are the wire's.
+/// What can be checked. The names are the protocol's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -47,7 +47,7 @@ pub struct QualityLimits {
     pub face_size_min_px: f32,
     /// |yaw| + |pitch| + |roll| may be at most this.
     pub pose_sum_max_deg: f32,
-    /// Looked at besides size and pose.
+    /// Checked besides size and pose.
     pub also: Vec<Check>,
 }
 
@@ -171,7 +171,7 @@ pub struct Judgement {
     pub fails: Vec<Check>,
 }
 
-/// Judges a face. A check that could not be measured is in neither list and fails nobody.
+/// Judges a face. A check that could not be measured is in neither list and fails no face.
 pub fn judge(level: &QualityLevel, face: &Measurements) -> Judgement {
     let mut judgement =
         Judgement { passed: true, score: overall_score(face), success: Vec::new(), fails: Vec::new() };
@@ -205,7 +205,7 @@ pub fn judge(level: &QualityLevel, face: &Measurements) -> Judgement {
 }
 
 /// Ranks shots of one face: the detector's confidence, then size up to the enrolment size, then how frontal.
-/// Sharpness and yaw alone did not predict recognition (models.md); the detector's score did.
+/// Sharpness and yaw alone did not predict recognition (docs/recognition/quality.md); the detector's score did.
 fn overall_score(face: &Measurements) -> f32 {
     const FULL_SIZE_PX: f32 = 112.0;
     let size = (face.face_size_px / FULL_SIZE_PX).clamp(0.0, 1.0);

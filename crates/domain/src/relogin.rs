@@ -37,7 +37,7 @@ impl ReloginBackoff {
         }
     }
 
-    /// The token is good there, or nobody could be asked: the next rejection is the first again.
+    /// The token is good there, or no login could be asked for: the next rejection is the first again.
     pub fn forget(&mut self, url: &str) {
         self.0.remove(url);
     }

@@ -1,6 +1,6 @@
 //! From a model's raw similarity to the protocol's 0–100 score (protocol section 3).
 
-/// `threshold_range`: lowest, best (the pass mark) and highest score.
+/// `threshold_range`: lowest, best (the match threshold) and highest score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreRange {
     /// Score of the model's least similarity.
@@ -27,7 +27,7 @@ pub struct ScoreRangeError(f32, f32, f32);
 pub struct Scale {
     /// Two faces that have nothing in common.
     pub similarity_min: f32,
-    /// The model's calibrated pass mark.
+    /// The model's calibrated match threshold, a cosine similarity.
     pub similarity_threshold: f32,
 }
 

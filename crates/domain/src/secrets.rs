@@ -19,7 +19,7 @@ pub fn mask_credentials(text: &str) -> String {
         .collect()
 }
 
-/// The same for a text that is one address and nothing else: what ends one in a text may stand in a password.
+/// The same for a text that is one address and nothing else: what ends one in a text may be part of a password.
 pub fn mask_url(url: &str) -> String {
     hide_secrets(&mask_users(url), "***")
 }

@@ -1,4 +1,4 @@
-//! How storing stands: what is full, what was damaged, what waits. Written by the stores, shown by health.
+//! How storing is doing: what is full, what was damaged, what waits. Written by the stores, shown by health.
 
 use std::collections::BTreeSet;
 

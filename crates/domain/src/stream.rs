@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::limits;
 
-/// How a stream stands, for people and for the platform.
+/// The state of a stream, for people and for the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamState {
     /// Being opened, or opened and without a first frame.
@@ -82,12 +82,12 @@ pub enum StreamEffect {
         /// Milliseconds to wait.
         delay_ms: u64,
     },
-    /// Online or offline has changed: the platform is told.
+    /// Online or offline has changed, or the reason: to be reported.
     Changed,
 }
 
 /// Frames must have come for this long before the backoff starts over: a camera that gives one frame and
-/// dies is not well.
+/// dies is not steady.
 const STEADY_MS: u64 = 10_000;
 
 /// The life of one stream: open, watch, rebuild for ever.
@@ -104,7 +104,7 @@ pub struct StreamLife {
     online_since_ms: u64,
     reconnects: u64,
     /// Why it failed last, since it was last online.
-    told: String,
+    last_reason: String,
 }
 
 impl StreamLife {
@@ -120,7 +120,7 @@ impl StreamLife {
             opened_at_ms: 0,
             online_since_ms: 0,
             reconnects: 0,
-            told: String::new(),
+            last_reason: String::new(),
         }
     }
 
@@ -202,7 +202,7 @@ impl StreamLife {
             return Vec::new();
         }
         self.state = StreamState::Online;
-        self.told.clear();
+        self.last_reason.clear();
         self.online_since_ms = now_ms;
         vec![StreamEffect::Changed]
     }
@@ -229,8 +229,8 @@ impl StreamLife {
     fn fail(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
         let was_online = self.state.is_online();
         // A new reason is news too: the installer wants the present one.
-        let is_news = was_online || self.told != reason;
-        self.told.clone_from(&reason);
+        let is_news = was_online || self.last_reason != reason;
+        self.last_reason.clone_from(&reason);
         self.generation += 1;
         self.state = StreamState::Offline(reason);
         let delay_ms = self.backoff.next_ms(jitter);
@@ -360,14 +360,14 @@ mod tests {
     fn another_reason_is_news_and_the_same_one_is_not() {
         let mut life = life(true);
         life.step(StreamInput::Start, 0, 0.5);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for reason in ["refused", "refused", "no such stream", "no such stream", "refused"] {
             let generation = life.generation();
             let failed = StreamInput::Failed { generation, reason: reason.into(), unauthorized: false };
-            told.push(life.step(failed, 100, 0.5).contains(&StreamEffect::Changed));
+            reported.push(life.step(failed, 100, 0.5).contains(&StreamEffect::Changed));
             let generation = life.generation();
             life.step(StreamInput::RetryDue { generation }, 101, 0.5);
         }
-        assert_eq!(told, [true, false, true, false, true]);
+        assert_eq!(reported, [true, false, true, false, true]);
     }
 }

@@ -1,11 +1,11 @@
-//! Following faces from frame to frame: association of detections with tracks whose motion is extrapolated, by overlap,
-//! distance and the layout of the landmarks. Who they are is not looked at here; where an association could have been
-//! another one it says so, and the passage looks at the face again.
+//! Tracking faces from frame to frame: detections are associated with tracks whose motion is extrapolated, by overlap,
+//! distance and the layout of the landmarks. Identity plays no part here; where an association could have been another one
+//! it is marked ambiguous, and the passage compares the face again.
 //!
-//! Two rounds, as in ByteTrack (Zhang et al., ECCV 2022): faces the detector is sure of first, greedily, best pair
-//! first; then faint ones (half covered, half turned away), which may only go on with a track that overlaps them and
-//! never begin one. The velocity is taken over the whole gap when a track is found again, as in OC-SORT (Cao et al.,
-//! CVPR 2023), so that a wrong guess during an occlusion does not last.
+//! Two rounds, as in ByteTrack (Zhang et al., ECCV 2022): detections of a high score first, greedily, best pair first; then
+//! those of a low score (half covered, half turned away), which may only continue a track that overlaps them and never begin
+//! one. The velocity is taken over the whole gap when a track is found again, as in OC-SORT (Cao et al., CVPR 2023), so that
+//! a wrong guess during an occlusion does not last.
 
 use super::face::{BBox, Detection, Landmarks};
 
@@ -19,22 +19,22 @@ const REACH_FACE_SIZES: f32 = 1.0;
 /// Reach grows with the time since the track was seen, by this many face sizes a second of silence:
 /// a brisk walker at 2 m/s with a 0.2 m face moves ten sizes a second, half of which prediction covers.
 const REACH_GROWTH_PER_S: f32 = 4.0;
-/// A face that more than doubles or halves between two looks is another face.
+/// A face that more than doubles or halves between two frames is another face.
 const SIZE_RATIO_MAX: f32 = 2.0;
-/// What the layout of the landmarks within the box can add to an affinity; it decides between two who stand close,
-/// and alone brings nobody together.
+/// What the layout of the landmarks within the box can add to an affinity; it decides between two faces close together,
+/// and alone associates nothing.
 const LAYOUT_WEIGHT: f32 = 0.5;
 /// Mean distance of landmarks, in face sizes, at which two layouts have nothing in common: a head turned by about 40
-/// degrees from one look to the next.
+/// degrees from one frame to the next.
 const LAYOUT_REACH: f32 = 0.2;
-/// A faint face must overlap the place its track is expected at by this much.
+/// A face of a low score must overlap the place its track is expected at by this much (intersection over union).
 const LOW_SCORE_IOU_MIN: f32 = 0.3;
-/// A track lives on faint faces for this long: a hand before the face, not a pattern on the wall.
+/// A track continues on faces of a low score for this long: a hand before the face, not a pattern on the wall.
 const LOW_SCORE_MAX_MS: u64 = 1000;
-/// Where the second best association is this close to the best, it could have been that one: whoever is within half a
-/// face size.
+/// Where the second best association is this close to the best, it could have been that one: faces within half a face
+/// size.
 const RIVAL_MARGIN: f32 = 1.25;
-/// Unseen for this long, somebody else may stand in the same place.
+/// Unseen for this long, another person may be in the same place.
 const AMBIGUOUS_AFTER_MS: u64 = 300;
 
 /// The track a detection belongs to.
@@ -42,7 +42,7 @@ const AMBIGUOUS_AFTER_MS: u64 = 300;
 pub struct TrackLink {
     /// The track.
     pub track: TrackId,
-    /// It could have been another one: two came close, or it was out of sight. Who it is should be looked at again.
+    /// It could have been another one: two came close, or it was out of sight. The identity should be checked again.
     pub is_ambiguous: bool,
 }
 
@@ -54,7 +54,7 @@ struct Track {
     /// Pixels a millisecond.
     velocity: (f32, f32),
     seen_ms: u64,
-    /// When it was last more than a faint face.
+    /// When it was last a face of a high score.
     high_score_ms: u64,
 }
 
@@ -117,7 +117,7 @@ pub struct Tracker {
     next_id: TrackId,
     /// A track unseen for longer is forgotten.
     lost_after_ms: u64,
-    /// Detector's confidence from which a face is more than a faint one.
+    /// Detector's confidence from which a face has a high score, 0–1.
     high_score_min: f32,
 }
 
@@ -132,8 +132,8 @@ impl Tracker {
         self.high_score_min = score;
     }
 
-    /// Gives every detection of a frame its track, old or new; one track a detection. A faint detection that goes on
-    /// with no track has none.
+    /// Gives every detection of a frame its track, old or new; one track a detection. A detection of a low score that
+    /// continues no track has none.
     pub fn update(&mut self, now_ms: u64, detections: &[Detection]) -> Vec<Option<TrackLink>> {
         self.tracks.retain(|track| now_ms.saturating_sub(track.seen_ms) <= self.lost_after_ms);
         let mut links = vec![None; detections.len()];
@@ -171,7 +171,7 @@ impl Tracker {
             if is_taken[t] || links[d].is_some() {
                 continue;
             }
-            // Whoever is nearly as good for this face, or this face for whom, is a rival.
+            // Another track nearly as good for this face, or another face for this track, is a rival.
             let has_rival = pairs.iter().any(|&(rival, other_t, other_d)| {
                 (other_t == t) != (other_d == d) && rival > affinity - RIVAL_MARGIN
             });
@@ -237,7 +237,7 @@ mod tests {
         turned(x, y, 0.5)
     }
 
-    fn faint(x: f32, y: f32) -> Detection {
+    fn low_score(x: f32, y: f32) -> Detection {
         Detection { score: 0.5, ..face(x, y) }
     }
 
@@ -256,7 +256,7 @@ mod tests {
         for step in 1..6u16 {
             assert_eq!(tracker.update(u64::from(step) * 66, &[face(f32::from(step) * 30.0, 0.0)]), first);
         }
-        // 400 ms nothing, the walker went on: the same, to be looked at again.
+        // 400 ms nothing, the walker went on: the same, to be checked again.
         let again = tracker.update(330 + 400, &[face(150.0 + 180.0, 0.0)]);
         assert_eq!(ids(&again), ids(&first));
         assert!(again[0].unwrap().is_ambiguous && !first[0].unwrap().is_ambiguous);
@@ -266,14 +266,14 @@ mod tests {
     fn two_who_cross_keep_their_own_tracks_and_are_looked_at_again() {
         let mut tracker = tracker();
         let start = tracker.update(0, &[face(0.0, 0.0), face(600.0, 30.0)]);
-        let (mut last, mut doubts) = (start.clone(), 0);
+        let (mut last, mut ambiguous) = (start.clone(), 0);
         for step in 1..=20u16 {
             let moved = f32::from(step) * 30.0;
             last = tracker.update(u64::from(step) * 66, &[face(moved, 0.0), face(600.0 - moved, 30.0)]);
-            doubts += last.iter().flatten().filter(|link| link.is_ambiguous).count();
+            ambiguous += last.iter().flatten().filter(|link| link.is_ambiguous).count();
         }
         assert_eq!(ids(&last), ids(&start));
-        assert!((2..12).contains(&doubts), "in doubt when close, and only then: {doubts}");
+        assert!((2..12).contains(&ambiguous), "ambiguous when close, and only then: {ambiguous}");
     }
 
     #[test]
@@ -287,15 +287,16 @@ mod tests {
     #[test]
     fn a_faint_face_goes_on_with_a_track_and_begins_none() {
         let mut tracker = tracker();
-        assert_eq!(tracker.update(0, &[faint(0.0, 0.0)]), [None]);
+        assert_eq!(tracker.update(0, &[low_score(0.0, 0.0)]), [None]);
         let first = tracker.update(66, &[face(0.0, 0.0)]);
-        let last_ms = (2..40u64).take_while(|i| tracker.update(i * 66, &[faint(5.0, 0.0)]) == first).last();
+        let last_ms =
+            (2..40u64).take_while(|i| tracker.update(i * 66, &[low_score(5.0, 0.0)]) == first).last();
         assert_eq!(last_ms.map(|i| i * 66), Some(1056), "for a second, then it is no face");
         let mut tracker = self::tracker();
         let first = tracker.update(0, &[face(0.0, 0.0)]);
-        tracker.update(66, &[faint(10.0, 0.0)]);
+        tracker.update(66, &[low_score(10.0, 0.0)]);
         assert_eq!(tracker.update(132, &[face(20.0, 0.0)]), first, "covered for a moment");
-        assert_eq!(tracker.update(198, &[faint(300.0, 0.0)]), [None], "elsewhere");
+        assert_eq!(tracker.update(198, &[low_score(300.0, 0.0)]), [None], "elsewhere");
     }
 
     #[test]

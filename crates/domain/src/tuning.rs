@@ -33,10 +33,10 @@ pub struct ChosenEmbedder {
     pub previous: Option<String>,
 }
 
-/// The values in force.
+/// The present values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
-    /// Pass mark on the score scale, 0–100.
+    /// Match threshold on the score scale, 0–100.
     pub threshold: f32,
     /// Lowest, best and highest score.
     pub range: ScoreRange,
@@ -106,8 +106,8 @@ pub enum DeviceChange {
 }
 
 impl Tuning {
-    /// These values with the changes over them. A range that does not rise (only a foreign hand can have written
-    /// it) is passed over.
+    /// These values with the changes over them. A range that does not rise (this program never
+    /// writes one) is ignored.
     pub fn with(&self, changes: &Changes) -> Self {
         let changed_range = changes
             .threshold_range

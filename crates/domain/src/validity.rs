@@ -1,4 +1,4 @@
-//! From when to when somebody may come: `start_time` and `end_time` in a person's `info`.
+//! From when to when a person is valid: `start_time` and `end_time` in a person's `info`.
 //!
 //! The protocol names no form for them, so all that platforms write are read: seconds or milliseconds since the epoch,
 //! as number or text, and dates with or without a time, a `T` and an offset. What has no offset is in the box's own time
@@ -32,7 +32,7 @@ impl Bound {
     }
 }
 
-/// From when to when somebody counts; without a bound, always.
+/// From when to when a person is valid; without a bound, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Validity {
     from: Option<Bound>,

@@ -1,4 +1,4 @@
-//! What of a camera's picture is looked at: regions of interest and the least size of a face.
+//! Which part of a camera's picture is processed: regions of interest and the least size of a face.
 
 use super::face::BBox;
 
@@ -67,22 +67,22 @@ pub struct Window {
     pub height: u32,
 }
 
-/// How one camera is looked at. The default is everywhere.
+/// What is processed of one camera's picture. The default is everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct View {
-    /// Faces whose middle is outside all of them are not looked at; empty: everywhere.
+    /// Faces whose middle is outside all of them are ignored; empty: the whole picture.
     pub regions: Vec<Region>,
     /// Shorter side of a face, px of the picture; `None`: as for every camera.
     pub face_min_px: Option<f32>,
 }
 
-/// What is looked at around the regions, as a share of their size: a face in a region's corner has to be seen whole.
+/// What is processed around the regions, as a share of their size: a face in a region's corner has to be seen whole.
 const MARGIN: f32 = 0.25;
 /// A window that takes in more than this share of the picture is not worth one.
 const WORTH_MAX: f32 = 0.9;
 
 impl View {
-    /// The part of a picture that has to be looked at; `None` for all of it.
+    /// The part of a picture that has to be processed; `None` for all of it.
     pub fn window(&self, width: u32, height: u32) -> Option<Window> {
         let first = *self.regions.first()?;
         let around = self.regions.iter().fold(first, |sum, region| Region {
@@ -109,7 +109,7 @@ impl View {
         })
     }
 
-    /// Whether a face of a picture of this size is one to look at.
+    /// Whether a face in a picture of this size is in a region.
     pub fn includes(&self, face: &BBox, width: u32, height: u32) -> bool {
         let (x, y) = face.center();
         let (x, y) = (x / width as f32, y / height as f32);

@@ -235,7 +235,7 @@ impl Gallery {
     }
 
     /// The `limit` best people among those who share a permission group with `groups`, best first; each
-    /// person counts with their best feature. A probe of another dimension finds nobody.
+    /// person counts with their best feature. A probe of another dimension finds no candidate.
     pub fn search(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
         self.search_batch(&[probe], groups, limit).pop().unwrap_or_default()
     }

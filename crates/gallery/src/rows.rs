@@ -6,7 +6,7 @@
 //! traffic.
 //!
 //! Rows lie in blocks of a fixed size, and their integers in slabs of some blocks: growing never copies what is there,
-//! so that whoever waits to read waits for microseconds.
+//! so that a search waits for a writer for microseconds only.
 
 use super::kernel::{Kernel, STEP, fastest};
 use super::slab::Slab;
@@ -332,7 +332,7 @@ fn insert_best(best: &mut Vec<Hit>, limit: usize, hit: Hit) {
 /// The largest component becomes ±127; padded with zeros to `stride`.
 fn quantise(vector: &[f32], stride: usize) -> Quantised {
     let largest = vector.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-    // A zero vector, or one that is no number, is similar to nobody.
+    // A zero vector, or one that is no number, is similar to no person.
     let scale = if largest.is_finite() && largest > 0.0 { largest / 127.0 } else { 1.0 };
     let mut values: Vec<i8> = vector.iter().map(|value| (value / scale).round() as i8).collect();
     let length = |parts: &mut dyn Iterator<Item = f32>| parts.map(|part| part * part).sum::<f32>().sqrt();

@@ -4,7 +4,7 @@
 //! with large ones 5.2 (measured in turns, three times each, on an EPYC): fewer pages to look up, and the processor
 //! stops fetching ahead at the end of each. So rows lie in slabs that ask the kernel for pages of 2 MB (`madvise`,
 //! `MADV_HUGEPAGE`). Where it has none to give, or `/sys/kernel/mm/transparent_hugepage/enabled` is `never`, the same
-//! memory comes in small pages: the answers are the same, later. `menshen bench search` tells which it was
+//! memory comes in small pages: the answers are the same, later. `menshen bench search` reports which it was
 //! (`large_page_bytes`).
 
 use std::alloc::{Layout, handle_alloc_error};

@@ -155,7 +155,7 @@ fn the_fast_search_answers_as_the_plain_one_on_ten_thousand_probes() {
     for index in 0..10_000usize {
         let mut probe = random.unit(DIMENSION);
         if index % 2 == 0 {
-            // Somebody enrolled, more or less like themselves.
+            // A person who is enrolled, more or less like themselves.
             let share = (index % 17) as f32 / 17.0;
             for (value, own) in probe.iter_mut().zip(&vectors[index % vectors.len()]) {
                 *value = share * own + (1.0 - share) * *value;
@@ -216,7 +216,7 @@ fn rows_move_and_are_still_found(dimension: usize) {
     assert_eq!(ids(&gallery.search(&vectors[0], &["0".into()], 1)), ["0"], "filled again after it was empty");
 }
 
-/// Vectors that are no unit vectors, or no numbers, upset nobody.
+/// Vectors that are no unit vectors, or no numbers, break nothing.
 #[test]
 fn odd_vectors_change_nothing_for_the_others() {
     let mut gallery = Gallery::new("m@1", 4, 10);
@@ -248,7 +248,7 @@ fn features_of_another_model_are_neither_put_nor_searched() {
 }
 
 #[test]
-fn whoever_does_not_count_now_is_passed_over_however_similar() {
+fn people_who_are_not_valid_now_are_passed_over_however_similar() {
     let at = Moment { wall_ms: 1_772_337_600_000, utc_offset_min: 480 };
     let mut gallery = Gallery::new("m@1", 4, 1000);
     for visit in 0..40 {

@@ -1,12 +1,12 @@
-//! Guesses at age and gender as events and `fiqa` answers tell them (`recognize_face_attr`). Of the object's published fields
-//! (SE3 documents, history event) only what is looked at here is written; `age` is a group there, not a number.
+//! Estimates of age and gender as events and `fiqa` answers carry them (`recognize_face_attr`). Of the object's published
+//! fields (SE3 documents, history event) only what is estimated here is written; `age` is a group there, not a number.
 
 use serde::{Deserialize, Serialize};
 
 use super::number::rounded;
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 
-/// What is guessed of one face; a part no network looked at is left out.
+/// The estimates of one face; a part that no network estimates is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceAttributes {
     /// Age group.
@@ -60,15 +60,15 @@ mod tests {
     fn guesses_have_the_fields_names_and_what_was_not_looked_at_has_none() {
         let age = AgeGuess { years: 47, group: AgeGroup::MiddleAged, confidence: 0.75 };
         let gender = GenderGuess { gender: Gender::Female, confidence: 1.0 };
-        let told =
+        let written =
             |age, gender| serde_json::to_value(FaceAttributes::from(&Attributes { age, gender })).unwrap();
         assert_eq!(
-            told(Some(age), Some(gender)),
+            written(Some(age), Some(gender)),
             json!({
                 "age": "middle-aged", "age_years": 47, "age_confidence": 0.75, "gender": "female", "gender_confidence": 1.0,
             })
         );
-        assert_eq!(told(None, Some(gender)), json!({ "gender": "female", "gender_confidence": 1.0 }));
+        assert_eq!(written(None, Some(gender)), json!({ "gender": "female", "gender_confidence": 1.0 }));
         let sex_of = |gender| {
             let attributes = Attributes { age: None, gender: Some(GenderGuess { gender, confidence: 1.0 }) };
             let quality = ShotQuality { attributes: Some(attributes), ..ShotQuality::default() };

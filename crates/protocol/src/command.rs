@@ -120,7 +120,7 @@ fn wrong(detail: impl Into<String>) -> ProtocolError {
 }
 
 impl Envelope {
-    /// Reads a message. `Err` when nothing can be answered by name; otherwise `command` tells whether the
+    /// Reads a message. `Err` when nothing can be answered by name; otherwise `command` says whether the
     /// body was right.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub enum ConfigFieldError {
     /// No switch, but [`lenient::kind_of`] it.
     #[error("must be true or false, got {0}")]
     NotSwitch(&'static str),
-    /// A threshold that nobody, or everybody, would reach.
+    /// A threshold that no person, or every person, would reach.
     #[error("{threshold} is outside the scale, above {lowest} to {highest}")]
     OffScale {
         /// What was asked for.
@@ -105,7 +105,7 @@ pub fn check_fields(
             result.faild_field.insert(name.to_owned(), value);
         }
     };
-    // A threshold outside the scale would let everybody pass, or nobody ever. What is new is to blame.
+    // A threshold outside the scale would let every person pass, or none ever. What is new is to blame.
     let scale =
         |range: Option<[f32; 3]>| range.map_or((now.range.lowest, now.range.highest), |r| (r[0], r[2]));
     let within = |threshold: f32, (lowest, highest): (f32, f32)| threshold > lowest && threshold <= highest;

@@ -51,7 +51,7 @@ pub struct ExtData {
     /// Face crop, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face: Option<String>,
-    /// Guesses at age and gender, at devices that ask for them.
+    /// Estimates of age and gender, at devices that ask for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face_attr: Option<FaceAttributes>,
     /// Person type, 1 to 5.
@@ -76,7 +76,7 @@ pub struct ExtData {
 /// `box_fiqa_info`: the box's own judgement of the face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoxFiqaInfo {
-    /// The guesses of `recognize_face_attr` once more, in numbers: years.
+    /// The estimates of `recognize_face_attr` once more, in numbers: years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<u8>,
     /// 0 male, 1 female.
@@ -111,7 +111,7 @@ pub struct FaceInfo {
     pub occlusion: Option<[bool; 3]>,
     /// Whether the face leaves the picture.
     pub partial: bool,
-    /// Our own additions, at devices that ask for liveness: how sure it is, 0–1, and whether that was enough.
+    /// Our own additions, at devices that ask for liveness: the score, 0–1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<f64>,
     /// Whether `liveness` was enough.

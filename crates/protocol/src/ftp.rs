@@ -1,5 +1,5 @@
-//! The words of FTP, as far as a camera that uploads needs them: lines in, what is to be done out. Nothing of what it names
-//! exists: folders are made and entered in words only, and a file is a photo that goes to the face engine.
+//! The control connection of FTP (RFC 959, RFC 2428), as far as a camera that uploads needs it: lines in, actions out. Nothing
+//! of what it names exists: folders are made and entered in words only, and a file is a photo that goes to the face engine.
 //!
 //! Commands that would read, list or delete are refused. Names are bounded and may not leave the top.
 
@@ -26,14 +26,14 @@ pub enum Action {
         /// As given with PASS.
         password: String,
     },
-    /// Wait for a data connection; `extended`: tell only the port.
+    /// Wait for a data connection; `extended`: answer with the port only.
     Passive {
         /// EPSV: the reply carries only the port.
         extended: bool,
     },
     /// Connect back, to the client's own address only.
     Active(SocketAddr),
-    /// Take a file. Its name tells whether it may be a photo.
+    /// Take a file. By its name it may be a photo or not.
     Receive {
         /// By its name.
         is_photo: bool,
@@ -194,8 +194,8 @@ fn port(argument: &str) -> Option<SocketAddr> {
 
 /// `|1|132.235.1.2|6275|`
 fn eprt(argument: &str) -> Option<SocketAddr> {
-    let mark = argument.chars().next().filter(char::is_ascii_punctuation)?;
-    let mut parts = argument[1..].split(mark);
+    let delimiter = argument.chars().next().filter(char::is_ascii_punctuation)?;
+    let mut parts = argument[1..].split(delimiter);
     let (family, address, port) = (parts.next()?, parts.next()?, parts.next()?);
     let address: IpAddr = address.parse().ok()?;
     let fits = (family == "1") == address.is_ipv4() && matches!(family, "1" | "2");

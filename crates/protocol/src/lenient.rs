@@ -13,7 +13,7 @@ pub enum FieldError {
     /// No object, but [`kind_of`] it.
     #[error("must be an object, got {0}")]
     NotObject(&'static str),
-    /// Nothing that can stand for a string, but [`kind_of`] it.
+    /// Nothing that can be read as a string, but [`kind_of`] it.
     #[error("expected a string, got {0}")]
     NotText(&'static str),
 }
@@ -93,7 +93,7 @@ pub fn texts_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
 ///
 /// # Errors
 ///
-/// When it stands for no integer.
+/// When it cannot be read as an integer.
 pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),
@@ -107,7 +107,7 @@ pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 ///
 /// # Errors
 ///
-/// When it stands for neither true nor false.
+/// When it can be read neither as true nor as false.
 pub fn switch_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),

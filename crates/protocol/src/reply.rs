@@ -31,7 +31,7 @@ pub struct Reply {
 pub struct AddUsersResult {
     /// Enrolled or updated.
     pub success_users: Vec<AddedUser>,
-    /// Not enrolled; the reasons stand with them.
+    /// Not enrolled, each with its reason.
     pub failed_users: Vec<AddedUser>,
 }
 
@@ -54,7 +54,7 @@ pub struct AddedUser {
 /// Result of `control_config`. `faild_field` is the wire's spelling.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ControlConfigResult {
-    /// The values in force now.
+    /// The values as they are now.
     pub success_field: Map<String, Value>,
     /// The values as they came.
     pub faild_field: Map<String, Value>,

@@ -1,7 +1,7 @@
 //! Bounds on what the box takes, keeps and waits for, each with its reason, in one file for each owner.
 //!
 //! A bound belongs here when it holds against the outside (what cameras, platforms and installers send), when it bounds
-//! memory or disk, or when several places must agree on it. A constant that tunes one algorithm stays beside it.
+//! memory or disk, or when several places must agree on it. A constant that tunes one algorithm stays in its file.
 //! Names end with their unit; pairs are the first and the longest wait of a backoff.
 
 mod actors;

@@ -1,17 +1,17 @@
-//! Whether the face of a passage is a living one, where a device asks for that: going by the shots that show whoever is to
-//! be named, so that a living face seen before does not vouch for a picture held up after it.
+//! The liveness check of a passage, where a device asks for it: it uses the shots that show the person to be named, so that
+//! a living face seen before does not vouch for a picture held up after it.
 
 use super::PassageRules;
 use super::state::Passage;
 use super::types::Liveness;
 use crate::candidate::Candidate;
 
-/// Shots that must say so, and all of them together, while the passage goes on: one may be luck. At its end there will be
+/// Shots that must reach the least score, and their mean, during the passage: one may be luck. At its end there will be
 /// no second, and no door opens any more.
 pub(super) const LIVE_SHOTS: usize = 2;
 
 impl Passage {
-    /// Whether somebody may be named, as far as liveness goes.
+    /// Whether the candidate may be named, as far as liveness goes.
     pub(super) fn is_live_enough(&self, rules: &PassageRules, candidate: &Candidate, shots: usize) -> bool {
         let Some(least) = rules.liveness_min else { return true };
         let scores = self.scores_of(Some(&candidate.person.id));
@@ -19,7 +19,7 @@ impl Passage {
         say_so >= shots && mean(&scores).is_some_and(|score| score >= least)
     }
 
-    /// What is said of the passage; `None` where it was not looked at.
+    /// The result for the passage; `None` where it was not checked.
     pub(super) fn liveness(&self, rules: &PassageRules) -> Option<Liveness> {
         let least = rules.liveness_min?;
         let who = self.identity.as_ref().or(self.not_live.as_ref()).map(|who| who.person.id.as_str());

@@ -18,22 +18,22 @@ fn show(face: Face, scores: &[f32], frames: u32) -> (Vec<(u64, String)>, Vec<Pas
         }
         let facts = passages.collect(now_ms);
         story.now_ms = now_ms;
-        story.tell(&facts);
+        story.record(&facts);
         for fact in facts {
             if let PassageFact::Identified(view) | PassageFact::Ended(view) = fact {
                 views.push(view);
             }
         }
     }
-    (story.told, views, story.missed)
+    (story.reported, views, story.missed)
 }
 
-fn names(told: &[(u64, String)]) -> Vec<&str> {
-    told.iter().map(|(_, text)| text.as_str()).collect()
+fn names(reported: &[(u64, String)]) -> Vec<&str> {
+    reported.iter().map(|(_, text)| text.as_str()).collect()
 }
 
 #[test]
-fn liveness_can_be_asked_for_while_somebody_is_there() {
+fn liveness_can_be_asked_for_during_a_passage() {
     let mut passages = Passages::new(PassageRules::default());
     passages.set_liveness_min(Some(0.5));
     let face = known(0.0, "1001", SURE);
@@ -47,16 +47,16 @@ fn liveness_can_be_asked_for_while_somebody_is_there() {
 
 #[test]
 fn a_living_face_is_named_by_its_second_shot() {
-    let (told, views, _) = show(known(0.0, "1001", SURE), &[0.9], 10);
-    assert_eq!(names(&told), ["+1001", "-1001"]);
-    assert!((100..=300).contains(&told[0].0), "{told:?}");
+    let (reported, views, _) = show(known(0.0, "1001", SURE), &[0.9], 10);
+    assert_eq!(names(&reported), ["+1001", "-1001"]);
+    assert!((100..=300).contains(&reported[0].0), "{reported:?}");
     assert_eq!(views[0].liveness.map(|l| l.is_live), Some(true));
 }
 
 #[test]
 fn a_picture_is_never_named_and_the_event_says_why() {
-    let (told, views, _) = show(known(0.0, "1001", SURE), &[0.1], 30);
-    assert_eq!(names(&told), ["-?"]);
+    let (reported, views, _) = show(known(0.0, "1001", SURE), &[0.1], 30);
+    assert_eq!(names(&reported), ["-?"]);
     let view = &views[0];
     assert_eq!(view.not_live.as_ref().map(|who| who.person.id.as_str()), Some("1001"));
     assert_eq!(view.trace.reason, Some(Reason::NotLive));
@@ -65,15 +65,15 @@ fn a_picture_is_never_named_and_the_event_says_why() {
 }
 
 #[test]
-fn one_lucky_shot_of_a_picture_names_nobody() {
-    let (told, ..) = show(known(0.0, "1001", SURE), &[1.0, 0.1, 0.1, 0.2], 40);
-    assert_eq!(names(&told), ["-?"]);
+fn one_lucky_shot_of_a_picture_names_no_person() {
+    let (reported, ..) = show(known(0.0, "1001", SURE), &[1.0, 0.1, 0.1, 0.2], 40);
+    assert_eq!(names(&reported), ["-?"]);
 }
 
 #[test]
 fn a_living_face_that_was_seen_badly_first_is_named_later() {
-    let (told, ..) = show(known(0.0, "1001", SURE), &[0.2, 0.9, 0.9, 0.9], 20);
-    assert_eq!(names(&told), ["+1001", "-1001"]);
+    let (reported, ..) = show(known(0.0, "1001", SURE), &[0.2, 0.9, 0.9, 0.9], 20);
+    assert_eq!(names(&reported), ["+1001", "-1001"]);
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn between_the_marks_liveness_is_asked_for_as_well() {
 
 #[test]
 fn a_single_shot_counts_at_the_end_and_a_picture_shown_briefly_is_told() {
-    let (told, ..) = show(known(0.0, "1001", SURE), &[0.9], 1);
-    assert_eq!(names(&told), ["+1001", "-1001"]);
-    assert!(told[0].0 > 2500, "only when it is over: {told:?}");
-    let (told, views, missed) = show(known(0.0, "1001", SURE), &[0.1], 1);
-    assert_eq!(names(&told), ["-?"]);
+    let (reported, ..) = show(known(0.0, "1001", SURE), &[0.9], 1);
+    assert_eq!(names(&reported), ["+1001", "-1001"]);
+    assert!(reported[0].0 > 2500, "only when it is over: {reported:?}");
+    let (reported, views, missed) = show(known(0.0, "1001", SURE), &[0.1], 1);
+    assert_eq!(names(&reported), ["-?"]);
     assert!(missed.is_empty() && views[0].not_live.is_some());
 }
 
@@ -97,7 +97,7 @@ fn a_living_strangers_shots_do_not_vouch_for_the_picture_they_hold_up() {
     let rules = PassageRules { liveness_min: Some(0.5), ..PassageRules::default() };
     let mut passages = Passages::new(rules);
     let (own, picture) = (stranger(0.0), known(0.0, "1001", SURE));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for step in 0..80u64 {
         let face = if step < 20 { own } else { picture };
         let faces = if step < 40 { vec![observation(face)] } else { Vec::new() };
@@ -105,17 +105,17 @@ fn a_living_strangers_shots_do_not_vouch_for_the_picture_they_hold_up() {
             let liveness = Some(if step < 20 { 1.0 } else { 0.0 });
             passages.identify(request, Shot { liveness, ..shot(face, step * 100) }, Vec::new());
         }
-        told.extend(passages.collect(step * 100));
+        reported.extend(passages.collect(step * 100));
     }
-    assert!(told.iter().all(|fact| !matches!(fact, PassageFact::Identified(_))), "{told:?}");
-    let Some(PassageFact::Ended(view)) = told.last() else { panic!("{told:?}") };
+    assert!(reported.iter().all(|fact| !matches!(fact, PassageFact::Identified(_))), "{reported:?}");
+    let Some(PassageFact::Ended(view)) = reported.last() else { panic!("{reported:?}") };
     assert_eq!(view.trace.reason, Some(Reason::NotLive));
 }
 
 #[test]
 fn a_stranger_is_told_with_their_liveness() {
-    let (told, views, _) = show(stranger(0.0), &[0.2], 20);
-    assert_eq!(names(&told), ["-?"]);
+    let (reported, views, _) = show(stranger(0.0), &[0.2], 20);
+    assert_eq!(names(&reported), ["-?"]);
     assert_eq!(views[0].liveness.map(|l| l.is_live), Some(false));
     assert_eq!(views[0].trace.reason, Some(Reason::BelowThreshold));
 }

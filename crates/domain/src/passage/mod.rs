@@ -1,25 +1,26 @@
 //! Passages: one person walking by one camera once.
 //!
-//! The engine of one camera. A vision worker feeds it what each frame shows ([`Passages::observe`]), is told
-//! which faces are worth an embedding, brings back who they look like ([`Passages::identify`]), and
-//! collects what has become certain ([`Passages::collect`]).
+//! The engine of one camera. A vision worker feeds it what each frame shows ([`Passages::observe`]), gets back which faces
+//! are worth an embedding, brings the embeddings with the gallery's candidates ([`Passages::identify`]), and collects what
+//! has become certain ([`Passages::collect`]).
 //!
 //! All times are milliseconds of a monotonic clock: setting the wall clock neither ends nor prolongs a passage.
 //!
 //! Rules:
-//! * A person is identified by one shot well above the pass mark, by two shots that agree, or by all shots fused; at
-//!   the end of the passage one shot above the mark is enough, since there will be no second.
-//! * Whoever is not ahead of the second best person is looked at on, and after three shots the more similar one of the
-//!   two is named: both may pass here. Only where one of them is on the blacklist is it left to the passage's end.
-//! * A passage ends when nobody of it was seen for `gap_ms`; a track that breaks off and comes back
-//!   within that time joins its passage again, by who it is or, unidentified, by how it looks.
-//! * Where two came close, or somebody was out of sight, the track is in ambiguity: its next shots are held back until they
-//!   agree with what was seen before. A track that turns out to be somebody else starts that person's own passage, as of
-//!   when the doubt began.
-//! * Where a device asks for liveness, whoever was found is named only when the shots that show them say that the face is
-//!   a living one: two shots while the passage goes on, one at its end. Else it is told as a stranger's, with the reason.
-//! * A stranger's passage is told only at its end, and only when it was seen often, well and whole enough. What is left
-//!   over of somebody's passage, a few poor shots of a track that broke off, is no stranger.
+//! * A person is identified by one shot that is above the match threshold by the high-confidence margin, by two shots above
+//!   the threshold that agree, or by all shots fused; at the end of the passage one shot above the threshold is enough, since
+//!   there will be no second.
+//! * With too small a margin before the second best person more shots are taken, and after three of them the more similar one
+//!   of the two is named: both may pass here. Where one of the two is on the blacklist, this is left to the passage's end.
+//! * A passage ends when it was not seen for `gap_ms`; a track that breaks off and comes back within that time joins its
+//!   passage again, by identity or, unidentified, by similarity.
+//! * Where two faces came close, or one was out of sight, the track is ambiguous: its next shots are held back until they
+//!   agree with the passage's earlier ones. A track that turns out to show another person starts that person's own passage,
+//!   dated back to when the ambiguity began.
+//! * Where a device asks for liveness, a person is named only when the shots that show them pass the liveness check: two
+//!   shots during the passage, one at its end. Else the passage is reported as a stranger's, with the reason.
+//! * A stranger's passage is reported only at its end, and only when it was seen often, well and whole enough. What is left
+//!   over of an identified passage, a few poor shots of a track that broke off, is no stranger.
 
 mod liveness;
 mod state;
@@ -61,41 +62,41 @@ impl Passages {
         Self { rules, tracker, current: Vec::new(), remembered: VecDeque::new(), next_key: 1, next_tag: 1 }
     }
 
-    /// The pass mark can be retuned at any time; passages that are identified stay so.
+    /// The match threshold (cosine) can be retuned at any time; passages that are identified stay so.
     pub fn set_match_threshold(&mut self, similarity: f32) {
         self.rules.match_threshold = similarity;
     }
 
-    /// Least liveness of somebody who is to be named; whoever is named stays so.
+    /// Least liveness score of a person who is to be named, 0–1; passages that are identified stay so.
     pub fn set_liveness_min(&mut self, liveness: Option<f32>) {
         self.rules.liveness_min = liveness;
     }
 
-    /// The detector's confidence from which a face is more than a faint one.
+    /// The detector's confidence from which a face has a high score, 0–1.
     pub fn set_high_score_min(&mut self, score: f32) {
         self.rules.high_score_min = score;
         self.tracker.set_high_score_min(score);
     }
 
     /// The shots of open passages that were embedded with another model than `model`: after a swap they are to be embedded
-    /// and searched anew, from the frames they keep, and brought back with [`renew`](Self::renew). A passage for which
+    /// and searched again, from the frames they keep, and brought back with [`renew`](Self::renew). A passage for which
     /// that fails stays as the old model judged it until a shot of the new one comes.
     pub fn stale_shots(&self, model: &str) -> Vec<(PassageKey, Shot)> {
         let shots = self.current.iter().filter_map(|p| Some((p.key, p.best_shot.clone()?)));
         shots.filter(|(_, shot)| shot.embedding.model != model).collect()
     }
 
-    /// Takes in a shot embedded anew. Who was told stays told.
+    /// Takes in a shot that was embedded again. What was reported stays so.
     pub fn renew(&mut self, key: PassageKey, shot: Shot) {
         let Some(at) = self.current.iter().position(|p| p.key == key) else { return };
         if self.current[at].identity.is_some() {
-            // Different name from the same picture is no reason to take back what was told.
+            // A different name from the same picture is no reason to take back what was reported.
             let tag = self.next_tag;
             self.next_tag += 1;
             self.current[at].keep(&self.rules, tag, shot, Vec::new());
         } else {
             self.current[at].change_model(&shot);
-            // Whichever of its tracks it was, there is no doubt about it left.
+            // Whichever of its tracks it was, it is not ambiguous any more.
             self.identify(EmbedRequest { index: 0, passage: key, track: 0 }, shot, Vec::new());
         }
     }
@@ -108,7 +109,7 @@ impl Passages {
         for (index, (link, observation)) in links.into_iter().zip(observations).enumerate() {
             let Some(link) = link else { continue };
             if observation.detection.score < self.rules.high_score_min {
-                // It keeps a passage going, and begins none.
+                // It continues a passage, and begins none.
                 for passage in self.current.iter_mut().filter(|passage| passage.has_track(link.track)) {
                     passage.see(link.track, now_ms);
                 }
@@ -133,7 +134,7 @@ impl Passages {
         wanted
     }
 
-    /// Whoever is seen in one picture is not one person.
+    /// Faces seen in one picture are different people.
     fn note_meetings(&mut self, seen: &[PassageKey], now_ms: u64) {
         for passage in self.current.iter_mut().filter(|passage| seen.contains(&passage.key)) {
             let own = passage.key;
@@ -156,8 +157,8 @@ impl Passages {
         self.current.len() - 1
     }
 
-    /// What the shots of a passage together with a new one look like; `None` when it is the first. To be looked for in
-    /// the gallery beside the new one.
+    /// The fused embedding of a passage's shots and a new one; `None` when it is the first. To be searched in the gallery
+    /// together with the new one.
     pub fn fused_probe(
         &self,
         request: EmbedRequest,
@@ -177,7 +178,7 @@ impl Passages {
         fused.filter(|fused| fused.model == embedding.model)
     }
 
-    /// Brings the embedding that was asked for, and what the gallery says of [`together`](Self::together). An unknown
+    /// Brings the embedding that was asked for, and what the gallery says of [`fused_probe`](Self::fused_probe). An unknown
     /// passage (it has ended meanwhile) is ignored.
     pub fn identify(&mut self, request: EmbedRequest, shot: Shot, fused: Vec<Candidate>) {
         let Some(at) = self.current.iter().position(|p| p.key == request.passage) else { return };
@@ -200,7 +201,7 @@ impl Passages {
         }
     }
 
-    /// The track now shows somebody else: it leaves this passage, with the shots that were held back, for its own.
+    /// The track now shows another person: it leaves this passage, with the shots that were held back, for its own.
     fn split(&mut self, at: usize, track: TrackId, now_ms: u64) -> usize {
         let ambiguity = self.current[at].drop_track(track, now_ms);
         let since_ms = ambiguity.since_ms;
@@ -249,7 +250,7 @@ impl Passages {
         passage.note_last_resort(single, &fused);
     }
 
-    /// Names somebody, unless it is still to be seen whether the face is a living one.
+    /// Names a person, unless the liveness check is still open.
     fn propose(&mut self, at: usize, candidate: Candidate, basis: DecisionBasis) {
         let passage = &mut self.current[at];
         if passage.identity.is_some() || passage.is_live_enough(&self.rules, &candidate, LIVE_SHOTS) {
@@ -267,8 +268,8 @@ impl Passages {
         self.current[at].improve(candidate, basis);
     }
 
-    /// If another passage of this person is still open, the two are one; returns where it is. Two who were seen in one
-    /// picture are not one person: then the less similar one looks like the person and is not, and `None` is returned.
+    /// If another passage of this person is still open, the two are merged; returns where the result is. Two that were seen
+    /// in one picture are different people: then the less similar one is a lookalike, and `None` is returned.
     fn join_same_person(&mut self, at: usize, candidate: &Candidate) -> Option<usize> {
         let own = &self.current[at];
         let namesake = self.current.iter().position(|other| {
@@ -315,7 +316,7 @@ impl Passages {
         facts
     }
 
-    /// A passage is over: what is to be told of it.
+    /// A passage is over: what is to be reported of it.
     fn end(&mut self, passage: Passage) -> Option<PassageFact> {
         let is_remainder = passage.identity.is_none() && self.is_remainder_of_another(&passage);
         if let Some(ended) = passage.ended(&self.rules) {
@@ -334,7 +335,7 @@ impl Passages {
         }
     }
 
-    /// Whether an unidentified passage is what was left over of somebody's who was there just before or after.
+    /// Whether an unidentified passage is what was left over of an identified one just before or after.
     fn is_remainder_of_another(&self, passage: &Passage) -> bool {
         let Some(own) = passage.looks_like(&self.rules) else { return false };
         let limit = self.rules.similarity_rejoin();
@@ -352,7 +353,7 @@ impl Passages {
         })
     }
 
-    /// Pieces of one unknown person's passage, or of a known one's, find together by how they look.
+    /// Merges pieces of one person's passage by similarity.
     fn rejoin_unknown(&mut self) {
         while let Some((from, into)) = self.pair_to_merge() {
             self.merge(from, into);
@@ -363,7 +364,7 @@ impl Passages {
         }
     }
 
-    /// Two passages of which the one, unidentified, looks like the other, which began earlier and was out of sight
+    /// Two passages of which the one, unidentified, is similar to the other, which began earlier and was out of sight
     /// when it began.
     fn pair_to_merge(&self) -> Option<(usize, usize)> {
         for (from, later) in self.current.iter().enumerate() {
@@ -388,9 +389,9 @@ impl Passages {
         None
     }
 
-    /// Who passed the mark once and was gone before a second look is taken to be that person: an event above
-    /// the pass mark must not be called a stranger's. Of two who were too close to tell it is the more similar one. Whose
-    /// face is not a living one is named by none of this.
+    /// A passage with one shot above the match threshold, and gone before a second, is taken to be that person's: an event
+    /// above the threshold must not be called a stranger's. Of two people who were too similar it is the more similar one.
+    /// A face that failed the liveness check is not named by any of this.
     fn accept_last_resorts(&mut self, now_ms: u64) {
         let waits = |p: &Passage| p.identity.is_none() && (p.unproven.is_some() || p.last_resort.is_some());
         while let Some(at) = self.current.iter().position(|p| waits(p) && p.is_over(&self.rules, now_ms)) {
@@ -414,12 +415,12 @@ impl Passages {
         self.collect(end_ms + self.rules.gap_ms + 1)
     }
 
-    /// Whether everybody who is or was just there is known: nothing is left to find out.
+    /// Whether every person who is or was just there is known: nothing is left to find out.
     pub fn is_settled(&self) -> bool {
         self.current.iter().all(|passage| passage.identity.is_some() && passage.ambiguities.is_empty())
     }
 
-    /// Whether nobody is or was just there: the camera needs no look until something moves.
+    /// Whether no person is or was just there: no frame needs processing until something moves.
     pub fn is_empty(&self) -> bool {
         self.current.is_empty()
     }

@@ -11,16 +11,16 @@ use crate::fusion::Fusion;
 use crate::limits;
 use crate::track::TrackId;
 
-/// Shots in a row that show somebody else before a track is taken to have changed: one may be a hand.
+/// Shots in a row that show another person before a track is taken to have changed: one may be a hand.
 const STRIKES: u32 = 2;
-/// Shots that say neither, after which the track is believed again.
+/// Shots that say neither, after which the track is confirmed again.
 const UNCLEAR_MAX: u32 = 3;
-/// Shots whose word together counts: two who are too close are not told apart by more, and single ones are outvoted.
+/// Shots that decide together: two people who are too similar are not separated by more, and single shots are outvoted.
 const ENOUGH_SHOTS: usize = 3;
-/// Once there are as many shots as are kept, an unknown face is looked at this many times less often.
+/// Once there are as many shots as are kept, an unknown face is embedded this many times less often.
 const SLOWER: u64 = 4;
 
-/// A track of which it is not sure whom it shows.
+/// A track that may show another person than its passage.
 #[derive(Debug)]
 pub struct TrackAmbiguity {
     pub track: TrackId,
@@ -38,7 +38,7 @@ impl TrackAmbiguity {
     }
 }
 
-/// Whom a shot shows, compared with its passage.
+/// Whether a shot shows the person of its passage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShotAgreement {
     Same,
@@ -69,20 +69,20 @@ pub struct Passage {
     pub best_shot: Option<Shot>,
     pub shots: Fusion,
     pub(super) notes: Vec<ShotNote>,
-    /// What the gallery said of all shots together.
+    /// Candidates of the fused embedding.
     pub fused: Vec<Candidate>,
     pub ambiguities: Vec<TrackAmbiguity>,
     /// Other passages seen in the same picture, and when last.
     pub met: BTreeMap<PassageKey, u64>,
-    /// Somebody one shot named; a second must agree between the pass mark and the sure mark.
+    /// The person one shot named; a second must agree, below the high-confidence margin.
     pub tentative: Option<String>,
-    /// Whom to name when it is over and nothing better was found.
+    /// The person to name when it is over and nothing better was found.
     pub last_resort: Option<(Candidate, DecisionBasis)>,
-    /// Who was found by shots that do not show a living face yet.
+    /// The person found by shots that do not pass the liveness check yet.
     pub unproven: Option<(Candidate, DecisionBasis)>,
-    /// Who was found until the end by shots that do not show a living face.
+    /// The person found by shots that did not pass the liveness check until the end.
     pub not_live: Option<Candidate>,
-    /// More was not told apart: two were too close.
+    /// Two people were too similar to decide.
     too_close: bool,
     /// Compared with the others, with no new shot since.
     pub is_compared: bool,
@@ -137,7 +137,7 @@ impl Passage {
         self.checks.note(&face.judgement.fails);
     }
 
-    /// From now on the track may show somebody else. A passage without shots has nothing to compare with.
+    /// From now on the track may show another person. A passage without shots has nothing to compare with.
     pub fn mark_ambiguous(&mut self, track: TrackId, now_ms: u64) {
         if !self.shots.is_empty() && self.ambiguities.iter().all(|ambiguity| ambiguity.track != track) {
             self.ambiguities.push(TrackAmbiguity::new(track, now_ms));
@@ -165,7 +165,8 @@ impl Passage {
         is_ambiguous || is_better || (self.identity.is_none() && is_due)
     }
 
-    /// Whom a shot of `track` shows. Only where there is ambiguity, or a surely different name, can it be another.
+    /// Whether a shot of `track` shows the same person. Only of an ambiguous track, or with a confident match of another
+    /// person, can it be a different one.
     pub fn compare(
         &mut self,
         rules: &PassageRules,
@@ -204,7 +205,7 @@ impl Passage {
         if ambiguity.unclear >= UNCLEAR_MAX { ShotAgreement::Same } else { ShotAgreement::Unclear }
     }
 
-    /// The track is believed again; what was held back counts.
+    /// The track is not ambiguous any more; what was held back counts.
     pub fn confirm_track(&mut self, rules: &PassageRules, track: TrackId) {
         if let Some(at) = self.ambiguities.iter().position(|ambiguity| ambiguity.track == track) {
             let ambiguity = self.ambiguities.remove(at);
@@ -223,14 +224,14 @@ impl Passage {
         self.tidy_notes(rules);
     }
 
-    /// A passage that begins with shots held back by another: each was a look, and so was the one that decided it.
+    /// A passage that begins with shots held back by another: each was a processed frame, and so was the one that decided.
     pub fn count_held(&mut self) {
         self.hits += self.notes.len() as u32 + 1;
         self.passed += self.notes.len() as u32 + 1;
     }
 
-    /// Keeps a shot of a doubtful track apart. Without a doubt about the track it is not kept at all: it named somebody
-    /// else, and not surely.
+    /// Keeps a shot of an ambiguous track apart. Of a track that is not ambiguous it is not kept at all: it named another
+    /// person without confidence.
     pub fn hold_back(&mut self, track: TrackId, tag: u64, shot: Shot) {
         let note = note_of(tag, &shot);
         let Some(ambiguity) = self.ambiguities.iter_mut().find(|ambiguity| ambiguity.track == track) else {
@@ -288,13 +289,13 @@ impl Passage {
         }
     }
 
-    /// Of two who cannot be told apart the more similar one may be named while the person is there.
+    /// Whether, of two people who are too similar, the more similar one may be named during the passage.
     pub fn may_take_more_similar(&self, top2_margin_min: f32) -> bool {
         self.used_shots() >= ENOUGH_SHOTS && is_guess_harmless(&self.fused, top2_margin_min)
     }
 
-    /// Whether all shots together, and there are several, show nobody: then a shot or two above the mark were chance. A
-    /// face that is looked at forty times has forty chances to look like somebody.
+    /// Whether all shots together, and there are several, match no person: then a shot or two above the threshold were
+    /// chance. A face that is embedded forty times has forty chances to look like some person.
     pub fn is_outvoted(&self, fused: &MatchDecision) -> bool {
         self.used_shots() >= ENOUGH_SHOTS && !self.fused.is_empty() && *fused == MatchDecision::NoMatch
     }
@@ -329,11 +330,11 @@ impl Passage {
         }
     }
 
-    /// Remembers whom to name when nothing better comes.
+    /// Remembers the person to name when nothing better comes.
     pub fn note_last_resort(&mut self, single: &MatchDecision, fused: &MatchDecision) {
         let found = match (single, fused) {
             (MatchDecision::Match(one), _) => Some((one, DecisionBasis::LastShot)),
-            // The shots together tell two apart better than one of them.
+            // The fused embedding separates two people better than one shot.
             (_, MatchDecision::Ambiguous(all)) => Some((all, DecisionBasis::MoreSimilar)),
             (MatchDecision::Ambiguous(one), _) if self.last_resort.is_none() => {
                 Some((one, DecisionBasis::MoreSimilar))
@@ -358,7 +359,7 @@ impl Passage {
         ambiguity
     }
 
-    /// Who was met since `since_ms` was met by whoever leaves this passage.
+    /// Takes out the passages met since `since_ms`: they were met by the person who leaves this passage.
     pub fn take_meetings_since(&mut self, since_ms: u64) -> Vec<(PassageKey, u64)> {
         let met: Vec<_> =
             self.met.iter().filter(|(_, at_ms)| **at_ms >= since_ms).map(|(key, at)| (*key, *at)).collect();
@@ -405,7 +406,7 @@ impl Passage {
             || self.last_seen_ms.saturating_sub(self.first_seen_ms) > rules.max_ms
     }
 
-    /// What all shots together look like; `None` without a shot.
+    /// The fused embedding; `None` without a shot.
     pub fn looks_like(&self, rules: &PassageRules) -> Option<Embedding> {
         self.shots.fuse(rules.match_threshold).map(|fused| fused.embedding)
     }
@@ -419,9 +420,9 @@ impl Passage {
         })
     }
 
-    /// Why there is nothing to tell; `None` when there is.
+    /// Why there is nothing to report; `None` when there is.
     pub fn reason_not_reported(&self, rules: &PassageRules) -> Option<Reason> {
-        // Somebody's picture, held up however briefly, is told.
+        // A person's picture, held up however briefly, is reported.
         if self.identity.is_some() || (self.not_live.is_some() && self.best_shot.is_some()) {
             return None;
         }

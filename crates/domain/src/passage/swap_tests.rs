@@ -21,7 +21,7 @@ fn of_model(model: &str, mut shot: Shot, best: Option<(&'static str, f32)>) -> S
 
 #[test]
 fn a_swap_in_the_middle_keeps_the_passage_and_mixes_nothing() {
-    // Told under the old model; the new one finds the same person, with a similarity of its own.
+    // Reported under the old model; the new one finds the same person, with a similarity of its own.
     let mut story = Story::default();
     story.play(5, 2.0, &[known(0.0, "1001", SURE)]);
     let passages = story.passages.as_mut().unwrap();
@@ -52,10 +52,10 @@ fn what_the_new_model_cannot_confirm_stays_as_the_old_one_told_it() {
 }
 
 #[test]
-fn somebody_not_yet_known_is_judged_anew() {
+fn a_person_not_yet_known_is_judged_again() {
     let mut story = Story::default();
     story.play(4, 2.0, &[stranger(0.0)]);
-    assert!(story.told.is_empty());
+    assert!(story.reported.is_empty());
     let passages = story.passages.as_mut().unwrap();
     swap(passages, Some(("1001", SURE)));
     let facts = passages.collect(story.now_ms);

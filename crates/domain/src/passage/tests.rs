@@ -14,11 +14,11 @@ mod liveness;
 mod swap;
 
 const MODEL: &str = "m@1";
-/// The default rules' pass mark is 0.363, sure is 0.443.
+/// The default rules' match threshold is 0.363, with the high-confidence margin 0.443.
 const SURE: f32 = 0.6;
 const LIKELY: f32 = 0.4;
 
-/// Somebody in the picture: where, and whom the gallery would answer with at what similarity.
+/// A person in the picture: where, and the candidate the gallery would answer with.
 #[derive(Clone, Copy)]
 struct Face {
     x: f32,
@@ -79,11 +79,11 @@ fn candidate(id: &str, similarity: f32) -> Candidate {
     Candidate { person, similarity }
 }
 
-/// What was told, as text: `+1001` identified, `-1001` ended, `-?` a stranger's end; with the time.
+/// What was reported, as text: `+1001` identified, `-1001` ended, `-?` a stranger's end; with the time.
 #[derive(Default)]
 struct Story {
     passages: Option<Passages>,
-    told: Vec<(u64, String)>,
+    reported: Vec<(u64, String)>,
     missed: Vec<Reason>,
     embedded: u32,
     now_ms: u64,
@@ -101,7 +101,7 @@ impl Story {
         self.now_ms += 100;
     }
 
-    /// Plays `frames` frames of one scene, moving everybody by `step` each.
+    /// Plays `frames` frames of one scene, moving every person by `step` each.
     fn play(&mut self, frames: u32, step: f32, faces: &[Face]) {
         for index in 0..frames {
             let moved: Vec<_> =
@@ -116,10 +116,10 @@ impl Story {
 
     fn collect(&mut self) {
         let facts = self.passages.as_mut().map(|passages| passages.collect(self.now_ms)).unwrap_or_default();
-        self.tell(&facts);
+        self.record(&facts);
     }
 
-    fn tell(&mut self, facts: &[PassageFact]) {
+    fn record(&mut self, facts: &[PassageFact]) {
         for fact in facts {
             let (sign, view) = match fact {
                 PassageFact::Identified(view) => ('+', view),
@@ -130,13 +130,13 @@ impl Story {
                 }
             };
             let who = view.identity.as_ref().map_or("?", |who| who.person.id.as_str());
-            self.told.push((self.now_ms, format!("{sign}{who}")));
+            self.reported.push((self.now_ms, format!("{sign}{who}")));
         }
     }
 
     fn assert_told(&self, expected: &[&str]) {
-        let told: Vec<_> = self.told.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(told, expected, "{:?}", self.told);
+        let reported: Vec<_> = self.reported.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(reported, expected, "{:?}", self.reported);
     }
 }
 
@@ -144,7 +144,7 @@ impl Story {
 fn a_sure_shot_is_told_at_once_and_once() {
     let mut story = Story::default();
     story.play(20, 10.0, &[known(0.0, "1001", SURE)]);
-    assert_eq!(story.told[0].0, 0, "at the first frame");
+    assert_eq!(story.reported[0].0, 0, "at the first frame");
     story.quiet(30);
     story.assert_told(&["+1001", "-1001"]);
     assert!(story.embedded < 5, "a known face is not embedded over and over: {}", story.embedded);
@@ -168,7 +168,7 @@ fn a_likely_shot_without_a_second_is_believed_at_the_end() {
 }
 
 #[test]
-fn two_likely_shots_of_different_people_are_nobody_yet() {
+fn two_matches_of_different_people_name_no_person_yet() {
     let mut story = Story::default();
     story.frame(&[known(0.0, "1001", LIKELY)]);
     story.frame(&[known(0.0, "1002", LIKELY)]);
@@ -195,8 +195,8 @@ fn who_is_lost_for_a_moment_and_comes_back_elsewhere_is_one_passage() {
         story.quiet(15);
         story.play(5, 0.0, &[Face { x: 900.0, ..face }]);
         story.quiet(30);
-        let ends = story.told.iter().filter(|(_, text)| text.starts_with('-')).count();
-        assert_eq!(ends, 1, "{:?}", story.told);
+        let ends = story.reported.iter().filter(|(_, text)| text.starts_with('-')).count();
+        assert_eq!(ends, 1, "{:?}", story.reported);
     }
 }
 
@@ -219,10 +219,10 @@ fn two_people_side_by_side_are_two_passages() {
 }
 
 #[test]
-fn a_track_that_turns_out_to_be_somebody_else_starts_their_own_passage() {
+fn a_track_that_turns_out_to_be_another_person_starts_their_own_passage() {
     let mut story = Story::default();
     story.play(3, 0.0, &[known(0.0, "1001", SURE)]);
-    // The same place, another person, and the face is looked at again.
+    // The same place, another person, and the face is embedded again.
     for _ in 0..20 {
         let passages = story.passages.as_mut().unwrap();
         let other = known(0.0, "1002", SURE);
@@ -233,17 +233,18 @@ fn a_track_that_turns_out_to_be_somebody_else_starts_their_own_passage() {
         story.now_ms += 100;
     }
     story.quiet(30);
-    let mut told: Vec<_> = story.told.iter().map(|(_, text)| text.as_str()).collect();
-    told.sort_unstable();
-    assert_eq!(told, ["+1001", "+1002", "-1001", "-1002"]);
+    let mut reported: Vec<_> = story.reported.iter().map(|(_, text)| text.as_str()).collect();
+    reported.sort_unstable();
+    assert_eq!(reported, ["+1001", "+1002", "-1001", "-1002"]);
 }
 
 #[test]
 fn who_lingers_is_told_again_after_the_longest_passage() {
     let mut story = Story::default();
     story.play(1300, 0.0, &[known(0.0, "1001", SURE)]);
-    let told: Vec<_> = story.told.iter().filter(|(_, text)| text == "+1001").map(|(at, _)| *at).collect();
-    assert_eq!(told.len(), 3, "one a minute: {told:?}");
+    let reported: Vec<_> =
+        story.reported.iter().filter(|(_, text)| text == "+1001").map(|(at, _)| *at).collect();
+    assert_eq!(reported.len(), 3, "one a minute: {reported:?}");
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn closing_a_camera_ends_what_is_open() {
     let mut story = Story::default();
     story.play(3, 0.0, &[known(0.0, "1001", SURE), stranger(500.0)]);
     let facts = story.passages.as_mut().unwrap().finish();
-    story.tell(&facts);
+    story.record(&facts);
     story.assert_told(&["+1001", "-1001", "-?"]);
     assert!(story.passages.unwrap().is_empty());
 }
@@ -281,7 +282,7 @@ fn bring(story: &mut Story, face: Face, candidates: &[(&str, f32)], fused: &[(&s
 }
 
 #[test]
-fn shots_too_weak_alone_name_somebody_together() {
+fn shots_too_weak_alone_name_a_person_together() {
     let mut story = Story::default();
     let face = known(0.0, "1001", 0.3);
     bring(&mut story, face, &[("1001", 0.33)], &[]);
@@ -308,14 +309,14 @@ fn shots_together_outvote_two_that_were_chance() {
 }
 
 #[test]
-fn who_looks_like_somebody_in_the_same_picture_is_not_them() {
+fn a_lookalike_in_the_same_picture_is_not_the_person() {
     let (anna, twin) = (known(0.0, "1001", 0.9), Face { looks: [0.0, 1.0], ..known(400.0, "1001", SURE) });
     let mut story = Story::default();
     story.play(10, 10.0, &[anna, twin]);
     story.quiet(30);
     story.assert_told(&["+1001", "-1001", "-?"]);
 
-    // Even when the other one was seen first: then both carry the name, the first having been told.
+    // Even when the other one was seen first: then both carry the name, the first having been reported.
     let mut story = Story::default();
     story.play(5, 10.0, &[twin]);
     story.play(10, 10.0, &[Face { x: twin.x + 50.0, ..twin }, anna]);
@@ -348,7 +349,7 @@ fn a_lead_that_grows_in_the_shots_together_is_enough() {
 }
 
 #[test]
-fn between_somebody_and_the_blacklist_nobody_guesses_while_a_door_could_open() {
+fn no_guess_between_a_person_and_the_blacklist_while_a_door_could_open() {
     let mut story = Story::default();
     let face = known(0.0, "1001", SURE);
     let mut listed = candidate("9001", 0.68);
@@ -371,7 +372,7 @@ fn between_somebody_and_the_blacklist_nobody_guesses_while_a_door_could_open() {
 fn a_track_taken_over_out_of_sight_goes_to_whom_it_shows() {
     let mut story = Story::default();
     story.play(5, 0.0, &[known(0.0, "1001", SURE)]);
-    // Half a second nobody is seen; then a stranger stands in the same place.
+    // Half a second no face is seen; then a stranger is in the same place.
     story.quiet(5);
     let other = Face {
         looks: [-known(0.0, "1001", SURE).looks[1], known(0.0, "1001", SURE).looks[0]],
@@ -383,7 +384,7 @@ fn a_track_taken_over_out_of_sight_goes_to_whom_it_shows() {
 }
 
 #[test]
-fn who_is_the_same_after_a_doubt_stays_one_passage() {
+fn the_same_person_after_an_ambiguity_stays_one_passage() {
     let mut story = Story::default();
     for face in [known(0.0, "1001", SURE), stranger(0.0)] {
         story.play(5, 0.0, &[face]);
@@ -395,12 +396,12 @@ fn who_is_the_same_after_a_doubt_stays_one_passage() {
 }
 
 #[test]
-fn the_rest_of_somebodys_passage_is_no_stranger() {
+fn the_rest_of_a_persons_passage_is_no_stranger() {
     let mut story = Story::default();
     let anna = known(0.0, "1001", SURE);
     story.play(5, 0.0, &[anna]);
     story.quiet(12);
-    // Seen again elsewhere, turned away: like the gallery's photo of nobody, and still like before.
+    // Seen again elsewhere, turned away: like no photo of the gallery, and still like before.
     let looks =
         [(anna.looks[0] + 1.9 * anna.looks[1]) / 2.147, (anna.looks[1] - 1.9 * anna.looks[0]) / 2.147];
     assert!((looks[0].hypot(looks[1]) - 1.0).abs() < 0.01);
@@ -424,13 +425,13 @@ fn a_face_that_was_never_whole_is_no_strangers_event() {
             passages.identify(request, taken, Vec::new());
         }
     }
-    story.tell(&passages.finish());
+    story.record(&passages.finish());
     story.assert_told(&[]);
     assert_eq!(story.missed, [Reason::Partial]);
 }
 
 #[test]
-fn reasons_for_seeing_nobody_are_told() {
+fn reasons_for_reporting_no_person_are_given() {
     for (check, reason) in [
         (crate::quality::Check::FaceSize, Reason::TooSmall),
         (crate::quality::Check::HeadPose, Reason::TurnedAway),
@@ -442,7 +443,7 @@ fn reasons_for_seeing_nobody_are_told() {
         for step in 0..4 {
             assert!(passages.observe(step * 100, std::slice::from_ref(&poor)).is_empty());
         }
-        story.tell(&passages.finish());
+        story.record(&passages.finish());
         assert_eq!(story.missed, [reason]);
     }
     let mut story = Story::default();
@@ -460,17 +461,17 @@ fn a_stranger_who_stays_is_looked_at_less_and_less() {
 
 #[test]
 fn a_faint_face_keeps_a_passage_going_and_begins_none() {
-    let faint = |x: f32| {
+    let low_score = |x: f32| {
         let mut face = observation(known(x, "1001", SURE));
         face.detection.score = 0.5;
         face
     };
     let mut passages = Passages::new(PassageRules { gap_ms: 500, ..PassageRules::default() });
-    assert!(passages.observe(0, &[faint(0.0)]).is_empty() && passages.is_empty());
+    assert!(passages.observe(0, &[low_score(0.0)]).is_empty() && passages.is_empty());
     let request = passages.observe(100, &[observation(known(0.0, "1001", SURE))])[0];
     passages.identify(request, shot(known(0.0, "1001", SURE), 100), Vec::new());
     for step in 2..9 {
-        assert!(passages.observe(step * 100, &[faint(0.0)]).is_empty(), "not worth an embedding");
+        assert!(passages.observe(step * 100, &[low_score(0.0)]).is_empty(), "not worth an embedding");
     }
     assert_eq!(passages.collect(1200).len(), 1, "identified, and seen 400 ms ago");
     assert!(matches!(passages.collect(1400)[..], [PassageFact::Ended(_)]));

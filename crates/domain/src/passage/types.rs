@@ -14,23 +14,23 @@ use crate::track::TrackId;
 pub struct PassageRules {
     /// Unseen for this long, a passage has ended.
     pub gap_ms: u64,
-    /// A passage that goes on for longer is told and a new one begins.
+    /// A passage that lasts longer is reported and a new one begins.
     pub max_ms: u64,
-    /// A stranger must have been seen in this many looked-at frames.
+    /// A stranger must have been seen in this many processed frames.
     pub stranger_hits_min: u32,
     /// Raw similarity from which a shot may name a person.
     pub match_threshold: f32,
-    /// This much above the pass mark, one shot is enough.
+    /// From this much above the threshold one shot is enough.
     pub high_confidence_margin: f32,
-    /// This much ahead of the second best person.
+    /// Least margin before the second best person, as similarity.
     pub top2_margin_min: f32,
     /// Between two embeddings of the same unidentified face.
     pub embed_interval_ms: u64,
     /// A shot must be this much better than the best so far to be embedded once the person is known.
     pub better_shot_ratio: f32,
-    /// Detector's confidence from which a face is more than a faint one, which can only go on with a track.
+    /// Detector's confidence from which a face has a high score; one of a low score can only continue a track.
     pub high_score_min: f32,
-    /// Least liveness of somebody who is to be named; `None` where the device does not ask for it.
+    /// Least liveness score of a person who is to be named; `None` where the device does not ask for it.
     pub liveness_min: Option<f32>,
 }
 
@@ -61,14 +61,14 @@ impl PassageRules {
         }
     }
 
-    /// Below this, two shots of one track show two people: six tenths of the pass mark, which all but one in twenty
+    /// Below this, two shots of one track show two people: six tenths of the match threshold, which all but one in twenty
     /// pairs of different people stay below, and which shots of one person taken within seconds stay above.
     pub(super) fn similarity_other(&self) -> f32 {
         self.match_threshold * 0.6
     }
 
-    /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the pass
-    /// mark, since there are one or two to compare with and not a whole gallery.
+    /// From this, two passages at one camera within `gap_ms`, never seen together, are one person's: lower than the
+    /// match threshold, since there are one or two to compare with and not a whole gallery.
     pub fn similarity_rejoin(&self) -> f32 {
         self.match_threshold * 0.8
     }
@@ -77,7 +77,7 @@ impl PassageRules {
 /// Identifies a passage within one camera; never reused.
 pub type PassageKey = u64;
 
-/// One face in the frame being looked at.
+/// One face in the frame being processed.
 #[derive(Debug, Clone)]
 pub struct Observation {
     /// Where the face is.
@@ -89,7 +89,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// With the head pose that a closer look told, if one did.
+    /// With the head pose of the refined landmarks, if they gave one.
     pub fn with_pose(mut self, pose: Option<HeadPose>) -> Self {
         self.measurements.head_pose = pose.unwrap_or(self.measurements.head_pose);
         self
@@ -107,7 +107,7 @@ pub struct EmbedRequest {
     pub track: TrackId,
 }
 
-/// A looked-at face with its embedding and its picture.
+/// A face with its embedding and its picture.
 #[derive(Debug, Clone)]
 pub struct Shot {
     /// Owns its pixels.
@@ -118,9 +118,9 @@ pub struct Shot {
     pub observation: Observation,
     /// Its embedding.
     pub embedding: Embedding,
-    /// How sure it is that the face is a living one, 0–1; `None` where nobody asked.
+    /// Liveness score, 0–1; `None` where the device does not ask.
     pub liveness: Option<f32>,
-    /// The gallery's best, above or below the pass mark, people first (`decision::people_first`).
+    /// The gallery's best, above or below the threshold, people first (`decision::people_first`).
     pub candidates: Vec<Candidate>,
 }
 
@@ -135,8 +135,8 @@ impl Shot {
         self.candidates.first()
     }
 
-    /// What it counts among the shots it is fused with: quality, and the embedding's length before normalisation, which
-    /// tells best how well a face was seen.
+    /// Its weight in the fusion: quality × the embedding's length before normalisation, the best signal of how well a face
+    /// was seen.
     pub(super) fn weight(&self) -> f32 {
         self.quality() * self.embedding.norm
     }
@@ -158,7 +158,7 @@ pub struct ShotNote {
     pub used: bool,
 }
 
-/// How a passage came to be known for what it is.
+/// How the decision about a passage came about.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     /// Frames in which the face was found.
@@ -177,7 +177,7 @@ pub struct Trace {
     pub reason: Option<Reason>,
 }
 
-/// What is said of a passage's liveness.
+/// The result of a passage's liveness check.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Liveness {
     /// Mean of the shots, 0–1.
@@ -197,23 +197,23 @@ pub struct PassageView {
     pub last_seen_ms: u64,
     /// The shot that is reported.
     pub shot: Shot,
-    /// Who it is; `None` for a stranger.
+    /// The person; `None` for a stranger.
     pub identity: Option<Candidate>,
-    /// Who would have been named had the face been a living one.
+    /// The person who would have been named had the liveness check passed.
     pub not_live: Option<Candidate>,
-    /// `None` where nobody asked.
+    /// `None` where the device does not ask.
     pub liveness: Option<Liveness>,
-    /// What all shots together look like.
+    /// The fused embedding.
     pub looks_like: Embedding,
     /// How the decision came about.
     pub trace: Trace,
 }
 
 impl PassageView {
-    /// A photo is a passage by itself, of one shot. `key` tells nothing: there is no second fact of it.
+    /// A photo is a passage by itself, of one shot. `key` is 0: there is no second fact of it.
     ///
-    /// `liveness_min`: where liveness is asked for, whoever was found is named only when the shot says that the face is a
-    /// living one; one that nobody could judge does not.
+    /// `liveness_min`: where the device asks for liveness, the person found is named only when the shot's score reaches it;
+    /// a shot without a score does not.
     pub fn of_photo(
         shot: Shot,
         found: Option<(Candidate, DecisionBasis)>,
@@ -253,10 +253,10 @@ impl PassageView {
 /// What has become certain.
 #[derive(Debug, Clone)]
 pub enum PassageFact {
-    /// Known who it is, the person is still there: to be told at once.
+    /// The person is known and still there: to be reported at once.
     Identified(PassageView),
-    /// Over. Follows an `Identified` of the same key, or stands alone for a stranger.
+    /// Over. Follows an `Identified` of the same key, or comes alone for a stranger.
     Ended(PassageView),
-    /// Over, and not to be told: too little was seen.
+    /// Over, and not to be reported: too little was seen.
     Missed(Reason),
 }

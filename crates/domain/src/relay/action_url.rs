@@ -1,4 +1,4 @@
-//! `action_url`: how a device's relay is spoken to. Three kinds of relay, told by the scheme.
+//! `action_url`: how a device's relay is called. The scheme names one of three kinds of relay.
 //!
 //! * `http`, `https`: one GET; the relay counts the time itself;
 //! * `modbus`: [coils](super::modbus) of a Modbus-TCP relay;
@@ -14,7 +14,7 @@ use super::raw::RawRelay;
 use super::{ActionMode, DoorCommand};
 use crate::secrets::mask_credentials;
 
-/// Address of a relay with all that is needed to speak to it. May hold a password.
+/// Address of a relay with all that is needed to call it. May hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ActionUrl {
     text: String,

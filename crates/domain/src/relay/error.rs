@@ -32,7 +32,7 @@ pub enum ActionUrlError {
     Number {
         /// The key or part of the URL.
         what: &'static str,
-        /// What stands there.
+        /// What is written there.
         text: String,
     },
     /// A key in the query that this kind of relay does not have.

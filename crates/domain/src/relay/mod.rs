@@ -13,7 +13,7 @@ use super::person::PersonKind;
 use super::photo_rules::PassMode;
 use super::tuning::GateMode;
 
-/// What a relay is told (protocol section 9, `action_mode`).
+/// What a relay is to do (protocol section 9, `action_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActionMode {
@@ -79,7 +79,7 @@ pub fn on_match(gate: GateMode, device: DeviceKind, person: PersonKind) -> Optio
     }
 }
 
-/// What a face asks of the device it was seen at: `person` is who it is, `None` for somebody nobody knows.
+/// What a face asks of the device it was seen at: `person` is the recognised person, `None` for a stranger.
 pub fn on_face(
     gate: GateMode,
     pass: PassMode,
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(on_match(Avoid, Turnstile, Employee), None);
     }
     #[test]
-    fn pass_modes_hold_for_anyone_or_nobody() {
+    fn pass_modes_hold_with_and_without_a_known_person() {
         use ActionMode::{Alarm as Ring, OpenDoor as Open};
         use DeviceKind::{DoorTerminal, NetworkCamera};
         use GateMode::{Alarm, Avoid, OpenDoor};

@@ -1,7 +1,7 @@
 //! Relays that speak Modbus TCP: `modbus://HOST[:502]/COIL?unit=1&coils=1&alarm=COIL`.
 //!
 //! COIL is the first output's address as the protocol counts, from 0 (many manuals count from 1). A coil stays as it
-//! was written, so whoever opens a door must close it as well: each command comes with its way back.
+//! was written, so a command that opens a door must close it as well: each comes with its way back.
 
 use url::Url;
 
@@ -117,7 +117,7 @@ mod tests {
         ModbusRelay::read(&Url::parse(text).unwrap())
     }
 
-    fn told(relay: &ModbusRelay, mode: ActionMode, logic_port: u32) -> Result<Vec<String>, DoorOrderError> {
+    fn calls(relay: &ModbusRelay, mode: ActionMode, logic_port: u32) -> Result<Vec<String>, DoorOrderError> {
         let command = DoorCommand { mode, seconds: 5, logic_port, action_port: 0 };
         let steps = relay.steps(&command)?;
         Ok(steps.iter().map(|step| format!("{:?} then {:?}", step.now, step.rest)).collect())
@@ -128,14 +128,14 @@ mod tests {
         let relay = relay("modbus://10.0.0.9/4?unit=3&coils=2&alarm=9").unwrap();
         let coil = |coil: u16, state: &str| format!("modbus 10.0.0.9:502 unit 3 coil {coil} {state}");
         let pulse = |at: u16| format!("{} then Some({})", coil(at, "on"), coil(at, "off"));
-        assert_eq!(told(&relay, ActionMode::OpenDoor, 0).unwrap(), [pulse(4), pulse(5)]);
-        assert_eq!(told(&relay, ActionMode::OpenDoor, 2).unwrap(), [pulse(5)]);
-        assert_eq!(told(&relay, ActionMode::Alarm, 0).unwrap(), [pulse(9)]);
+        assert_eq!(calls(&relay, ActionMode::OpenDoor, 0).unwrap(), [pulse(4), pulse(5)]);
+        assert_eq!(calls(&relay, ActionMode::OpenDoor, 2).unwrap(), [pulse(5)]);
+        assert_eq!(calls(&relay, ActionMode::Alarm, 0).unwrap(), [pulse(9)]);
         assert_eq!(
-            told(&relay, ActionMode::CloseDoor, 1).unwrap(),
+            calls(&relay, ActionMode::CloseDoor, 1).unwrap(),
             [format!("{} then None", coil(4, "off"))]
         );
-        assert!(told(&relay, ActionMode::OpenDoor, 3).unwrap_err().to_string().contains("logic_port 3"));
+        assert!(calls(&relay, ActionMode::OpenDoor, 3).unwrap_err().to_string().contains("logic_port 3"));
         let resting: Vec<_> = relay.at_rest().into_iter().map(|(_, call)| format!("{call:?}")).collect();
         assert_eq!(resting, [coil(4, "off"), coil(5, "off"), coil(9, "off")]);
     }
@@ -156,7 +156,7 @@ mod tests {
             assert!(problem.contains(expected), "{text}: {problem}");
         }
         let no_alarm = relay("modbus://[::1]:1502/0").unwrap();
-        assert!(told(&no_alarm, ActionMode::Alarm, 0).unwrap_err().to_string().contains("alarm=COIL"));
+        assert!(calls(&no_alarm, ActionMode::Alarm, 0).unwrap_err().to_string().contains("alarm=COIL"));
         assert_eq!(no_alarm.address.to_string(), "::1:1502");
     }
 }

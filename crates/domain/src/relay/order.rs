@@ -20,7 +20,7 @@ impl std::fmt::Display for RelayAddress {
     }
 }
 
-/// One thing said to a relay.
+/// One call of a relay.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RelayCall {
     /// One GET.

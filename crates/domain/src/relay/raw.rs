@@ -1,6 +1,6 @@
 //! Relays that take bytes: `tcp://HOST:PORT?opendoor=HEX&closedoor=HEX&alarm=HEX&rest=HEX&answer=HEX`.
 //!
-//! Bytes are written in hexadecimal, spaces (`+` or `%20`) between them are allowed; `{seconds}` and `{port}` stand for one byte
+//! Bytes are written in hexadecimal, spaces (`+` or `%20`) between them are allowed; `{seconds}` and `{port}` are replaced by one byte
 //! with the command's value. `rest` is sent when the time is over, to relays that do not count it themselves.
 
 use url::Url;

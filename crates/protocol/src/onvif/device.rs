@@ -74,7 +74,7 @@ struct Date {
     day: String,
 }
 
-/// The camera's clock, in milliseconds since the epoch; `None` where it tells no UTC.
+/// The camera's clock, in milliseconds since the epoch; `None` where it answers with no UTC.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ struct Capabilities {
 /// Where a camera's media services are, as it says itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MediaServices {
-    /// Of Profile S, which nearly all cameras have; it cannot tell of H.265.
+    /// Of Profile S, which nearly all cameras have; it has no word for H.265.
     pub media: Option<Url>,
     /// Of Profile T.
     pub media_2: Option<Url>,
@@ -169,7 +169,7 @@ pub fn read_capabilities(bytes: &[u8], base: &Url) -> Result<MediaServices, Soap
 pub struct CameraHost {
     /// The device service's address as the installer gave it.
     pub url: Url,
-    /// What its host stands for.
+    /// The address its host resolves to.
     pub ip: IpAddr,
 }
 
@@ -182,8 +182,9 @@ impl CameraHost {
             || bare.parse::<IpAddr>().is_ok_and(|ip| ip == self.ip)
     }
 
-    /// A service's address as this box can use it. Behind a router, and with several network cards, a camera tells addresses
-    /// that lead nowhere from here: then host and port are those that the installer named, and the camera's host is told too.
+    /// A service's address as this box can use it. Behind a router, and with several network cards, a camera names
+    /// addresses that lead nowhere from here: then host and port are those that the installer named, and the camera's host is
+    /// returned too.
     pub fn reach(&self, mut given: Url) -> (Url, Option<String>) {
         if self.is_host_of(&given) {
             return (given, None);

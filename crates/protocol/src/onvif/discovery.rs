@@ -1,4 +1,4 @@
-//! WS-Discovery: the question to everybody on a network, and who answers it.
+//! WS-Discovery: the probe to every device on a network, and the answers.
 
 use core::net::IpAddr;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use url::Url;
 use super::soap::{SoapError, read, tidy};
 use menshen_domain::limits;
 
-/// What is asked for. There are cameras that answer to one of them alone.
+/// What is probed for. There are cameras that answer to one of them alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeType {
     /// Cameras as ONVIF began.
@@ -26,9 +26,9 @@ impl ProbeType {
     pub const ALL: [Self; 3] = [Self::Transmitter, Self::Device, Self::Anything];
 }
 
-/// A question. `id` is a UUID; each question has its own, so that nobody keeps silent for having answered already.
+/// A question. `id` is a UUID; each question has its own, so that no camera keeps silent for having answered already.
 ///
-/// Declarations stand where the makers' own tools have them: some cameras look for `dn:` and for `<d:Types xmlns:d` as text.
+/// Declarations are where the makers' own tools put them: some cameras look for `dn:` and for `<d:Types xmlns:d` as text.
 pub fn probe(id: &str, probe_type: ProbeType) -> String {
     let types = |prefix: &str, namespace: &str, kind: &str| {
         format!(
@@ -148,8 +148,8 @@ impl FoundCamera {
 
     /// Hosts it can be reached at, as text.
     pub fn hosts(&self) -> impl Iterator<Item = String> {
-        let told = self.addresses.iter().filter_map(Url::host_str);
-        let mut hosts: Vec<String> = told.map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
+        let named = self.addresses.iter().filter_map(Url::host_str);
+        let mut hosts: Vec<String> = named.map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
         hosts.insert(0, self.ip.to_string());
         hosts.into_iter()
     }
@@ -181,7 +181,7 @@ fn is_onvif(raw: &ProbeMatch) -> bool {
     has_scope || raw.types.split_whitespace().any(is_camera)
 }
 
-/// Who has answered so far.
+/// The answers so far.
 #[derive(Debug, Default)]
 pub struct Answers {
     cameras: Vec<FoundCamera>,

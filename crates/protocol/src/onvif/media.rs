@@ -39,7 +39,7 @@ impl Version {
 pub fn get_profiles(version: Version) -> Request {
     let inner = match version {
         Version::One => "",
-        // Without it a camera tells names alone.
+        // Without it a camera answers with names alone.
         Version::Two => "<Type>All</Type>",
     };
     Request::new("GetProfiles", version.namespace(), inner)
@@ -202,7 +202,7 @@ pub fn read_stream(bytes: &[u8], named: &CameraHost) -> Result<StreamAddress, So
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamAddress {
     url: Url,
-    /// The host the camera told, where another one took its place. Its port stays.
+    /// The host in the camera's answer, where another one took its place. Its port stays.
     pub moved: Option<String>,
 }
 

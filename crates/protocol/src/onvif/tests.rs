@@ -41,7 +41,7 @@ fn cameras_of_every_make_are_told_apart() {
     answers.take(ip(200), seed!("probe-printer.xml"));
     assert_eq!((answers.others(), answers.unreadable(), answers.too_many()), (1, 2, 0));
     let cameras = answers.into_cameras();
-    let told: Vec<_> = cameras
+    let found: Vec<_> = cameras
         .iter()
         .map(|camera| (camera.ip, camera.name.as_deref().unwrap(), camera.hardware.as_deref().unwrap()))
         .collect();
@@ -51,10 +51,10 @@ fn cameras_of_every_make_are_told_apart() {
         (ip(90), "AXIS P3265-LVE", "P3265-LVE"),
         (ip(108), "Dahua", "IPC-HFW2431S-S-S2"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
     let addresses = |at: usize| cameras[at].addresses.iter().map(Url::as_str).collect::<Vec<_>>();
     assert_eq!(addresses(0), ["http://192.168.1.10:8899/onvif/device_service"]);
-    // What can be reached from here stands first.
+    // What can be reached from here comes first.
     assert_eq!(addresses(1)[0], "http://192.168.1.64/onvif/device_service");
     assert_eq!(addresses(1)[1], "http://[fe80::2628:fdff:fe00:1]/onvif/device_service");
     assert_eq!(addresses(2).len(), 3);
@@ -117,12 +117,12 @@ fn a_flood_is_bounded() {
 
 #[test]
 fn questions_are_well_formed_and_each_asks_for_its_own() {
-    for (sought, expected) in [
+    for (probe_type, expected) in [
         (ProbeType::Transmitter, Some(">dn:NetworkVideoTransmitter<")),
         (ProbeType::Device, Some(">tds:Device<")),
         (ProbeType::Anything, None),
     ] {
-        let text = probe("0-1-2", sought);
+        let text = probe("0-1-2", probe_type);
         assert!(text.contains("uuid:0-1-2") && text.len() < 1_400, "fits one packet: {}", text.len());
         assert_eq!(text.contains("<d:Types"), expected.is_some());
         assert!(expected.is_none_or(|types| text.contains(types)), "{text}");
@@ -198,12 +198,12 @@ fn addresses_that_lead_nowhere_from_here_get_the_host_the_installer_named() {
 #[test]
 fn profiles_of_both_media_services_are_read() {
     let profiles = read_profiles(seed!("profiles-hikvision.xml")).unwrap();
-    let told = |at: usize| {
+    let shown = |at: usize| {
         let profile = &profiles[at];
         (profile.token.as_str(), profile.name.as_str(), profile.codec.as_deref(), profile.size)
     };
-    assert_eq!(told(0), ("Profile_1", "mainStream", Some("H264"), Some((2688, 1520))));
-    assert_eq!(told(1), ("Profile_2", "subStream", Some("JPEG"), Some((640, 360))));
+    assert_eq!(shown(0), ("Profile_1", "mainStream", Some("H264"), Some((2688, 1520))));
+    assert_eq!(shown(1), ("Profile_2", "subStream", Some("JPEG"), Some((640, 360))));
     assert_eq!((profiles[0].frames_per_s, profiles[1].frames_per_s), (Some(25.0), Some(12.5)));
     assert_eq!((profiles[0].source.as_str(), profiles.len()), ("VideoSource_1", 2));
 
@@ -295,8 +295,8 @@ fn faults_pages_and_nonsense_are_told_apart() {
         (seed!("date.xml"), "Missing"),
     ] {
         let read = read_profiles(bytes);
-        let told = format!("{:?}", read.unwrap_err());
-        assert!(told.starts_with(expected), "{expected}: {told}");
+        let error = format!("{:?}", read.unwrap_err());
+        assert!(error.starts_with(expected), "{expected}: {error}");
     }
     // With what some cameras put around a document.
     let wrapped = [b"\xef\xbb\xbf \r\n", seed!("profiles-2.xml"), b"\r\n\0\0"].concat();
@@ -356,8 +356,8 @@ mod any_bytes {
 
         #[test]
         fn tidy_texts_hold_nothing_that_moves_a_cursor(text in "\\PC*|.*", max in 0_usize..60) {
-            let told = tidy(&text, max);
-            prop_assert!(told.chars().count() <= max + 1 && !told.chars().any(char::is_control));
+            let tidied = tidy(&text, max);
+            prop_assert!(tidied.chars().count() <= max + 1 && !tidied.chars().any(char::is_control));
         }
 
         #[test]
@@ -372,7 +372,7 @@ mod any_bytes {
             };
             for uri in ["rtsp://u:$@h/x", "rtsp://h/user=a_password=$_channel=1", "rtsp://h/x?u=a&amp;pwd=$"] {
                 let address = of(uri);
-                // Where it stands in for `PASSWORD`, or is a piece of the address's own words, it tells nothing.
+                // Where it is a piece of the address's own words, finding it proves nothing.
                 let known = "rtsp://***:***@h/user=a_password=***_channel=1?pwd=u:PASSWORD";
                 prop_assume!(!known.contains(&password));
                 prop_assert!(!address.shown().contains(&password), "{}", address.shown());

@@ -1,9 +1,9 @@
-//! Every wire decoder on its seeds and on random changes of them. `tests/fuzz` does the same for longer, guided
-//! by coverage.
+//! Every decoder of bytes from outside on its seeds and on random changes of them. `tests/fuzz` does the same for longer,
+//! guided by coverage. Photos are decoded by `menshen-vision`, hence the dependency.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "fuzz/checks.rs"]
+#[path = "../../../tests/fuzz/checks.rs"]
 mod checks;
 
 use std::path::Path;
@@ -20,7 +20,7 @@ enum Change {
     Insert(Index, &'static str),
 }
 
-/// What readers stumble over.
+/// What decoders fail on.
 const SNIPPETS: &[&str] = &[
     "null",
     "true",
@@ -85,7 +85,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new("tests/fuzz/seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds").join(target);
     let seeds: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
