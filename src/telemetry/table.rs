@@ -49,7 +49,10 @@ declare! {
     MATCHES = Counter "menshen_matches_total", Count, [device],
         "Passages in which a person was recognised", "识别出人员的通行次数";
     UNRECOGNISED = Counter "menshen_unrecognised_total", Count, [device, reason],
-        "Passages in which nobody was recognised, by reason", "未识别出人员的通行次数，按原因";
+        "Passages in which nobody was recognised, by reason: too_small, turned_away, blurred, lighting, partial, covered, \
+         too_brief, no_shot, below_threshold, too_close, not_in_group, expired, not_live",
+        "未识别出人员的通行次数，按原因：too_small、turned_away、blurred、lighting、partial、covered、too_brief、no_shot、\
+         below_threshold、too_close、not_in_group、expired、not_live";
     SHOTS_EMBEDDED_AGAIN = Counter "menshen_shots_embedded_again_total", Count, [],
         "Face shots embedded again because the embedding model changed during the passage",
         "通行期间更换特征模型而重新提取特征的抓拍数";
@@ -60,8 +63,10 @@ declare! {
         "Failures and panics of vision workers, by kind of work: frame, photo, attributes, swap",
         "视觉线程出错次数，按工作类型：frame、photo、attributes、swap";
     PHOTOS = Counter "menshen_photos_total", Count, [device, result],
-        "Photos received from terminals and snapshot cameras, by result",
-        "从拍照终端和抓拍机收到的照片，按处理结果";
+        "Photos received from terminals and snapshot cameras, by result: recognised, stranger, not_live, duplicate, no_face, \
+         undecodable, too_large, interrupted, queue_full, rate_limited, failed and others",
+        "从拍照终端和抓拍机收到的照片，按结果：recognised、stranger、not_live、duplicate、no_face、undecodable、too_large、\
+         interrupted、queue_full、rate_limited、failed 等";
 
     // People
     REGISTRY_PEOPLE = Gauge "menshen_registry_people", Count, [],
@@ -110,7 +115,9 @@ declare! {
     FTP_LOGINS = Counter "menshen_ftp_logins_total", Count, [result],
         "FTP logins, by result: ok, wrong", "FTP 登录次数，按结果：ok、wrong";
     FTP_REFUSED = Counter "menshen_ftp_refused_total", Count, [reason],
-        "Connections and commands the FTP server refused, by reason", "FTP 服务拒绝的连接和命令，按原因";
+        "Connections and commands the FTP server refused, by reason: sessions, long_line, foreign_port, foreign_data, no_port, \
+         no_photo",
+        "FTP 服务拒绝的连接和命令，按原因：sessions、long_line、foreign_port、foreign_data、no_port、no_photo";
 
     // Events
     EVENTS = Counter "menshen_events_total", Count, [kind],
@@ -155,8 +162,8 @@ declare! {
     REPLIES_UNDELIVERABLE = Counter "menshen_replies_undeliverable_total", Count, [],
         "Replies that no notify_path accepted", "无法送达任何 notify_path 的应答数";
     REPORTS = Counter "menshen_reports_total", Count, [report, result],
-        "Reports to the platform and to event servers, by report and result",
-        "向平台和事件服务器的上报次数，按上报类型和结果";
+        "Reports to the platform and to event servers, by report (realtime, history, device-list, status) and result (ok, failed)",
+        "向平台和事件服务器的上报次数，按类型（realtime、history、device-list、status）和结果（ok、failed）";
     LOCAL_CALLS_REFUSED = Counter "menshen_local_calls_refused_total", Count, [],
         "Calls of the local API refused before they were read: wrong token, wrong host or too large",
         "本地接口拒绝的调用（令牌错误、主机错误或过大）";
@@ -167,9 +174,11 @@ declare! {
     STORE_ERRORS = Counter "menshen_store_errors_total", Count, [],
         "Failed disk and database operations", "磁盘或数据库操作失败的次数";
     UNREADABLE_RECORDS = Counter "menshen_unreadable_records_total", Count, [what],
-        "Records that could not be read, by what they hold", "无法读取的记录，按内容";
+        "Records that could not be read: person, permission group, event, picture",
+        "无法读取的记录：person、permission group、event、picture";
     DAMAGED_DATABASES = Counter "menshen_damaged_databases_total", Count, [part],
-        "Databases found damaged at the start and set aside, by part", "启动时发现损坏并移开的数据库，按部分";
+        "Databases found damaged at the start and set aside: registry, events",
+        "启动时发现损坏并移开的数据库：registry、events";
     PART_RESTARTS = Counter "menshen_part_restarts_total", Count, [part],
         "Restarts of a part of the box by the supervisor", "监督程序重启各部分的次数";
     TASK_PANICS = Counter "menshen_task_panics_total", Count, [task],
