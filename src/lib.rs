@@ -1,6 +1,6 @@
 //! Menshen (门神): a face-recognition edge runtime for the SE3 AI mini-PC and boxes like it.
 //!
-//! `ARCHITECTURE.md` at the top of the repository says where everything lives and why.
+//! `docs/design/architecture.md` says where everything lives and why.
 
 pub mod actors;
 pub mod adapters;
@@ -10,4 +10,5 @@ pub mod evaluation;
 pub mod ports;
 pub mod runtime;
 pub mod status;
+pub mod telemetry;
 pub mod web;

@@ -1,4 +1,4 @@
-//! The fault and kill campaigns with a few fixed seeds; the long ones are run by command (see README).
+//! The fault and kill campaigns with a few fixed seeds; the long ones are run by command (see docs/measurements/fault-campaigns.md).
 //! Needs `scripts/setup` to have run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]

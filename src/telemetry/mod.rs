@@ -1,0 +1,12 @@
+//! Metrics: one table says what they are, and the exporter shows them as Prometheus text.
+
+mod declare;
+mod exporter;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use declare::{Declared, Former, Kind, Metric, Seconds, Unit};
+pub use exporter::{BuildError, Exporter, install};
+pub use table::*;
