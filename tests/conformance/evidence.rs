@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use menshen_sim::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 use serde_json::Value;
 
 #[derive(Default)]

@@ -172,7 +172,7 @@ pub const ROWS: &[Row] = &[
         assert_eq!(once.len(), first.len(), "no event came twice");
     }),
     seen("8", "one event a passage", |e| {
-        let of_obama = |entry: &&menshen_sim::platform::ledger::Entry| {
+        let of_obama = |entry: &&menshen_testbed::platform::ledger::Entry| {
             entry.path == "/box/record/0" && entry.body["identity_id"] == "1001"
         };
         let mut times: Vec<_> = e

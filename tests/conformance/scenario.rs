@@ -96,7 +96,7 @@ fn watch(stage: &TestBed) {
             });
         }
     }
-    let reports = |entry: &menshen_sim::platform::ledger::Entry| entry.kind == "status";
+    let reports = |entry: &menshen_testbed::platform::ledger::Entry| entry.kind == "status";
     assert!(
         stage.platform.ledger().wait_count(Duration::from_secs(20), 4, reports).len() >= 4,
         "status reports"

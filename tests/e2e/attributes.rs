@@ -52,7 +52,7 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     asks.go();
     plain.go();
     let event = |kind: &'static str, device: &'static str| {
-        let is_it = |entry: &menshen_sim::platform::ledger::Entry| {
+        let is_it = |entry: &menshen_testbed::platform::ledger::Entry| {
             entry.kind == kind
                 && entry.body["ext_data"]["device_ip"] == device
                 && entry.body["identity_id"] == "1001"
@@ -81,7 +81,7 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     assert_man(&face["recognize_face_attr"]);
     let ids = ["asks", "plain"]
         .map(|device| event("history", device)["ext_data"]["event_id"].as_str().unwrap().to_owned());
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+    let metrics = menshen_testbed::scrape::get(stage.port, "/metrics");
     assert!(!metrics.contains("kind=\"attributes\""), "nothing went wrong:\n{metrics}");
     stage.stop();
 

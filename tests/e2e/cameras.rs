@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use menshen_sim::proxy::{Mode, Proxy};
+use menshen_testbed::proxy::{Mode, Proxy};
 use serde_json::Value;
 
 use crate::http;
@@ -42,7 +42,7 @@ fn cameras_come_back_by_themselves_and_do_not_disturb_each_other() {
         .map(|(name, after)| stage.wait_device(name, "offline", after));
     // The third camera goes on seeing while the others are gone.
     wait_seen(&stage, "steady", *offline.iter().max().unwrap());
-    let health = menshen_sim::scrape::get(stage.port, "/healthz");
+    let health = menshen_testbed::scrape::get(stage.port, "/healthz");
     assert!(health.contains("offline: "), "the reason is shown: {health}");
 
     killed.start();
@@ -68,7 +68,7 @@ fn a_wrong_password_is_named_and_never_shown() {
     stage.add_device("locked", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:wr0ngpass@"));
     stage.start();
     let health = eventually("the reason", SOON, || {
-        let health = menshen_sim::scrape::get(stage.port, "/healthz");
+        let health = menshen_testbed::scrape::get(stage.port, "/healthz");
         health.contains("nauthorized").then_some(health)
     });
     assert!(!(health + &stage.log()).contains("wr0ngpass"), "the password is shown");
@@ -219,7 +219,7 @@ fn only_what_is_in_view_is_looked_at_and_its_cost_is_told() {
             .since(0, |entry| entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == name)
     };
     assert!(told("ceiling").is_empty() && told("close").is_empty(), "somebody out of view was seen");
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+    let metrics = menshen_testbed::scrape::get(stage.port, "/metrics");
     for stage in ["decode", "glance", "detect", "align", "embed", "search", "encode"] {
         let cost = metrics.lines().find(|line| {
             line.starts_with("menshen_cpu_microseconds_total{")

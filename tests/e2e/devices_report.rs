@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen_sim::platform::behaviour::Fault;
+use menshen_testbed::platform::behaviour::Fault;
 
 use crate::receiver::Receiver;
 use crate::testbed::{SOON, TestBed, eventually};
@@ -58,7 +58,7 @@ fn status_goes_to_every_monitor_and_a_dead_one_delays_nobody() {
     stage.start_unlinked();
     eventually("several reports", SOON, || (healthy.got().len() >= 4).then_some(()));
     let at_platform =
-        |entry: &menshen_sim::platform::ledger::Entry| entry.kind == "status" && entry.is_accepted();
+        |entry: &menshen_testbed::platform::ledger::Entry| entry.kind == "status" && entry.is_accepted();
     assert!(stage.platform.ledger().since(0, at_platform).len() >= 2);
     let facts = &healthy.got().pop().unwrap().body["gateway_ext_data"];
     assert!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use menshen_sim::platform::mq::FIQA_REPLIES;
+use menshen_testbed::platform::mq::FIQA_REPLIES;
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};

@@ -17,8 +17,8 @@ struct Ftp {
 /// A box with an FTP server and two snapshot cameras, `cam1` and `cam2`.
 fn ftp_with(more: &str) -> Ftp {
     let mut stage = TestBed::standalone();
-    let port = menshen_sim::broker::free_port().unwrap();
-    let passive = menshen_sim::broker::free_port().unwrap();
+    let port = menshen_testbed::broker::free_port().unwrap();
+    let passive = menshen_testbed::broker::free_port().unwrap();
     stage.add_config(&format!(
         "\n[ftp]\nlisten = \"127.0.0.1:{port}\"\npassive_ports = [{passive}, {}]\n{more}\n",
         passive.saturating_add(40)
@@ -60,7 +60,7 @@ impl Ftp {
 
     fn refused(&self, reason: &str) -> f64 {
         let series = format!("menshen_ftp_refused_total{{reason=\"{reason}\"}}");
-        menshen_sim::scrape::value(&menshen_sim::scrape::get(self.stage.port, "/metrics"), &series)
+        menshen_testbed::scrape::value(&menshen_testbed::scrape::get(self.stage.port, "/metrics"), &series)
             .unwrap_or_default()
     }
 
@@ -218,8 +218,8 @@ fn only_the_own_account_comes_in_and_only_to_upload() {
     assert!(ftp.stage.resident_mb() < 1500.0);
     ftp.still_works();
     let shown = ftp.stage.log()
-        + &menshen_sim::scrape::get(ftp.stage.port, "/healthz")
-        + &menshen_sim::scrape::get(ftp.stage.port, "/metrics");
+        + &menshen_testbed::scrape::get(ftp.stage.port, "/healthz")
+        + &menshen_testbed::scrape::get(ftp.stage.port, "/metrics");
     assert!(!shown.contains("s3cret"), "a password is shown");
     ftp.stage.stop();
 }

@@ -18,7 +18,7 @@ fn to(receivers: &[&Receiver]) -> String {
 }
 
 fn health(stage: &TestBed) -> Value {
-    serde_json::from_str(&menshen_sim::scrape::get(stage.port, "/healthz")).unwrap_or_default()
+    serde_json::from_str(&menshen_testbed::scrape::get(stage.port, "/healthz")).unwrap_or_default()
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_receiver_that_rejects_every_token_gets_no_login_after_the_other() {
     fill(&stage, &ids(0..3));
     stage.platform.behaviour().fail(
         "history",
-        menshen_sim::platform::behaviour::Fault::Status(403),
+        menshen_testbed::platform::behaviour::Fault::Status(403),
         1_000_000,
     );
     stage.start_unlinked();

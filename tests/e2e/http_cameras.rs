@@ -158,7 +158,7 @@ const ONLINE: &str = "\"state\":\"online\"";
 
 /// How the device stands, as health shows it.
 fn state(stage: &TestBed, device: &str) -> String {
-    let health = menshen_sim::scrape::get(stage.port, "/healthz");
+    let health = menshen_testbed::scrape::get(stage.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&health).unwrap_or_default();
     let devices = health["devices"].as_array().cloned().unwrap_or_default();
     let found = devices.iter().find(|one| one.to_string().contains(&format!("__{device}\"")));
@@ -228,8 +228,8 @@ fn a_camera_that_refuses_the_password_says_so_and_nobody_shows_it() {
         wait_state(&stage, device, "nauthorized");
     }
     let shown = stage.log()
-        + &menshen_sim::scrape::get(stage.port, "/metrics")
-        + &menshen_sim::scrape::get(stage.port, "/healthz");
+        + &menshen_testbed::scrape::get(stage.port, "/metrics")
+        + &menshen_testbed::scrape::get(stage.port, "/healthz");
     assert!(!shown.contains("s3cret"), "the password is shown");
     stage.stop();
 }

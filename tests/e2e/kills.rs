@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use menshen_sim::platform::behaviour::Fault;
-use menshen_sim::platform::ledger::Entry;
+use menshen_testbed::platform::behaviour::Fault;
+use menshen_testbed::platform::ledger::Entry;
 use serde_json::{Value, json};
 
 use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo};

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lapin::ExchangeKind;
-use menshen_sim::broker::PrivateBroker;
-use menshen_sim::platform::behaviour::Fault;
-use menshen_sim::platform::ledger::Entry;
+use menshen_testbed::broker::PrivateBroker;
+use menshen_testbed::platform::behaviour::Fault;
+use menshen_testbed::platform::ledger::Entry;
 use serde_json::{Value, json};
 
 use crate::amqp::Hand;
@@ -192,7 +192,7 @@ fn replies_wait_while_the_broker_is_blocked() {
     }
     control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
     eventually("the box is blocked", SOON, || (stage.metric("menshen_link_blocked") == 1.0).then_some(()));
-    assert!(menshen_sim::scrape::get(stage.port, "/healthz").contains("link_blocked"));
+    assert!(menshen_testbed::scrape::get(stage.port, "/healthz").contains("link_blocked"));
     // Longer than a confirm may take otherwise.
     std::thread::sleep(Duration::from_secs(17));
     assert!(!has_reply(&stage, commands[1]));

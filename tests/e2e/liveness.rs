@@ -55,7 +55,7 @@ fn a_door_opens_for_a_living_face_and_not_for_its_picture() {
     eventually("the picture's passage is over", SOON, || {
         (stage.metric("menshen_events_total") >= 1.0).then_some(())
     });
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+    let metrics = menshen_testbed::scrape::get(stage.port, "/metrics");
     let refused = metrics.lines().find(|line| {
         line.starts_with("menshen_unrecognised_total")
             && line.contains("not_live")

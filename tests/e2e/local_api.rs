@@ -270,7 +270,7 @@ fn a_token_is_asked_for_and_shown_nowhere() {
     done(http::get(port, &format!("{USERS}?token={token}")));
     let bearer = format!("Bearer {token}");
     done(http::call(port, "GET", USERS, &[("Authorization", &bearer), ("Host", "box.example")], b""));
-    let shown = stage.log() + &menshen_sim::scrape::get(stage.port, "/metrics");
+    let shown = stage.log() + &menshen_testbed::scrape::get(stage.port, "/metrics");
     assert!(!shown.contains(token));
     stage.stop();
     stage.set("local_api.token", "\"\"");
@@ -368,8 +368,8 @@ fn doors_are_opened_by_command_and_by_a_match() {
         lines().contains(&"GET /record?m=alarm&s=5&p=0 HTTP/1.1".to_owned()).then_some(())
     });
     let shown = stage.log()
-        + &menshen_sim::scrape::get(stage.port, "/healthz")
-        + &menshen_sim::scrape::get(stage.port, "/metrics");
+        + &menshen_testbed::scrape::get(stage.port, "/healthz")
+        + &menshen_testbed::scrape::get(stage.port, "/metrics");
     assert!(!shown.contains("s3cret"), "the relay's password is shown");
     stage.stop();
 }

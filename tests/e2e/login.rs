@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen_sim::platform::behaviour::Fault;
+use menshen_testbed::platform::behaviour::Fault;
 
 use crate::testbed::{SOON, TestBed, eventually};
 

@@ -1,8 +1,8 @@
 //! Faces are found in a camera's sub-stream, and pictures are those of its main stream.
 
 use base64::Engine as _;
-use menshen_sim::platform::ledger::Entry;
-use menshen_sim::proxy::{Mode, Proxy};
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::proxy::{Mode, Proxy};
 use serde_json::Value;
 
 use crate::http;

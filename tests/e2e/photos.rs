@@ -46,7 +46,7 @@ fn done((status, body): (u16, Value)) -> Value {
 
 /// Photos of a kind so far.
 pub fn counted(stage: &TestBed, device: &str, result: &str) -> f64 {
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+    let metrics = menshen_testbed::scrape::get(stage.port, "/metrics");
     let is_it = |line: &&str| {
         line.starts_with("menshen_photos_total{")
             && line.contains(&format!("__{device}\""))

@@ -38,8 +38,8 @@ fn people_of_a_folder_are_recognised_without_a_platform() {
     let kinds = ["login", "history", "status", "device-list"];
     assert!(stage.platform.ledger().since(0, |entry| kinds.contains(&entry.kind)).is_empty());
     let everything_shown = stage.log()
-        + &menshen_sim::scrape::get(stage.port, "/metrics")
-        + &menshen_sim::scrape::get(stage.port, "/healthz");
+        + &menshen_testbed::scrape::get(stage.port, "/metrics")
+        + &menshen_testbed::scrape::get(stage.port, "/healthz");
     assert!(!everything_shown.contains("s3cret"), "the camera's password is shown");
     stage.stop();
 }
@@ -81,7 +81,7 @@ fn an_accelerator_that_is_of_no_use_costs_nothing_but_speed() {
     stage.start();
     camera.go();
     stage.wait("Obama", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
-    let page = menshen_sim::scrape::get(stage.port, "/healthz");
+    let page = menshen_testbed::scrape::get(stage.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&page[page.find('{').unwrap()..]).unwrap();
     assert_eq!(health["models"]["accelerator"], "openvino:GPU.9");
     assert!(health["models"]["accelerator_fault"].as_str().is_some_and(|fault| fault.len() > 10), "{page}");

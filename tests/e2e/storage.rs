@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use menshen_sim::platform::behaviour::Fault;
-use menshen_sim::small_disk::SmallDisk;
+use menshen_testbed::platform::behaviour::Fault;
+use menshen_testbed::small_disk::SmallDisk;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use menshen_sim::broker::{PrivateBroker, free_port};
-use menshen_sim::platform::ledger::Entry;
-use menshen_sim::platform::{PlatformConfig, SimPlatform};
-use menshen_sim::process::{Process, program};
 use menshen_sim::scrape;
+use menshen_testbed::broker::{PrivateBroker, free_port};
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

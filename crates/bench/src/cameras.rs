@@ -13,9 +13,9 @@ use menshen::runtime::models::ready_models;
 use menshen_domain::frame::Frame;
 use menshen_domain::models::Precision;
 use menshen_domain::quality::judge;
-use menshen_sim::camera::{CameraArgs, encode};
 use menshen_sim::cameras::enrolment::People;
 use menshen_sim::cameras::{Asked, Walker, run};
+use menshen_testbed::camera::{CameraArgs, encode};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::quality::measure;
 

@@ -235,7 +235,7 @@ fn make_clip(file: &Path) -> Result<(), String> {
     #[derive(clap::Parser)]
     struct Clip {
         #[command(flatten)]
-        camera: menshen_sim::camera::CameraArgs,
+        camera: menshen_testbed::camera::CameraArgs,
     }
     let pictures = Path::new(".setup/pictures");
     let walk = |name: &str| pictures.join(name).display().to_string();
@@ -252,5 +252,5 @@ fn make_clip(file: &Path) -> Result<(), String> {
         "--record",
         &file.display().to_string(),
     ]);
-    menshen_sim::camera::run(&film.camera).map(drop).map_err(|errors| errors.join("; "))
+    menshen_testbed::camera::run(&film.camera).map(drop).map_err(|errors| errors.join("; "))
 }

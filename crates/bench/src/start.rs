@@ -21,9 +21,9 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
 use menshen_domain::quality::QualityLevel;
-use menshen_sim::broker::free_port;
-use menshen_sim::process::{Process, program};
 use menshen_sim::scrape;
+use menshen_testbed::broker::free_port;
+use menshen_testbed::process::{Process, program};
 
 /// What `menshen bench start` was asked for.
 pub struct Asked<'a> {

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{camera, demo, faults, load, outage, photos, platform};
+use menshen_testbed::{camera, platform};
+
+use super::{demo, faults, load, outage, photos};
 
 /// A simulated management platform, cameras and fault campaigns for Menshen.
 #[derive(Parser)]

@@ -7,8 +7,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::stats::Walk;
-use crate::camera_process::Camera;
-use crate::platform::ledger::now_ms;
+use menshen_testbed::camera_process::Camera;
+use menshen_testbed::platform::ledger::now_ms;
 
 /// What is done to a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

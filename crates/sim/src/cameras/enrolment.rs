@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::{load::photos, scrape};
+use menshen_testbed::scrape;
+
+use crate::load::photos;
 
 /// Calls on their way at a time: the next one waits while one is worked on.
 const AT_A_TIME: usize = 2;

@@ -24,12 +24,12 @@ use self::chaos::Chaos;
 use self::enrolment::{Enrolment, People};
 use self::reading::Reading;
 use self::stats::{Seen, Stats};
-use super::broker::free_port;
-use super::camera_process::{Camera, Truth};
-use super::platform::ledger::now_ms;
-use super::platform::{PlatformConfig, SimPlatform};
-use super::process::{Process, program};
-use super::scrape;
+use menshen_testbed::broker::free_port;
+use menshen_testbed::camera_process::{Camera, Truth};
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
+use menshen_testbed::scrape;
 
 /// What a run is asked for.
 #[derive(Debug, Clone)]

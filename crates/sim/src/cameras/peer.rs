@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Walker;
 use super::stats::Seen;
-use crate::camera_process::Camera;
-use crate::platform::ledger::now_ms;
-use crate::process::Process;
+use menshen_testbed::camera_process::Camera;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::process::Process;
 
 pub struct Peer {
     pub from_ms: u64,

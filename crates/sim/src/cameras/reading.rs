@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::rounded;
-use crate::scrape;
+use menshen_testbed::scrape;
 
 /// What has been used up to a moment.
 pub struct Reading {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Walker;
-use crate::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 
 /// Somebody walked by; milliseconds of the wall clock.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::show::{Screen, Tone};
-use crate::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 
 /// Status comes every 2 s; one line in this time is enough to read.
 const STATUS_EVERY_MS: u64 = 20_000;

@@ -13,11 +13,11 @@ use super::DemoArgs;
 use super::events::News;
 use super::show::{Screen, Tone, plain};
 use super::verifier::{Found, judge};
-use crate::broker::{PrivateBroker, free_port};
-use crate::camera_process::{Camera, Truth};
-use crate::platform::{PlatformConfig, SimPlatform};
-use crate::process::{Process, program};
-use crate::scrape;
+use menshen_testbed::broker::{PrivateBroker, free_port};
+use menshen_testbed::camera_process::{Camera, Truth};
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
+use menshen_testbed::scrape;
 
 const DEV_SNO: &str = "MENSHENDEMO20260101";
 const LOGIN_WITHIN: Duration = Duration::from_secs(30);
@@ -265,7 +265,7 @@ impl Stage {
 
     /// Stops everything; with `summary`, judges what happened. Returns whether all was well.
     pub fn finish(mut self, summary: bool, outcome: Result<(), String>) -> bool {
-        let ended_ms = crate::platform::ledger::now_ms();
+        let ended_ms = menshen_testbed::platform::ledger::now_ms();
         let metrics = self.metrics();
         self.screen.say(Tone::Step, self.screen.pick("盒子停止 …", "the box stops …"));
         let stopped = self.container.take().map(|mut container| container.stop(Duration::from_secs(15)));

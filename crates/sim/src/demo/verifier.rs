@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::show::{Screen, plain};
-use crate::camera_process::TrueWalk;
-use crate::platform::ledger::Entry;
-use crate::scrape;
+use menshen_testbed::camera_process::TrueWalk;
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::scrape;
 
 /// A passage ends 2.5 s after the walker left, and history follows within a second or two.
 const REPORTED_WITHIN_MS: u64 = 8_000;

@@ -12,7 +12,7 @@ use super::plan::{Fault, Kind, plan};
 use super::stage::{Stage, Wishes};
 use super::verdict::{Evidence, judge};
 use super::{FaultsArgs, Teller, folder};
-use crate::platform::ledger::{Entry, now_ms};
+use menshen_testbed::platform::ledger::{Entry, now_ms};
 
 /// One command in so many wipes everybody.
 const WIPE_ONE_IN: u32 = 60;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::clock::{DAY_S, date};
 use super::plan::{Fault, Kind};
 use super::stage::Stage;
-use crate::platform::behaviour::Fault as Answer;
-use crate::platform::ledger::now_ms;
-use crate::proxy::Mode;
+use menshen_testbed::platform::behaviour::Fault as Answer;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::proxy::Mode;
 
 /// Calls to the platform that can be answered wrongly.
 const CALLS: [&str; 8] =

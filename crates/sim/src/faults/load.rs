@@ -14,8 +14,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::model::{Command, Effect, param_error};
-use crate::platform::SimPlatform;
-use crate::platform::ledger::{Entry, now_ms};
+use menshen_testbed::platform::SimPlatform;
+use menshen_testbed::platform::ledger::{Entry, now_ms};
 
 /// Somebody who walks by and is known, except after a wipe, until the next command brings them back.
 pub const RESIDENT: &str = "resident";

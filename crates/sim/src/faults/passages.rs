@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::stage::RECEIVERS;
 use super::watch::Looks;
-use crate::camera_process::TrueWalk;
-use crate::platform::ledger::Entry;
+use menshen_testbed::camera_process::TrueWalk;
+use menshen_testbed::platform::ledger::Entry;
 
 const DAY_MS: i64 = 86_400_000;
 /// The box must have been whole this long before a walk and after it, for the walk to count: its trackers have
@@ -273,7 +273,7 @@ mod tests {
     fn what_a_receiver_lacks_or_got_as_a_page_is_lost() {
         let stored = [event("a", 1, T + 500, T + 2_500)];
         let [first, mut second] = both("a", T + 500, T + 2_500);
-        second.status = crate::platform::ledger::LOGIN_PAGE;
+        second.status = menshen_testbed::platform::ledger::LOGIN_PAGE;
         let found = judge(&[first.clone(), second], &stored, &[walk(T)], &[]);
         assert_eq!(found.lost.len(), 1, "{found:?}");
         assert_eq!(missing(&[first], &stored), ["a"]);

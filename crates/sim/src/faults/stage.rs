@@ -14,12 +14,12 @@ use super::clock::WallClock;
 use super::plan::Kind;
 use super::supervisor::{BoxCommand, Supervisor};
 use super::watch::{Looks, Watch};
-use crate::broker::{PrivateBroker, free_port};
-use crate::camera_process::{Camera, Truth};
-use crate::platform::{PlatformConfig, SimPlatform};
-use crate::process::program;
-use crate::proxy::Proxy;
-use crate::small_disk::SmallDisk;
+use menshen_testbed::broker::{PrivateBroker, free_port};
+use menshen_testbed::camera_process::{Camera, Truth};
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::program;
+use menshen_testbed::proxy::Proxy;
+use menshen_testbed::small_disk::SmallDisk;
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
 pub const RECEIVERS: usize = 2;

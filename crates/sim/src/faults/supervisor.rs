@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::platform::ledger::now_ms;
-use crate::process::Process;
-use crate::scrape;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::process::Process;
+use menshen_testbed::scrape;
 
 /// A service manager waits a little before it starts a process again.
 const RESTART_AFTER: Duration = Duration::from_millis(500);

@@ -16,8 +16,10 @@ use super::passages::{Evidence, Findings};
 use super::stage::{Stage, Wishes};
 use super::{Teller, folder};
 use crate::load::photos::{self, Wanted};
-use crate::platform::ledger::{Entry, now_ms};
-use crate::{interrupt, scrape};
+use menshen_testbed::platform::ledger::{Entry, now_ms};
+use menshen_testbed::scrape;
+
+use crate::interrupt;
 
 #[derive(Args, Debug, Clone)]
 pub struct SwapArgs {

@@ -9,7 +9,7 @@ use super::model::{Command, Effect, Model};
 use super::passages;
 use super::plan::Kind;
 use super::stage::Stage;
-use crate::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 
 /// A box tries for a while to store what a full disk refuses, and says so a little later.
 const CRY_LATE_MS: u64 = 15_000;

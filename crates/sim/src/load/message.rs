@@ -11,8 +11,8 @@ use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 
-use crate::platform::ledger::{Ledger, now_ms};
-use crate::platform::mq::FIQA_COMMANDS;
+use menshen_testbed::platform::ledger::{Ledger, now_ms};
+use menshen_testbed::platform::mq::FIQA_COMMANDS;
 
 /// The last requests are waited for this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(20);

@@ -14,11 +14,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use self::message::FiqaLoad;
-use super::broker::{PrivateBroker, free_port};
-use super::platform::ledger::{Entry, now_ms};
-use super::platform::{PlatformConfig, SimPlatform};
-use super::process::{Process, program};
-use super::scrape;
+use menshen_testbed::broker::{PrivateBroker, free_port};
+use menshen_testbed::platform::ledger::{Entry, now_ms};
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
+use menshen_testbed::scrape;
 
 /// `menshen sim storm`
 #[derive(Args, Debug, Clone)]

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::broker::{PrivateBroker, free_port};
-use super::platform::{PlatformConfig, SimPlatform};
-use super::process::{Process, program};
-use super::scrape;
+use menshen_testbed::broker::{PrivateBroker, free_port};
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
+use menshen_testbed::scrape;
 use target::{Arrival, Target};
 
 /// Puts `events` events with a scene picture of `picture_bytes` each into the store a configuration names, spread over

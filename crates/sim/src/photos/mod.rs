@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::broker::free_port;
-use super::process::{Process, program};
-use super::scrape;
+use menshen_testbed::broker::free_port;
+use menshen_testbed::process::{Process, program};
+use menshen_testbed::scrape;
 
 const READY_WITHIN: Duration = Duration::from_mins(3);
 

@@ -12,10 +12,10 @@ use serde_json::json;
 use suppaftp::FtpStream;
 
 use super::{Box, at, read, tell};
-use crate::broker::free_port;
-use crate::platform::ledger::now_ms;
-use crate::platform::{PlatformConfig, SimPlatform};
-use crate::scrape;
+use menshen_testbed::broker::free_port;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::scrape;
 
 #[derive(Args, Debug, Clone)]
 pub struct SnapshotsArgs {

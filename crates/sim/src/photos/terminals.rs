@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Box, at, read, tell};
-use crate::process::program;
+use menshen_testbed::process::program;
 
 /// Makes up `people` people in the registry a configuration names, and enrols the one on `photo` as `known`.
 /// `menshen-bench` writes them with the product's own stores.
