@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
+
 /// Path of a program of this workspace: it lies beside the one that runs, or a folder above it (tests run in `deps`).
-pub fn program(name: &str) -> Result<PathBuf, String> {
-    let own =
-        std::env::current_exe().map_err(|error| format!("where this program lies is unknown: {error}"))?;
+pub fn program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("where this program lies is unknown")?;
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
+    found.with_context(|| {
         format!("`{name}` is not beside {}; build it with `cargo build --workspace`", own.display())
     })
 }

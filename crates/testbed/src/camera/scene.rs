@@ -1,5 +1,6 @@
 //! Pictures of a scene: a quiet wall, and a portrait that moves across it.
 
+use anyhow::{Context as _, Result};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
@@ -22,12 +23,12 @@ pub fn background(width: u32, height: u32) -> RgbImage {
 
 impl Walker {
     /// `FILE` or `FILE@mirror`.
-    pub fn load(text: &str, scene_height: u32) -> Result<Self, String> {
+    pub fn load(text: &str, scene_height: u32) -> Result<Self> {
         let (file, mirrored) = match text.strip_suffix("@mirror") {
             Some(file) => (file, true),
             None => (text, false),
         };
-        let picture = image::open(file).map_err(|error| format!("{file}: {error}"))?.into_rgb8();
+        let picture = image::open(file).with_context(|| file.to_owned())?.into_rgb8();
         let width = (picture.width() * scene_height / picture.height().max(1)).max(2);
         let mut portrait = imageops::resize(&picture, width, scene_height, FilterType::Triangle);
         if mirrored {

@@ -1,4 +1,4 @@
-//! How the platform misbehaves, when told to.
+//! How the platform misbehaves on request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

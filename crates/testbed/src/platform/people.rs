@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 /// Users by id (raw, as `add_users_plus` details) and photos by name.
@@ -47,14 +48,14 @@ impl People {
     }
 
     /// Everyone of a folder of photos named `name-id-department.jpg`.
-    pub fn add_folder(&self, folder: &Path) -> Result<usize, String> {
-        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    pub fn add_folder(&self, folder: &Path) -> Result<usize> {
+        let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
         let mut count = 0;
         for path in entries.flatten().map(|entry| entry.path()) {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
             let mut parts = stem.rsplitn(3, '-');
             if let (Some(_), Some(id), Some(name)) = (parts.next(), parts.next(), parts.next()) {
-                let photo = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let photo = std::fs::read(&path).with_context(|| path.display().to_string())?;
                 self.add(id, name, photo);
                 count += 1;
             }
