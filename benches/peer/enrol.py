@@ -2,7 +2,7 @@
 """The plain way to enrol: one thread, OpenCV, the same detector and embedder, photos of a folder.
 
     python3 -m venv /tmp/peer && /tmp/peer/bin/pip install opencv-python-headless
-    menshen sim storm --peer /tmp/peer/bin/python
+    menshen-sim load --peer /tmp/peer/bin/python
 
 Nothing is downloaded, judged, sealed or stored here: it is only what the models cost. Prints one JSON object.
 """

@@ -1,5 +1,6 @@
 //! `menshen bench search`: the gallery's search against the plain scan, on made-up people.
 
+use anyhow::{Error, Result};
 use cpu_time::ThreadTime;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,9 +17,9 @@ const BATCH: usize = 32;
 /// A probe is a made-up person with this much of somebody else in it: similar to one, and not too much.
 const NOISE: f32 = 0.6;
 
-pub fn search(people: usize, probes: usize) -> Result<(), String> {
+pub fn search(people: usize, probes: usize) -> Result<()> {
     let before = resident_bytes();
-    let gallery = made_up_gallery("bench@1", DIMENSION, people)?;
+    let gallery = made_up_gallery("bench@1", DIMENSION, people).map_err(Error::msg)?;
     let after = resident_bytes();
     let groups = [DEFAULT_PERMISSION_GROUP.to_owned()];
     // The people's own vectors come from this seed too, see `made_up_gallery`.
