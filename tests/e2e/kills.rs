@@ -22,7 +22,7 @@ fn reply_ids(bed: &TestBed) -> BTreeSet<String> {
 }
 
 /// One command a person: odd ones are deleted again.
-fn storm(bed: &TestBed, numbers: std::ops::Range<u32>) {
+fn publish_load(bed: &TestBed, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let id = format!("p{number}");
         let add = json!({
@@ -37,12 +37,12 @@ fn storm(bed: &TestBed, numbers: std::ops::Range<u32>) {
     }
 }
 
-fn storm_ids(numbers: std::ops::Range<u32>) -> BTreeSet<String> {
+fn load_ids(numbers: std::ops::Range<u32>) -> BTreeSet<String> {
     let deleted = numbers.clone().filter(|number| number % 2 == 1).map(|number| format!("delete-{number}"));
     numbers.map(|number| format!("add-{number}")).chain(deleted).collect()
 }
 
-fn add_storm_people(bed: &TestBed, numbers: std::ops::Range<u32>) {
+fn add_load_people(bed: &TestBed, numbers: std::ops::Range<u32>) {
     for number in numbers {
         bed.platform.people().add(&format!("p{number}"), "Joe Biden", photo("biden-1.jpg"));
     }
@@ -55,9 +55,9 @@ fn a_killed_broker_costs_no_reply_and_no_event() {
     bed.add_camera(&camera);
     bed.start();
     bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
-    add_storm_people(&bed, 0..20);
+    add_load_people(&bed, 0..20);
     camera.go().unwrap();
-    storm(&bed, 0..10);
+    publish_load(&bed, 0..10);
     // In the middle: some are answered, some wait in the queue, one is being carried out.
     eventually("the first replies", SOON, || (reply_ids(&bed).len() >= 4).then_some(()));
     bed.broker.as_mut().unwrap().kill9();
@@ -68,8 +68,8 @@ fn a_killed_broker_costs_no_reply_and_no_event() {
         (history_ids(&bed, "lobby").len() > before).then_some(())
     });
     bed.broker.as_mut().unwrap().restart().unwrap();
-    storm(&bed, 10..20);
-    let expected = storm_ids(0..20);
+    publish_load(&bed, 10..20);
+    let expected = load_ids(0..20);
     eventually("every reply", SOON, || expected.is_subset(&reply_ids(&bed)).then_some(()));
     eventually("the right people at the end", SOON, || {
         (bed.metric("menshen_registry_people") == 11.0).then_some(())
@@ -115,12 +115,12 @@ fn a_killed_box_still_knows_everyone_and_tells_every_event() {
     bed.start();
     // History is refused, so that events wait on the disk when the power goes.
     bed.platform.behaviour().fail("history", Fault::Status(500), u32::MAX);
-    add_storm_people(&bed, 0..6);
+    add_load_people(&bed, 0..6);
     bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
     camera.go().unwrap();
     let live = bed.wait("Obama in real time", |entry| entry.kind == "realtime");
     eventually("the event is kept", SOON, || (bed.metric("menshen_outbox_depth") >= 1.0).then_some(()));
-    storm(&bed, 0..6);
+    publish_load(&bed, 0..6);
     eventually("some are answered", SOON, || (reply_ids(&bed).len() >= 4).then_some(()));
     bed.kill9();
     let answered = reply_ids(&bed);
@@ -140,7 +140,7 @@ fn a_killed_box_still_knows_everyone_and_tells_every_event() {
     bed.platform.behaviour().heal();
     let restarted = bed.platform.ledger().len();
     bed.start();
-    eventually("every reply", SOON, || storm_ids(0..6).is_subset(&reply_ids(&bed)).then_some(()));
+    eventually("every reply", SOON, || load_ids(0..6).is_subset(&reply_ids(&bed)).then_some(()));
     eventually("the right people at the end", SOON, || {
         (bed.metric("menshen_registry_people") == 4.0).then_some(())
     });

@@ -69,7 +69,7 @@ pub fn frames(asked: &Asked<'_>, settings: &Settings) -> Result<()> {
 
 fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settings) -> Result<()> {
     let (people, fps) = (asked.people, asked.fps);
-    // First decoding alone, so that what recognition adds can be told from it.
+    // First decoding alone, so that what recognition adds can be computed.
     let decoding = play(opener, clip, |_| Ok(()))?;
     print(&json!({ "bench": "decode" }), &decoding, fps);
 

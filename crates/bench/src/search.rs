@@ -14,7 +14,7 @@ use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 const DIMENSION: usize = 128;
 /// Probes searched together.
 const BATCH: usize = 32;
-/// A probe is a made-up person with this much of somebody else in it: similar to one, and not too much.
+/// A probe is a made-up person with this much of another person in it: similar to one, and not too much.
 const NOISE: f32 = 0.6;
 
 pub fn search(people: usize, probes: usize) -> Result<()> {
@@ -77,7 +77,7 @@ fn resident_bytes() -> u64 {
     system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
-/// Memory of this process in large pages; `None` where the kernel does not tell.
+/// Memory of this process in large pages; `None` where the kernel does not report it.
 fn large_page_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let kilobytes = text.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;

@@ -179,7 +179,7 @@ fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run> {
     };
     std::thread::sleep(SETTLE);
     let resident_mb =
-        device.process()?.resident_mb().context("the system does not tell the memory of a process")?;
+        device.process()?.resident_mb().context("the system does not report the memory of a process")?;
     device.stop(STOP_WITHIN)?;
     Ok(Run { ready: ready.unwrap_or(first_recognition), first_recognition, resident_mb })
 }

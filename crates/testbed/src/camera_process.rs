@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::broker::free_port;
 use super::process::{Process, program};
 
-/// Ground truth: somebody walked by.
+/// Ground truth: one person walked by.
 #[derive(Debug, Clone)]
 pub struct TrueWalk {
     /// Name of the camera.

@@ -5,6 +5,9 @@
 //! It shares the protocol's types with the product and none of its logic: it must never depend on the box, its store or its
 //! inference.
 
+#![deny(missing_docs)]
+#![warn(clippy::missing_errors_doc)]
+
 pub mod box_config;
 pub mod box_process;
 pub mod broker;

@@ -7,12 +7,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+/// A tmpfs that is unmounted with its handle.
 pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts it at `folder`, which is made.
+    ///
+    /// # Errors
+    /// When it cannot be mounted, as without root.
     pub fn mount(folder: &Path, megabytes: u32) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let output = Command::new("mount")
@@ -26,6 +30,7 @@ impl SmallDisk {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.folder
     }
@@ -35,6 +40,9 @@ impl SmallDisk {
     }
 
     /// Takes every free byte; returns how many there were.
+    ///
+    /// # Errors
+    /// When the file that takes the space cannot be made.
     pub fn fill(&self) -> Result<u64> {
         let mut file = File::create(self.ballast()).with_context(|| self.ballast().display().to_string())?;
         let mut taken = 0;
@@ -48,6 +56,7 @@ impl SmallDisk {
         Ok(taken)
     }
 
+    /// Gives back what [`fill`](Self::fill) took.
     pub fn release(&self) {
         // Not there: it was never filled.
         let _ = fs::remove_file(self.ballast());

@@ -1,4 +1,4 @@
-//! Cameras that are killed, frozen and started again at random while the others go on.
+//! Cameras that are killed, frozen and started again at random while the others keep running.
 
 use std::time::{Duration, Instant};
 

@@ -49,7 +49,7 @@ struct Shared {
 }
 
 impl Enrolment {
-    /// Enrols photos in turn, each time as somebody else.
+    /// Enrols photos in turn, each time as another person.
     pub fn start(local_port: u16, people: &People, folder: &Path) -> Result<Self> {
         let wanted = photos::Wanted { photos: &people.photos, max: PHOTOS_MAX, enlarge: people.enlarge };
         let photos: Arc<[Vec<u8>]> = photos::prepare(&wanted, folder)?.into();

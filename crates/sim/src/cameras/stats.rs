@@ -8,7 +8,7 @@ use super::asked::Walker;
 use menshen_testbed::platform::ledger::Entry;
 use menshen_testbed::statistics::percentile;
 
-/// Somebody walked by; milliseconds of the wall clock.
+/// One person walked by; milliseconds of the wall clock.
 #[derive(Debug, Clone)]
 pub struct Walk {
     pub camera: String,
@@ -18,7 +18,7 @@ pub struct Walk {
     pub to_ms: u64,
 }
 
-/// Somebody was recognised.
+/// One person was recognised.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub camera: String,

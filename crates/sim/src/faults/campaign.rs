@@ -137,7 +137,8 @@ impl Campaign {
         if healed {
             self.healed.push((name.to_owned(), seconds));
         } else {
-            self.not_healed.push(format!("{name} (fault {number}): nothing goes on after {seconds:.0} s"));
+            self.not_healed
+                .push(format!("{name} (fault {number}): no command is answered after {seconds:.0} s"));
         }
         let ledger = self.bed.platform.ledger();
         let history = ledger.since(0, |entry| entry.kind == "history" && entry.is_accepted()).len();
@@ -180,7 +181,7 @@ impl Campaign {
         if !missing.is_empty() {
             // Its retries may be far apart by now; after a start they begin at once.
             report.print_line(&format!(
-                "{} stored events are not delivered yet: the box goes on",
+                "{} stored events are not delivered yet: the box is started again",
                 missing.len()
             ));
             self.bed.supervisor.start()?;

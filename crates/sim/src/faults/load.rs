@@ -18,7 +18,7 @@ use super::model::{Command, Effect, param_error};
 use menshen_testbed::platform::SimPlatform;
 use menshen_testbed::platform::ledger::{Entry, now_ms};
 
-/// Somebody who walks by and is known, except after a wipe, until the next command brings them back.
+/// A person who walks by and is known, except after a wipe, until the next command brings them back.
 pub const RESIDENT: &str = "resident";
 const NO_FACE: i64 = 40004;
 const UNKNOWN_METHOD: i64 = 50100;

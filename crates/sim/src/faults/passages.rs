@@ -38,7 +38,7 @@ pub struct Evidence<'a> {
     pub looks: &'a Looks,
     /// When the box was killed or ended.
     pub breaks: &'a [u64],
-    /// Times at which walkers may have become somebody else: from, to.
+    /// Times at which walkers may have become another person: from, to.
     pub wipes: &'a [(u64, u64)],
     /// Times at which the disk was full: from, to. What was lost then is counted by the box, not here.
     pub disk_full: &'a [(u64, u64)],

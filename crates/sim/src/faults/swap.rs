@@ -36,7 +36,7 @@ const PASSAGES_END: Duration = Duration::from_secs(6);
 const ENROL_EVERY: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs the campaign; an error when somebody is lost, doubled or misnamed.
+/// Runs the campaign; an error when a passage or a person is lost, doubled or misnamed.
 pub fn run(arguments: &SwapArgs) -> Result<ExitCode> {
     let mut report = Report::new(None)?;
     let folder = run_folder("swap", arguments.seed);
@@ -106,11 +106,11 @@ impl Swap {
             self.swap(&json!({ "name": arguments.to }), "swap", report)?;
         }
         let to = self.models()?["embedder"].clone();
-        self.check(from != to, || format!("{from} is still in force"));
+        self.check(from != to, || format!("{from} is still active"));
         self.bed.nap(QUIET / 2)?;
         self.swap(&json!({ "back": true }), "rollback", report)?;
         let back = self.models()?["embedder"].clone();
-        self.check(back == from, || format!("{back} is in force after the rollback, not {from}"));
+        self.check(back == from, || format!("{back} is active after the rollback, not {from}"));
         self.bed.nap(QUIET / 2)?;
         self.swap(&json!({ "name": arguments.to }), "again", report)?;
         self.conclude(&to)
@@ -278,13 +278,13 @@ impl Swap {
         }
         let facts = self.models()?;
         report.print_line(&format!(
-            "killed when {} people of {} were done ({}): {} is in force",
+            "killed when {} people of {} were done ({}): {} is active",
             seen["people_done"], seen["people"], seen["state"], facts["embedder"]
         ));
         self.check(facts["fallback"].is_null(), || format!("after a kill: {facts}"));
         let is_one = facts["embedder"] == before
             || facts["embedder"].as_str().is_some_and(|id| id.starts_with(&format!("{}@", arguments.to)));
-        self.check(is_one, || format!("after a kill {} is in force", facts["embedder"]));
+        self.check(is_one, || format!("after a kill {} is active", facts["embedder"]));
         self.wait_answered(ANSWERED_WITHIN)?;
         self.everyone_is_there("after a kill");
         Ok(())

@@ -16,23 +16,32 @@ const ENCODED_WITHIN: ClockTime = ClockTime::from_seconds(300);
 
 /// One encoded picture.
 pub struct AccessUnit {
+    /// Bytes, as the parser gave them.
     pub data: Buffer,
+    /// Whether a viewer can begin here.
     pub is_key: bool,
 }
 
 /// A walker's time in the clip, as indices of access units, the end excluded.
 #[derive(Debug, Clone)]
 pub struct Walk {
+    /// File name of the walker's picture without its ending.
     pub name: String,
+    /// The first unit.
     pub from: usize,
+    /// The unit after the last.
     pub to: usize,
 }
 
 /// What is shown over and over. The first `idle` units are the empty scene and loop by themselves.
 pub struct Clip {
+    /// In the order in which they are shown.
     pub units: Vec<AccessUnit>,
+    /// Who walks by when.
     pub walks: Vec<Walk>,
+    /// Units of the empty scene at the beginning.
     pub idle: usize,
+    /// The encoder's.
     pub caps: Caps,
 }
 
@@ -67,6 +76,9 @@ fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str)> {
 }
 
 /// Renders and encodes everything the camera will show.
+///
+/// # Errors
+/// When a picture cannot be read or the encoder fails.
 pub fn render(arguments: &CameraArgs) -> Result<Clip> {
     let (encoder, media) = encoder(&arguments.codec, arguments.fps)?;
     let (width, height) = arguments.size;
@@ -157,6 +169,9 @@ fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
 }
 
 /// Writes a clip to a file, at its own speed when played.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn record(clip: &Clip, fps: u32, file: &Path) -> Result<()> {
     let is_h265 = clip.caps.structure(0).is_some_and(|media| media.name() == "video/x-h265");
     let parse = if is_h265 { "h265parse" } else { "h264parse" };

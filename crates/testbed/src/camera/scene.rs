@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage};
 
 /// One walker's picture, scaled to the scene.
 pub struct Walker {
+    /// File name of the picture without its ending.
     pub name: String,
     portrait: RgbImage,
 }
@@ -23,6 +24,9 @@ pub fn background(width: u32, height: u32) -> RgbImage {
 
 impl Walker {
     /// `FILE` or `FILE@mirror`.
+    ///
+    /// # Errors
+    /// When the picture cannot be read.
     pub fn load(text: &str, scene_height: u32) -> Result<Self> {
         let (file, mirrored) = match text.strip_suffix("@mirror") {
             Some(file) => (file, true),

@@ -25,6 +25,9 @@ struct Viewer {
 }
 
 /// Serves until the process ends.
+///
+/// # Errors
+/// When the address cannot be listened on.
 pub fn serve(arguments: &CameraArgs, clip: Clip, sub: Option<Clip>) -> Result<()> {
     let server = RTSPServer::new();
     server.set_address(&arguments.listen.ip().to_string());

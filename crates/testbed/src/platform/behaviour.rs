@@ -35,6 +35,7 @@ impl Behaviour {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
     }
 
+    /// All calls go right again.
     pub fn heal(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -25,6 +25,9 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 const HANG: Duration = Duration::from_mins(2);
 
 /// Serves on a thread of its own; returns where.
+///
+/// # Errors
+/// When the address cannot be listened on.
 pub fn start(state: Arc<State>, listen: SocketAddr) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new().name("sim-platform".to_owned()).spawn(move || {
@@ -88,10 +91,10 @@ fn noted(response: &HttpResponse) -> u16 {
     }
 }
 
-/// Plays a fault; `None` when the call goes on as it should.
+/// Plays a fault; `None` when the call is answered as it should be.
 async fn play(state: &State, kind: &'static str) -> Option<HttpResponse> {
     match state.behaviour.take(kind)? {
-        Fault::Status(status) => Some(error(status, "told to fail")),
+        Fault::Status(status) => Some(error(status, "fails as asked")),
         Fault::Html => {
             Some(HttpResponse::Ok().content_type("text/html").body("<html><body>Please log in</body></html>"))
         }
@@ -236,7 +239,7 @@ async fn users(state: Data<State>, query: Query<Credentials>, body: Bytes) -> Ht
 async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
     let played = play(&state, "photo").await;
     let response = match file.as_str() {
-        _ if played.is_some() => played.unwrap_or_else(|| error(500, "told to fail")),
+        _ if played.is_some() => played.unwrap_or_else(|| error(500, "fails as asked")),
         "hang" => {
             actix_rt::time::sleep(HANG).await;
             HttpResponse::Ok().finish()

@@ -41,6 +41,9 @@ const LISTEN_RETRY: Duration = Duration::from_millis(100);
 
 impl SimPlatform {
     /// Starts the HTTP side on a thread of its own and the MQ side beside it.
+    ///
+    /// # Errors
+    /// When the address is taken or the ledger file cannot be made.
     pub fn start(config: PlatformConfig) -> Result<Self> {
         let state = Arc::new(State::new(config)?);
         let (address, server, thread) = http::start(Arc::clone(&state), state.config.listen)?;
@@ -73,6 +76,9 @@ impl SimPlatform {
     }
 
     /// Listens at the same address again.
+    ///
+    /// # Errors
+    /// When its address is taken.
     pub fn come_back(&self) -> Result<()> {
         let mut tries = 0;
         let (server, thread) = loop {
@@ -92,36 +98,48 @@ impl SimPlatform {
         &self.state.config.dev_sno
     }
 
+    /// Port of its HTTP side.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
+    /// Address of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// Address of the login call.
     pub fn login_url(&self) -> String {
         self.url("/api/gateway/login")
     }
 
+    /// What it has received.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
     }
 
+    /// How it misbehaves.
     pub fn behaviour(&self) -> &Behaviour {
         &self.state.behaviour
     }
 
+    /// The people it knows.
     pub fn people(&self) -> &People {
         &self.state.people
     }
 
     /// Publishes a command to the box and waits for the broker's confirm.
+    ///
+    /// # Errors
+    /// When there is no broker, or it does not confirm within a minute.
     pub fn publish(&self, command: &Value) -> Result<()> {
         self.publish_raw(command.to_string().into_bytes())
     }
 
     /// Publishes any bytes.
+    ///
+    /// # Errors
+    /// When there is no broker, or it does not confirm within a minute.
     pub fn publish_raw(&self, body: Vec<u8>) -> Result<()> {
         // The lock is not held while the broker is waited for: the platform may go down meanwhile.
         let jobs = self.mq.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(mq::MqSide::jobs);
@@ -129,6 +147,9 @@ impl SimPlatform {
     }
 
     /// Publishes a command with a fresh `messageId` and waits for its reply.
+    ///
+    /// # Errors
+    /// When it cannot be published or has no reply within `limit`.
     pub fn command(&self, mut command: Value, limit: Duration) -> Result<Value> {
         let id = fresh_id(&mut command);
         self.publish(&command)?;
@@ -144,12 +165,18 @@ impl SimPlatform {
     }
 
     /// Has a picture judged over the FIQA queues, by whichever box takes it.
+    ///
+    /// # Errors
+    /// When it cannot be published or has no reply within `limit`.
     pub fn fiqa(&self, photo_base64: &str, level: &str, limit: Duration) -> Result<Value> {
         let info = json!({ "image_base64_str": photo_base64, "fiqa_level": level });
         self.fiqa_command(json!({ "method": "fiqa", "info": info }), limit)
     }
 
     /// Sends any command over the FIQA queue and waits for its reply.
+    ///
+    /// # Errors
+    /// When it cannot be published or has no reply within `limit`.
     pub fn fiqa_command(&self, mut command: Value, limit: Duration) -> Result<Value> {
         let id = fresh_id(&mut command);
         self.publish_fiqa_all(&[command])?;
@@ -157,6 +184,9 @@ impl SimPlatform {
     }
 
     /// Publishes commands to the FIQA queue, one right after the other.
+    ///
+    /// # Errors
+    /// When the broker does not confirm all of them.
     pub fn publish_fiqa_all(&self, commands: &[Value]) -> Result<()> {
         let bodies = commands.iter().map(|command| command.to_string().into_bytes()).collect();
         mq::publish_fiqa(&self.state, bodies)

@@ -18,12 +18,17 @@ use tokio::sync::oneshot;
 
 use super::state::State;
 
+/// Where commands are published.
 pub const EXCHANGE: &str = "menshen.sim";
+/// What commands are published with.
 pub const ROUTING_KEY: &str = "box.commands";
+/// The queue of the box.
 pub const COMMANDS: &str = "box.down";
+/// The queue of replies.
 pub const REPLIES: &str = "box.up";
 /// Shared by all boxes of the platform.
 pub const FIQA_COMMANDS: &str = "fiqa.down";
+/// Shared by all boxes of the platform.
 pub const FIQA_REPLIES: &str = "fiqa.up";
 
 /// A broker that is being restarted comes back within this.
@@ -44,6 +49,9 @@ pub struct Jobs(tokio::sync::mpsc::UnboundedSender<Job>);
 
 impl Jobs {
     /// Returns when the broker has confirmed; an error leaves open whether it has the message.
+    ///
+    /// # Errors
+    /// When the broker did not confirm it; it may have it all the same.
     pub fn publish(&self, body: Vec<u8>) -> Result<()> {
         let (answer, answered) = mpsc::channel();
         self.0.send((body, answer)).ok().context("the platform is stopped")?;
@@ -52,6 +60,10 @@ impl Jobs {
 }
 
 impl MqSide {
+    /// Declares the queues and collects replies until it is stopped.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
     pub fn start(state: Arc<State>) -> Result<Self> {
         let (jobs, mut waiting) = tokio::sync::mpsc::unbounded_channel::<Job>();
         let (stop, stopped) = oneshot::channel();
@@ -73,10 +85,12 @@ impl MqSide {
         Ok(Self { jobs, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// A way to publish.
     pub fn jobs(&self) -> Jobs {
         Jobs(self.jobs.clone())
     }
 
+    /// Ends the thread.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
@@ -109,11 +123,17 @@ async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
 }
 
 /// One try, on a connection of its own.
+///
+/// # Errors
+/// When the broker does not confirm it within ten seconds.
 pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<()> {
     publish_to(state, EXCHANGE, ROUTING_KEY, vec![body]).await
 }
 
 /// Publishes to the FIQA queue and waits for the confirms; for callers outside any runtime.
+///
+/// # Errors
+/// When the broker does not confirm all of them within ten seconds.
 pub fn publish_fiqa(state: &State, bodies: Vec<Vec<u8>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(publish_to(state, "", FIQA_COMMANDS, bodies))

@@ -34,20 +34,26 @@ impl People {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), user);
     }
 
+    /// A photo that is served as `/img/FILE`.
     pub fn add_photo(&self, file: &str, photo: Vec<u8>) {
         self.photos.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned(), photo);
     }
 
+    /// The photo that is served as `/img/FILE`.
     pub fn photo(&self, file: &str) -> Option<Vec<u8>> {
         self.photos.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }
 
+    /// Details of those of `ids` that are known.
     pub fn users(&self, ids: &[String]) -> Vec<Value> {
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().filter_map(|id| users.get(id).cloned()).collect()
     }
 
     /// Everyone of a folder of photos named `name-id-department.jpg`.
+    ///
+    /// # Errors
+    /// When the folder or a photo cannot be read.
     pub fn add_folder(&self, folder: &Path) -> Result<usize> {
         let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
         let mut count = 0;

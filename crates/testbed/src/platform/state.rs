@@ -12,15 +12,23 @@ use super::people::People;
 
 /// What the HTTP and MQ sides share.
 pub struct State {
+    /// How it is set up.
     pub config: PlatformConfig,
+    /// What it has received.
     pub ledger: Ledger,
+    /// How it misbehaves.
     pub behaviour: Behaviour,
+    /// The people it knows.
     pub people: People,
     /// Laid over the login document, key by key.
     login_patch: Mutex<Value>,
 }
 
 impl State {
+    /// A platform that knows nobody and has received nothing.
+    ///
+    /// # Errors
+    /// When the ledger file cannot be made.
     pub fn new(config: PlatformConfig) -> io::Result<Self> {
         Ok(Self {
             ledger: Ledger::new(config.ledger_file.as_deref())?,
