@@ -19,12 +19,13 @@ test:
 check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
-    cargo test --lib --test boundaries
+    cargo test --lib
+    cargo test -p repo-checks
 
 # Speed of the single stages, and of the whole chain on a 1080p clip
 bench:
     cargo bench
-    cargo run --release -- bench frames
+    cargo run --release -p menshen-bench -- frames
 
 # Licences, advisories and sources of dependencies (needs cargo-deny)
 deny:

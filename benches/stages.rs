@@ -11,7 +11,7 @@ use menshen::evaluation::made_up::made_up_gallery;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
-use menshen_sim::camera::scene::{Walker, background};
+use menshen_testbed::camera::scene::{Walker, background};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
 use menshen_vision::analyzer::ModelSet;

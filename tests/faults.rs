@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Runs a campaign to its end and returns its verdict.
 fn campaign(arguments: &[&str]) -> Value {
-    let output = Command::new(menshen_sim::process::program("menshen-sim").unwrap())
+    let output = Command::new(menshen_testbed::process::program("menshen-sim").unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(arguments)
         .output()

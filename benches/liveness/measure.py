@@ -3,7 +3,7 @@
     pip install -r ../mask/requirements.txt onnxruntime==1.32.0
     python measure.py --models models --images LFW [--clips DIR]
 
-Cut-outs are made here with OpenCV, as the networks' authors do; `tests/vision.rs` holds the product's to the same scores. Prints and
+Cut-outs are made here with OpenCV, as the networks' authors do; `tests/it/vision.rs` holds the product's to the same scores. Prints and
 screens are drawn into the first pictures of the clips (or a grey wall): an indication, no measurement of real attacks.
 """
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
+use crate::row::{Row, seen, tested};
 use crate::testbed::DEV_SNO;
-use crate::{Row, seen, tested};
 
 const REPLY: [&str; 7] = ["success", "code", "message", "dev_sno", "messageKey", "messageId", "result"];
 
@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     seen("3", "messageId only where the command had one", |e| {
         let replies = e.entries.iter().filter(|entry| entry.is_reply());
         let nameless: Vec<_> = replies.filter(|entry| entry.body.get("messageId").is_none()).collect();
-        assert_eq!(nameless.len(), 1, "the tour sends one command without an id");
+        assert_eq!(nameless.len(), 1, "the scenario sends one command without an id");
         assert_eq!(nameless[0].body["messageKey"], "sync_permissions");
     }),
     seen("3", "replies come over uploadQueue where the login names one", |e| {

@@ -1,17 +1,17 @@
-//! What the tour brought, to be looked at row by row.
+//! What the scenario brought, to be looked at row by row.
 
 use std::collections::BTreeMap;
 
-use menshen_sim::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 use serde_json::Value;
 
 #[derive(Default)]
 pub struct Evidence {
     /// Everything the platform got.
     pub entries: Vec<Entry>,
-    /// Replies to the commands of the tour, by the name it gave them.
+    /// Replies to the commands of the scenario, by the name it gave them.
     pub replies: BTreeMap<&'static str, Value>,
-    /// Answers of the local API, by the name the tour gave them.
+    /// Answers of the local API, by the name the scenario gave them.
     pub local: BTreeMap<&'static str, Value>,
     /// The stream's address as configured, with a password in it.
     pub stream_url: String,
@@ -23,7 +23,7 @@ pub struct Evidence {
 
 impl Evidence {
     pub fn reply(&self, name: &str) -> &Value {
-        self.replies.get(name).unwrap_or_else(|| panic!("the tour sent no command `{name}`"))
+        self.replies.get(name).unwrap_or_else(|| panic!("the scenario sent no command `{name}`"))
     }
 
     /// The first entry of `list` of a reply's result whose `userid` is `id`.

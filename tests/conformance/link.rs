@@ -3,7 +3,7 @@
 use menshen_protocol::login::{LoginDocument, Session};
 use url::Url;
 
-use crate::{Row, seen, tested};
+use crate::row::{Row, seen, tested};
 
 /// The session that a login document with these extra fields makes.
 fn session(extra: &str) -> Session {

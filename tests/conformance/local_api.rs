@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::fields::assert_keys;
+use crate::row::{Row, seen, tested};
 use crate::testbed::DEV_SNO;
-use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[
     seen("9", "success is {data}", |e| {

@@ -1,7 +1,7 @@
 //! Conformance with the management protocol: a row for every field and rule of its sections 1 to 9.
 //!
-//! Most rows look at what one tour brought: a real box between a real RabbitMQ, a platform and a camera. Rules
-//! that need a stage of their own are proven by a test of `tests/e2e`, which the row names; a row that names a test
+//! Most rows look at what one scenario brought: a real box between a real RabbitMQ, a platform and a camera. Rules
+//! that need a test bed of their own are proven by a test of `tests/e2e`, which the row names; a row that names a test
 //! that is not there fails. `cargo test --test conformance -- --nocapture` prints the table.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
@@ -16,6 +16,7 @@ mod http;
 mod link;
 mod local_api;
 mod reports;
+mod row;
 mod scenario;
 #[path = "../e2e/testbed.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
@@ -25,35 +26,13 @@ mod words;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evidence::Evidence;
-
-/// How a row is proven.
-enum Proof {
-    /// Looks at the evidence and panics where it is otherwise.
-    Seen(fn(&Evidence)),
-    /// `module::test` of `tests/e2e`, run beside this one.
-    Test(&'static str),
-}
-
-/// One field or rule of the protocol.
-struct Row {
-    section: &'static str,
-    rule: &'static str,
-    proof: Proof,
-}
-
-const fn seen(section: &'static str, rule: &'static str, look: fn(&Evidence)) -> Row {
-    Row { section, rule, proof: Proof::Seen(look) }
-}
-
-const fn tested(section: &'static str, rule: &'static str, test: &'static str) -> Row {
-    Row { section, rule, proof: Proof::Test(test) }
-}
+use row::{Proof, Row};
 
 fn table() -> impl Iterator<Item = &'static Row> {
     words::ROWS.iter().chain(link::ROWS).chain(commands::ROWS).chain(reports::ROWS).chain(local_api::ROWS)
 }
 
-/// The named test of `tests/e2e` is there and not ignored.
+/// Whether the named test of `tests/e2e` is there and not ignored.
 fn find_test(path: &str) -> Result<(), String> {
     let (module, name) = path.split_once("::").ok_or_else(|| format!("`{path}` is not module::test"))?;
     let file = format!("tests/e2e/{module}.rs");
@@ -77,7 +56,7 @@ fn prove(row: &Row, evidence: &Evidence) -> Result<(), String> {
 
 #[test]
 fn every_field_and_rule_of_the_protocol_holds() {
-    let evidence = scenario::tour();
+    let evidence = scenario::play();
     let mut broken = Vec::new();
     for row in table() {
         let outcome = prove(row, &evidence);

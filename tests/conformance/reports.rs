@@ -6,8 +6,8 @@ use crate::fields::{
     DEVICE, DEVICE_LIST, STATUS, STATUS_DEVICE, STATUS_FACTS, assert_between, assert_event, assert_keys,
     jpeg_size,
 };
+use crate::row::{Row, seen, tested};
 use crate::testbed::DEV_SNO;
-use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[
     seen("6", "the body holds devSno and deviceList, the full list", |e| {
@@ -36,7 +36,7 @@ pub const ROWS: &[Row] = &[
     seen("6", "epGroupName is a string", |e| assert!(e.device()["epGroupName"].is_string())),
     seen("6", "epStreamUrl shows no credentials", |e| {
         let shown = e.device()["epStreamUrl"].as_str().unwrap();
-        assert!(e.stream_url.contains("keeper:opensesame@"), "the stage configures a password");
+        assert!(e.stream_url.contains("keeper:opensesame@"), "the scenario configures a password");
         assert!(shown.contains("***") && !shown.contains("opensesame"), "{shown}");
     }),
     seen("6", "lastMonitorTime is in seconds", |e| {
@@ -172,7 +172,7 @@ pub const ROWS: &[Row] = &[
         assert_eq!(once.len(), first.len(), "no event came twice");
     }),
     seen("8", "one event a passage", |e| {
-        let of_obama = |entry: &&menshen_sim::platform::ledger::Entry| {
+        let of_obama = |entry: &&menshen_testbed::platform::ledger::Entry| {
             entry.path == "/box/record/0" && entry.body["identity_id"] == "1001"
         };
         let mut times: Vec<_> = e

@@ -1,4 +1,4 @@
-//! The tour: one box between a real broker, a platform and a camera, through everything of the protocol once.
+//! The scenario: one box between a real broker, a platform and a camera, through everything of the protocol once.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use serde_json::{Value, json};
 
 use crate::evidence::Evidence;
 use crate::http;
-use crate::testbed::{Camera, TestBed, photo, photo_base64};
+use crate::testbed::{TestBed, photo, photo_base64, start_camera};
 
-pub fn tour() -> Evidence {
-    let mut camera = Camera::new("lobby", &["obama-2.jpg", "astronaut.png"], &[]);
-    let mut stage = TestBed::with_platform(|config| config.receivers = 2);
+pub fn play() -> Evidence {
+    let mut camera = start_camera("lobby", &["obama-2.jpg", "astronaut.png"], &[]);
+    let mut bed = TestBed::with_platform(|config| config.receivers = 2);
     let stream_url = camera.url().replacen("rtsp://", "rtsp://keeper:opensesame@", 1);
-    stage.add_device("lobby", "rtsp", &stream_url);
+    bed.add_device("lobby", "rtsp", &stream_url);
     let mut evidence = Evidence { stream_url, ..Evidence::default() };
 
-    stage.start();
-    stage.wait_device("lobby", "online", 0);
-    enrol(&stage, &mut evidence);
-    judge_photos(&stage, &mut evidence);
-    local_api(stage.local_port, &mut evidence);
+    bed.start();
+    bed.wait_device("lobby", "online", 0);
+    enrol(&bed, &mut evidence);
+    judge_photos(&bed, &mut evidence);
+    local_api(bed.local_port, &mut evidence);
 
-    camera.go();
-    watch(&stage);
-    evidence.walk_began_ms = camera.said("walk-begins")[0]["at_ms"].as_u64().unwrap();
+    camera.go().unwrap();
+    watch(&bed);
+    evidence.walk_began_ms = camera.reported("walk-begins")[0]["at_ms"].as_u64().unwrap();
 
-    // A restart: the device list is told again.
-    stage.stop();
-    evidence.log = stage.log();
-    stage.start();
-    stage.wait_device("lobby", "online", stage.platform.ledger().len());
-    administer(&stage, &mut evidence);
-    stage.stop();
-    evidence.log += &stage.log();
-    evidence.entries = stage.platform.ledger().since(0, |_| true);
+    // A restart: the device list is reported again.
+    bed.stop();
+    evidence.log = bed.log();
+    bed.start();
+    bed.wait_device("lobby", "online", bed.platform.ledger().len());
+    administer(&bed, &mut evidence);
+    bed.stop();
+    evidence.log += &bed.log();
+    evidence.entries = bed.platform.ledger().since(0, |_| true);
     evidence
 }
 
-fn enrol(stage: &TestBed, evidence: &mut Evidence) {
-    let people = stage.platform.people();
+fn enrol(bed: &TestBed, evidence: &mut Evidence) {
+    let people = bed.platform.people();
     people.add_photo("biden.jpg", photo("biden-1.jpg"));
     people.add_raw(
         "1001",
@@ -51,10 +51,10 @@ fn enrol(stage: &TestBed, evidence: &mut Evidence) {
     let by_id = json!({
         "method": "add_users_plus", "userid_list": ["1001", "1003", "9999"], "extend_params": { "path": "/box/users" },
     });
-    evidence.replies.insert("add ids", stage.command(by_id));
+    evidence.replies.insert("add ids", bed.command(by_id));
     let small = photo_base64("astronaut.png");
     let details = json!({ "method": "add_users_plus", "user_info_list": [
-        { "identity_id": 1002, "reg_url": stage.platform.url("/img/biden.jpg"), "register_type": "1",
+        { "identity_id": 1002, "reg_url": bed.platform.url("/img/biden.jpg"), "register_type": "1",
           "info": { "name": "Joe Biden", "type": 5, "permission_ids": ["0", "7"], "desk": "oval" } },
         { "identity_id": "1004", "reg_photo": format!("data:image/png;base64,{small}"), "info": { "name": "Small" } },
         { "identity_id": "1005", "info": { "name": "No Photo" } },
@@ -62,20 +62,20 @@ fn enrol(stage: &TestBed, evidence: &mut Evidence) {
         { "identity_id": "1007", "reg_photo": format!("data:image/jpeg;base64,{}", photo_base64("biden-1.jpg")),
           "info": { "name": "Twin", "permission_ids": ["9"] } },
     ]});
-    evidence.replies.insert("add details", stage.command(details));
+    evidence.replies.insert("add details", bed.command(details));
     let liberal = json!({
         "method": "delete_users", "userid_list": [1007], "extend_params": null, "brand_new": { "x": 1 },
     });
-    evidence.replies.insert("liberal", stage.command(liberal));
+    evidence.replies.insert("liberal", bed.command(liberal));
 }
 
-fn judge_photos(stage: &TestBed, evidence: &mut Evidence) {
+fn judge_photos(bed: &TestBed, evidence: &mut Evidence) {
     let mut fiqa = |name, photo: String, level: Option<&str>| {
         let mut info = json!({ "image_base64_str": photo });
         if let Some(level) = level {
             info["fiqa_level"] = json!(level);
         }
-        evidence.replies.insert(name, stage.command(json!({ "method": "fiqa", "info": info })));
+        evidence.replies.insert(name, bed.command(json!({ "method": "fiqa", "info": info })));
     };
     fiqa("fiqa", photo_base64("obama-1.jpg"), None);
     fiqa("fiqa small", photo_base64("astronaut.png"), Some("high"));
@@ -86,26 +86,26 @@ fn judge_photos(stage: &TestBed, evidence: &mut Evidence) {
     fiqa("fiqa level", photo_base64("obama-1.jpg"), Some("excellent"));
 }
 
-/// Waits until the known person and the stranger were told every way.
-fn watch(stage: &TestBed) {
-    stage.wait("Obama in real time", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
+/// Waits until the known person and the stranger were reported every way.
+fn watch(bed: &TestBed) {
+    bed.wait("Obama in real time", |entry| entry.kind == "realtime" && entry.body["identity_id"] == "1001");
     for receiver in ["/box/record/0", "/box/record/1"] {
         for kind in [1, 4] {
-            stage.wait("both at both receivers", |entry| {
+            bed.wait("both at both receivers", |entry| {
                 entry.path == receiver && entry.body["ext_data"]["person_type"] == kind
             });
         }
     }
-    let reports = |entry: &menshen_sim::platform::ledger::Entry| entry.kind == "status";
+    let reports = |entry: &menshen_testbed::platform::ledger::Entry| entry.kind == "status";
     assert!(
-        stage.platform.ledger().wait_count(Duration::from_secs(20), 4, reports).len() >= 4,
+        bed.platform.ledger().wait_count(Duration::from_secs(20), 4, reports).len() >= 4,
         "status reports"
     );
 }
 
-fn administer(stage: &TestBed, evidence: &mut Evidence) {
+fn administer(bed: &TestBed, evidence: &mut Evidence) {
     let mut send = |name, command: Value| {
-        evidence.replies.insert(name, stage.command(command));
+        evidence.replies.insert(name, bed.command(command));
     };
     send(
         "overwrite",
@@ -126,13 +126,13 @@ fn administer(stage: &TestBed, evidence: &mut Evidence) {
     send("incomplete", json!({ "method": "delete_users" }));
     send("wipe", json!({ "method": "wipe_data", "wipe_options": { "users": true, "events": true } }));
     let wipe = json!({ "users": true, "events": true });
-    let port = stage.local_port;
+    let port = bed.local_port;
     evidence.local.insert("WipeData", http::json(port, "POST", "/SophonFogSys/api/WipeData", &wipe).1);
     evidence.local.insert("users after wipe", http::get(port, "/SophonFogSys/api/users").1);
     // Without an id the reply has none either.
-    let before = stage.platform.ledger().len();
-    stage.platform.publish(&json!({ "method": "sync_permissions", "permissions_info_list": [] })).unwrap();
-    stage.wait("the nameless reply", |entry| entry.number >= before && entry.is_reply());
+    let before = bed.platform.ledger().len();
+    bed.platform.publish(&json!({ "method": "sync_permissions", "permissions_info_list": [] })).unwrap();
+    bed.wait("the nameless reply", |entry| entry.number >= before && entry.is_reply());
 }
 
 /// The local API, as the field calls it.

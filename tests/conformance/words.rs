@@ -3,8 +3,8 @@
 use menshen_domain::status::{Language, StatusCode};
 
 use crate::fields::jpeg_size;
+use crate::row::{Row, seen, tested};
 use crate::testbed::DEV_SNO;
-use crate::{Row, seen, tested};
 
 pub const ROWS: &[Row] = &[
     seen("1", "dev_sno is the licence code, in every login and report", |e| {

@@ -10,7 +10,7 @@ use menshen::adapters::vault::{KeyPlaces, Vault};
 use menshen::ports::store::RegistryStore as _;
 use serde_json::json;
 
-use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, eventually, is_history_of, photo, photo_base64, start_camera};
 
 const NATIONAL_ID: &str = "11010119900307721X";
 const NAME: &str = "欧巴马先生";
@@ -95,22 +95,22 @@ fn feature_secrets(data_dir: &Path) -> Secrets {
 
 #[test]
 fn nothing_of_anybody_can_be_read_from_the_disk() {
-    let mut camera = Camera::new("lobby", &["obama-2.jpg"], &[]);
-    let mut stage = TestBed::with_platform(|_| ());
-    stage.add_camera(&camera);
-    stage.start();
+    let mut camera = start_camera("lobby", &["obama-2.jpg"], &[]);
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.add_camera(&camera);
+    bed.start();
     let user = json!({
         "identity_id": NATIONAL_ID, "reg_photo": photo_base64("obama-1.jpg"),
         "info": { "name": NAME, "department": "Oval Office", "phone": "13800138000" },
     });
-    let reply = stage.command(json!({ "method": "add_users_plus", "user_info_list": [user] }));
+    let reply = bed.command(json!({ "method": "add_users_plus", "user_info_list": [user] }));
     assert_eq!(reply["result"]["success_users"].as_array().unwrap().len(), 1, "{reply}");
-    stage.enrol(&[("gone", "Joe Biden", "biden-1.jpg")]);
-    stage.command(json!({ "method": "delete_users", "userid_list": ["gone"] }));
+    bed.enrol(&[("gone", "Joe Biden", "biden-1.jpg")]);
+    bed.command(json!({ "method": "delete_users", "userid_list": ["gone"] }));
     // A dead letter with a name and a photo in it.
-    stage.command(json!({ "method": "no_such_method", "name": NAME, "photo": photo_base64("obama-1.jpg") }));
-    camera.go();
-    stage.wait("Obama in history", |entry| {
+    bed.command(json!({ "method": "no_such_method", "name": NAME, "photo": photo_base64("obama-1.jpg") }));
+    camera.go().unwrap();
+    bed.wait("Obama in history", |entry| {
         is_history_of("lobby")(entry) && entry.body["identity_id"] == NATIONAL_ID
     });
 
@@ -123,9 +123,9 @@ fn nothing_of_anybody_can_be_read_from_the_disk() {
     secrets.extend(carver_marks());
     secrets.extend(slices("registry photo", "obama-1.jpg"));
     secrets.extend(slices("deleted photo", "biden-1.jpg"));
-    let data_dir = stage.data_dir();
+    let data_dir = bed.data_dir();
     assert_eq!(find(&data_dir, &secrets), Vec::<String>::new(), "while the box runs");
-    stage.kill9();
+    bed.kill9();
     assert_eq!(find(&data_dir, &secrets), Vec::<String>::new(), "after kill -9");
     let copy = tempfile::TempDir::new().unwrap();
     copy_folder(&data_dir, copy.path());
@@ -159,29 +159,29 @@ fn copy_folder(from: &Path, to: &Path) {
 
 #[test]
 fn a_wipe_takes_the_key_along_and_the_box_goes_on() {
-    let mut stage = TestBed::with_platform(|_| ());
-    stage.start();
-    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
-    let key = stage.data_dir().join("keys/registry.key");
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.start();
+    bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
+    let key = bed.data_dir().join("keys/registry.key");
     let before = std::fs::read(&key).unwrap();
     let reply =
-        stage.command(json!({ "method": "wipe_data", "wipe_options": { "users": true, "events": true } }));
+        bed.command(json!({ "method": "wipe_data", "wipe_options": { "users": true, "events": true } }));
     assert_eq!(reply["code"], 0, "{reply}");
     assert_ne!(std::fs::read(&key).unwrap(), before);
-    assert_eq!(every_file(&stage.data_dir().join("pictures")).len(), 0);
-    stage.enrol(&[("1003", "Barack Obama", "obama-1.jpg")]);
-    stage.kill9();
-    stage.start();
+    assert_eq!(every_file(&bed.data_dir().join("pictures")).len(), 0);
+    bed.enrol(&[("1003", "Barack Obama", "obama-1.jpg")]);
+    bed.kill9();
+    bed.start();
     eventually("only who came after the wipe", SOON, || {
-        (stage.metric("menshen_registry_people") == 1.0).then_some(())
+        (bed.metric("menshen_registry_people") == 1.0).then_some(())
     });
-    assert_eq!(stage.storage_health()["ok"], true);
-    stage.stop();
+    assert_eq!(bed.storage_health()["ok"], true);
+    bed.stop();
 
     // A lost key is told, and nothing is made anew.
-    std::fs::remove_file(stage.data_dir().join("keys/master.key")).unwrap();
-    let list = stage.run(&["users", "list"]);
+    std::fs::remove_file(bed.data_dir().join("keys/master.key")).unwrap();
+    let list = bed.run(&["users", "list"]);
     let told = String::from_utf8_lossy(&list.stderr).into_owned();
     assert!(!list.status.success() && told.contains("master key is missing"), "{told}");
-    assert!(!stage.data_dir().join("keys/master.key").exists());
+    assert!(!bed.data_dir().join("keys/master.key").exists());
 }

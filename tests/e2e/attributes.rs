@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
 use crate::http;
-use crate::testbed::{Camera, SOON, TestBed, eventually, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64, start_camera};
 
 /// The guesses of a grown-up man.
 fn assert_man(guesses: &Value) {
@@ -37,27 +37,27 @@ fn assert_event_of_man(event: &Value) {
 
 #[test]
 fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
-    let mut asks = Camera::new("asks", &["obama-2.jpg"], &[]);
-    let mut plain = Camera::new("plain", &["obama-2.jpg"], &[]);
-    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
-    stage.add_camera(&asks);
-    stage.add_camera(&plain);
-    stage.add_config(
+    let mut asks = start_camera("asks", &["obama-2.jpg"], &[]);
+    let mut plain = start_camera("plain", &["obama-2.jpg"], &[]);
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.add_camera(&asks);
+    bed.add_camera(&plain);
+    bed.add_config(
         "\n[[devices]]\nip = \"gate\"\ntype = \"door-terminal\"\npipeline = \"post\"\nattributes = true\n",
     );
-    stage.set("devices.0.attributes", "true");
-    stage.set("recognition.attributes_in_fiqa", "true");
-    stage.start();
-    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
-    asks.go();
-    plain.go();
+    bed.set("devices.0.attributes", "true");
+    bed.set("recognition.attributes_in_fiqa", "true");
+    bed.start();
+    bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
+    asks.go().unwrap();
+    plain.go().unwrap();
     let event = |kind: &'static str, device: &'static str| {
-        let is_it = |entry: &menshen_sim::platform::ledger::Entry| {
+        let is_it = |entry: &menshen_testbed::platform::ledger::Entry| {
             entry.kind == kind
                 && entry.body["ext_data"]["device_ip"] == device
                 && entry.body["identity_id"] == "1001"
         };
-        stage.wait(&format!("{kind} of {device}"), is_it).body
+        bed.wait(&format!("{kind} of {device}"), is_it).body
     };
     for kind in ["realtime", "history"] {
         assert_event_of_man(&event(kind, "asks"));
@@ -70,31 +70,31 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     // A photo of a device, and one that is only judged.
     let path = "/SophonFogSys/api/Recognize?ip=gate";
     let jpeg = [("Content-Type", "image/jpeg")];
-    let (status, answer) = http::call(stage.local_port, "POST", path, &jpeg, &photo("obama-3.jpg"));
+    let (status, answer) = http::call(bed.local_port, "POST", path, &jpeg, &photo("obama-3.jpg"));
     assert_eq!((status, &answer["data"]["identity_id"]), (200, &json!("1001")), "{answer}");
     for kind in ["realtime", "history"] {
         assert_event_of_man(&event(kind, "gate"));
     }
-    let reply = stage.platform.fiqa(&photo_base64("obama-1.jpg"), "high", SOON).unwrap();
+    let reply = bed.platform.fiqa(&photo_base64("obama-1.jpg"), "high", SOON).unwrap();
     let face = &reply["result"]["data"][0];
     assert_keys(face, &["bbox", "fiqa_result", "score", "success", "fails", "info", "recognize_face_attr"]);
     assert_man(&face["recognize_face_attr"]);
     let ids = ["asks", "plain"]
         .map(|device| event("history", device)["ext_data"]["event_id"].as_str().unwrap().to_owned());
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+    let metrics = menshen_testbed::scrape::get(bed.port, "/metrics");
     assert!(!metrics.contains("kind=\"attributes\""), "nothing went wrong:\n{metrics}");
-    stage.stop();
+    bed.stop();
 
     let [asked, not] = ids.map(|id| {
-        let why = stage.run(&["why", &id]);
+        let why = bed.run(&["why", &id]);
         String::from_utf8_lossy(&why.stdout).into_owned()
     });
     assert!(asked.contains("male 男 (") && asked.contains("a guess 仅为估计"), "{asked}");
     assert!(not.contains("decision") && !not.contains("a guess"), "{not}");
 }
 
-fn refused(stage: &TestBed, arguments: &[&str]) -> String {
-    let output = stage.run(arguments);
+fn refused(bed: &TestBed, arguments: &[&str]) -> String {
+    let output = bed.run(arguments);
     let told =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success(), "{arguments:?} is taken:\n{told}");
@@ -103,25 +103,25 @@ fn refused(stage: &TestBed, arguments: &[&str]) -> String {
 
 #[test]
 fn models_that_are_not_there_or_of_another_shape_are_told_before_the_start() {
-    let mut stage = TestBed::standalone();
-    stage.add_device("door", "rtsp", "rtsp://127.0.0.1:1/x");
-    stage.set("devices.0.attributes", "true");
-    stage.set("recognition.age_model", "\"age-v9\"");
-    let told = refused(&stage, &["check"]);
+    let mut bed = TestBed::standalone();
+    bed.add_device("door", "rtsp", "rtsp://127.0.0.1:1/x");
+    bed.set("devices.0.attributes", "true");
+    bed.set("recognition.age_model", "\"age-v9\"");
+    let told = refused(&bed, &["check"]);
     assert!(told.contains("guesses at age and gender are asked for: no model `age-v9`"), "{told}");
     // The same while it is only a wish; who does not ask needs none.
-    stage.set("devices.0.attributes", "false");
-    assert!(stage.run(&["check"]).status.success());
+    bed.set("devices.0.attributes", "false");
+    assert!(bed.run(&["check"]).status.success());
     let add =
         ["devices", "add", "side", "type=network-camera", "url=rtsp://127.0.0.1:1/y", "attributes=true"];
-    assert!(refused(&stage, &add).contains("`attributes`: no model `age-v9`"));
-    stage.set("devices.0.attributes", "true");
-    stage.set("recognition.gender_model", "\"\"");
-    stage.set("recognition.age_model", "\"\"");
-    assert!(refused(&stage, &["check"]).contains("age_model and recognition.gender_model are both empty"));
+    assert!(refused(&bed, &add).contains("`attributes`: no model `age-v9`"));
+    bed.set("devices.0.attributes", "true");
+    bed.set("recognition.gender_model", "\"\"");
+    bed.set("recognition.age_model", "\"\"");
+    assert!(refused(&bed, &["check"]).contains("age_model and recognition.gender_model are both empty"));
 
     // The network of gender described as one of age.
-    let models = stage.folder.path().join("models");
+    let models = bed.folder.path().join("models");
     for name in ["yunet", "sface", "gender-v1"] {
         std::fs::create_dir_all(models.join(name)).unwrap();
         for file in ["model.toml".to_owned(), format!("{name}.onnx")] {
@@ -137,30 +137,30 @@ fn models_that_are_not_there_or_of_another_shape_are_told_before_the_start() {
         .replace("[gender]", "[age]\nyears = 81\nfirst_year = 0.25")
         .replace("order = [\"female\", \"male\"]\n", "");
     std::fs::write(&description, text).unwrap();
-    stage.set("models_dir", &format!("{:?}", models.display().to_string()));
-    stage.set("recognition.age_model", "\"gender-v1\"");
+    bed.set("models_dir", &format!("{:?}", models.display().to_string()));
+    bed.set("recognition.age_model", "\"gender-v1\"");
     let sentence = "its output has 2 values, its model.toml says 81";
-    let told = refused(&stage, &["check"]);
+    let told = refused(&bed, &["check"]);
     assert!(told.contains(&format!("model `gender-v1`: {sentence}")), "{told}");
-    let told = refused(&stage, &["models", "check", "gender-v1"]);
+    let told = refused(&bed, &["models", "check", "gender-v1"]);
     assert!(told.contains(sentence), "{told}");
 }
 
 #[test]
 fn guesses_can_be_switched_on_while_the_box_runs() {
-    let mut camera = Camera::new("lobby", &["biden-1.jpg"], &[]);
-    let mut stage = TestBed::standalone();
-    stage.add_camera(&camera);
-    stage.start();
-    let port = stage.local_port;
+    let mut camera = start_camera("lobby", &["biden-1.jpg"], &[]);
+    let mut bed = TestBed::standalone();
+    bed.add_camera(&camera);
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let user = json!({ "identity_id": "1002", "reg_photo": photo_base64("biden-1.jpg"), "info": { "name": "Joe Biden" } });
     assert_eq!(http::json(port, "POST", "/SophonFogSys/api/users", &user).0, 200);
     let change = json!({ "ip": "lobby", "attributes": true });
     let (status, answer) = http::json(port, "PUT", "/menshen/api/devices", &change);
     assert_eq!(status, 200, "{answer}");
-    camera.go();
-    let live = stage.wait("recognised", |entry| entry.kind == "realtime");
+    camera.go().unwrap();
+    let live = bed.wait("recognised", |entry| entry.kind == "realtime");
     assert_event_of_man(&live.body);
-    stage.stop();
+    bed.stop();
 }

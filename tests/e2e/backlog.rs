@@ -32,8 +32,8 @@ pub fn event(id: &str) -> EventRecord {
 }
 
 /// Closes events with these ids into history, with pictures; the box must not be running.
-pub fn fill(stage: &TestBed, ids: &[String]) {
-    let settings = menshen::config::load(&stage.config_path(), &Overrides::default()).unwrap();
+pub fn fill(bed: &TestBed, ids: &[String]) {
+    let settings = menshen::config::load(&bed.config_path(), &Overrides::default()).unwrap();
     create_data_dir(&settings.data_dir).unwrap();
     let EventStores { store, pictures } = open_events(&settings).unwrap();
     for id in ids {

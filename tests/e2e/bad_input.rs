@@ -49,8 +49,8 @@ enum At {
 }
 
 /// What is sent, and the code it is answered with.
-fn table(stage: &TestBed) -> Vec<(&'static str, Value, At, i64)> {
-    let img = |name: &str| stage.platform.url(&format!("/img/{name}"));
+fn table(bed: &TestBed) -> Vec<(&'static str, Value, At, i64)> {
+    let img = |name: &str| bed.platform.url(&format!("/img/{name}"));
     let people = |user: Value| add(&user);
     vec![
         ("unknown method", json!({ "method": "open_sesame" }), At::Reply, 50100),
@@ -121,11 +121,11 @@ fn table(stage: &TestBed) -> Vec<(&'static str, Value, At, i64)> {
 }
 
 /// Sends a command and compares where and how it was refused.
-fn check(stage: &TestBed, (what, command, at, code): (&str, Value, At, i64)) {
+fn check(bed: &TestBed, (what, command, at, code): (&str, Value, At, i64)) {
     let reply = if command.is_object() {
-        stage.command(command)
+        bed.command(command)
     } else {
-        send_raw(stage, command.to_string().into_bytes())
+        send_raw(bed, command.to_string().into_bytes())
     };
     let found = if reply["success"] == true {
         (At::User, reply["result"]["failed_users"][0]["code"].as_i64())
@@ -144,62 +144,57 @@ fn check(stage: &TestBed, (what, command, at, code): (&str, Value, At, i64)) {
 }
 
 /// For what can carry no `messageId`: the next reply is its.
-fn send_raw(stage: &TestBed, bytes: Vec<u8>) -> Value {
-    let after = stage.platform.ledger().len();
-    stage.platform.publish_raw(bytes).unwrap();
-    stage
-        .platform
-        .ledger()
-        .wait(SOON, |entry| entry.number >= after && entry.is_reply())
-        .expect("a reply")
-        .body
+fn send_raw(bed: &TestBed, bytes: Vec<u8>) -> Value {
+    let after = bed.platform.ledger().len();
+    bed.platform.publish_raw(bytes).unwrap();
+    bed.platform.ledger().wait(SOON, |entry| entry.number >= after && entry.is_reply()).expect("a reply").body
 }
 
 #[test]
 fn every_bad_command_is_answered_with_its_code() {
-    let mut stage = TestBed::with_platform(|_| ());
-    stage.start();
-    let reconnects = stage.metric("menshen_broker_reconnects_total");
-    for row in table(&stage) {
-        check(&stage, row);
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.start();
+    let reconnects = bed.metric("menshen_broker_reconnects_total");
+    for row in table(&bed) {
+        check(&bed, row);
     }
     // Slow by nature: the photo server never answers.
-    let url = stage.platform.url("/img/hang");
-    check(&stage, ("photo URL hangs", with_url(&url), At::User, 50073));
+    let url = bed.platform.url("/img/hang");
+    check(&bed, ("photo URL hangs", with_url(&url), At::User, 50073));
     for bytes in [&b"{\"method\": \"add_us"[..], b"", b"\xFF\xFE\x00garbage", b"null", b"\"\""] {
-        let reply = send_raw(&stage, bytes.to_vec());
+        let reply = send_raw(&bed, bytes.to_vec());
         assert_eq!((&reply["success"], &reply["code"]), (&json!(false), &json!(40071)), "{bytes:?}");
     }
 
     // Again and again: what was refused leaves nothing behind.
     let rounds = |count: u32| {
         for _ in 0..count {
-            for row in table(&stage) {
-                check(&stage, row);
+            for row in table(&bed) {
+                check(&bed, row);
             }
         }
     };
     rounds(2);
-    let before = stage.resident_mb();
+    let before = bed.resident_mb();
     rounds(4);
-    let after = stage.resident_mb();
+    let after = bed.resident_mb();
     assert!(after - before < 40.0, "resident memory grew from {before:.0} to {after:.0} MB");
 
-    assert_eq!(stage.metric("menshen_broker_reconnects_total"), reconnects, "the link was up all the time");
-    assert_eq!(stage.metric("menshen_registry_people"), 0.0);
-    let letters = stage.run(&["link", "dead-letters"]).stdout;
+    assert_eq!(bed.metric("menshen_broker_reconnects_total"), reconnects, "the link was up all the time");
+    assert_eq!(bed.metric("menshen_registry_people"), 0.0);
+    let letters = bed.run(&["link", "dead-letters"]).stdout;
     assert!(String::from_utf8_lossy(&letters).contains("open_sesame"));
-    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
-    stage.stop();
+    bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg")]);
+    bed.stop();
 }
 
 #[test]
 fn an_update_with_a_bad_photo_leaves_the_old_record() {
-    let mut stage = TestBed::with_platform(|_| ());
-    stage.start();
-    stage.enrol(&[("bad", "Barack Obama", "obama-1.jpg")]);
-    check(&stage, ("update without a face", with_photo(&photo_base64("coffee.png")), At::User, 40004));
-    stage.stop();
-    let list = stage.run(&["users", "list"]);
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.start();
+    bed.enrol(&[("bad", "Barack Obama", "obama-1.jpg")]);
+    check(&bed, ("update without a face", with_photo(&photo_base64("coffee.png")), At::User, 40004));
+    bed.stop();
+    let list = bed.run(&["users", "list"]);
     assert!(String::from_utf8_lossy(&list.stdout).contains("Barack Obama"));
 }

@@ -24,26 +24,26 @@ fn online(port: u16, ip: &str) -> Value {
     })
 }
 
-fn add_test_device(stage: &mut TestBed, ip: &str) {
-    stage.add_config(&format!(
+fn add_test_device(bed: &mut TestBed, ip: &str) {
+    bed.add_config(&format!(
         "\n[[devices]]\nip = \"{ip}\"\ntype = \"network-camera\"\npipeline = \"test\"\n"
     ));
 }
 
 /// A copy of the pipelines that this test may change.
-fn own_pipelines(stage: &mut TestBed) -> PathBuf {
-    let folder = stage.folder.path().join("pipelines");
+fn own_pipelines(bed: &mut TestBed) -> PathBuf {
+    let folder = bed.folder.path().join("pipelines");
     std::fs::create_dir(&folder).unwrap();
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
     }
-    stage.set("pipelines_dir", &format!("\"{}\"", folder.display()));
+    bed.set("pipelines_dir", &format!("\"{}\"", folder.display()));
     folder
 }
 
-fn say(stage: &TestBed, arguments: &[&str]) -> String {
-    let output = stage.run(arguments);
+fn say(bed: &TestBed, arguments: &[&str]) -> String {
+    let output = bed.run(arguments);
     let told =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {told}");
@@ -52,10 +52,10 @@ fn say(stage: &TestBed, arguments: &[&str]) -> String {
 
 #[test]
 fn devices_come_change_and_go_and_the_others_run_on() {
-    let mut stage = TestBed::with_platform(|_| ());
-    add_test_device(&mut stage, "steady");
-    stage.start();
-    let port = stage.local_port;
+    let mut bed = TestBed::with_platform(|_| ());
+    add_test_device(&mut bed, "steady");
+    bed.start();
+    let port = bed.local_port;
     let steady = online(port, "steady");
 
     // Added over the API: it opens, and the platform hears of it.
@@ -67,9 +67,9 @@ fn devices_come_change_and_go_and_the_others_run_on() {
     );
     assert_eq!((status, &added["data"]["name"]), (200, &json!("Hall")), "{added}");
     online(port, "hall");
-    stage.wait_device("hall", "online", 0);
+    bed.wait_device("hall", "online", 0);
     // From the command line too.
-    let told = say(&stage, &["devices", "add", "yard", "type=snapshot-camera", "pipeline=test"]);
+    let told = say(&bed, &["devices", "add", "yard", "type=snapshot-camera", "pipeline=test"]);
     assert!(told.contains("yard"), "{told}");
     let yard = online(port, "yard");
 
@@ -80,18 +80,18 @@ fn devices_come_change_and_go_and_the_others_run_on() {
         (&changed["data"]["memo"], &changed["data"]["since_ms"]),
         (&json!("by the gate"), &yard["since_ms"])
     );
-    say(&stage, &["devices", "disable", "hall"]);
+    say(&bed, &["devices", "disable", "hall"]);
     eventually("hall is closed", SOON, || {
         device(port, "hall").filter(|device| device["state"] == "disabled")
     });
-    stage.wait("the platform hears that hall is not watched", |entry| {
+    bed.wait("the platform hears that hall is not watched", |entry| {
         let list = entry.body["deviceList"].as_array().cloned().unwrap_or_default();
         list.iter().any(|device| device["epIp"] == "hall" && device["isMonitor"] == false)
             && list.iter().any(|device| device["epName"] == "Yard")
     });
     let (status, _) = http::call(port, "DELETE", &format!("{DEVICES}?ip=yard"), &[], b"");
     assert_eq!((status, devices(port).len()), (200, 2));
-    stage.wait("the platform hears that yard is gone", |entry| {
+    bed.wait("the platform hears that yard is gone", |entry| {
         let list = entry.body["deviceList"].as_array().cloned().unwrap_or_default();
         list.len() == 2 && list.iter().all(|device| device["epIp"] != "yard")
     });
@@ -99,26 +99,26 @@ fn devices_come_change_and_go_and_the_others_run_on() {
     // Through all of this the first one was left alone, and all of it outlives the box.
     let now = device(port, "steady").unwrap();
     assert_eq!((&now["since_ms"], &now["reconnects"]), (&steady["since_ms"], &json!(0)));
-    stage.kill9();
-    stage.start();
+    bed.kill9();
+    bed.start();
     online(port, "steady");
     assert_eq!(device(port, "hall").unwrap()["state"], "disabled");
-    say(&stage, &["devices", "enable", "hall"]);
+    say(&bed, &["devices", "enable", "hall"]);
     online(port, "hall");
-    stage.stop();
+    bed.stop();
 
     // With no box running the next start has it.
-    say(&stage, &["devices", "remove", "hall"]);
-    let listed = say(&stage, &["devices", "list"]);
+    say(&bed, &["devices", "remove", "hall"]);
+    let listed = say(&bed, &["devices", "list"]);
     assert!(listed.contains("steady") && !listed.contains("hall"), "{listed}");
 }
 
 #[test]
 fn a_wrong_device_changes_nothing_and_the_mistake_is_named() {
-    let mut stage = TestBed::standalone();
-    add_test_device(&mut stage, "steady");
-    stage.start();
-    let port = stage.local_port;
+    let mut bed = TestBed::standalone();
+    add_test_device(&mut bed, "steady");
+    bed.start();
+    let port = bed.local_port;
     online(port, "steady");
     let test = |more: Value| {
         let mut table = json!({ "ip": "new", "type": "turnstile", "pipeline": "test" });
@@ -161,26 +161,26 @@ fn a_wrong_device_changes_nothing_and_the_mistake_is_named() {
         assert!(!message.contains("s3cret"), "{message}");
     }
     assert_eq!(devices(port).len(), 1);
-    stage.stop();
+    bed.stop();
 }
 
 /// The file is edited while the box runs: what changed is opened anew, the rest goes on.
 #[test]
 fn the_file_and_the_pipelines_are_read_again() {
-    let mut stage = TestBed::standalone();
-    let pipelines = own_pipelines(&mut stage);
-    add_test_device(&mut stage, "steady");
+    let mut bed = TestBed::standalone();
+    let pipelines = own_pipelines(&mut bed);
+    add_test_device(&mut bed, "steady");
     let own = std::fs::read_to_string(pipelines.join("test.toml")).unwrap();
     std::fs::write(pipelines.join("own.toml"), own.replace("pattern=ball", "pattern=snow")).unwrap();
-    stage.add_config("\n[[devices]]\nip = \"own\"\ntype = \"network-camera\"\npipeline = \"own\"\n");
-    stage.start();
-    let port = stage.local_port;
+    bed.add_config("\n[[devices]]\nip = \"own\"\ntype = \"network-camera\"\npipeline = \"own\"\n");
+    bed.start();
+    let port = bed.local_port;
     let (steady, before) = (online(port, "steady"), online(port, "own"));
-    assert!(say(&stage, &["devices", "reload"]).contains("nothing has changed"));
+    assert!(say(&bed, &["devices", "reload"]).contains("nothing has changed"));
 
     std::fs::write(pipelines.join("own.toml"), &own).unwrap();
-    add_test_device(&mut stage, "late");
-    let told = say(&stage, &["devices", "reload"]);
+    add_test_device(&mut bed, "late");
+    let told = say(&bed, &["devices", "reload"]);
     assert!(told.contains("own") && told.contains("late") && !told.contains("steady"), "{told}");
     online(port, "late");
     eventually("own is opened anew", SOON, || {
@@ -191,8 +191,8 @@ fn the_file_and_the_pipelines_are_read_again() {
 
     // What is wrong is named, and everything stays as it is.
     std::fs::write(pipelines.join("own.toml"), "launch = \"nosuchelement\"").unwrap();
-    let output = stage.run(&["devices", "reload"]);
+    let output = bed.run(&["devices", "reload"]);
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("own"));
     assert_eq!(devices(port).len(), 3);
-    stage.stop();
+    bed.stop();
 }

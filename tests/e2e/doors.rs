@@ -72,24 +72,24 @@ impl Relay {
     }
 }
 
-fn stage_with(action_url: &str) -> TestBed {
-    let mut stage = TestBed::standalone();
-    stage.add_config(&format!(
+fn bed_with(action_url: &str) -> TestBed {
+    let mut bed = TestBed::standalone();
+    bed.add_config(&format!(
         "\n[[devices]]\nip = \"gate\"\ntype = \"turnstile\"\npipeline = \"post\"\naction_url = \"{action_url}\"\n"
     ));
-    stage
+    bed
 }
 
-fn start(stage: &mut TestBed) {
-    stage.start();
-    let port = stage.local_port;
+fn start(bed: &mut TestBed) {
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
-fn act(stage: &TestBed, more: &Value) -> Value {
+fn act(bed: &TestBed, more: &Value) -> Value {
     let mut action = json!({ "action_ip": "gate", "action_mode": "opendoor", "action_duration": 1 });
     action.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let (status, body) = http::json(stage.local_port, "PUT", ACTION, &json!({ "action": [action] }));
+    let (status, body) = http::json(bed.local_port, "PUT", ACTION, &json!({ "action": [action] }));
     assert_eq!(status, 200, "{body}");
     body["data"]["action"][0].clone()
 }
@@ -97,8 +97,8 @@ fn act(stage: &TestBed, more: &Value) -> Value {
 #[test]
 fn a_coil_that_opens_a_door_closes_it_again() {
     let relay = Relay::new();
-    let mut stage = stage_with(&format!("modbus://127.0.0.1:{}/4?unit=7&coils=2&alarm=9", relay.port));
-    start(&mut stage);
+    let mut bed = bed_with(&format!("modbus://127.0.0.1:{}/4?unit=7&coils=2&alarm=9", relay.port));
+    start(&mut bed);
     let told = |what: &str, expected: &[(u16, bool)]| {
         eventually(what, SOON, || (relay.told() == expected).then_some(()));
         relay.forget();
@@ -107,19 +107,19 @@ fn a_coil_that_opens_a_door_closes_it_again() {
     assert!(relay.told().iter().all(|(_, on)| !on), "{:?}", relay.told());
     relay.forget();
 
-    let answer = act(&stage, &json!({ "logic_port": 2, "id": "call-1" }));
+    let answer = act(&bed, &json!({ "logic_port": 2, "id": "call-1" }));
     assert_eq!((&answer["result"], &answer["id"]), (&json!(true), &json!("call-1")));
     told("a pulse", &[(5, true), (5, false)]);
-    let again = act(&stage, &json!({ "logic_port": 2, "id": "call-1" }));
+    let again = act(&bed, &json!({ "logic_port": 2, "id": "call-1" }));
     assert_eq!(again["result"], json!(false));
     assert!(again["message"].as_str().unwrap().contains("carried out already"), "{again}");
-    act(&stage, &json!({ "action_mode": "alarm" }));
+    act(&bed, &json!({ "action_mode": "alarm" }));
     told("the alarm", &[(9, true), (9, false)]);
 
     // Whoever comes while the door is open keeps it open.
-    act(&stage, &json!({ "logic_port": 1, "action_duration": 2 }));
+    act(&bed, &json!({ "logic_port": 1, "action_duration": 2 }));
     std::thread::sleep(Duration::from_secs(1));
-    act(&stage, &json!({ "logic_port": 1, "action_duration": 2 }));
+    act(&bed, &json!({ "logic_port": 1, "action_duration": 2 }));
     eventually("it closes", SOON, || relay.told().contains(&(4, false)).then_some(()));
     assert_eq!(relay.told(), [(4, true), (4, true), (4, false)]);
     let said = relay.said.lock().unwrap().clone();
@@ -130,38 +130,38 @@ fn a_coil_that_opens_a_door_closes_it_again() {
         "closed {open:?} after the second command, two seconds asked"
     );
     relay.forget();
-    act(&stage, &json!({ "logic_port": 1, "action_duration": 60 }));
-    act(&stage, &json!({ "logic_port": 1, "action_mode": "closedoor" }));
+    act(&bed, &json!({ "logic_port": 1, "action_duration": 60 }));
+    act(&bed, &json!({ "logic_port": 1, "action_mode": "closedoor" }));
     told("closed at once", &[(4, true), (4, false)]);
 
     // A relay that refuses: the door's answer says so, and "off" goes on until it takes it.
     relay.exception.store(2, Ordering::SeqCst);
-    let answer = act(&stage, &json!({ "logic_port": 1 }));
+    let answer = act(&bed, &json!({ "logic_port": 1 }));
     assert_eq!((&answer["result"], &answer["code"]), (&json!(false), &json!(50073)), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("coil 4"), "{answer}");
     eventually("it is tried again", SOON, || {
-        (stage.metric("menshen_door_rest_failures_total") >= 1.0).then_some(())
+        (bed.metric("menshen_door_rest_failures_total") >= 1.0).then_some(())
     });
     relay.exception.store(0, Ordering::SeqCst);
     told("and switched off", &[(4, false)]);
 
     // The test from the command line goes through the running box.
-    let output = stage.run(&["devices", "door", "gate", "--seconds", "1", "--port", "1"]);
+    let output = bed.run(&["devices", "door", "gate", "--seconds", "1", "--port", "1"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     told("fired by hand", &[(4, true), (4, false)]);
-    let output = stage.run(&["devices", "door", "gate", "alarm", "--port", "3", "--seconds", "1"]);
+    let output = bed.run(&["devices", "door", "gate", "alarm", "--port", "3", "--seconds", "1"]);
     assert!(output.status.success(), "an alarm has one output");
     told("rung by hand", &[(9, true), (9, false)]);
-    let refused = stage.run(&["devices", "door", "gate", "--port", "3"]);
+    let refused = bed.run(&["devices", "door", "gate", "--port", "3"]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("logic_port 3"));
 
     // Stopped in the middle, the box closes the door before it goes.
-    act(&stage, &json!({ "logic_port": 1, "action_duration": 600 }));
-    stage.stop();
+    act(&bed, &json!({ "logic_port": 1, "action_duration": 600 }));
+    bed.stop();
     told("closed by the box that stops", &[(4, true), (4, false)]);
     // Without a box the command does it by itself.
-    let output = stage.run(&["devices", "door", "gate", "--seconds", "1", "--port", "1"]);
+    let output = bed.run(&["devices", "door", "gate", "--seconds", "1", "--port", "1"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     told("fired without a box", &[(4, true), (4, false)]);
 }
@@ -169,16 +169,16 @@ fn a_coil_that_opens_a_door_closes_it_again() {
 #[test]
 fn a_box_that_was_killed_closes_the_door_when_it_comes_back() {
     let relay = Relay::new();
-    let mut stage = stage_with(&format!("modbus://127.0.0.1:{}/0", relay.port));
-    start(&mut stage);
+    let mut bed = bed_with(&format!("modbus://127.0.0.1:{}/0", relay.port));
+    start(&mut bed);
     eventually("at rest", SOON, || (relay.told() == [(0, false)]).then_some(()));
     relay.forget();
-    act(&stage, &json!({ "action_duration": 3600 }));
-    stage.kill9();
+    act(&bed, &json!({ "action_duration": 3600 }));
+    bed.kill9();
     assert_eq!(relay.told(), [(0, true)]);
-    start(&mut stage);
+    start(&mut bed);
     eventually("closed", SOON, || (relay.told() == [(0, true), (0, false)]).then_some(()));
-    stage.stop();
+    bed.stop();
 }
 
 /// Takes bytes, connection by connection, and answers each with the same.
@@ -206,34 +206,34 @@ fn bytes_open_a_door_and_their_answer_is_read() {
     let url = |port: u16| {
         format!("tcp://127.0.0.1:{port}?opendoor=A001{{port}}{{seconds}}&rest=A0000000&answer=06")
     };
-    let mut stage = stage_with(&url(port));
-    start(&mut stage);
+    let mut bed = bed_with(&url(port));
+    start(&mut bed);
     let told = |what: &str, expected: &[[u8; 4]]| {
         eventually(what, SOON, || (*got.lock().unwrap() == expected).then_some(()));
         got.lock().unwrap().clear();
     };
     told("at rest", &[[0xA0, 0, 0, 0]]);
-    let answer = act(&stage, &json!({ "logic_port": 2 }));
+    let answer = act(&bed, &json!({ "logic_port": 2 }));
     assert_eq!(answer["result"], json!(true), "{answer}");
     told("opened, and brought back", &[[0xA0, 1, 2, 1], [0xA0, 0, 0, 0]]);
     let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor" }] });
-    let (status, body) = http::json(stage.local_port, "PUT", ACTION, &close);
+    let (status, body) = http::json(bed.local_port, "PUT", ACTION, &close);
     let told = body["error"]["message"].as_str().unwrap_or_default();
     assert!(status == 400 && told.contains("closedoor=HEX"), "{body}");
-    stage.stop();
+    bed.stop();
 
     // A relay that answers something else has not opened.
     let (port, _) = bytes_relay(&[0x15]);
-    let mut stage = stage_with(&url(port));
-    start(&mut stage);
-    let answer = act(&stage, &json!({}));
+    let mut bed = bed_with(&url(port));
+    start(&mut bed);
+    let answer = act(&bed, &json!({}));
     assert!(answer["message"].as_str().unwrap().contains("answered 15 in place of 06"), "{answer}");
-    stage.stop();
+    bed.stop();
 
     // And one that is not there is told as that, without its address.
-    let mut stage = stage_with("tcp://127.0.0.1:1?opendoor=A0");
-    start(&mut stage);
-    let answer = act(&stage, &json!({}));
+    let mut bed = bed_with("tcp://127.0.0.1:1?opendoor=A0");
+    start(&mut bed);
+    let answer = act(&bed, &json!({}));
     assert!(answer["message"].as_str().unwrap().contains("cannot be reached"), "{answer}");
-    stage.stop();
+    bed.stop();
 }

@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use menshen_sim::platform::mq::FIQA_REPLIES;
+use menshen_testbed::platform::mq::FIQA_REPLIES;
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
 use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
-fn fiqa(stage: &TestBed, file: &str, level: &str) -> Value {
-    stage
-        .platform
+fn fiqa(bed: &TestBed, file: &str, level: &str) -> Value {
+    bed.platform
         .fiqa(&photo_base64(file), level, SOON)
-        .unwrap_or_else(|error| panic!("{error}:\n{}", stage.log()))
+        .unwrap_or_else(|error| panic!("{error}:\n{}", bed.log()))
 }
 
 fn info(fields: Value) -> Value {
@@ -27,9 +26,9 @@ fn assert_refused(reply: &Value, code: i64) {
 
 #[test]
 fn a_photo_is_judged_by_its_level() {
-    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
-    stage.start();
-    let reply = fiqa(&stage, "obama-1.jpg", "high");
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.start();
+    let reply = fiqa(&bed, "obama-1.jpg", "high");
     assert_eq!((&reply["success"], &reply["code"]), (&json!(true), &json!(0)));
     let face = &reply["result"]["data"][0];
     assert_keys(face, &["bbox", "fiqa_result", "score", "success", "fails", "info"]);
@@ -54,77 +53,76 @@ fn a_photo_is_judged_by_its_level() {
     for (level, passes) in levels {
         let level = if level.is_empty() { Value::Null } else { json!(level) };
         let command = info(json!({ "image_base64_str": photo_base64("astronaut.png"), "fiqa_level": level }));
-        let reply = stage.platform.fiqa_command(command, SOON).unwrap();
+        let reply = bed.platform.fiqa_command(command, SOON).unwrap();
         let face = &reply["result"]["data"][0];
         assert_eq!(face["fiqa_result"], passes, "{level}: {reply}");
         let fails = if passes { json!([]) } else { json!(["face_size"]) };
         assert_eq!(face["fails"], fails, "{level}: {reply}");
     }
     assert!(
-        stage.platform.ledger().of_kind("reply").iter().all(|reply| reply.path == FIQA_REPLIES),
+        bed.platform.ledger().of_kind("reply").iter().all(|reply| reply.path == FIQA_REPLIES),
         "every reply came by fiqaUploadQueue"
     );
 
     // Over the command queue it is the same, and answered there.
-    let reply = stage.command(info(json!({ "image_base64_str": photo_base64("obama-1.jpg") })));
+    let reply = bed.command(info(json!({ "image_base64_str": photo_base64("obama-1.jpg") })));
     assert_eq!(reply["result"]["data"][0]["fiqa_result"], true);
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn what_cannot_be_judged_has_its_code() {
-    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
-    stage.start();
-    let send = |command: Value| stage.platform.fiqa_command(command, SOON).unwrap();
-    assert_refused(&fiqa(&stage, "coffee.png", "low"), 40004);
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.start();
+    let send = |command: Value| bed.platform.fiqa_command(command, SOON).unwrap();
+    assert_refused(&fiqa(&bed, "coffee.png", "low"), 40004);
     assert_refused(&send(info(json!({ "image_base64_str": "@@@" }))), 40003);
     assert_refused(&send(info(json!({ "image_base64_str": "aGVsbG8=" }))), 40003);
-    assert_refused(&fiqa(&stage, "obama-1.jpg", "best"), 40071);
+    assert_refused(&fiqa(&bed, "obama-1.jpg", "best"), 40071);
     assert_refused(&send(info(json!({ "fiqa_level": "high" }))), 40071);
     assert_refused(&send(json!({ "method": "fiqa" })), 40071);
     // Nothing that changes the registry comes this way: its order would be lost.
     let reply = send(json!({ "method": "wipe_data", "wipe_options": { "users": true } }));
     assert_eq!((&reply["success"], &reply["code"]), (&json!(false), &json!(50100)));
-    stage.stop();
+    bed.stop();
 }
 
 /// Enrolment photos in one long command, and FIQA requests meanwhile.
 #[test]
 fn a_long_enrolment_does_not_delay_fiqa() {
-    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
-    stage.start();
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.start();
     let ids: Vec<_> = (0..150).map(|number| format!("p{number}")).collect();
     for id in &ids {
-        stage.platform.people().add(id, "Barack Obama", photo("obama-1.jpg"));
+        bed.platform.people().add(id, "Barack Obama", photo("obama-1.jpg"));
     }
     let command = json!({
         "method": "add_users_plus", "messageId": "long",
         "userid_list": ids, "extend_params": { "path": "/box/users" },
     });
-    stage.platform.publish(&command).unwrap();
+    bed.platform.publish(&command).unwrap();
     eventually("the enrolment has begun", SOON, || {
-        (stage.metric("menshen_enrolments_total") > 0.0).then_some(())
+        (bed.metric("menshen_enrolments_total") > 0.0).then_some(())
     });
-    let is_done = |stage: &TestBed| {
-        !stage.platform.ledger().since(0, |entry| entry.body["messageId"] == "long").is_empty()
-    };
+    let is_done =
+        |bed: &TestBed| !bed.platform.ledger().since(0, |entry| entry.body["messageId"] == "long").is_empty();
     let mut judged = 0;
-    while !is_done(&stage) {
-        assert_eq!(fiqa(&stage, "obama-1.jpg", "high")["code"], 0);
+    while !is_done(&bed) {
+        assert_eq!(fiqa(&bed, "obama-1.jpg", "high")["code"], 0);
         judged += 1;
     }
     assert!(judged >= 5, "only {judged} photos were judged while 150 people were enrolled");
-    assert_eq!(stage.metric("menshen_registry_people"), 150.0);
-    stage.stop();
+    assert_eq!(bed.metric("menshen_registry_people"), 150.0);
+    bed.stop();
 }
 
 /// Two boxes on one queue of photos: each takes its share, and everything is answered once. Commands are each box's own.
 #[test]
 fn boxes_share_the_work() {
-    let mut stage = TestBed::with_platform(|config| config.fiqa = true);
-    stage.start();
-    let mut second = stage.twin();
-    stage.platform.patch_login(json!({ "rabbitmq": { "queue": "box.down.second" } }));
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.start();
+    let mut second = bed.twin();
+    bed.platform.patch_login(json!({ "rabbitmq": { "queue": "box.down.second" } }));
     second.start();
     let photo = photo_base64("obama-1.jpg");
     let commands: Vec<_> = (0..24)
@@ -134,18 +132,18 @@ fn boxes_share_the_work() {
             command
         })
         .collect();
-    stage.platform.publish_fiqa_all(&commands).unwrap();
-    let replies = stage.platform.ledger().wait_count(SOON, 24, |entry| entry.path == FIQA_REPLIES);
+    bed.platform.publish_fiqa_all(&commands).unwrap();
+    let replies = bed.platform.ledger().wait_count(SOON, 24, |entry| entry.path == FIQA_REPLIES);
     assert_eq!(replies.len(), 24);
     std::thread::sleep(Duration::from_millis(300));
-    let replies = stage.platform.ledger().since(0, |entry| entry.path == FIQA_REPLIES);
+    let replies = bed.platform.ledger().since(0, |entry| entry.path == FIQA_REPLIES);
     let ids: std::collections::BTreeSet<_> =
         replies.iter().map(|entry| entry.body["messageId"].to_string()).collect();
     assert_eq!((replies.len(), ids.len()), (24, 24), "each once");
-    let (mine, theirs) = (stage.metric("menshen_commands_total"), second.metric("menshen_commands_total"));
+    let (mine, theirs) = (bed.metric("menshen_commands_total"), second.metric("menshen_commands_total"));
     assert!(mine >= 5.0 && theirs >= 5.0 && mine + theirs == 24.0, "{mine} and {theirs} of 24");
     let began = Instant::now();
     second.stop();
     assert!(began.elapsed() < Duration::from_secs(15));
-    stage.stop();
+    bed.stop();
 }

@@ -10,32 +10,32 @@ use crate::photos::{counted, enrol, events};
 use crate::testbed::{SOON, TestBed, eventually, photo};
 
 struct Ftp {
-    stage: TestBed,
+    bed: TestBed,
     port: u16,
 }
 
 /// A box with an FTP server and two snapshot cameras, `cam1` and `cam2`.
 fn ftp_with(more: &str) -> Ftp {
-    let mut stage = TestBed::standalone();
-    let port = menshen_sim::broker::free_port().unwrap();
-    let passive = menshen_sim::broker::free_port().unwrap();
-    stage.add_config(&format!(
+    let mut bed = TestBed::standalone();
+    let port = menshen_testbed::broker::free_port().unwrap();
+    let passive = menshen_testbed::broker::free_port().unwrap();
+    bed.add_config(&format!(
         "\n[ftp]\nlisten = \"127.0.0.1:{port}\"\npassive_ports = [{passive}, {}]\n{more}\n",
         passive.saturating_add(40)
     ));
     for camera in ["cam1", "cam2"] {
-        stage.add_config(&format!(
+        bed.add_config(&format!(
             "\n[[devices]]\nip = \"{camera}\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\ndedup_s = 0\n\
              ftp_user = \"{camera}\"\nftp_password = \"{camera}-s3cret\"\n"
         ));
     }
-    stage.start();
-    for port in [port, stage.local_port] {
+    bed.start();
+    for port in [port, bed.local_port] {
         eventually("it listens", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
     }
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    eventually("both listen", SOON, || (stage.metric("menshen_device_online") >= 2.0).then_some(()));
-    Ftp { stage, port }
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    eventually("both listen", SOON, || (bed.metric("menshen_device_online") >= 2.0).then_some(()));
+    Ftp { bed, port }
 }
 
 impl Ftp {
@@ -60,16 +60,16 @@ impl Ftp {
 
     fn refused(&self, reason: &str) -> f64 {
         let series = format!("menshen_ftp_refused_total{{reason=\"{reason}\"}}");
-        menshen_sim::scrape::value(&menshen_sim::scrape::get(self.stage.port, "/metrics"), &series)
+        menshen_testbed::scrape::value(&menshen_testbed::scrape::get(self.bed.port, "/metrics"), &series)
             .unwrap_or_default()
     }
 
     /// The server does its work, whatever was done before.
     fn still_works(&self) {
-        let before = counted(&self.stage, "cam2", "recognised");
+        let before = counted(&self.bed, "cam2", "recognised");
         let mut camera = self.camera("cam2");
         camera.put_file("ok.jpg", &mut Cursor::new(photo("obama-2.jpg"))).unwrap();
-        assert_eq!(counted(&self.stage, "cam2", "recognised"), before + 1.0);
+        assert_eq!(counted(&self.bed, "cam2", "recognised"), before + 1.0);
         let _ = camera.quit();
     }
 }
@@ -150,13 +150,13 @@ fn two_cameras_upload_at_once_and_each_photo_is_an_event_or_counted() {
     });
     for camera in ["cam1", "cam2"] {
         for result in ["recognised", "stranger", "no_face"] {
-            assert_eq!(counted(&ftp.stage, camera, result), 1.0, "{camera} {result}");
+            assert_eq!(counted(&ftp.bed, camera, result), 1.0, "{camera} {result}");
         }
     }
-    assert_eq!(ftp.stage.metric("menshen_photos_total"), 6.0, "a text file is no photo");
+    assert_eq!(ftp.bed.metric("menshen_photos_total"), 6.0, "a text file is no photo");
     // What was acknowledged is stored, kill -9 or not.
-    ftp.stage.kill9();
-    let events = events(&ftp.stage);
+    ftp.bed.kill9();
+    let events = events(&ftp.bed);
     assert_eq!(events.len(), 4, "{events:?}");
 }
 
@@ -215,13 +215,13 @@ fn only_the_own_account_comes_in_and_only_to_upload() {
         assert_eq!(raw.ask("NOOP"), 0, "the connection is closed");
     }
     assert!(ftp.refused("long_line") >= 2.0);
-    assert!(ftp.stage.resident_mb() < 1500.0);
+    assert!(ftp.bed.resident_mb() < 1500.0);
     ftp.still_works();
-    let shown = ftp.stage.log()
-        + &menshen_sim::scrape::get(ftp.stage.port, "/healthz")
-        + &menshen_sim::scrape::get(ftp.stage.port, "/metrics");
+    let shown = ftp.bed.log()
+        + &menshen_testbed::scrape::get(ftp.bed.port, "/healthz")
+        + &menshen_testbed::scrape::get(ftp.bed.port, "/metrics");
     assert!(!shown.contains("s3cret"), "a password is shown");
-    ftp.stage.stop();
+    ftp.bed.stop();
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn passwords_are_not_guessed() {
     }
     assert!((1..=20).contains(&tries), "{tries} tries");
     assert!(ftp.refused("sessions") >= 1.0, "the address is shut out");
-    ftp.stage.stop();
+    ftp.bed.stop();
 }
 
 #[test]
 fn broken_oversized_and_slow_uploads_are_refused_and_counted() {
     let mut ftp = ftp_with("upload_max_kb = 2048");
     let jpeg = photo("obama-2.jpg");
-    let count = |result: &str| counted(&ftp.stage, "cam1", result);
+    let count = |result: &str| counted(&ftp.bed, "cam1", result);
 
     let mut camera = ftp.camera("cam1");
     let error = camera.put_file("big.jpg", &mut Cursor::new(vec![0xff; 8_000_000])).unwrap_err();
@@ -298,7 +298,7 @@ fn broken_oversized_and_slow_uploads_are_refused_and_counted() {
     half.write_all(&jpeg[..100]).unwrap();
     drop((raw, half));
     ftp.still_works();
-    ftp.stage.stop();
+    ftp.bed.stop();
 }
 
 #[test]
@@ -333,28 +333,28 @@ fn sessions_and_uploads_have_their_limits() {
         }
     }
     assert!(limited >= 1);
-    assert_eq!(counted(&ftp.stage, "cam1", "rate_limited"), f64::from(limited));
-    assert_eq!(counted(&ftp.stage, "cam1", "no_face"), f64::from(12 - limited));
+    assert_eq!(counted(&ftp.bed, "cam1", "rate_limited"), f64::from(limited));
+    assert_eq!(counted(&ftp.bed, "cam1", "no_face"), f64::from(12 - limited));
     ftp.still_works();
-    ftp.stage.stop();
+    ftp.bed.stop();
 }
 
 #[test]
 fn accounts_are_checked_before_the_start() {
-    let mut stage = TestBed::standalone();
-    stage.add_config(
+    let mut bed = TestBed::standalone();
+    bed.add_config(
         "\n[[devices]]\nip = \"a\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\nftp_user = \"x\"\nftp_password = 12345678\n\
          [[devices]]\nip = \"b\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\nftp_user = \"x\"\nftp_password = \"longenough\"\n\
          [[devices]]\nip = \"c\"\ntype = \"network-camera\"\npipeline = \"test\"\npass_mode = \"all_pass\"\n",
     );
-    let output = stage.run(&["check"]);
+    let output = bed.run(&["check"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     for expected in ["must be a text in quotes", "used by two devices", "`ftp.listen`", "all_pass needs"] {
         assert!(told.contains(expected), "no `{expected}` in {told}");
     }
     assert!(!told.contains("12345678"), "a password is shown: {told}");
-    stage.set("ftp.listen", "\"nowhere\"");
-    assert!(!stage.run(&["check"]).status.success());
+    bed.set("ftp.listen", "\"nowhere\"");
+    assert!(!bed.run(&["check"]).status.success());
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn an_account_is_one_devices() {
             "ftp_password": "another-s3cret" })
     };
     let add =
-        |user: &str| crate::http::json(ftp.stage.local_port, "POST", "/menshen/api/devices", &other(user));
+        |user: &str| crate::http::json(ftp.bed.local_port, "POST", "/menshen/api/devices", &other(user));
     let (status, answer) = add("cam1");
     let message = answer["error"]["message"].as_str().unwrap_or_default();
     assert!(status == 400 && message.contains("`cam1`") && !message.contains("s3cret"), "{status} {answer}");
@@ -375,12 +375,12 @@ fn an_account_is_one_devices() {
     // Whoever is in with a password that is none any more goes; the others stay.
     let mut neighbour = ftp.camera("cam1");
     let change = serde_json::json!({ "ip": "cam3", "ftp_password": "a-new-s3cret" });
-    assert_eq!(crate::http::json(ftp.stage.local_port, "PUT", "/menshen/api/devices", &change).0, 200);
+    assert_eq!(crate::http::json(ftp.bed.local_port, "PUT", "/menshen/api/devices", &change).0, 200);
     assert_eq!(code(&camera.noop().unwrap_err()), Status::NotAvailable);
     neighbour.noop().unwrap();
     let mut camera = FtpStream::connect(("127.0.0.1", ftp.port)).unwrap();
     assert!(camera.login("cam3", "another-s3cret").is_err());
     camera.login("cam3", "a-new-s3cret").unwrap();
     ftp.still_works();
-    ftp.stage.stop();
+    ftp.bed.stop();
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::photos::enrol;
-use crate::testbed::{Camera, SOON, TestBed, eventually, photo};
+use crate::testbed::{SOON, TestBed, eventually, photo, start_camera};
 
 /// What the stand-in does with a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,65 +157,65 @@ fn stream_video(out: &mut TcpStream, mood: &AtomicU8, picture: &[u8]) -> std::io
 const ONLINE: &str = "\"state\":\"online\"";
 
 /// How the device stands, as health shows it.
-fn state(stage: &TestBed, device: &str) -> String {
-    let health = menshen_sim::scrape::get(stage.port, "/healthz");
+fn state(bed: &TestBed, device: &str) -> String {
+    let health = menshen_testbed::scrape::get(bed.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&health).unwrap_or_default();
     let devices = health["devices"].as_array().cloned().unwrap_or_default();
     let found = devices.iter().find(|one| one.to_string().contains(&format!("__{device}\"")));
     found.map(ToString::to_string).unwrap_or_default()
 }
 
-fn wait_state(stage: &TestBed, device: &str, wanted: &str) {
-    eventually(&format!("{device} {wanted}: {}", state(stage, device)), SOON, || {
-        state(stage, device).contains(wanted).then_some(())
+fn wait_state(bed: &TestBed, device: &str, wanted: &str) {
+    eventually(&format!("{device} {wanted}: {}", state(bed, device)), SOON, || {
+        state(bed, device).contains(wanted).then_some(())
     });
 }
 
-fn wait_seen(stage: &TestBed, device: &str, after: u64) {
-    stage.wait(&format!("Obama at {device}"), |entry| {
+fn wait_seen(bed: &TestBed, device: &str, after: u64) {
+    bed.wait(&format!("Obama at {device}"), |entry| {
         entry.number >= after && entry.kind == "realtime" && entry.body["ext_data"]["device_ip"] == device
     });
 }
 
-fn stage_with(camera: &HttpCamera, devices: &[(&str, &str, &str)]) -> TestBed {
-    let mut stage = TestBed::standalone();
+fn bed_with(camera: &HttpCamera, devices: &[(&str, &str, &str)]) -> TestBed {
+    let mut bed = TestBed::standalone();
     for (name, pipeline, path) in devices {
-        stage.add_device(name, pipeline, &camera.url(path));
+        bed.add_device(name, pipeline, &camera.url(path));
     }
-    stage.start();
-    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", stage.local_port)).ok());
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    stage
+    bed.start();
+    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", bed.local_port)).ok());
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    bed
 }
 
 #[test]
 fn http_cameras_are_seen_and_come_back_from_whatever_befalls_them() {
     let camera = HttpCamera::new();
     let devices = [("moving", "mjpeg", "video"), ("still", "snapshot", "snap")];
-    let mut stage = stage_with(&camera, &devices);
+    let mut bed = bed_with(&camera, &devices);
     for (device, _, _) in devices {
-        wait_seen(&stage, device, 0);
+        wait_seen(&bed, device, 0);
     }
     for mood in [Mood::Frozen, Mood::Broken, Mood::Hangup, Mood::Page] {
         camera.be(mood);
         for (device, _, _) in devices {
-            wait_state(&stage, device, "offline");
+            wait_state(&bed, device, "offline");
         }
         camera.be(Mood::Well);
         for (device, _, _) in devices {
-            wait_state(&stage, device, ONLINE);
+            wait_state(&bed, device, ONLINE);
         }
     }
     camera.be(Mood::Torn);
-    wait_state(&stage, "still", "cut off");
+    wait_state(&bed, "still", "cut off");
     // Longer than `passages.gap_ms`: whoever is seen then is somebody new.
     std::thread::sleep(Duration::from_secs(4));
     camera.be(Mood::Well);
-    let after = stage.platform.ledger().len();
+    let after = bed.platform.ledger().len();
     for (device, _, _) in devices {
-        wait_seen(&stage, device, after);
+        wait_seen(&bed, device, after);
     }
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
@@ -223,54 +223,54 @@ fn a_camera_that_refuses_the_password_says_so_and_nobody_shows_it() {
     let camera = HttpCamera::new();
     camera.be(Mood::Unauthorized);
     let devices = [("moving", "mjpeg", "video"), ("still", "snapshot", "snap")];
-    let mut stage = stage_with(&camera, &devices);
+    let mut bed = bed_with(&camera, &devices);
     for (device, _, _) in devices {
-        wait_state(&stage, device, "nauthorized");
+        wait_state(&bed, device, "nauthorized");
     }
-    let shown = stage.log()
-        + &menshen_sim::scrape::get(stage.port, "/metrics")
-        + &menshen_sim::scrape::get(stage.port, "/healthz");
+    let shown = bed.log()
+        + &menshen_testbed::scrape::get(bed.port, "/metrics")
+        + &menshen_testbed::scrape::get(bed.port, "/healthz");
     assert!(!shown.contains("s3cret"), "the password is shown");
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn cameras_that_ask_for_a_digest_get_one() {
     let camera = HttpCamera::new();
     let devices = [("moving", "mjpeg", "digest/video"), ("still", "snapshot", "digest/snap?c=1")];
-    let mut stage = stage_with(&camera, &devices);
+    let mut bed = bed_with(&camera, &devices);
     for (device, _, _) in devices {
-        wait_seen(&stage, device, 0);
+        wait_seen(&bed, device, 0);
     }
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn a_missing_usb_camera_is_a_clean_error_and_disturbs_nobody() {
-    let mut stage = TestBed::standalone();
-    stage.add_device("usb", "usb", "/dev/video99");
-    stage.add_device("pattern", "test", "");
-    stage.start();
-    wait_state(&stage, "usb", "there is no device `/dev/video99`");
-    wait_state(&stage, "pattern", ONLINE);
-    let check = stage.run(&["check"]);
+    let mut bed = TestBed::standalone();
+    bed.add_device("usb", "usb", "/dev/video99");
+    bed.add_device("pattern", "test", "");
+    bed.start();
+    wait_state(&bed, "usb", "there is no device `/dev/video99`");
+    wait_state(&bed, "pattern", ONLINE);
+    let check = bed.run(&["check"]);
     let told = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(!check.status.success() && told.contains("there is no device `/dev/video99`"), "{told}");
-    stage.stop();
+    bed.stop();
 }
 
 /// RTSP over UDP, with digest authentication.
 #[test]
 fn rtsp_goes_over_udp_where_asked() {
-    let mut camera = Camera::new("radio", &["obama-2.jpg"], &["--credentials", "admin:s3cret"]);
-    let mut stage = TestBed::standalone();
-    stage.add_device("radio", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:s3cret@"));
-    stage.add_config("parameters = { transport = \"udp\" }\n");
-    stage.start();
-    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", stage.local_port)).ok());
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    wait_state(&stage, "radio", ONLINE);
-    camera.go();
-    wait_seen(&stage, "radio", 0);
-    stage.stop();
+    let mut camera = start_camera("radio", &["obama-2.jpg"], &["--credentials", "admin:s3cret"]);
+    let mut bed = TestBed::standalone();
+    bed.add_device("radio", "rtsp", &camera.url().replace("rtsp://", "rtsp://admin:s3cret@"));
+    bed.add_device_config("parameters = { transport = \"udp\" }\n");
+    bed.start();
+    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", bed.local_port)).ok());
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    wait_state(&bed, "radio", ONLINE);
+    camera.go().unwrap();
+    wait_seen(&bed, "radio", 0);
+    bed.stop();
 }

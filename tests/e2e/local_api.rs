@@ -40,9 +40,9 @@ fn recognize(port: u16, query: &str, file: &str) -> (u16, Value) {
 
 #[test]
 fn people_permissions_and_photos() {
-    let mut stage = TestBed::standalone();
-    stage.start();
-    let port = stage.local_port;
+    let mut bed = TestBed::standalone();
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let added = done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
     assert_eq!((&added["success_users"][0]["userid"], &added["failed_users"]), (&json!("1001"), &json!([])));
@@ -97,7 +97,7 @@ fn people_permissions_and_photos() {
     );
     done(http::json(port, "POST", WIPE, &json!({ "wipe_options": { "users": true, "events": true } })));
     assert_eq!(done(http::get(port, USERS))["total"], 0);
-    stage.stop();
+    bed.stop();
 }
 
 /// What is called wrongly, the answer, and the status and code it must have.
@@ -233,10 +233,10 @@ fn bad_settings_doors_and_photos(port: u16) -> Vec<Row> {
 
 #[test]
 fn every_bad_request_is_answered_with_its_code() {
-    let mut stage = TestBed::standalone();
-    stage.add_device("gate", "test", "");
-    stage.start();
-    let port = stage.local_port;
+    let mut bed = TestBed::standalone();
+    bed.add_device("gate", "test", "");
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
     for table in [bad_bodies(port), bad_people(port), bad_settings_doors_and_photos(port)] {
@@ -247,17 +247,17 @@ fn every_bad_request_is_answered_with_its_code() {
     let foreign = http::call(port, "GET", USERS, &[("Host", "evil.example:5555")], b"");
     refused("a name that only looks local", foreign, 403, 40000);
     assert_eq!(done(http::get(port, USERS))["total"], 1, "nothing of it changed anything");
-    assert!(stage.container().is_running());
-    stage.stop();
+    assert!(bed.device.is_running());
+    bed.stop();
 }
 
 #[test]
 fn a_token_is_asked_for_and_shown_nowhere() {
-    let mut stage = TestBed::standalone();
+    let mut bed = TestBed::standalone();
     let token = "0123456789abcdef-secret";
-    stage.set("local_api.token", &format!("{token:?}"));
-    stage.start();
-    let port = stage.local_port;
+    bed.set("local_api.token", &format!("{token:?}"));
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     refused("without", http::get(port, USERS), 401, 40000);
     refused("a wrong one", http::get(port, &format!("{USERS}?token=wrong")), 401, 40000);
@@ -270,42 +270,40 @@ fn a_token_is_asked_for_and_shown_nowhere() {
     done(http::get(port, &format!("{USERS}?token={token}")));
     let bearer = format!("Bearer {token}");
     done(http::call(port, "GET", USERS, &[("Authorization", &bearer), ("Host", "box.example")], b""));
-    let shown = stage.log() + &menshen_sim::scrape::get(stage.port, "/metrics");
+    let shown = bed.log() + &menshen_testbed::scrape::get(bed.port, "/metrics");
     assert!(!shown.contains(token));
-    stage.stop();
-    stage.set("local_api.token", "\"\"");
-    stage.set("local_api.listen", "\"0.0.0.0:5555\"");
-    let output = stage.run(&["check"]);
+    bed.stop();
+    bed.set("local_api.token", "\"\"");
+    bed.set("local_api.listen", "\"0.0.0.0:5555\"");
+    let output = bed.run(&["check"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("`local_api.token`: must be set"), "{output:?}");
 }
 
 #[test]
 fn addresses_change_at_once_and_for_good() {
     let (history, monitor) = (Receiver::new(|_| 200), Receiver::new(|_| 200));
-    let mut stage = TestBed::with_platform(|config| config.receivers = 1);
-    fill(&stage, &ids(0..3));
-    stage.start_unlinked();
-    let port = stage.local_port;
+    let mut bed = TestBed::with_platform(|config| config.receivers = 1);
+    fill(&bed, &ids(0..3));
+    bed.start_unlinked();
+    let port = bed.local_port;
     let url = |name: &str| format!("/SophonFogSys/api/{name}");
-    stage.wait("history at the platform", |entry| entry.kind == "history" && entry.is_accepted());
+    bed.wait("history at the platform", |entry| entry.kind == "history" && entry.is_accepted());
     let shown = done(http::json(port, "POST", &url("HistoryEventUrl"), &json!({ "urls": [history.url()] })));
     assert_eq!(shown["urls"], json!([history.url()]));
-    assert_eq!(shown["platform_urls"], json!([stage.platform.url("/box/record/0")]));
+    assert_eq!(shown["platform_urls"], json!([bed.platform.url("/box/record/0")]));
     eventually("a new receiver gets what is kept", SOON, || (history.taken() == ids(0..3)).then_some(()));
     assert!(history.got().iter().all(|got| !got.line.contains("token=")), "the token is the platform's");
     done(http::json(port, "PUT", &url("MonitorServerUrl"), &json!({ "url": monitor.url() })));
     eventually("status at the monitor", SOON, || monitor.got().pop());
-    let list = stage.platform.ledger().len();
+    let list = bed.platform.ledger().len();
     done(http::json(port, "POST", &url("GateControllerMode"), &json!({ "controller_mode": "avoid" })));
-    stage.wait("the list, since the mode changed", |entry| {
-        entry.number >= list && entry.kind == "device-list"
-    });
+    bed.wait("the list, since the mode changed", |entry| entry.number >= list && entry.kind == "device-list");
 
     // A new name and a new platform: the process starts itself afresh, in place.
-    let pid = stage.container().pid();
+    let pid = bed.process().pid();
     let new_name = json!({ "dev_sno": "UMOTRU-NEW" });
     assert_eq!(done(http::json(port, "PUT", "/SophonMQ/api/DevSno", &new_name)), new_name);
-    stage.wait("a login under the new name", |entry| {
+    bed.wait("a login under the new name", |entry| {
         entry.kind == "login" && entry.body["dev_sno"] == "UMOTRU-NEW"
     });
     eventually("what was changed is still so", SOON, || {
@@ -314,28 +312,28 @@ fn addresses_change_at_once_and_for_good() {
         let (_, body) = http::get(port, &url("GateControllerMode"));
         (body["data"]["controller_mode"] == "avoid").then_some(())
     });
-    assert_eq!(stage.container().pid(), pid);
+    assert_eq!(bed.process().pid(), pid);
     assert_eq!(done(http::get(port, &url("HistoryEventUrl")))["urls"], json!([history.url()]));
     let back = json!({ "dev_sno": DEV_SNO });
     done(http::json(port, "PUT", "/SophonMQ/api/DevSno", &back));
-    let again = stage.platform.ledger().len();
-    stage.wait("the list under the old name", |entry| {
+    let again = bed.platform.ledger().len();
+    bed.wait("the list under the old name", |entry| {
         entry.number >= again && entry.kind == "device-list" && entry.is_accepted()
     });
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn doors_are_opened_by_command_and_by_a_match() {
     let relay = Receiver::new(|_| 200);
     let relay_url = relay.url().replace("http://", "http://user:s3cret@");
-    let mut camera = crate::testbed::Camera::new("gate", &["obama-2.jpg"], &[]);
-    let mut stage = TestBed::standalone();
-    stage.add_camera(&camera);
-    stage.set("devices.0.type", "\"turnstile\"");
-    stage.set("devices.0.action_url", &format!("{:?}", relay_url + "?m={mode}&s={seconds}&p={port}"));
-    stage.start();
-    let port = stage.local_port;
+    let mut camera = crate::testbed::start_camera("gate", &["obama-2.jpg"], &[]);
+    let mut bed = TestBed::standalone();
+    bed.add_camera(&camera);
+    bed.set("devices.0.type", "\"turnstile\"");
+    bed.set("devices.0.action_url", &format!("{:?}", relay_url + "?m={mode}&s={seconds}&p={port}"));
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor", "action_duration": 9, "logic_port": "2" }] });
     let answer = done(http::json(port, "PUT", ACTION, &close));
@@ -352,7 +350,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
     relay.answer(|_| 200);
 
     done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
-    camera.go();
+    camera.go().unwrap();
     eventually("the door opens for him", SOON, || {
         lines().contains(&"GET /record?m=opendoor&s=5&p=0 HTTP/1.1".to_owned()).then_some(())
     });
@@ -367,9 +365,9 @@ fn doors_are_opened_by_command_and_by_a_match() {
     eventually("an alarm for him now", SOON, || {
         lines().contains(&"GET /record?m=alarm&s=5&p=0 HTTP/1.1".to_owned()).then_some(())
     });
-    let shown = stage.log()
-        + &menshen_sim::scrape::get(stage.port, "/healthz")
-        + &menshen_sim::scrape::get(stage.port, "/metrics");
+    let shown = bed.log()
+        + &menshen_testbed::scrape::get(bed.port, "/healthz")
+        + &menshen_testbed::scrape::get(bed.port, "/metrics");
     assert!(!shown.contains("s3cret"), "the relay's password is shown");
-    stage.stop();
+    bed.stop();
 }

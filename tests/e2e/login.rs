@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use menshen_sim::platform::behaviour::Fault;
+use menshen_testbed::platform::behaviour::Fault;
 
 use crate::testbed::{SOON, TestBed, eventually};
 
 #[test]
 fn every_kind_of_failed_login_is_tried_again() {
-    let mut stage = TestBed::with_platform(|_| ());
+    let mut bed = TestBed::with_platform(|_| ());
     for (fault, told) in [
         (Fault::Status(500), "answered 500"),
         (Fault::Status(401), "answered 401"),
@@ -16,16 +16,16 @@ fn every_kind_of_failed_login_is_tried_again() {
         (Fault::Garbage, "answered something unusable"),
         (Fault::Slow(Duration::from_millis(300)), ""),
     ] {
-        let before = stage.platform.ledger().len();
-        stage.platform.behaviour().fail("login", fault.clone(), 1);
-        stage.start_unlinked();
-        let logins = || stage.platform.ledger().since(before, |entry| entry.kind == "login").len();
+        let before = bed.platform.ledger().len();
+        bed.platform.behaviour().fail("login", fault.clone(), 1);
+        bed.start_unlinked();
+        let logins = || bed.platform.ledger().since(before, |entry| entry.kind == "login").len();
         let needed = if told.is_empty() { 1 } else { 2 };
         eventually("a login that is right", SOON, || (logins() >= needed).then_some(()));
-        stage.wait_link();
-        let log = stage.log();
+        bed.wait_link();
+        let log = bed.log();
         assert!(log.contains(told), "{fault:?}: the reason `{told}` is not in:\n{log}");
         assert!(!log.contains("sim-token"), "no token in the log");
-        stage.stop();
+        bed.stop();
     }
 }

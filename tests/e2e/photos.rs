@@ -15,28 +15,28 @@ const USERS: &str = "/SophonFogSys/api/users";
 const JPEG: &str = "image/jpeg";
 
 /// A box with a terminal, a snapshot camera and Obama.
-pub fn stage_with(more: &str) -> TestBed {
-    let mut stage = TestBed::standalone();
-    stage.add_config(&format!(
+pub fn bed_with(more: &str) -> TestBed {
+    let mut bed = TestBed::standalone();
+    bed.add_config(&format!(
         "\n[[devices]]\nip = \"terminal\"\nname = \"gate\"\ntype = \"door-terminal\"\npipeline = \"post\"\n{more}\n\
          [[devices]]\nip = \"snap\"\nname = \"yard\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\n",
     ));
-    stage.start();
-    let port = stage.local_port;
+    bed.start();
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    eventually("both listen", SOON, || (stage.metric("menshen_device_online") >= 2.0).then_some(()));
-    stage
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    eventually("both listen", SOON, || (bed.metric("menshen_device_online") >= 2.0).then_some(()));
+    bed
 }
 
-pub fn enrol(stage: &TestBed, id: &str, name: &str, file: &str) {
+pub fn enrol(bed: &TestBed, id: &str, name: &str, file: &str) {
     let user = json!({ "identity_id": id, "reg_photo": photo_base64(file), "info": { "name": name } });
-    let (status, body) = http::json(stage.local_port, "POST", USERS, &user);
+    let (status, body) = http::json(bed.local_port, "POST", USERS, &user);
     assert_eq!(status, 200, "{body}");
 }
 
-fn post(stage: &TestBed, query: &str, kind: &str, body: &[u8]) -> (u16, Value) {
-    http::call(stage.local_port, "POST", &format!("{RECOGNIZE}{query}"), &[("Content-Type", kind)], body)
+fn post(bed: &TestBed, query: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+    http::call(bed.local_port, "POST", &format!("{RECOGNIZE}{query}"), &[("Content-Type", kind)], body)
 }
 
 fn done((status, body): (u16, Value)) -> Value {
@@ -45,8 +45,8 @@ fn done((status, body): (u16, Value)) -> Value {
 }
 
 /// Photos of a kind so far.
-pub fn counted(stage: &TestBed, device: &str, result: &str) -> f64 {
-    let metrics = menshen_sim::scrape::get(stage.port, "/metrics");
+pub fn counted(bed: &TestBed, device: &str, result: &str) -> f64 {
+    let metrics = menshen_testbed::scrape::get(bed.port, "/metrics");
     let is_it = |line: &&str| {
         line.starts_with("menshen_photos_total{")
             && line.contains(&format!("__{device}\""))
@@ -55,47 +55,47 @@ pub fn counted(stage: &TestBed, device: &str, result: &str) -> f64 {
     metrics.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-pub fn events(stage: &TestBed) -> Vec<Value> {
-    let listed = stage.run(&["events", "list"]);
+pub fn events(bed: &TestBed) -> Vec<Value> {
+    let listed = bed.run(&["events", "list"]);
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     String::from_utf8_lossy(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
 fn a_posted_photo_is_a_passage() {
-    let mut stage = stage_with("dedup_s = 3600");
-    let known = done(post(&stage, "?ip=terminal", JPEG, &photo("obama-2.jpg")));
+    let mut bed = bed_with("dedup_s = 3600");
+    let known = done(post(&bed, "?ip=terminal", JPEG, &photo("obama-2.jpg")));
     assert_eq!((&known["result"], &known["identity_id"]), (&json!(true), &json!("1001")), "{known}");
     assert_eq!((&known["pass"], &known["outcome"]), (&json!(true), &json!("recognised")));
     assert_eq!(known["identity_info"]["name"], "Barack Obama");
-    let told = stage.wait("told in real time", |entry| entry.kind == "realtime");
+    let told = bed.wait("told in real time", |entry| entry.kind == "realtime");
     assert_eq!(told.body["ext_data"]["event_id"], known["event_id"]);
     assert_eq!(told.body["ext_data"]["device_type"], "4");
 
     // The same person again is answered, and makes no second event.
-    let again = done(post(&stage, "/terminal", JPEG, &photo("obama-3.jpg")));
+    let again = done(post(&bed, "/terminal", JPEG, &photo("obama-3.jpg")));
     assert_eq!(
         (&again["result"], &again["outcome"], &again["event_id"]),
         (&json!(true), &json!("duplicate"), &json!(""))
     );
     // Another device has told nobody of him yet.
     let ep_id = format!("/{}__snap", crate::testbed::DEV_SNO);
-    let elsewhere = done(post(&stage, &ep_id, JPEG, &photo("obama-3.jpg")));
+    let elsewhere = done(post(&bed, &ep_id, JPEG, &photo("obama-3.jpg")));
     assert_eq!(elsewhere["outcome"], "recognised", "{elsewhere}");
-    let stranger = done(post(&stage, "?ip=terminal", JPEG, &photo("biden-1.jpg")));
+    let stranger = done(post(&bed, "?ip=terminal", JPEG, &photo("biden-1.jpg")));
     assert_eq!((&stranger["result"], &stranger["pass"]), (&json!(false), &json!(false)));
     assert_eq!(stranger["outcome"], "stranger");
-    eventually("four are counted", SOON, || (stage.metric("menshen_photos_total") >= 4.0).then_some(()));
-    eventually("three are stored", SOON, || (stage.metric("menshen_events_total") >= 3.0).then_some(()));
-    stage.stop();
+    eventually("four are counted", SOON, || (bed.metric("menshen_photos_total") >= 4.0).then_some(()));
+    eventually("three are stored", SOON, || (bed.metric("menshen_events_total") >= 3.0).then_some(()));
+    bed.stop();
 
-    let events = events(&stage);
+    let events = events(&bed);
     assert_eq!(events.len(), 3, "{events:?}");
     let of_stranger = events.iter().find(|event| event["stranger"] == true).expect("the stranger's event");
     for (event, expected) in
         [(&known["event_id"], "1001 0."), (&of_stranger["event_id"], "nobody of the registry")]
     {
-        let why = stage.run(&["why", event.as_str().unwrap()]);
+        let why = bed.run(&["why", event.as_str().unwrap()]);
         let text = String::from_utf8_lossy(&why.stdout).into_owned();
         assert!(text.contains(expected) && text.contains("in 1 pictures"), "{text}");
     }
@@ -103,17 +103,17 @@ fn a_posted_photo_is_a_passage() {
 
 #[test]
 fn pictures_come_as_files_forms_and_json() {
-    let mut stage = stage_with("dedup_s = 0");
+    let mut bed = bed_with("dedup_s = 0");
     let jpeg = photo("obama-2.jpg");
     let name = |answer: &Value| answer["identity_id"].clone();
     let plain = [JPEG, "image/jpeg; charset=utf-8", "application/octet-stream"];
     for kind in plain {
-        assert_eq!(name(&done(post(&stage, "?ip=terminal", kind, &jpeg))), "1001", "{kind}");
+        assert_eq!(name(&done(post(&bed, "?ip=terminal", kind, &jpeg))), "1001", "{kind}");
     }
     for key in ["image_base64_str", "image", "photo"] {
         let text = format!("data:image/jpeg;base64,{}", photo_base64("obama-2.jpg"));
         let body = json!({ "deviceId": 7, key: text }).to_string();
-        assert_eq!(name(&done(post(&stage, "?ip=terminal", JSON, body.as_bytes()))), "1001", "{key}");
+        assert_eq!(name(&done(post(&bed, "?ip=terminal", JSON, body.as_bytes()))), "1001", "{key}");
     }
     let mut form = b"--xyz\r\nContent-Disposition: form-data; name=\"deviceId\"\r\n\r\n7\r\n--xyz\r\n\
         Content-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -121,12 +121,12 @@ fn pictures_come_as_files_forms_and_json() {
     form.extend_from_slice(&jpeg);
     form.extend_from_slice(b"\r\n--xyz--\r\n");
     let kind = "multipart/form-data; boundary=xyz";
-    assert_eq!(name(&done(post(&stage, "?ip=terminal", kind, &form))), "1001");
-    assert_eq!(counted(&stage, "terminal", "recognised"), 7.0);
+    assert_eq!(name(&done(post(&bed, "?ip=terminal", kind, &form))), "1001");
+    assert_eq!(counted(&bed, "terminal", "recognised"), 7.0);
     eventually("without de-duplication each is an event", SOON, || {
-        (stage.metric("menshen_events_total") == 7.0).then_some(())
+        (bed.metric("menshen_events_total") == 7.0).then_some(())
     });
-    stage.stop();
+    bed.stop();
 }
 
 /// What, content type, body, HTTP status, code, counted as.
@@ -134,7 +134,7 @@ type Case<'a> = (&'a str, &'a str, &'a [u8], u16, i64, &'a str);
 
 #[test]
 fn photos_that_show_nobody_are_counted_with_their_reason() {
-    let mut stage = stage_with("");
+    let mut bed = bed_with("");
     let jpeg = photo("obama-2.jpg");
     let huge = vec![0xff; 13 * 1024 * 1024];
     let form = b"--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--xyz--\r\n".to_vec();
@@ -154,21 +154,21 @@ fn photos_that_show_nobody_are_counted_with_their_reason() {
     ];
     let mut expected = std::collections::BTreeMap::<&str, f64>::new();
     for (what, kind, body, status, code, result) in cases {
-        let (got, answer) = post(&stage, "?ip=terminal", kind, body);
+        let (got, answer) = post(&bed, "?ip=terminal", kind, body);
         assert_eq!((got, &answer["error"]["code"]), (status, &json!(code)), "{what}: {answer}");
         *expected.entry(result).or_default() += 1.0;
-        assert_eq!(counted(&stage, "terminal", result), expected[result], "{what}");
+        assert_eq!(counted(&bed, "terminal", result), expected[result], "{what}");
     }
-    let (status, answer) = post(&stage, "?ip=snap", "image/png", &photo("coffee.png"));
+    let (status, answer) = post(&bed, "?ip=snap", "image/png", &photo("coffee.png"));
     assert_eq!((status, &answer["error"]["code"]), (400, &json!(40004)));
-    assert_eq!(counted(&stage, "snap", "no_face"), 1.0);
+    assert_eq!(counted(&bed, "snap", "no_face"), 1.0);
     for nobody in ["?ip=9.9.9.9", "/../../etc/passwd", "?ep_id=x"] {
-        assert_eq!(post(&stage, nobody, JPEG, &jpeg).0, 404, "{nobody}");
+        assert_eq!(post(&bed, nobody, JPEG, &jpeg).0, 404, "{nobody}");
     }
-    assert_eq!(stage.metric("menshen_events_total"), 0.0);
+    assert_eq!(bed.metric("menshen_events_total"), 0.0);
     // After all of it the next photo is recognised.
-    assert_eq!(done(post(&stage, "?ip=terminal", JPEG, &jpeg))["identity_id"], "1001");
-    stage.stop();
+    assert_eq!(done(post(&bed, "?ip=terminal", JPEG, &jpeg))["identity_id"], "1001");
+    bed.stop();
 }
 
 fn shrunk(name: &str, side: u32) -> Vec<u8> {
@@ -198,22 +198,22 @@ fn pair(left: &str, right: &str) -> Vec<u8> {
 
 #[test]
 fn a_snapshot_camera_tells_of_everybody_and_a_terminal_of_the_nearest() {
-    let mut stage = stage_with("");
+    let mut bed = bed_with("");
     // Whoever looks like somebody beside a more similar one is somebody else.
-    let twice = done(post(&stage, "?ip=snap", JPEG, &pair("obama-3.jpg", "obama-2.jpg")));
+    let twice = done(post(&bed, "?ip=snap", JPEG, &pair("obama-3.jpg", "obama-2.jpg")));
     assert_eq!((&twice["faces"], &twice["outcome"]), (&json!(2), &json!("recognised")), "{twice}");
     let both = pair("obama-2.jpg", "biden-1.jpg");
-    let answer = done(post(&stage, "?ip=snap", JPEG, &both));
+    let answer = done(post(&bed, "?ip=snap", JPEG, &both));
     assert_eq!(
         (&answer["identity_id"], &answer["outcome"]),
         (&json!("1001"), &json!("stranger")),
         "{answer}"
     );
-    let answer = done(post(&stage, "?ip=terminal", JPEG, &both));
+    let answer = done(post(&bed, "?ip=terminal", JPEG, &both));
     assert_eq!((&answer["identity_id"], &answer["faces"]), (&json!("1001"), &json!(2)), "{answer}");
-    eventually("all are stored", SOON, || (stage.metric("menshen_events_total") >= 4.0).then_some(()));
-    stage.stop();
-    let events = events(&stage);
+    eventually("all are stored", SOON, || (bed.metric("menshen_events_total") >= 4.0).then_some(()));
+    bed.stop();
+    let events = events(&bed);
     let strangers = events.iter().filter(|event| event["stranger"] == true).count();
     assert_eq!((events.len(), strangers), (4, 2), "{events:?}");
 }
@@ -222,51 +222,51 @@ fn a_snapshot_camera_tells_of_everybody_and_a_terminal_of_the_nearest() {
 fn doors_open_by_pass_mode_and_gate_mode() {
     let relay = Receiver::new(|_| 200);
     let url = relay.url() + "?m={mode}";
-    let mut stage = stage_with(&format!(
+    let mut bed = bed_with(&format!(
         "dedup_s = 0\naction_url = \"{url}\"\n[[devices]]\nip = \"open\"\ntype = \"turnstile\"\npipeline = \"post\"\n\
          pass_mode = \"all_pass\"\ndedup_s = 0\naction_url = \"{url}&d=open\"\n[[devices]]\nip = \"shut\"\n\
          type = \"turnstile\"\npipeline = \"post\"\npass_mode = \"all_forbidden\"\ndedup_s = 0\naction_url = \"{url}&d=shut\"\n"
     ));
-    eventually("four listen", SOON, || (stage.metric("menshen_device_online") >= 4.0).then_some(()));
+    eventually("four listen", SOON, || (bed.metric("menshen_device_online") >= 4.0).then_some(()));
     let lines = || relay.got().into_iter().map(|got| got.line).collect::<Vec<_>>();
     let wait = |what: &str, count: usize| {
         eventually(what, SOON, || (lines().len() >= count).then_some(()));
         assert_eq!(lines().len(), count, "{what}: {:?}", lines());
     };
-    assert_eq!(done(post(&stage, "?ip=terminal", JPEG, &photo("obama-2.jpg")))["pass"], true);
+    assert_eq!(done(post(&bed, "?ip=terminal", JPEG, &photo("obama-2.jpg")))["pass"], true);
     wait("the door opens for him", 1);
-    assert_eq!(done(post(&stage, "?ip=terminal", JPEG, &photo("biden-1.jpg")))["pass"], false);
-    assert_eq!(done(post(&stage, "?ip=shut", JPEG, &photo("obama-2.jpg")))["pass"], false);
-    let unknown = done(post(&stage, "?ip=open", JPEG, &photo("biden-1.jpg")));
+    assert_eq!(done(post(&bed, "?ip=terminal", JPEG, &photo("biden-1.jpg")))["pass"], false);
+    assert_eq!(done(post(&bed, "?ip=shut", JPEG, &photo("obama-2.jpg")))["pass"], false);
+    let unknown = done(post(&bed, "?ip=open", JPEG, &photo("biden-1.jpg")));
     assert_eq!((&unknown["pass"], &unknown["result"]), (&json!(true), &json!(false)));
     wait("the door of all_pass", 2);
     assert!(lines()[1].contains("d=open"), "{:?}", lines());
-    let small = done(post(&stage, "?ip=open", JPEG, &shrunk("obama-2.jpg", 40)));
+    let small = done(post(&bed, "?ip=open", JPEG, &shrunk("obama-2.jpg", 40)));
     assert_eq!((&small["pass"], &small["outcome"]), (&json!(true), &json!("too_small")));
     wait("and for a face that is too small", 3);
     http::json(
-        stage.local_port,
+        bed.local_port,
         "POST",
         "/SophonFogSys/api/GateControllerMode",
         &json!({ "controller_mode": "avoid" }),
     );
     for device in ["?ip=terminal", "?ip=open"] {
-        assert_eq!(done(post(&stage, device, JPEG, &photo("obama-2.jpg")))["pass"], false);
+        assert_eq!(done(post(&bed, device, JPEG, &photo("obama-2.jpg")))["pass"], false);
     }
     assert_eq!(lines().len(), 3, "avoid does nothing");
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn a_slow_or_broken_post_costs_nobody_else() {
-    let mut stage = stage_with("dedup_s = 0");
+    let mut bed = bed_with("dedup_s = 0");
     let jpeg = photo("obama-2.jpg");
     let head = format!(
         "POST {RECOGNIZE}?ip=terminal HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {JPEG}\r\nContent-Length: {}\r\n\r\n",
         jpeg.len()
     );
     let begin = || {
-        let mut stream = TcpStream::connect(("127.0.0.1", stage.local_port)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", bed.local_port)).unwrap();
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&jpeg[..1000]).unwrap();
         stream
@@ -274,31 +274,29 @@ fn a_slow_or_broken_post_costs_nobody_else() {
     drop(begin());
     let mut slow = begin();
     let started = Instant::now();
-    assert_eq!(done(post(&stage, "?ip=terminal", JPEG, &jpeg))["identity_id"], "1001");
+    assert_eq!(done(post(&bed, "?ip=terminal", JPEG, &jpeg))["identity_id"], "1001");
     slow.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut answer = String::new();
     let _ = slow.read_to_string(&mut answer);
     assert!(answer.contains("too slowly") || answer.is_empty(), "{answer}");
     assert!(started.elapsed() < SOON, "a slow body is given up");
-    eventually("both are counted", SOON, || {
-        (counted(&stage, "terminal", "interrupted") >= 2.0).then_some(())
-    });
-    stage.stop();
+    eventually("both are counted", SOON, || (counted(&bed, "terminal", "interrupted") >= 2.0).then_some(()));
+    bed.stop();
 }
 
 #[test]
 fn a_device_that_is_not_heard_of_is_offline() {
-    let mut stage = TestBed::with_platform(|_| ());
-    stage.add_config(
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.add_config(
         "\n[[devices]]\nip = \"quiet\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\nonline_s = 2\n\
          [[devices]]\nip = \"patient\"\ntype = \"snapshot-camera\"\npipeline = \"post\"\n",
     );
-    stage.start();
-    let after = stage.wait_device("patient", "online", 0);
-    let list = stage.wait_device("quiet", "offline", 0);
+    bed.start();
+    let after = bed.wait_device("patient", "online", 0);
+    let list = bed.wait_device("quiet", "offline", 0);
     assert!(list <= after.max(list));
-    post(&stage, "?ip=quiet", JPEG, &photo("coffee.png"));
-    let online = stage.wait_device("quiet", "online", list);
-    stage.wait_device("quiet", "offline", online);
-    stage.stop();
+    post(&bed, "?ip=quiet", JPEG, &photo("coffee.png"));
+    let online = bed.wait_device("quiet", "online", list);
+    bed.wait_device("quiet", "offline", online);
+    bed.stop();
 }

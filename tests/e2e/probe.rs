@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::testbed::{Camera, SOON, eventually, menshen};
+use crate::testbed::{SOON, eventually, menshen, start_camera};
 
 fn probe(arguments: &[&str]) -> (bool, Value, Duration) {
     let began = Instant::now();
@@ -19,8 +19,8 @@ fn probe(arguments: &[&str]) -> (bool, Value, Duration) {
 
 #[test]
 fn a_good_stream_is_described() {
-    let mut camera = Camera::new("good", &["obama-2.jpg"], &["--size", "854x480"]);
-    camera.go();
+    let mut camera = start_camera("good", &["obama-2.jpg"], &["--size", "854x480"]);
+    camera.go().unwrap();
     // Somebody is there half of the time.
     let answer = eventually("a face is seen", SOON, || {
         let (ok, answer, _) = probe(&[&camera.url()]);
@@ -39,8 +39,8 @@ fn a_good_stream_is_described() {
 #[test]
 fn every_fault_has_a_name_and_none_takes_long() {
     let camera =
-        Camera::new("locked", &["obama-2.jpg"], &["--size", "640x360", "--credentials", "admin:r1ght"]);
-    let open = Camera::new("open", &["obama-2.jpg"], &["--size", "640x360"]);
+        start_camera("locked", &["obama-2.jpg"], &["--size", "640x360", "--credentials", "admin:r1ght"]);
+    let open = start_camera("open", &["obama-2.jpg"], &["--size", "640x360"]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("rtsp://admin:s3cret@{}/x", silent.local_addr().unwrap());
     let garbage = TcpListener::bind("127.0.0.1:0").unwrap();

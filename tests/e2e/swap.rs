@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use crate::http;
-use crate::testbed::{Camera, SOON, TestBed, eventually, is_history_of, photo, photo_base64};
+use crate::testbed::{SOON, TestBed, eventually, is_history_of, photo, photo_base64, start_camera};
+use menshen_testbed::camera_process::TestCamera;
 
 const MODELS: &str = "/menshen/api/models";
 const USERS: &str = "/SophonFogSys/api/users";
@@ -30,8 +31,8 @@ fn has_second_model() -> bool {
 }
 
 /// A folder of models that may be spoilt: files are linked, descriptions copied.
-fn models_folder(stage: &mut TestBed) -> PathBuf {
-    let folder = stage.folder.path().join("models");
+fn models_folder(bed: &mut TestBed) -> PathBuf {
+    let folder = bed.folder.path().join("models");
     for name in ["yunet", "sface", "fr_feature"] {
         let (from, to) = (std::path::absolute(Path::new("models").join(name)).unwrap(), folder.join(name));
         std::fs::create_dir_all(&to).unwrap();
@@ -44,7 +45,7 @@ fn models_folder(stage: &mut TestBed) -> PathBuf {
             }
         }
     }
-    stage.set("models_dir", &format!("\"{}\"", folder.display()));
+    bed.set("models_dir", &format!("\"{}\"", folder.display()));
     folder
 }
 
@@ -69,7 +70,7 @@ fn spoilt(
 }
 
 /// People nobody meets: in a group that no camera has. One face many times, each photo another file.
-fn crowd(stage: &TestBed, range: std::ops::Range<u32>) {
+fn crowd(bed: &TestBed, range: std::ops::Range<u32>) {
     for number in range {
         let mut bytes = photo(["obama-1.jpg", "biden-1.jpg", "obama-2.jpg"][number as usize % 3]);
         // What follows a JPEG's end is no part of the picture, but of its checksum.
@@ -77,44 +78,44 @@ fn crowd(stage: &TestBed, range: std::ops::Range<u32>) {
         let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &bytes);
         let user = json!({ "identity_id": format!("crowd-{number}"), "reg_photo": text,
             "info": { "name": "crowd", "permission_ids": ["nowhere"] } });
-        let (status, body) = http::json(stage.local_port, "POST", USERS, &user);
+        let (status, body) = http::json(bed.local_port, "POST", USERS, &user);
         assert_eq!(status, 200, "{body}");
         assert_eq!(body["data"]["failed_users"], json!([]), "{body}");
     }
 }
 
-fn enrol(stage: &TestBed, id: &str, name: &str, file: &str) {
+fn enrol(bed: &TestBed, id: &str, name: &str, file: &str) {
     let user = json!({ "identity_id": id, "reg_photo": photo_base64(file), "info": { "name": name } });
-    let (status, body) = http::json(stage.local_port, "POST", USERS, &user);
+    let (status, body) = http::json(bed.local_port, "POST", USERS, &user);
     assert_eq!((status, &body["data"]["failed_users"]), (200, &json!([])), "{body}");
 }
 
-fn recognised(stage: &TestBed, file: &str) -> String {
+fn recognised(bed: &TestBed, file: &str) -> String {
     let path = "/SophonFogSys/api/Recognize";
     let (status, body) =
-        http::call(stage.local_port, "POST", path, &[("Content-Type", "image/jpeg")], &photo(file));
+        http::call(bed.local_port, "POST", path, &[("Content-Type", "image/jpeg")], &photo(file));
     assert_eq!(status, 200, "{body}");
     body["data"].to_string()
 }
 
-fn models(stage: &TestBed) -> Value {
-    http::get(stage.local_port, MODELS).1["data"].clone()
+fn models(bed: &TestBed) -> Value {
+    http::get(bed.local_port, MODELS).1["data"].clone()
 }
 
-fn api_is_up(stage: &TestBed) {
-    let port = stage.local_port;
+fn api_is_up(bed: &TestBed) {
+    let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
-fn begin(stage: &TestBed, body: &Value) {
-    let (status, answer) = http::json(stage.local_port, "POST", &format!("{MODELS}/use"), body);
+fn begin(bed: &TestBed, body: &Value) {
+    let (status, answer) = http::json(bed.local_port, "POST", &format!("{MODELS}/use"), body);
     assert_eq!(status, 200, "{answer}");
 }
 
 /// Waits for the end of a swap; how it ended.
-fn ended(stage: &TestBed) -> Value {
+fn ended(bed: &TestBed) -> Value {
     eventually("the swap ends", LONG, || {
-        let swap = models(stage)["swap"].clone();
+        let swap = models(bed)["swap"].clone();
         let over = [SwapState::Done, SwapState::Refused, SwapState::Cancelled];
         over.iter().any(|state| swap["state"] == json!(state)).then_some(swap)
     })
@@ -129,15 +130,15 @@ fn time(value: &Value) -> u64 {
 }
 
 /// Each finished walk of a camera has one event, of the right person.
-fn every_walk_has_its_event(stage: &TestBed, camera: &Camera, identity: &str) -> usize {
-    let walks = camera.said("walk-ended");
+fn every_walk_has_its_event(bed: &TestBed, camera: &TestCamera, identity: &str) -> usize {
+    let walks = camera.reported("walk-ended");
     let last = time(&walks.last().unwrap()["at_ms"]);
-    let of_camera = is_history_of(&camera.name);
-    stage.wait("the last finished walk's event", |entry| {
+    let of_camera = is_history_of(camera.name());
+    bed.wait("the last finished walk's event", |entry| {
         of_camera(entry) && time(&entry.body["ext_data"]["out_timestamp"]) + 3000 > last
     });
-    let events = stage.platform.ledger().since(0, is_history_of(&camera.name));
-    for (begin, end) in camera.said("walk-begins").iter().zip(&walks) {
+    let events = bed.platform.ledger().since(0, is_history_of(camera.name()));
+    for (begin, end) in camera.reported("walk-begins").iter().zip(&walks) {
         let of_walk: Vec<_> = events
             .iter()
             .filter(|entry| {
@@ -145,8 +146,8 @@ fn every_walk_has_its_event(stage: &TestBed, camera: &Camera, identity: &str) ->
                 time(&begin["at_ms"]) <= seen && seen <= time(&end["at_ms"])
             })
             .collect();
-        assert_eq!(of_walk.len(), 1, "{}: events of the walk {begin} to {end}", camera.name);
-        assert_eq!(of_walk[0].body["identity_id"], identity, "{}: {begin}", camera.name);
+        assert_eq!(of_walk.len(), 1, "{}: events of the walk {begin} to {end}", camera.name());
+        assert_eq!(of_walk[0].body["identity_id"], identity, "{}: {begin}", camera.name());
     }
     walks.len()
 }
@@ -157,52 +158,55 @@ fn a_swap_under_load_loses_no_passage_and_no_enrolment() {
         return;
     }
     let mut cameras =
-        [Camera::new("lobby", &["obama-3.jpg"], &[]), Camera::new("gate", &["biden-1.jpg@mirror"], &[])];
-    let mut stage = TestBed::with_platform(|_| ());
+        [start_camera("lobby", &["obama-3.jpg"], &[]), start_camera("gate", &["biden-1.jpg@mirror"], &[])];
+    let mut bed = TestBed::with_platform(|_| ());
     for camera in &cameras {
-        stage.add_camera(camera);
+        bed.add_camera(camera);
     }
-    stage.start();
-    api_is_up(&stage);
-    stage.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
-    crowd(&stage, 0..24);
-    cameras.iter_mut().for_each(Camera::go);
-    let walked = |cameras: &[Camera; 2], more: usize| {
-        let before = [0, 1].map(|at: usize| cameras[at].said("walk-ended").len());
+    bed.start();
+    api_is_up(&bed);
+    bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
+    crowd(&bed, 0..24);
+    cameras.iter_mut().for_each(|camera| camera.go().unwrap());
+    let walked = |cameras: &[TestCamera; 2], more: usize| {
+        let before = [0, 1].map(|at: usize| cameras[at].reported("walk-ended").len());
         eventually("people walk on", LONG, || {
-            [0, 1].iter().all(|at| cameras[*at].said("walk-ended").len() >= before[*at] + more).then_some(())
+            [0, 1]
+                .iter()
+                .all(|at| cameras[*at].reported("walk-ended").len() >= before[*at] + more)
+                .then_some(())
         });
     };
     walked(&cameras, 1);
 
     // Under way: another one is refused, people come and go.
-    begin(&stage, &json!({ "name": "fr_feature" }));
+    begin(&bed, &json!({ "name": "fr_feature" }));
     let (status, body) =
-        http::json(stage.local_port, "POST", &format!("{MODELS}/use"), &json!({ "name": "sface" }));
+        http::json(bed.local_port, "POST", &format!("{MODELS}/use"), &json!({ "name": "sface" }));
     assert_eq!(status, 400, "{body}");
-    crowd(&stage, 24..30);
-    let gone = http::call(stage.local_port, "DELETE", &format!("{USERS}?identity_id=crowd-0"), &[], b"");
+    crowd(&bed, 24..30);
+    let gone = http::call(bed.local_port, "DELETE", &format!("{USERS}?identity_id=crowd-0"), &[], b"");
     assert_eq!(gone.0, 200, "{}", gone.1);
-    let swap = ended(&stage);
+    let swap = ended(&bed);
     assert_eq!((&swap["state"], &swap["not_embedded"]), (&json!("done"), &json!(0)), "{swap}");
     walked(&cameras, 2);
-    assert!(is_of(&models(&stage), "fr_feature"));
-    assert_eq!(stage.metric("menshen_registry_people"), 31.0, "2 + 30 - 1");
-    assert_eq!(stage.metric("menshen_registry_features"), 31.0);
+    assert!(is_of(&models(&bed), "fr_feature"));
+    assert_eq!(bed.metric("menshen_registry_people"), 31.0, "2 + 30 - 1");
+    assert_eq!(bed.metric("menshen_registry_features"), 31.0);
 
     // And back, which needs nothing embedded.
-    begin(&stage, &json!({ "back": true }));
-    let swap = ended(&stage);
+    begin(&bed, &json!({ "back": true }));
+    let swap = ended(&bed);
     assert_eq!(swap["state"], "done", "{swap}");
     assert!(swap["embedded"].as_u64().unwrap() <= 6, "only who came meanwhile: {swap}");
     walked(&cameras, 1);
-    assert!(is_of(&models(&stage), "sface"));
-    assert_eq!(stage.metric("menshen_registry_people"), 31.0);
-    assert_eq!(stage.metric("menshen_mixed_features_total"), 0.0);
-    let walks = every_walk_has_its_event(&stage, &cameras[0], "1001")
-        + every_walk_has_its_event(&stage, &cameras[1], "1002");
+    assert!(is_of(&models(&bed), "sface"));
+    assert_eq!(bed.metric("menshen_registry_people"), 31.0);
+    assert_eq!(bed.metric("menshen_mixed_features_total"), 0.0);
+    let walks = every_walk_has_its_event(&bed, &cameras[0], "1001")
+        + every_walk_has_its_event(&bed, &cameras[1], "1002");
     assert!(walks >= 8, "{walks} walks");
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
@@ -210,51 +214,51 @@ fn killed_in_the_middle_the_box_has_everyone_and_one_model() {
     if !has_second_model() {
         return;
     }
-    let mut stage = TestBed::standalone();
-    stage.set("recognition.workers", "1");
-    stage.start();
-    api_is_up(&stage);
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    crowd(&stage, 0..80);
-    begin(&stage, &json!({ "name": "fr_feature" }));
+    let mut bed = TestBed::standalone();
+    bed.set("recognition.workers", "1");
+    bed.start();
+    api_is_up(&bed);
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    crowd(&bed, 0..80);
+    begin(&bed, &json!({ "name": "fr_feature" }));
     eventually("a chunk is on the disk", LONG, || {
-        (models(&stage)["swap"]["embedded"].as_u64().unwrap_or_default() > 0).then_some(())
+        (models(&bed)["swap"]["embedded"].as_u64().unwrap_or_default() > 0).then_some(())
     });
-    stage.kill9();
+    bed.kill9();
 
-    stage.start();
-    api_is_up(&stage);
-    let facts = models(&stage);
+    bed.start();
+    api_is_up(&bed);
+    let facts = models(&bed);
     assert!(is_of(&facts, "sface") || is_of(&facts, "fr_feature"), "{facts}");
-    assert_eq!(stage.metric("menshen_registry_people"), 81.0, "{facts}");
-    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
+    assert_eq!(bed.metric("menshen_registry_people"), 81.0, "{facts}");
+    assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
     if is_of(&facts, "sface") {
-        begin(&stage, &json!({ "name": "fr_feature" }));
-        let swap = ended(&stage);
+        begin(&bed, &json!({ "name": "fr_feature" }));
+        let swap = ended(&bed);
         assert_eq!(swap["state"], "done", "{swap}");
         assert!(swap["embedded"].as_u64().unwrap() < 81, "what was done is not done again: {swap}");
     }
-    stage.kill9();
+    bed.kill9();
     // The box is not running: the same command works on its data.
-    let back = stage.run(&["models", "use", "--back"]);
+    let back = bed.run(&["models", "use", "--back"]);
     let told = String::from_utf8_lossy(&back.stdout).into_owned();
     assert!(back.status.success() && told.contains("sface@") && told.contains("0 photos embedded"), "{told}");
-    let again = stage.run(&["models", "use", "sface"]);
+    let again = bed.run(&["models", "use", "sface"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("in force already"));
-    stage.start();
-    api_is_up(&stage);
-    assert!(is_of(&models(&stage), "sface"));
-    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
+    bed.start();
+    api_is_up(&bed);
+    assert!(is_of(&models(&bed), "sface"));
+    assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
     // And with the box running it asks the box.
-    let there = stage.run(&["models", "use", "fr_feature"]);
+    let there = bed.run(&["models", "use", "fr_feature"]);
     let told = String::from_utf8_lossy(&there.stdout).into_owned();
     assert!(
         there.status.success() && told.contains("fr_feature@"),
         "{told}{}",
         String::from_utf8_lossy(&there.stderr)
     );
-    assert!(is_of(&models(&stage), "fr_feature"));
-    stage.stop();
+    assert!(is_of(&models(&bed), "fr_feature"));
+    bed.stop();
 }
 
 #[test]
@@ -262,36 +266,36 @@ fn a_swap_is_cancelled_and_started_again() {
     if !has_second_model() {
         return;
     }
-    let mut stage = TestBed::standalone();
-    stage.set("recognition.workers", "1");
-    stage.start();
-    api_is_up(&stage);
-    let nothing = stage.run(&["models", "use", "--cancel"]);
+    let mut bed = TestBed::standalone();
+    bed.set("recognition.workers", "1");
+    bed.start();
+    api_is_up(&bed);
+    let nothing = bed.run(&["models", "use", "--cancel"]);
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("no swap is going on"));
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    crowd(&stage, 0..150);
-    begin(&stage, &json!({ "name": "fr_feature" }));
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    crowd(&bed, 0..150);
+    begin(&bed, &json!({ "name": "fr_feature" }));
     eventually("a chunk is on the disk", LONG, || {
-        (models(&stage)["swap"]["embedded"].as_u64().unwrap_or_default() > 0).then_some(())
+        (models(&bed)["swap"]["embedded"].as_u64().unwrap_or_default() > 0).then_some(())
     });
-    let cancelled = stage.run(&["models", "use", "--cancel"]);
+    let cancelled = bed.run(&["models", "use", "--cancel"]);
     let told = String::from_utf8_lossy(&cancelled.stdout).into_owned();
     assert!(cancelled.status.success() && told.contains("sface@"), "{told}");
-    let swap = ended(&stage);
+    let swap = ended(&bed);
     assert_eq!(swap["state"], "cancelled", "{swap}");
-    assert!(is_of(&models(&stage), "sface"));
-    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
-    begin(&stage, &json!({ "name": "fr_feature" }));
-    let swap = ended(&stage);
+    assert!(is_of(&models(&bed), "sface"));
+    assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
+    begin(&bed, &json!({ "name": "fr_feature" }));
+    let swap = ended(&bed);
     assert_eq!(swap["state"], "done", "{swap}");
     assert!(swap["embedded"].as_u64().unwrap() < 151, "what was done is not done again: {swap}");
-    stage.stop();
+    bed.stop();
 }
 
 #[test]
 fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
-    let mut stage = TestBed::standalone();
-    let folder = models_folder(&mut stage);
+    let mut bed = TestBed::standalone();
+    let folder = models_folder(&mut bed);
     let same = |text: String| text;
     spoilt(&folder, "truncated", "sface", same, |bytes| bytes[..bytes.len() / 2].to_vec());
     spoilt(
@@ -333,9 +337,9 @@ fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
     std::fs::create_dir(folder.join("scribble")).unwrap();
     std::fs::write(folder.join("scribble/model.toml"), "name = ").unwrap();
 
-    stage.start();
-    api_is_up(&stage);
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
+    bed.start();
+    api_is_up(&bed);
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
     let wrong: BTreeMap<&str, &str> = BTreeMap::from([
         ("truncated", "truncated"),
         ("long", "its output has 128 value(s) a face, its model.toml says 512"),
@@ -347,22 +351,22 @@ fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
         ("sface", "in force already"),
     ]);
     for (name, reason) in &wrong {
-        begin(&stage, &json!({ "name": name }));
-        let swap = ended(&stage);
+        begin(&bed, &json!({ "name": name }));
+        let swap = ended(&bed);
         let told = swap["reason"].as_str().unwrap_or_default();
         assert!(swap["state"] == "refused" && told.contains(reason), "{name}: {swap}");
         if *name != "sface" {
-            let check = stage.run(&["models", "check", name]);
+            let check = bed.run(&["models", "check", name]);
             assert!(!check.status.success(), "{name}: {}", String::from_utf8_lossy(&check.stdout));
         }
     }
     let (status, body) =
-        http::json(stage.local_port, "POST", &format!("{MODELS}/use"), &json!({ "back": true }));
+        http::json(bed.local_port, "POST", &format!("{MODELS}/use"), &json!({ "back": true }));
     assert_eq!(status, 400, "there is none to go back to: {body}");
-    assert!(is_of(&models(&stage), "sface"));
-    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
-    assert_eq!(models(&stage)["broken"].as_array().unwrap().len(), 1, "the scribble is told");
-    stage.stop();
+    assert!(is_of(&models(&bed), "sface"));
+    assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
+    assert_eq!(models(&bed)["broken"].as_array().unwrap().len(), 1, "the scribble is told");
+    bed.stop();
 }
 
 #[test]
@@ -370,46 +374,46 @@ fn a_chosen_model_that_breaks_later_is_stood_in_for_and_said() {
     if !has_second_model() {
         return;
     }
-    let mut stage = TestBed::standalone();
-    let folder = models_folder(&mut stage);
-    stage.start();
-    api_is_up(&stage);
-    enrol(&stage, "1001", "Barack Obama", "obama-1.jpg");
-    begin(&stage, &json!({ "name": "fr_feature" }));
-    assert_eq!(ended(&stage)["state"], "done");
-    enrol(&stage, "1002", "Joe Biden", "biden-1.jpg");
-    stage.stop();
+    let mut bed = TestBed::standalone();
+    let folder = models_folder(&mut bed);
+    bed.start();
+    api_is_up(&bed);
+    enrol(&bed, "1001", "Barack Obama", "obama-1.jpg");
+    begin(&bed, &json!({ "name": "fr_feature" }));
+    assert_eq!(ended(&bed)["state"], "done");
+    enrol(&bed, "1002", "Joe Biden", "biden-1.jpg");
+    bed.stop();
 
     let file = folder.join("fr_feature/fr_feature.onnx");
     let whole = std::fs::read(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() / 3]).unwrap();
-    stage.start();
-    api_is_up(&stage);
-    let facts = models(&stage);
+    bed.start();
+    api_is_up(&bed);
+    let facts = models(&bed);
     assert!(is_of(&facts, "sface"), "{facts}");
     assert!(facts["fallback"].as_str().unwrap().contains("sha256"), "{facts}");
-    assert!(stage.log().contains("FALLBACK"));
-    assert_eq!(stage.metric("menshen_embedder_fallback"), 1.0);
-    assert!(recognised(&stage, "obama-3.jpg").contains("1001"));
+    assert!(bed.log().contains("FALLBACK"));
+    assert_eq!(bed.metric("menshen_embedder_fallback"), 1.0);
+    assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
     // Biden was enrolled under the other model: his photo is embedded in the background.
     eventually("everyone is known", LONG, || {
-        (stage.metric("menshen_registry_people") == 2.0 && ended(&stage)["state"] == "done").then_some(())
+        (bed.metric("menshen_registry_people") == 2.0 && ended(&bed)["state"] == "done").then_some(())
     });
-    stage.stop();
+    bed.stop();
 
     std::fs::write(&file, &whole).unwrap();
-    stage.start();
-    api_is_up(&stage);
-    let facts = models(&stage);
+    bed.start();
+    api_is_up(&bed);
+    let facts = models(&bed);
     assert!(is_of(&facts, "fr_feature") && facts["fallback"].is_null(), "repaired: {facts}");
-    assert_eq!(stage.metric("menshen_registry_people"), 2.0);
-    stage.stop();
+    assert_eq!(bed.metric("menshen_registry_people"), 2.0);
+    bed.stop();
 }
 
 /// The photos of these people, by place in the folder, are spoilt; returns what they were.
-fn spoil_photos(stage: &TestBed, count: usize) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = stage.data_dir().join("pictures/registry");
+fn spoil_photos(bed: &TestBed, count: usize) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = bed.data_dir().join("pictures/registry");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.truncate(count);
@@ -425,52 +429,52 @@ fn who_cannot_be_embedded_is_kept_and_told() {
     if !has_second_model() {
         return;
     }
-    let mut stage = TestBed::standalone();
-    stage.start();
-    api_is_up(&stage);
-    crowd(&stage, 0..6);
-    stage.stop();
-    let whole = spoil_photos(&stage, 5);
-    let swap = |stage: &TestBed, to: &str| {
-        let output = stage.run(&["models", "use", to]);
+    let mut bed = TestBed::standalone();
+    bed.start();
+    api_is_up(&bed);
+    crowd(&bed, 0..6);
+    bed.stop();
+    let whole = spoil_photos(&bed, 5);
+    let swap = |bed: &TestBed, to: &str| {
+        let output = bed.run(&["models", "use", to]);
         let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.success(), texts.concat())
     };
-    let (done, told) = swap(&stage, "fr_feature");
+    let (done, told) = swap(&bed, "fr_feature");
     assert!(!done && told.contains("cannot embed the photos of 5 of 6 people"), "{told}");
-    assert!(!stage.data_dir().join("changes.json").exists(), "nothing was switched");
+    assert!(!bed.data_dir().join("changes.json").exists(), "nothing was switched");
 
     for (file, bytes) in &whole[1..] {
         std::fs::write(file, bytes).unwrap();
     }
-    let (done, told) = swap(&stage, "fr_feature");
+    let (done, told) = swap(&bed, "fr_feature");
     assert!(done && told.contains("1 people cannot be embedded") && told.contains(": crowd-"), "{told}");
-    stage.start();
-    assert_eq!(stage.metric("menshen_registry_people"), 5.0);
-    let list = stage.run(&["models", "list"]);
+    bed.start();
+    assert_eq!(bed.metric("menshen_registry_people"), 5.0);
+    let list = bed.run(&["models", "list"]);
     assert!(String::from_utf8_lossy(&list.stdout).contains("* fr_feature"));
-    stage.stop();
-    let (done, told) = swap(&stage, "sface");
+    bed.stop();
+    let (done, told) = swap(&bed, "sface");
     assert!(done && told.contains("0 photos embedded now"), "{told}");
-    stage.start();
-    assert_eq!(stage.metric("menshen_registry_people"), 6.0, "nobody was dropped");
-    stage.stop();
+    bed.start();
+    assert_eq!(bed.metric("menshen_registry_people"), 6.0, "nobody was dropped");
+    bed.stop();
 }
 
 #[test]
 fn a_model_is_fetched_from_a_file_and_nothing_else_is_taken_for_it() {
-    let mut stage = TestBed::standalone();
-    let folder = models_folder(&mut stage);
+    let mut bed = TestBed::standalone();
+    let folder = models_folder(&mut bed);
     let (file, whole) =
         (folder.join("sface/sface.onnx"), std::fs::canonicalize("models/sface/sface.onnx").unwrap());
     std::fs::remove_file(&file).unwrap();
     let other = std::fs::canonicalize("models/yunet/yunet.onnx").unwrap();
-    let wrong = stage.run(&["models", "fetch", "sface", "--from", other.to_str().unwrap()]);
+    let wrong = bed.run(&["models", "fetch", "sface", "--from", other.to_str().unwrap()]);
     let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(!wrong.status.success() && told.contains("sha256") && !file.exists(), "{told}");
-    let right = stage.run(&["models", "fetch", "sface", "--from", whole.to_str().unwrap()]);
+    let right = bed.run(&["models", "fetch", "sface", "--from", whole.to_str().unwrap()]);
     assert!(right.status.success(), "{}", String::from_utf8_lossy(&right.stderr));
     assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(whole).unwrap());
-    let unknown = stage.run(&["models", "fetch", "nobody"]);
+    let unknown = bed.run(&["models", "fetch", "nobody"]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no model `nobody`"));
 }

@@ -1,24 +1,24 @@
-//! A stage for one test: broker, platform, cameras and a box, all private to it.
+//! A test bed for one test: broker, platform, cameras and a box, all private to it.
 
-use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use menshen_sim::broker::{PrivateBroker, free_port};
-use menshen_sim::platform::ledger::Entry;
-use menshen_sim::platform::{PlatformConfig, SimPlatform};
-use menshen_sim::process::{Process, program};
-use menshen_sim::scrape;
+use menshen_testbed::box_config::{BoxConfig, Device, Listen, Mode};
+use menshen_testbed::box_process::TestBox;
+use menshen_testbed::broker::PrivateBroker;
+use menshen_testbed::camera_process::TestCamera;
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::process::{Process, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub const DEV_SNO: &str = "UMOTRU000120190909103019";
 /// Enough for the slowest machine; nothing waits this long when all is well.
 pub const SOON: Duration = Duration::from_secs(40);
+const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 pub fn picture(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/pictures").join(name);
@@ -59,103 +59,26 @@ pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Opti
     }
 }
 
-/// A simulated camera in a process of its own, which can be killed, frozen and started again at the same address.
-pub struct Camera {
-    pub name: String,
-    port: u16,
-    arguments: Vec<String>,
-    process: Option<Process>,
-    truth: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Camera {
-    /// Short walks keep the tests quick; `more` may give another `--size`.
-    pub fn new(name: &str, walks: &[&str], more: &[&str]) -> Self {
-        let mut arguments: Vec<String> =
-            ["--walk-ms", "3000", "--gap-ms", "3500"].map(str::to_owned).to_vec();
-        for walk in walks {
-            arguments.extend(["--walk".to_owned(), picture(walk).display().to_string()]);
-        }
-        arguments.extend(more.iter().map(ToString::to_string));
-        let mut camera = Self {
-            name: name.to_owned(),
-            port: free_port().unwrap(),
-            arguments,
-            process: None,
-            truth: Arc::default(),
-        };
-        camera.start();
-        camera
-    }
-
-    pub fn url(&self) -> String {
-        format!("rtsp://127.0.0.1:{}/{}", self.port, self.name)
-    }
-
-    /// Starts serving the empty scene; walkers wait for [`go`](Self::go).
-    pub fn start(&mut self) {
-        let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = simulator(&["camera", "--wait", "--path", &self.name, "--listen", &listen]);
-        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = Process::spawn(&mut command).unwrap();
-        let output = BufReader::new(process.stdout().unwrap());
-        self.process = Some(process);
-        self.truth.lock().unwrap().clear();
-        let truth = Arc::clone(&self.truth);
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                truth.lock().unwrap().extend(serde_json::from_str::<Value>(&line));
-            }
-        });
-        // It encodes its film first, which H.265 takes long for on a busy machine.
-        eventually("the camera serves", Duration::from_mins(2), || self.said("ready").pop());
-    }
-
-    pub fn go(&mut self) {
-        writeln!(self.process.as_mut().unwrap().stdin().unwrap(), "go").unwrap();
-    }
-
-    /// Where it is served.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Starts it again as somebody changed it.
-    pub fn start_as(&mut self, changed: &[(&str, &str)]) {
-        for (key, value) in changed {
-            match self.arguments.iter().position(|known| known == key) {
-                Some(at) => (*value).clone_into(&mut self.arguments[at + 1]),
-                None => self.arguments.extend([*key, *value].map(str::to_owned)),
-            }
-        }
-        self.start();
-    }
-
-    pub fn kill9(&mut self) {
-        self.process.take().unwrap().kill9();
-    }
-
-    pub fn signal(&self, name: &str) {
-        self.process.as_ref().unwrap().signal(name).unwrap();
-    }
-
-    /// DecisionBasis truth of one kind: `walk-begins`, `walk-ended`.
-    pub fn said(&self, event: &str) -> Vec<Value> {
-        self.truth.lock().unwrap().iter().filter(|fact| fact["event"] == event).cloned().collect()
-    }
+/// A camera that serves the empty scene; walkers wait for [`TestCamera::go`]. Short walks keep the tests quick; `more` may give
+/// another `--size`.
+pub fn start_camera(name: &str, walks: &[&str], more: &[&str]) -> TestCamera {
+    let walks: Vec<String> = walks.iter().map(|walk| picture(walk).display().to_string()).collect();
+    let walks: Vec<&str> = walks.iter().map(String::as_str).collect();
+    let options = [&["--walk-ms", "3000", "--gap-ms", "3500"], more].concat();
+    let mut camera = TestCamera::new(name, Path::new(""), &walks, &options).unwrap();
+    camera.restart().unwrap();
+    camera
 }
 
 pub struct TestBed {
     pub platform: SimPlatform,
     pub broker: Option<PrivateBroker>,
     pub folder: TempDir,
+    /// Health and metrics.
     pub port: u16,
-    container: Option<Process>,
-    config: String,
-    overrides: Vec<(String, String)>,
     /// Of the local API.
     pub local_port: u16,
-    starts: u32,
+    pub device: TestBox,
 }
 
 impl TestBed {
@@ -177,117 +100,86 @@ impl TestBed {
             ..PlatformConfig::default()
         };
         change(&mut config);
-        Self::new(folder, SimPlatform::start(config).unwrap(), Some(broker), "platform")
+        Self::new(folder, SimPlatform::start(config).unwrap(), Some(broker), Mode::Platform)
     }
 
-    /// Only somebody who listens to real-time events.
+    /// Only a receiver of real-time events.
     pub fn standalone() -> Self {
         let config = PlatformConfig { broker_port: 0, ..PlatformConfig::default() };
-        Self::new(TempDir::new().unwrap(), SimPlatform::start(config).unwrap(), None, "standalone")
+        Self::new(TempDir::new().unwrap(), SimPlatform::start(config).unwrap(), None, Mode::Standalone)
     }
 
-    fn new(folder: TempDir, platform: SimPlatform, broker: Option<PrivateBroker>, mode: &str) -> Self {
-        let port = free_port().unwrap();
-        let local_port = free_port().unwrap();
-        let config = format!(
-            "mode = \"{mode}\"\ndata_dir = \"{}\"\nlanguage = \"en\"\n\n[platform]\nlogin_url = \"{}\"\n\
-             dev_sno = \"{DEV_SNO}\"\n\n[events]\nrealtime_urls = [\"{}\"]\n\n[web]\nlisten = \"127.0.0.1:{port}\"\n\n[local_api]\nlisten = \"127.0.0.1:{local_port}\"\n",
-            folder.path().join("var").display(),
-            platform.login_url(),
-            platform.url("/events"),
-        );
-        Self {
-            platform,
-            broker,
-            folder,
-            port,
-            container: None,
-            config,
-            overrides: Vec::new(),
-            local_port,
-            starts: 0,
-        }
+    fn new(folder: TempDir, platform: SimPlatform, broker: Option<PrivateBroker>, mode: Mode) -> Self {
+        let mut config = BoxConfig::managed(folder.path(), &platform).unwrap();
+        config.mode = mode;
+        let (port, local_port) = (config.web.port(), config.local_api.port());
+        let device = TestBox::new(folder.path(), config).unwrap();
+        Self { platform, broker, folder, port, local_port, device }
     }
 
     /// A second box of the same platform and broker, with its own data; nothing of it is shared but those two.
     pub fn twin(&self) -> Twin {
         let folder = TempDir::new().unwrap();
-        let port = free_port().unwrap();
-        let mine = self.folder.path().join("var").display().to_string();
-        let theirs = folder.path().join("var").display().to_string();
-        let listens = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
-        let config = self
-            .config
-            .replace(&mine, &theirs)
-            .replace(&listens(self.port), &listens(port))
-            .replace(&listens(self.local_port), &listens(free_port().unwrap()));
-        Twin { folder, port, config, container: None }
+        let mut config = self.device.config.clone();
+        config.data_dir = folder.path().join("var");
+        config.web = Listen::anywhere().unwrap();
+        config.local_api = Listen::anywhere().unwrap();
+        Twin { device: TestBox::new(folder.path(), config).unwrap(), _folder: folder }
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("var")
+        self.device.config.data_dir.clone()
     }
 
     /// Keeps the data elsewhere; before the start.
     pub fn use_data_dir(&mut self, path: &Path) {
-        let (here, there) = (self.data_dir().display().to_string(), path.display().to_string());
-        self.config = self.config.replace(&here, &there);
+        path.clone_into(&mut self.device.config.data_dir);
     }
 
     /// Adds sections to the configuration; before the start.
     pub fn add_config(&mut self, text: &str) {
-        self.config.push_str(text);
+        self.device.config.add(text).unwrap();
     }
 
     /// The `storage` part of `/healthz`.
     pub fn storage_health(&self) -> Value {
-        let page = scrape::get(self.port, "/healthz");
-        let body = page.find('{').map_or("", |at| &page[at..]);
-        serde_json::from_str::<Value>(body).unwrap_or_default()["storage"].clone()
+        self.device.health()["storage"].clone()
     }
 
     /// Adds a device to the configuration; before the start.
     pub fn add_device(&mut self, name: &str, pipeline: &str, url: &str) {
-        write!(
-            self.config,
-            "\n[[devices]]\nip = \"{name}\"\nname = \"{name} door\"\ntype = \"network-camera\"\n\
-             pipeline = \"{pipeline}\"\nurl = \"{url}\"\nmemo = \"by the lift\"\nlocation = \"ground floor\"\n",
-        )
-        .unwrap();
+        let device = Device::new(name, "network-camera").with("name", format!("{name} door"));
+        let device = device.with("pipeline", pipeline).with("url", url);
+        let device = device.with("memo", "by the lift").with("location", "ground floor");
+        self.device.config.devices.push(device);
     }
 
-    pub fn add_camera(&mut self, camera: &Camera) {
-        self.add_device(&camera.name, "rtsp", &camera.url());
+    /// Adds keys to the device that was added last; before the start.
+    pub fn add_device_config(&mut self, text: &str) {
+        self.device.config.add_to_last_device(text).unwrap();
+    }
+
+    pub fn add_camera(&mut self, camera: &TestCamera) {
+        self.add_device(camera.name(), "rtsp", &camera.url());
     }
 
     /// Overrides a key of the configuration from the next start on; a value is TOML.
     pub fn set(&mut self, key: &str, value: &str) {
-        self.overrides.retain(|(known, _)| known != key);
-        self.overrides.push((key.to_owned(), value.to_owned()));
-    }
-
-    fn overrides(&self) -> impl Iterator<Item = String> {
-        self.overrides.iter().map(|(key, value)| format!("--set={key}={value}"))
+        self.device.set(key, value);
     }
 
     pub fn config_path(&self) -> PathBuf {
-        let path = self.folder.path().join("menshen.toml");
-        std::fs::write(&path, &self.config).unwrap();
-        path
+        self.device.write_config().unwrap()
     }
 
-    /// A `menshen` command on this stage's configuration, run to its end.
+    /// A `menshen` command on this box's configuration, run to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        menshen(arguments).arg("--config").arg(self.config_path()).args(self.overrides()).output().unwrap()
+        self.device.run(arguments).unwrap()
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.folder.path().join(format!("box-{}.log", self.starts))
-    }
-
-    /// Everything the box has said since its last start.
+    /// Everything the box has logged since its last start.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        self.device.log()
     }
 
     /// Starts the box (again) and waits until it is ready and, with a broker, its link is up.
@@ -300,15 +192,10 @@ impl TestBed {
 
     /// Starts the box and waits only until it is ready.
     pub fn start_unlinked(&mut self) {
-        self.starts += 1;
-        let mut command = menshen(&["run", "--config"]);
-        let log = std::fs::File::create(self.log_path()).unwrap();
-        command.arg(self.config_path()).args(self.overrides());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.container = Some(Process::spawn(&mut command).unwrap());
+        self.device.start().unwrap();
         eventually("the box is ready", SOON, || {
-            assert!(self.container.as_mut().unwrap().is_running(), "the box ended:\n{}", self.log());
-            scrape::get(self.port, "/readyz").contains("\"ready\":true").then_some(())
+            assert!(self.device.is_running(), "the box ended:\n{}", self.log());
+            self.device.is_ready().then_some(())
         });
     }
 
@@ -316,32 +203,33 @@ impl TestBed {
         eventually("the link is up", SOON, || (self.metric("menshen_link_up") == 1.0).then_some(()));
     }
 
-    pub fn container(&mut self) -> &mut Process {
-        self.container.as_mut().unwrap()
+    /// The box's process.
+    pub fn process(&self) -> &Process {
+        self.device.process().unwrap()
     }
 
     /// Memory of the box now.
     pub fn resident_mb(&self) -> f64 {
-        self.container.as_ref().unwrap().resident_mb().unwrap()
+        self.process().resident_mb().unwrap()
     }
 
     pub fn kill9(&mut self) {
-        self.container.take().unwrap().kill9();
+        assert!(self.device.kill9(), "the box was not running");
     }
 
     /// Ends the box as systemd would; it must end well and within its deadline.
     pub fn stop(&mut self) {
-        let status = self.container.take().unwrap().stop(Duration::from_secs(15)).unwrap();
+        let status = self.device.stop(STOP_WITHIN).unwrap();
         assert!(status.success(), "{status}:\n{}", self.log());
     }
 
     /// Sum over the labels of a metric; 0 where there is none yet.
     pub fn metric(&self, name: &str) -> f64 {
-        scrape::sum(&scrape::get(self.port, "/metrics"), name)
+        self.device.metric(name)
     }
 
     pub fn command(&self, command: Value) -> Value {
-        self.platform.command(command, SOON).unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
+        self.platform.command(command, SOON).unwrap_or_else(|error| panic!("{error:#}:\n{}", self.log()))
     }
 
     /// Enrols people by details in the message; all must succeed.
@@ -359,46 +247,41 @@ impl TestBed {
         self.platform
             .ledger()
             .wait(SOON, wanted)
-            .unwrap_or_else(|| panic!("did not come: {what}; the box says:\n{}", self.log()))
+            .unwrap_or_else(|| panic!("did not come: {what}; the box's log:\n{}", self.log()))
     }
 
     /// Waits for a device to be reported in this state after entry `after`; returns the number of that entry.
     pub fn wait_device(&self, name: &str, state: &str, after: u64) -> u64 {
-        let told = |entry: &Entry| {
+        let reported = |entry: &Entry| {
             let devices = entry.body["deviceList"].as_array();
             entry.kind == "device-list"
                 && entry.number >= after
                 && entry.is_accepted()
                 && devices.into_iter().flatten().any(|d| d["epIp"] == name && d["epStatus"] == state)
         };
-        self.wait(&format!("{name} {state}"), told).number
+        self.wait(&format!("{name} {state}"), reported).number
     }
 }
 
 /// See [`TestBed::twin`].
 pub struct Twin {
-    folder: TempDir,
-    port: u16,
-    config: String,
-    container: Option<Process>,
+    // Dropped in this order.
+    device: TestBox,
+    _folder: TempDir,
 }
 
 impl Twin {
     pub fn start(&mut self) {
-        let path = self.folder.path().join("menshen.toml");
-        std::fs::write(&path, &self.config).unwrap();
-        let mut command = menshen(&["run", "--config"]);
-        command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.container = Some(Process::spawn(&mut command).unwrap());
+        self.device.start().unwrap();
         eventually("the twin's link is up", SOON, || (self.metric("menshen_link_up") == 1.0).then_some(()));
     }
 
     pub fn metric(&self, name: &str) -> f64 {
-        scrape::sum(&scrape::get(self.port, "/metrics"), name)
+        self.device.metric(name)
     }
 
     pub fn stop(&mut self) {
-        assert!(self.container.take().unwrap().stop(Duration::from_secs(15)).unwrap().success());
+        assert!(self.device.stop(STOP_WITHIN).unwrap().success());
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use menshen_sim::broker::{PrivateBroker, free_port};
+use menshen_testbed::broker::{PrivateBroker, free_port};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -58,7 +58,7 @@ fn https_in_front(folder: &Path, inner: SocketAddr) -> (SocketAddr, tokio::runti
 #[test]
 fn platform_and_broker_are_spoken_to_over_tls() {
     let secure = free_port().unwrap();
-    let mut stage = TestBed::with_broker(
+    let mut bed = TestBed::with_broker(
         |folder| {
             std::fs::create_dir_all(folder)?;
             authority(folder, "own");
@@ -75,41 +75,40 @@ fn platform_and_broker_are_spoken_to_over_tls() {
         },
         |_| (),
     );
-    let folder = stage.folder.path().join("rabbitmq");
-    let inner = stage.platform.login_url().split('/').nth(2).unwrap().parse().unwrap();
+    let folder = bed.folder.path().join("rabbitmq");
+    let inner = bed.platform.login_url().split('/').nth(2).unwrap().parse().unwrap();
     let (outer, _runtime) = https_in_front(&folder, inner);
-    stage.platform.patch_login(json!({ "rabbitmq": { "port": secure, "ssl": true } }));
+    bed.platform.patch_login(json!({ "rabbitmq": { "port": secure, "ssl": true } }));
 
     // An authority that signed neither: no login, and a reason.
     let ca = |name: &str| folder.join(format!("{name}-ca.pem")).display().to_string();
-    stage.set("platform.login_url", &format!("https://{outer}/api/gateway/login"));
-    stage.set("platform.ca_file", &ca("foreign"));
-    stage.start_unlinked();
+    bed.set("platform.login_url", &format!("https://{outer}/api/gateway/login"));
+    bed.set("platform.ca_file", &ca("foreign"));
+    bed.start_unlinked();
     eventually("the certificate is refused", SOON, || {
-        stage.log().to_lowercase().contains("certificate").then_some(())
+        bed.log().to_lowercase().contains("certificate").then_some(())
     });
-    assert!(stage.platform.ledger().of_kind("login").is_empty(), "nothing was said to a stranger");
-    stage.stop();
+    assert!(bed.platform.ledger().of_kind("login").is_empty(), "nothing was said to a stranger");
+    bed.stop();
 
-    stage.set("platform.ca_file", &ca("own"));
-    stage.start();
-    let reply = stage.command(json!({ "method": "delete_users", "userid_list": ["nobody"] }));
+    bed.set("platform.ca_file", &ca("own"));
+    bed.start();
+    let reply = bed.command(json!({ "method": "delete_users", "userid_list": ["nobody"] }));
     assert_eq!(reply["code"], 0);
-    let listeners = stage.broker.as_ref().unwrap().control(&["list_connections", "port", "ssl"]).unwrap();
+    let listeners = bed.broker.as_ref().unwrap().control(&["list_connections", "port", "ssl"]).unwrap();
     assert!(listeners.contains(&format!("{secure}\ttrue")), "{listeners}");
 
     // The broker alone is not trusted: the platform is reached plainly.
-    stage.stop();
-    stage.set("platform.login_url", &stage.platform.login_url());
-    stage.set("platform.ca_file", &ca("foreign"));
-    stage.start_unlinked();
+    bed.stop();
+    bed.set("platform.login_url", &bed.platform.login_url());
+    bed.set("platform.ca_file", &ca("foreign"));
+    bed.start_unlinked();
     eventually("the broker is refused", SOON, || {
-        stage
-            .log()
+        bed.log()
             .contains("broker")
-            .then(|| stage.log())
+            .then(|| bed.log())
             .filter(|log| log.to_lowercase().contains("certificate"))
     });
-    assert_eq!(stage.metric("menshen_link_up"), 0.0);
-    stage.stop();
+    assert_eq!(bed.metric("menshen_link_up"), 0.0);
+    bed.stop();
 }

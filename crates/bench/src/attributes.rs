@@ -1,42 +1,41 @@
 //! `menshen bench attributes`: how steady guesses at age and gender are over pictures of one person, which needs no labels,
-//! and how often the gender is right where somebody gives labels.
+//! and how often the gender is right where there are labels.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::{Context as _, Error, Result, anyhow};
 use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
+use super::product::ready_models;
 use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen::evaluation::pairs::person_of;
 use menshen::runtime::attributes::pick_attributes;
-use menshen::runtime::models::ready_models;
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 use menshen_vision::photo::decode_scaled;
 
 /// One line of JSON; `genders` is a CSV file with the columns person, gender.
-pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) -> Result<(), String> {
+pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) -> Result<()> {
     let labels = genders.map(read_genders).transpose()?;
-    let names = list_images(images)?;
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
-    let wrong = |error: &dyn std::fmt::Display| error.to_string();
-    let mut analyzer = models.load(&loader).map_err(|error| wrong(&error))?;
-    let mut nets = pick_attributes(settings)?.load(&loader).map_err(|error| wrong(&error))?;
+    let names = list_images(images).map_err(Error::msg)?;
+    let (models, loader) = ready_models(settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
+    let mut nets = pick_attributes(settings).map_err(Error::msg)?.load(&loader).map_err(Error::msg)?;
     let mut people: BTreeMap<&str, Vec<Attributes>> = BTreeMap::new();
     let (mut faceless, mut guessing_s) = (0usize, 0.0);
     for (index, name) in names.iter().enumerate() {
         let path = images.join(name);
-        let bytes =
-            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let (frame, _) = decode_scaled(&bytes).map_err(|refusal| format!("{name}: {refusal}"))?;
-        let faces = analyzer.detect(&frame).map_err(|error| wrong(&error))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (frame, _) = decode_scaled(&bytes).map_err(|error| anyhow!("{name}: {error}"))?;
+        let faces = analyzer.detect(&frame).map_err(Error::msg)?;
         match faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) {
             None => faceless += 1,
             Some(face) => {
                 let started = ThreadTime::now();
-                let seen = nets.look(&frame, &face.landmarks).map_err(|error| wrong(&error))?;
+                let seen = nets.look(&frame, &face.landmarks).map_err(Error::msg)?;
                 guessing_s += started.elapsed().as_secs_f64();
                 people.entry(person_of(name)).or_default().push(seen);
             }
@@ -62,12 +61,11 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
     Ok(())
 }
 
-fn read_genders(path: &Path) -> Result<BTreeMap<String, Gender>, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn read_genders(path: &Path) -> Result<BTreeMap<String, Gender>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut labels = BTreeMap::new();
     for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let (person, gender) = parse_label(line).ok_or_else(|| {
+        let (person, gender) = parse_label(line).with_context(|| {
             format!("{}:{}: expected person,gender with gender female or male", path.display(), index + 1)
         })?;
         labels.insert(person, gender);

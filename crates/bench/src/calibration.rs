@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::{Error, Result, bail};
 use serde_json::json;
 
 use super::recognition::{note, print, timed_embeddings};
@@ -15,13 +16,13 @@ use menshen_vision::embedder::normalise;
 const PLACES: f32 = 1e5;
 
 /// The mean of the features of a folder of people, and the thresholds for centred features.
-pub fn calibrate(images: &Path, settings: &Settings) -> Result<(), String> {
-    let names = list_images(images)?;
+pub fn calibrate(images: &Path, settings: &Settings) -> Result<()> {
+    let names = list_images(images).map_err(Error::msg)?;
     let photos = Photos { folder: images, names: &names, tilt_deg: 0.0 };
     let (mut embedded, mut line) = timed_embeddings(settings, photos, Centring::Off)?;
     let vectors: Vec<&Vec<f32>> = embedded.values().flatten().map(|embedding| &embedding.vector).collect();
     let Some(dimension) = vectors.first().map(|vector| vector.len()) else {
-        return Err(format!("{}: no face in any photo", images.display()));
+        bail!("{}: no face in any photo", images.display());
     };
     let mean: Vec<f32> = (0..dimension)
         .map(|at| vectors.iter().map(|vector| f64::from(vector[at])).sum::<f64>() / vectors.len() as f64)
@@ -31,7 +32,7 @@ pub fn calibrate(images: &Path, settings: &Settings) -> Result<(), String> {
         for (value, mean) in embedding.vector.iter_mut().zip(&mean) {
             *value -= mean;
         }
-        normalise(&mut embedding.vector)?;
+        normalise(&mut embedding.vector).map_err(Error::msg)?;
     }
     let (genuine, mut impostor) = all_pairs(&embedded);
     line["bench"] = json!("calibrate");

@@ -2,20 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Error, Result};
 use clap::{Args, Parser};
-use serde_json::Value;
+use toml::Table;
 
 use super::frames::play;
-use menshen::adapters::camera::GstOpener;
+use super::product::{opener, ready_models, settings};
+use super::recognition::print;
 use menshen::cli::ConfigArgs;
 use menshen::config::Settings;
-use menshen::runtime::models::ready_models;
 use menshen_domain::frame::Frame;
 use menshen_domain::models::Precision;
 use menshen_domain::quality::judge;
-use menshen_sim::camera::{CameraArgs, encode};
 use menshen_sim::cameras::enrolment::People;
 use menshen_sim::cameras::{Asked, Walker, run};
+use menshen_testbed::camera::{CameraArgs, encode};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::quality::measure;
 
@@ -70,16 +71,18 @@ const WALKERS: [(&str, &str, &str); 3] = [
     ("obama-3.jpg@mirror", "obama", "obama-1.jpg"),
 ];
 
-pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
-    let settings = arguments.config.settings().map_err(|errors| errors.join("; "))?;
+pub fn cameras(arguments: &CamerasArgs) -> Result<bool> {
+    let settings = settings(&arguments.config)?;
     let walkers = arguments.walkers(&settings)?;
-    let config = format!(
-        "models_dir = \"{}\"\npipelines_dir = \"{}\"\nruntime.accelerator = \"{}\"\nruntime.int8 = {}\n",
-        absolute(&settings.models_dir)?,
-        absolute(&settings.pipelines_dir)?,
-        settings.provider,
-        settings.precision == Precision::Int8
-    );
+    let runtime = Table::from_iter([
+        ("accelerator".to_owned(), settings.provider.to_string().into()),
+        ("int8".to_owned(), (settings.precision == Precision::Int8).into()),
+    ]);
+    let config = Table::from_iter([
+        ("models_dir".to_owned(), absolute(&settings.models_dir)?.into()),
+        ("pipelines_dir".to_owned(), absolute(&settings.pipelines_dir)?.into()),
+        ("runtime".to_owned(), runtime.into()),
+    ]);
     let asked = Asked {
         streams: arguments.streams.into(),
         seconds: arguments.seconds,
@@ -90,11 +93,11 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool, String> {
         enrol: arguments.enrol.clone().map(|photos| People { photos, enlarge: arguments.enlarge }),
         peer: arguments.peer.clone(),
     };
-    run(&asked, &tell)
+    run(&asked, &print)
 }
 
-fn absolute(path: &Path) -> Result<String, String> {
-    let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
+fn absolute(path: &Path) -> Result<String> {
+    let path = path.canonicalize().with_context(|| path.display().to_string())?;
     Ok(path.display().to_string())
 }
 
@@ -115,7 +118,7 @@ impl CamerasArgs {
     }
 
     /// Who will walk by, and from which of their pictures on the box could know them.
-    fn walkers(&self, settings: &Settings) -> Result<Vec<Walker>, String> {
+    fn walkers(&self, settings: &Settings) -> Result<Vec<Walker>> {
         let picture = |name: &str| self.pictures.join(name);
         let mut walkers: Vec<Walker> = match (&self.clip, &self.known) {
             (Some(clip), Some(photo)) => vec![Walker {
@@ -136,32 +139,31 @@ impl CamerasArgs {
                 })
                 .collect(),
         };
-        gstreamer::init().map_err(|error| error.to_string())?;
-        let goods = first_good_frames(&self.film(&walkers)?, self.fps, settings)?;
+        gstreamer::init().map_err(Error::msg)?;
+        let goods = first_good_frames(&self.clip(&walkers)?, self.fps, settings)?;
         for walker in &mut walkers {
             let (_, good_after_ms) = goods
                 .iter()
                 .find(|(name, _)| *name == walker.name)
-                .ok_or_else(|| format!("no picture of {} is good enough to be recognised", walker.name))?;
+                .with_context(|| format!("no picture of {} is good enough to be recognised", walker.name))?;
             walker.good_after_ms = *good_after_ms;
         }
         Ok(walkers)
     }
 
-    /// The film of one camera, to be looked at picture by picture.
-    fn film(&self, walkers: &[Walker]) -> Result<encode::Clip, String> {
+    /// The clip of one camera, to be looked at picture by picture.
+    fn clip(&self, walkers: &[Walker]) -> Result<encode::Clip> {
         #[derive(Parser)]
         struct Clip {
             #[command(flatten)]
             camera: CameraArgs,
         }
-        let mut options = vec!["film".to_owned()];
+        let mut options = vec!["clip".to_owned()];
         options.extend(self.camera_options());
         for walker in walkers.iter().filter(|walker| !walker.picture.is_empty()) {
             options.extend(["--walk".to_owned(), walker.picture.clone()]);
         }
-        let film = Clip::try_parse_from(options).map_err(|error| error.to_string())?;
-        encode::film(&film.camera)
+        encode::render(&Clip::try_parse_from(options)?.camera)
     }
 }
 
@@ -169,21 +171,16 @@ fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// For each walk of a film: milliseconds from its beginning to the first picture with a face that passes the live level.
-fn first_good_frames(
-    film: &encode::Clip,
-    fps: u32,
-    settings: &Settings,
-) -> Result<Vec<(String, u64)>, String> {
+/// For each walk of a clip: milliseconds from its beginning to the first picture with a face that passes the live level.
+fn first_good_frames(clip: &encode::Clip, fps: u32, settings: &Settings) -> Result<Vec<(String, u64)>> {
     let file = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
-    encode::record(film, fps, &file)?;
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
-    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
-    let opener = GstOpener::new(&settings.pipelines_dir)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    encode::record(clip, fps, &file)?;
+    let (models, loader) = ready_models(settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
+    let opener = opener(settings)?;
     let (mut index, mut found) = (0usize, Vec::<(String, u64)>::new());
     let played = play(&opener, &file, |frame| {
-        let walk = film.walks.iter().find(|walk| (walk.from..walk.to).contains(&index));
+        let walk = clip.walks.iter().find(|walk| (walk.from..walk.to).contains(&index));
         if let Some(walk) = walk
             && found.iter().all(|(name, _)| *name != walk.name)
             && has_good_face(&mut analyzer, frame, settings)?
@@ -198,8 +195,8 @@ fn first_good_frames(
     played.map(|_| found)
 }
 
-fn has_good_face(analyzer: &mut FaceAnalyzer, frame: &Frame, settings: &Settings) -> Result<bool, String> {
-    let faces = analyzer.detect(frame).map_err(|error| error.to_string())?;
+fn has_good_face(analyzer: &mut FaceAnalyzer, frame: &Frame, settings: &Settings) -> Result<bool> {
+    let faces = analyzer.detect(frame).map_err(Error::msg)?;
     let recognition = &settings.recognition;
     Ok(faces.iter().any(|face| {
         let side = face.bbox.width().min(face.bbox.height());
@@ -207,9 +204,4 @@ fn has_good_face(analyzer: &mut FaceAnalyzer, frame: &Frame, settings: &Settings
         let judgement = judge(&recognition.live_level, &measure(frame, face, aligned.as_deref()));
         side >= recognition.face_min_px && judgement.passed
     }))
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-fn tell(line: &Value) {
-    println!("{line}");
 }

@@ -3,30 +3,30 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::{Context as _, Error, Result};
 use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
+use super::product::ready_models;
 use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
-use menshen::runtime::models::ready_models;
 use menshen_domain::quality::{LevelName, QualityLevel};
 
 /// A line of JSON a photo, and one of them all: how many pass `level`, which checks the others fail, what is covered.
-pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<(), String> {
+pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
     let named = LevelName::parse(level)
-        .ok_or_else(|| format!("no level `{level}`; there are high, middle, low, custom and no"))?;
+        .with_context(|| format!("no level `{level}`; there are high, middle, low, custom and no"))?;
     let level = QualityLevel::named(named, &settings.recognition.custom_level);
-    let names = list_images(images)?;
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
-    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let names = list_images(images).map_err(Error::msg)?;
+    let (models, loader) = ready_models(settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
     let (mut passed, mut judging_s) = (0usize, 0.0);
     let (mut fails, mut refused) = (BTreeMap::<String, usize>::new(), BTreeMap::<i64, usize>::new());
     let (mut covered, mut covered_any) = ([0usize; 3], 0usize);
     for (index, name) in names.iter().enumerate() {
         let path = images.join(name);
-        let bytes =
-            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let started = ThreadTime::now();
         let judged = analyzer.judge_photo(&bytes, &level);
         judging_s += started.elapsed().as_secs_f64();

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use cpu_time::ProcessTime;
 use crossbeam_channel::{Receiver, bounded, select};
 use serde_json::json;
 
+use super::product::{opener, ready_models};
 use menshen::actors::face_engine::camera::CameraSession;
 use menshen::actors::recogniser::{ActiveRecogniser, Recogniser};
 use menshen::actors::tuning::SharedTuning;
@@ -19,12 +21,12 @@ use menshen::evaluation::made_up::{made_up_gallery, made_up_person};
 use menshen::ports::camera::{Stream, StreamNotice, StreamOpener as _, StreamSpec};
 use menshen::ports::clock::Clock;
 use menshen::runtime::app::{base_tuning, camera_rules};
-use menshen::runtime::models::ready_models;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::quality::QualityLevel;
 use menshen_gallery::Gallery;
+use menshen_testbed::camera::{self, CameraArgs};
 use menshen_vision::FaceAnalyzer;
 
 /// The clip's own time: how often a face is embedded must not depend on how fast this machine plays it.
@@ -50,7 +52,7 @@ pub struct Asked<'a> {
     pub fps: u32,
 }
 
-pub fn frames(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
+pub fn frames(asked: &Asked<'_>, settings: &Settings) -> Result<()> {
     let scratch = std::env::temp_dir().join(format!("menshen-bench-{}.mkv", std::process::id()));
     let clip = if let Some(clip) = asked.clip {
         clip.to_path_buf()
@@ -58,31 +60,30 @@ pub fn frames(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
         make_clip(&scratch)?;
         scratch.clone()
     };
-    let opener = GstOpener::new(&settings.pipelines_dir)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let opener = opener(settings)?;
     let result = measure(&opener, &clip, asked, settings);
     // Not there when the clip was given.
     let _ = std::fs::remove_file(&scratch);
     result
 }
 
-fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
+fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settings) -> Result<()> {
     let (people, fps) = (asked.people, asked.fps);
-    // First decoding alone, so that what recognition adds can be told from it.
+    // First decoding alone, so that what recognition adds can be computed.
     let decoding = play(opener, clip, |_| Ok(()))?;
     print(&json!({ "bench": "decode" }), &decoding, fps);
 
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
-    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
+    let (models, loader) = ready_models(settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
     let spec = models.embedder_spec();
-    let mut gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people)?;
+    let mut gallery = made_up_gallery(&models.embedder_id(), spec.dimension, people).map_err(Error::msg)?;
     let known = asked.known.map_or(Ok(0), |folder| enrol(folder, &mut analyzer, &mut gallery))?;
     let clock = Arc::new(ClipClock::default());
-    let in_force = ActiveRecogniser::new(Recogniser::new(models, gallery, Vec::new()));
-    let recogniser = in_force.get();
+    let active = ActiveRecogniser::new(Recogniser::new(models, gallery, Vec::new()));
+    let recogniser = active.get();
     let rules = camera_rules(
         settings,
-        in_force,
+        active,
         Arc::clone(&clock) as Arc<dyn Clock>,
         SharedTuning::new(base_tuning(settings)),
     );
@@ -104,16 +105,14 @@ fn measure(opener: &GstOpener, clip: &Path, asked: &Asked<'_>, settings: &Settin
 }
 
 /// Enrols every photo of a folder as a person of its own; how many.
-fn enrol(folder: &Path, analyzer: &mut FaceAnalyzer, gallery: &mut Gallery) -> Result<usize, String> {
-    let names = list_images(folder)?;
+fn enrol(folder: &Path, analyzer: &mut FaceAnalyzer, gallery: &mut Gallery) -> Result<usize> {
+    let names = list_images(folder).map_err(Error::msg)?;
     for (index, name) in names.iter().enumerate() {
-        let wrong = |reason: String| format!("{name}: {reason}");
-        let bytes = std::fs::read(folder.join(name)).map_err(|error| wrong(error.to_string()))?;
-        let face = analyzer
-            .analyze_photo(&bytes, &QualityLevel::No)
-            .map_err(|refusal| wrong(refusal.to_string()))?;
+        let bytes = std::fs::read(folder.join(name)).with_context(|| name.clone())?;
+        let face =
+            analyzer.analyze_photo(&bytes, &QualityLevel::No).map_err(|error| anyhow!("{name}: {error}"))?;
         let id = gallery.people() + index;
-        gallery.put(&made_up_person(id, face.embedding)).map_err(|error| wrong(error.to_string()))?;
+        gallery.put(&made_up_person(id, face.embedding)).map_err(|error| anyhow!("{name}: {error}"))?;
     }
     Ok(names.len())
 }
@@ -123,11 +122,8 @@ fn process_frame(
     analyzer: &mut FaceAnalyzer,
     recogniser: &Recogniser,
     frame: &Frame,
-) -> Result<usize, String> {
-    session
-        .process_frame(analyzer, recogniser, frame)
-        .map(|reports| reports.len())
-        .map_err(|error| error.to_string())
+) -> Result<usize> {
+    session.process_frame(analyzer, recogniser, frame).map(|reports| reports.len()).map_err(Error::msg)
 }
 
 /// Any time but 0, which would look like the time of something that never was.
@@ -141,11 +137,7 @@ pub struct Played {
 }
 
 /// Gives every frame of the clip to `work` on this thread.
-pub fn play(
-    opener: &GstOpener,
-    clip: &Path,
-    mut work: impl FnMut(&Frame) -> Result<(), String>,
-) -> Result<Played, String> {
+pub fn play(opener: &GstOpener, clip: &Path, mut work: impl FnMut(&Frame) -> Result<()>) -> Result<Played> {
     // Decoding may be two frames ahead, as far as the pipeline's own queue.
     let (frame_sender, frames) = bounded::<Frame>(2);
     // What is decoded, and how it ends.
@@ -166,7 +158,7 @@ pub fn play(
             }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
-        .map_err(|error| error.to_string())?;
+        .map_err(Error::msg)?;
     let mut played = Played { size: (0, 0), frames: 0, wall: Duration::ZERO, cpu: Duration::ZERO };
     let mut ended = false;
     while let Some(frame) = next(&frames, &notices, &mut ended)? {
@@ -177,23 +169,23 @@ pub fn play(
     (played.wall, played.cpu) = (started.elapsed(), cpu.elapsed());
     stop(stream, &frames);
     if played.frames == 0 {
-        return Err(format!("{}: no pictures in it", clip.display()));
+        bail!("{}: no pictures in it", clip.display());
     }
     Ok(played)
 }
 
-/// The next frame; `None` at the end. The end is told after the last frame was handed over.
+/// The next frame; `None` at the end. The end is reported after the last frame was handed over.
 fn next(
     frames: &Receiver<Frame>,
     notices: &Receiver<StreamNotice>,
     ended: &mut bool,
-) -> Result<Option<Frame>, String> {
+) -> Result<Option<Frame>> {
     while !*ended {
         select! {
             recv(frames) -> frame => return Ok(frame.ok()),
             recv(notices) -> notice => match notice {
                 Ok(StreamNotice::Decoding { .. }) => {}
-                Ok(StreamNotice::Failed(failure)) => return Err(failure.text),
+                Ok(StreamNotice::Failed(failure)) => bail!("{}", failure.text),
                 _ => *ended = true,
             },
         }
@@ -229,18 +221,18 @@ fn device() -> DeviceConfig {
     DeviceConfig::plain("bench", "bench", "file-fast")
 }
 
-fn make_clip(file: &Path) -> Result<(), String> {
+fn make_clip(file: &Path) -> Result<()> {
     use clap::Parser as _;
 
     #[derive(clap::Parser)]
     struct Clip {
         #[command(flatten)]
-        camera: menshen_sim::camera::CameraArgs,
+        camera: CameraArgs,
     }
     let pictures = Path::new(".setup/pictures");
     let walk = |name: &str| pictures.join(name).display().to_string();
-    let film = Clip::parse_from([
-        "film",
+    let clip = Clip::parse_from([
+        "clip",
         "--size",
         "1920x1080",
         "--walk",
@@ -252,5 +244,5 @@ fn make_clip(file: &Path) -> Result<(), String> {
         "--record",
         &file.display().to_string(),
     ]);
-    menshen_sim::camera::run(&film.camera).map(drop).map_err(|errors| errors.join("; "))
+    camera::run(&clip.camera)
 }

@@ -6,6 +6,7 @@ mod cameras;
 mod fiqa;
 mod frames;
 mod outage;
+mod product;
 pub mod recognition;
 mod search;
 pub mod start;
@@ -13,8 +14,11 @@ pub mod start;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
-use menshen::cli::{ConfigArgs, report};
+use menshen::cli::ConfigArgs;
+
+use product::{Problems, settings};
 
 /// How fast and how right this machine is, as JSON lines 测速与准确率
 #[derive(Parser)]
@@ -51,14 +55,14 @@ enum BenchCommand {
         #[arg(long, default_value_t = 1000)]
         probes: usize,
     },
-    /// Many network cameras at once, over RTSP: is anybody missed, how soon is one told, what does a stream cost 多路摄像机测试
+    /// Many network cameras at once, over RTSP: missed passages, time to the event, cost of a stream 多路摄像机测试
     Cameras(cameras::CamerasArgs),
     /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
     Start {
         /// People in the registry, made up 底库人数
         #[arg(long, default_value_t = 50_000)]
         people: usize,
-        /// Photo of somebody who is enrolled as well, and recognised 一位另外入库者的照片
+        /// Photo of a person who is enrolled as well, and recognised 一位另外入库者的照片
         #[arg(long)]
         photo: PathBuf,
         /// Starts of each box; the figures are the median's 启动次数
@@ -89,7 +93,7 @@ enum BenchCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Who is it, if anybody? Open-set identification on a folder of photos 人脸辨识（1:N）准确率
+    /// Open-set identification on a folder of photos 人脸辨识（1:N）准确率
     Identify {
         /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
         #[arg(long)]
@@ -150,7 +154,7 @@ enum FillCommand {
 }
 
 #[allow(clippy::print_stdout, reason = "the ids are for the campaign that asked")]
-fn fill(command: &FillCommand) -> Result<(), String> {
+fn fill(command: &FillCommand) -> Result<()> {
     match command {
         FillCommand::Events { count, picture_bytes, config } => {
             for id in outage::fill(config, *count, *picture_bytes)? {
@@ -164,47 +168,46 @@ fn fill(command: &FillCommand) -> Result<(), String> {
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
-    match run(&BenchArgs::parse()) {
-        Ok(code) => code,
-        Err(problems) => {
-            report(&problems);
-            ExitCode::FAILURE
+    run(&BenchArgs::parse()).unwrap_or_else(|error| {
+        match error.downcast_ref::<Problems>() {
+            Some(Problems(problems)) => problems.iter().for_each(print_error),
+            None => print_error(&error),
         }
-    }
+        ExitCode::FAILURE
+    })
 }
 
-pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
-    let one = |error: String| vec![error];
+/// The error and its causes, on one line.
+#[allow(clippy::print_stderr, reason = "the terminal is where the operator looks")]
+fn print_error(error: &Error) {
+    eprintln!("error: {error:#}");
+}
+
+fn run(arguments: &BenchArgs) -> Result<ExitCode> {
     match &arguments.command {
         BenchCommand::Frames { clip, people, known, fps, config } => {
             let asked =
                 frames::Asked { clip: clip.as_deref(), people: *people, known: known.as_deref(), fps: *fps };
-            frames::frames(&asked, &config.settings()?).map_err(one)?;
+            frames::frames(&asked, &settings(config)?)?;
         }
-        BenchCommand::Fill(command) => fill(command).map_err(one)?,
-        BenchCommand::Search { people, probes } => search::search(*people, *probes).map_err(one)?,
+        BenchCommand::Fill(command) => fill(command)?,
+        BenchCommand::Search { people, probes } => search::search(*people, *probes)?,
         BenchCommand::Cameras(arguments) => {
-            let whole = cameras::cameras(arguments).map_err(one)?;
+            let whole = cameras::cameras(arguments)?;
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         BenchCommand::Start { people, photo, starts, config } => {
             let asked = start::Asked { people: *people, photo, starts: *starts };
-            start::start(&asked, &config.settings()?).map_err(one)?;
+            start::start(&asked, &settings(config)?)?;
         }
         BenchCommand::Accuracy { pairs, images, tilt, config } => {
-            recognition::accuracy(pairs, images, *tilt, &config.settings()?).map_err(one)?;
+            recognition::accuracy(pairs, images, *tilt, &settings(config)?)?;
         }
-        BenchCommand::Calibrate { images, config } => {
-            calibration::calibrate(images, &config.settings()?).map_err(one)?;
-        }
-        BenchCommand::Identify { images, config } => {
-            recognition::identify(images, &config.settings()?).map_err(one)?;
-        }
-        BenchCommand::Fiqa { images, level, config } => {
-            fiqa::fiqa(images, level, &config.settings()?).map_err(one)?;
-        }
+        BenchCommand::Calibrate { images, config } => calibration::calibrate(images, &settings(config)?)?,
+        BenchCommand::Identify { images, config } => recognition::identify(images, &settings(config)?)?,
+        BenchCommand::Fiqa { images, level, config } => fiqa::fiqa(images, level, &settings(config)?)?,
         BenchCommand::Attributes { images, genders, config } => {
-            attributes::attributes(images, genders.as_deref(), &config.settings()?).map_err(one)?;
+            attributes::attributes(images, genders.as_deref(), &settings(config)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use menshen::config::{Overrides, load};
+use anyhow::{Context as _, Result};
+
+use super::product::{create_data_dir, settings_of};
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention, StoreError};
-use menshen::runtime::app::create_data_dir;
 use menshen::runtime::open::{EventStores, open_events};
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 
@@ -16,12 +17,10 @@ const FACE_BYTES: usize = 10 * 1024;
 const WRITERS: u64 = 8;
 
 /// Ids in history order.
-pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<String>, String> {
-    let settings = load(config, &Overrides::default())
-        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let text = |error: StoreError| error.to_string();
-    create_data_dir(&settings.data_dir).map_err(|problems| problems.join("\n"))?;
-    let EventStores { store, pictures } = open_events(&settings).map_err(text)?;
+pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<String>> {
+    let settings = settings_of(config)?;
+    create_data_dir(&settings.data_dir)?;
+    let EventStores { store, pictures } = open_events(&settings)?;
     let ended_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let begun_ms = ended_ms.saturating_sub(OUTAGE_MS);
     let made: Vec<_> = (0..events)
@@ -37,14 +36,16 @@ pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<Stri
                         pictures.put(&[NewPicture { name, bytes, owner: Owner::Event(event) }])?;
                     }
                 }
-                Ok(())
+                Ok::<(), StoreError>(())
             })
         };
         let writers: Vec<_> = (0..WRITERS).map(write).collect();
-        writers.into_iter().try_for_each(|writer| writer.join().unwrap_or(Ok(())).map_err(text))
+        writers.into_iter().try_for_each(|writer| -> Result<()> {
+            Ok(writer.join().ok().context("a thread that writes pictures panicked")??)
+        })
     })?;
     for event in &made {
-        store.close(event, (picture_bytes + FACE_BYTES) as u64, &Retention::EVERYTHING).map_err(text)?;
+        store.close(event, (picture_bytes + FACE_BYTES) as u64, &Retention::EVERYTHING)?;
     }
     Ok(made.into_iter().map(|event| event.event_id).collect())
 }

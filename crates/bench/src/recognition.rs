@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::{Context as _, Error, Result, bail};
 use serde_json::{Value, json};
 
 use menshen::config::Settings;
@@ -25,7 +26,7 @@ struct ListedPair {
 
 /// Verification: ten-fold (or as many folds as the list has) accuracy, and TAR at FAR over all pairs of photos. The second photo
 /// of every pair is turned by `tilt_deg` first.
-pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings) -> Result<(), String> {
+pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings) -> Result<()> {
     let listed = read_pairs(pairs)?;
     let mut names: Vec<String> = listed.iter().flat_map(|pair| pair.photos.clone()).collect();
     names.sort_unstable();
@@ -35,10 +36,10 @@ pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings)
     let tilted = if tilt_deg == 0.0 {
         None
     } else {
-        let (tilted, told) =
+        let (tilted, figures) =
             timed_embeddings(settings, Photos { tilt_deg, ..photos }, Centring::AsDescribed)?;
         line["tilt_deg"] = json!(tilt_deg);
-        line["tilted_photos_without_face"] = told["photos_without_face"].clone();
+        line["tilted_photos_without_face"] = figures["photos_without_face"].clone();
         Some(tilted)
     };
     let second = tilted.as_ref().unwrap_or(&embedded);
@@ -50,7 +51,7 @@ pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings)
             similarity: similarity(embedding_of(&embedded, a), embedding_of(second, b)),
         })
         .collect();
-    let found = verification(&pairs).ok_or("the pairs need at least two folds")?;
+    let found = verification(&pairs).context("the pairs need at least two folds")?;
     line["bench"] = json!("accuracy");
     line["pairs"] = json!(pairs.len());
     line["folds"] = json!(found.folds);
@@ -68,8 +69,8 @@ pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings)
 }
 
 /// Open-set identification through the box's own gallery.
-pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
-    let names = list_images(images)?;
+pub fn identify(images: &Path, settings: &Settings) -> Result<()> {
+    let names = list_images(images).map_err(Error::msg)?;
     let photos = Photos { folder: images, names: &names, tilt_deg: 0.0 };
     let (embedded, mut line) = timed_embeddings(settings, photos, Centring::AsDescribed)?;
     let mut people: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -78,28 +79,28 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     }
     let enrolled: Vec<&Vec<&str>> = people.values().filter(|photos| photos.len() > 1).collect();
     let Some(dimension) = embedded.values().flatten().next().map(|e| e.vector.len()) else {
-        return Err(format!("{}: no face in any photo", images.display()));
+        bail!("{}: no face in any photo", images.display());
     };
     let model = embedded.values().flatten().next().map_or_else(String::new, |e| e.model.clone());
     let mut gallery = Gallery::new(model, dimension, enrolled.len());
     for (index, photos) in enrolled.iter().enumerate() {
-        // Somebody whose photo shows no face is not enrolled, and cannot be found.
+        // A person whose photo shows no face is not enrolled, and cannot be found.
         if let Some(embedding) = embedding_of(&embedded, photos[0]) {
-            gallery.put(&made_up_person(index, embedding.clone())).map_err(|error| error.to_string())?;
+            gallery.put(&made_up_person(index, embedding.clone())).map_err(Error::msg)?;
         }
     }
-    let mut leads = Leads::default();
-    let mut look = |name: &str, is_right: &dyn Fn(&str) -> bool| {
+    let mut margins = Margins::default();
+    let mut identify = |name: &str, is_right: &dyn Fn(&str) -> bool| {
         let probe = embedding_of(&embedded, name)?;
         let best = gallery.search(&probe.vector, &[DEFAULT_PERMISSION_GROUP.to_owned()], 2);
-        leads.note(&best, is_right);
+        margins.note(&best, is_right);
         best.into_iter().next()
     };
     let (mut mated, mut right) = (Vec::new(), 0usize);
     for (index, photos) in enrolled.iter().enumerate() {
         let id = index.to_string();
         for name in &photos[1..] {
-            let found = look(name, &|found| found == id).filter(|found| found.person.id == id);
+            let found = identify(name, &|found| found == id).filter(|found| found.person.id == id);
             right += usize::from(found.is_some());
             // The wrong person on top is no identification at any threshold.
             mated.push(found.map_or(NO_FACE, |found| found.similarity));
@@ -108,7 +109,7 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     let mut others: Vec<f32> = people
         .values()
         .filter(|photos| photos.len() == 1)
-        .map(|photos| look(photos[0], &|_| false).map_or(NO_FACE, |found| found.similarity))
+        .map(|photos| identify(photos[0], &|_| false).map_or(NO_FACE, |found| found.similarity))
         .collect();
     line["bench"] = json!("identify");
     line["gallery_people"] = json!(gallery.people());
@@ -118,41 +119,43 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<(), String> {
     for (name, fpir) in [("1e-2", 1e-2), ("1e-3", 1e-3)] {
         note(&mut line, "tpir_at_fpir", name, rate_at(&mated, &mut others, fpir));
     }
-    leads.tell(&mut line, settings)?;
+    margins.report(&mut line, settings)?;
     print(&line);
     Ok(())
 }
 
-/// What a least lead over the second best person (`recognition.top2_margin_min`) holds back, at any pass mark.
+/// What a least margin over the second best person (`recognition.top2_margin_min`) holds back, at any match threshold.
 #[derive(Default)]
-struct Leads {
-    /// Similarity of the best person, lead over the second, whether it is the right one.
+struct Margins {
+    /// Similarity of the best person, margin over the second, whether it is the right one.
     probes: Vec<(f32, f32, bool)>,
 }
 
-/// Leads that are told: half of the default, the default, twice the default.
-const LEADS: [f32; 3] = [0.025, 0.05, 0.1];
+/// Margins that are reported: half of the default, the default, twice the default.
+const MARGINS: [f32; 3] = [0.025, 0.05, 0.1];
 
-impl Leads {
+impl Margins {
     fn note(&mut self, best: &[Candidate], is_right: &dyn Fn(&str) -> bool) {
         if let [first, second, ..] = best {
-            let lead = first.similarity - second.similarity;
-            self.probes.push((first.similarity, lead, is_right(&first.person.id)));
+            let margin = first.similarity - second.similarity;
+            self.probes.push((first.similarity, margin, is_right(&first.person.id)));
         }
     }
 
-    /// Of the probes above the pass mark: how many were named rightly and wrongly, and how many of each a lead holds back.
-    fn tell(&self, line: &mut Value, settings: &Settings) -> Result<(), String> {
-        let pass = describe(settings, &settings.recognition.embedder)?.1.similarity_threshold;
+    /// Of the probes above the match threshold: how many were named rightly and wrongly, and how many of each a margin holds back.
+    fn report(&self, line: &mut Value, settings: &Settings) -> Result<()> {
+        let threshold =
+            describe(settings, &settings.recognition.embedder).map_err(Error::msg)?.1.similarity_threshold;
         let passed = |right: bool, below: f32| {
-            let wanted = |probe: &&(f32, f32, bool)| probe.0 >= pass && probe.2 == right && probe.1 < below;
+            let wanted =
+                |probe: &&(f32, f32, bool)| probe.0 >= threshold && probe.2 == right && probe.1 < below;
             self.probes.iter().filter(wanted).count()
         };
         line["named_right"] = json!(passed(true, f32::INFINITY));
         line["named_wrong"] = json!(passed(false, f32::INFINITY));
-        for lead in LEADS {
-            line[format!("held_by_lead_{lead}")] =
-                json!({ "right": passed(true, lead), "wrong": passed(false, lead) });
+        for margin in MARGINS {
+            line[format!("held_by_lead_{margin}")] =
+                json!({ "right": passed(true, margin), "wrong": passed(false, margin) });
         }
         Ok(())
     }
@@ -162,8 +165,8 @@ pub fn timed_embeddings(
     settings: &Settings,
     photos: Photos<'_>,
     centring: Centring,
-) -> Result<(Embedded, Value), String> {
-    let EmbeddingRun { embedded, wall, cpu } = embed_all(settings, photos, centring)?;
+) -> Result<(Embedded, Value)> {
+    let EmbeddingRun { embedded, wall, cpu } = embed_all(settings, photos, centring).map_err(Error::msg)?;
     let count = photos.names.len() as f64;
     let line = json!({
         "photos": photos.names.len(),
@@ -176,15 +179,14 @@ pub fn timed_embeddings(
     Ok((embedded, line))
 }
 
-fn read_pairs(path: &Path) -> Result<Vec<ListedPair>, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn read_pairs(path: &Path) -> Result<Vec<ListedPair>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     text.lines()
         .enumerate()
         .skip(1)
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
-            parse_pair(line).ok_or_else(|| {
+            parse_pair(line).with_context(|| {
                 format!("{}:{}: expected fold,same,a,b with same 0 or 1", path.display(), index + 1)
             })
         })

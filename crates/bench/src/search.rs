@@ -1,5 +1,6 @@
 //! `menshen bench search`: the gallery's search against the plain scan, on made-up people.
 
+use anyhow::{Error, Result};
 use cpu_time::ThreadTime;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -13,12 +14,12 @@ use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 const DIMENSION: usize = 128;
 /// Probes searched together.
 const BATCH: usize = 32;
-/// A probe is a made-up person with this much of somebody else in it: similar to one, and not too much.
+/// A probe is a made-up person with this much of another person in it: similar to one, and not too much.
 const NOISE: f32 = 0.6;
 
-pub fn search(people: usize, probes: usize) -> Result<(), String> {
+pub fn search(people: usize, probes: usize) -> Result<()> {
     let before = resident_bytes();
-    let gallery = made_up_gallery("bench@1", DIMENSION, people)?;
+    let gallery = made_up_gallery("bench@1", DIMENSION, people).map_err(Error::msg)?;
     let after = resident_bytes();
     let groups = [DEFAULT_PERMISSION_GROUP.to_owned()];
     // The people's own vectors come from this seed too, see `made_up_gallery`.
@@ -76,7 +77,7 @@ fn resident_bytes() -> u64 {
     system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
-/// Memory of this process in large pages; `None` where the kernel does not tell.
+/// Memory of this process in large pages; `None` where the kernel does not report it.
 fn large_page_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let kilobytes = text.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;

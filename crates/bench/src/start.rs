@@ -7,28 +7,27 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Error, Result, bail};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use menshen::config::{Overrides, Settings, load};
+use super::product::{create_data_dir, ready_models, settings_of};
+use menshen::config::Settings;
 use menshen::evaluation::made_up::{made_up_person, unit_vector};
 use menshen::ports::store::{NewPicture, Owner, PictureStore as _, RegistryStore as _};
-use menshen::runtime::app::create_data_dir;
-use menshen::runtime::models::ready_models;
 use menshen::runtime::open::{EventStores, open_events, open_registry};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
 use menshen_domain::quality::QualityLevel;
-use menshen_sim::broker::free_port;
-use menshen_sim::process::{Process, program};
-use menshen_sim::scrape;
+use menshen_testbed::box_config::BoxConfig;
+use menshen_testbed::box_process::TestBox;
 
 /// What `menshen bench start` was asked for.
 pub struct Asked<'a> {
     pub people: usize,
-    /// Photo of somebody who is enrolled beside the made-up people, and is recognised.
+    /// Photo of a person who is enrolled besides the made-up people, and is recognised.
     pub photo: &'a Path,
     /// Starts of each box; the figures are the median's.
     pub starts: usize,
@@ -39,17 +38,17 @@ const PICTURE_BYTES_MAX: usize = 4096;
 const KNOWN: &str = "known";
 /// A start that takes longer than this has failed.
 const START_LIMIT: Duration = Duration::from_mins(2);
+const STOP_WITHIN: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// Memory is read when it has settled after the start.
 const SETTLE: Duration = Duration::from_secs(3);
 
-pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
-    let photo = std::fs::read(asked.photo)
-        .map_err(|error| format!("cannot read {}: {error}", asked.photo.display()))?;
-    let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
-    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
-    let known =
-        analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?.embedding;
+pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<()> {
+    let photo =
+        std::fs::read(asked.photo).with_context(|| format!("cannot read {}", asked.photo.display()))?;
+    let (models, loader) = ready_models(settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
+    let known = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(Error::msg)?.embedding;
     drop((analyzer, loader));
     let empty = Folder::new("empty")?;
     fill(&empty.settings(settings), &known, 0, &photo)?;
@@ -58,7 +57,7 @@ pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
     let mut figures = Vec::new();
     for folder in [&empty, &full] {
         let mut runs: Vec<Run> =
-            (0..asked.starts.max(1)).map(|_| run_box(folder, settings, &photo)).collect::<Result<_, _>>()?;
+            (0..asked.starts.max(1)).map(|_| run_box(folder, settings, &photo)).collect::<Result<_>>()?;
         runs.sort_by_key(|run| run.first_recognition);
         figures.push(runs.swap_remove(runs.len() / 2));
     }
@@ -78,14 +77,13 @@ pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<(), String> {
 }
 
 /// The product's part in `menshen-sim terminals`.
-pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<(), String> {
-    let settings = load(config, &Overrides::default())
-        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    create_data_dir(&settings.data_dir).map_err(|errors| errors.join("; "))?;
-    let photo = std::fs::read(photo).map_err(|error| format!("cannot read {}: {error}", photo.display()))?;
-    let (models, loader) = ready_models(&settings).map_err(|errors| errors.join("; "))?;
-    let mut analyzer = models.load(&loader).map_err(|error| error.to_string())?;
-    let known = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(|refusal| refusal.to_string())?;
+pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<()> {
+    let settings = settings_of(config)?;
+    create_data_dir(&settings.data_dir)?;
+    let photo = std::fs::read(photo).with_context(|| format!("cannot read {}", photo.display()))?;
+    let (models, loader) = ready_models(&settings)?;
+    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
+    let known = analyzer.analyze_photo(&photo, &QualityLevel::No).map_err(Error::msg)?;
     fill(&settings, &known.embedding, people, &photo)
 }
 
@@ -93,9 +91,9 @@ pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<(), Str
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Result<Self, String> {
+    fn new(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("menshen-bench-start-{}-{name}", std::process::id()));
-        create_data_dir(&path).map_err(|errors| errors.join("; "))?;
+        create_data_dir(&path)?;
         Ok(Self(path))
     }
 
@@ -114,11 +112,10 @@ impl Drop for Folder {
     }
 }
 
-fn fill(settings: &Settings, known: &Embedding, people: usize, photo: &[u8]) -> Result<(), String> {
-    let told = |error: menshen::ports::store::StoreError| error.to_string();
-    let EventStores { pictures, store } = open_events(settings).map_err(told)?;
+fn fill(settings: &Settings, known: &Embedding, people: usize, photo: &[u8]) -> Result<()> {
+    let EventStores { pictures, store } = open_events(settings)?;
     drop(store);
-    let registry = open_registry(settings).map_err(told)?;
+    let registry = open_registry(settings)?;
     let mut random = StdRng::seed_from_u64(1);
     let mut person = |index: usize| {
         let embedding = if index == people {
@@ -143,8 +140,8 @@ fn fill(settings: &Settings, known: &Embedding, people: usize, photo: &[u8]) -> 
             .iter()
             .map(|person| NewPicture { name: &person.features[0].photo, bytes, owner: Owner::Person(person) })
             .collect();
-        pictures.put(&new).map_err(told)?;
-        registry.put(&people).map_err(told)?;
+        pictures.put(&new)?;
+        registry.put(&people)?;
         if all.len() > 1000 {
             progress(chunk[chunk.len() - 1], all.len());
         }
@@ -158,46 +155,32 @@ struct Run {
     resident_mb: f64,
 }
 
-fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run, String> {
-    let told = |error: std::io::Error| error.to_string();
-    let (web, local) = (free_port().map_err(told)?, free_port().map_err(told)?);
-    let path = folder.0.join("bench.toml");
-    let shown =
-        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string();
-    let mut text = toml::Table::new();
-    text.insert("mode".to_owned(), "standalone".into());
-    text.insert("data_dir".to_owned(), shown(&folder.0).into());
-    text.insert("models_dir".to_owned(), shown(&settings.models_dir).into());
-    text.insert("pipelines_dir".to_owned(), shown(&settings.pipelines_dir).into());
-    for (section, port) in [("web", web), ("local_api", local)] {
-        let listen = toml::Table::from_iter([("listen".to_owned(), format!("127.0.0.1:{port}").into())]);
-        text.insert(section.to_owned(), listen.into());
-    }
-    let text = text.to_string();
-    std::fs::write(&path, text).map_err(told)?;
-    let mut command = std::process::Command::new(program("menshen")?);
-    command.arg("run").arg("--config").arg(&path).stdout(std::process::Stdio::null());
-    let log = std::fs::File::create(folder.0.join("bench.log")).map_err(told)?;
-    command.stderr(log);
+fn run_box(folder: &Folder, settings: &Settings, photo: &[u8]) -> Result<Run> {
+    let mut config = BoxConfig::standalone(&folder.0)?;
+    config.data_dir.clone_from(&folder.0);
+    config.models_dir = Some(std::path::absolute(&settings.models_dir)?);
+    config.pipelines_dir = Some(std::path::absolute(&settings.pipelines_dir)?);
+    let mut device = TestBox::new(&folder.0, config)?;
     let began = Instant::now();
-    let mut process = Process::spawn(&mut command).map_err(told)?;
+    device.start()?;
     let mut ready = None;
     let first_recognition = loop {
-        if ready.is_none() && scrape::get(web, "/readyz").contains("\"ready\":true") {
+        if ready.is_none() && device.is_ready() {
             ready = Some(began.elapsed());
         }
-        if recognise(local, photo).is_some_and(|answer| answer.contains(&format!("\"{KNOWN}\""))) {
+        let answer = recognise(device.local_port(), photo);
+        if answer.is_some_and(|answer| answer.contains(&format!("\"{KNOWN}\""))) {
             break began.elapsed();
         }
-        if began.elapsed() > START_LIMIT || !process.is_running() {
-            let log = std::fs::read_to_string(folder.0.join("bench.log")).unwrap_or_default();
-            return Err(format!("the box did not recognise anybody; it says:\n{log}"));
+        if began.elapsed() > START_LIMIT || !device.is_running() {
+            bail!("the box did not recognise anybody; it says:\n{}", device.log());
         }
         std::thread::sleep(ASK_AGAIN);
     };
     std::thread::sleep(SETTLE);
-    let resident_mb = process.resident_mb().ok_or("the system does not tell the memory of a process")?;
-    process.stop(Duration::from_secs(30)).map_err(told)?;
+    let resident_mb =
+        device.process()?.resident_mb().context("the system does not report the memory of a process")?;
+    device.stop(STOP_WITHIN)?;
     Ok(Run { ready: ready.unwrap_or(first_recognition), first_recognition, resident_mb })
 }
 

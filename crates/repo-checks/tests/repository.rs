@@ -71,6 +71,20 @@ const CRATES: &[dependencies::Rule] = &[
         must_not_reach: &["menshen-sim", "menshen-testbed"],
         ..ALONE
     },
+    // Above the box: it measures the box from outside and its parts from inside.
+    dependencies::Rule {
+        name: "menshen-bench",
+        may_use: &[
+            "menshen",
+            "menshen-domain",
+            "menshen-gallery",
+            "menshen-vision",
+            "menshen-models",
+            "menshen-testbed",
+            "menshen-sim",
+        ],
+        ..ALONE
+    },
     dependencies::Rule { name: "repo-checks", ..ALONE },
 ];
 

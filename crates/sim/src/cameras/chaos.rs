@@ -1,14 +1,16 @@
-//! Cameras that are killed, frozen and started again at random while the others go on.
+//! Cameras that are killed, frozen and started again at random while the others keep running.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::stats::Walk;
-use crate::camera_process::Camera;
-use crate::platform::ledger::now_ms;
+use menshen_testbed::camera_process::TestCamera;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::statistics::percentile;
 
 /// What is done to a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +61,14 @@ impl Chaos {
     /// Goes on with it; `online` says whether the box has a camera. `is_ending`: nothing new begins.
     pub fn tick(
         &mut self,
-        cameras: &mut [Camera],
+        cameras: &mut [TestCamera],
         online: impl Fn(&str) -> bool,
         is_ending: bool,
-    ) -> Result<(), String> {
+    ) -> Result<()> {
         for trouble in self.troubles.iter_mut().filter(|trouble| trouble.back_ms.is_none()) {
             let camera = &mut cameras[trouble.camera];
             match trouble.served_ms {
-                // Nobody is waited for here: the others' return is looked at meanwhile.
+                // No waiting here: the others' return is checked meanwhile.
                 None if trouble.is_starting && camera.is_ready() => {
                     camera.resume()?;
                     trouble.served_ms = Some(now_ms());
@@ -74,7 +76,7 @@ impl Chaos {
                 None if trouble.is_starting => {}
                 None if Instant::now() >= trouble.until => match trouble.kind {
                     Kind::Killed => {
-                        camera.begin_restart()?;
+                        camera.start()?;
                         trouble.is_starting = true;
                     }
                     Kind::Frozen => {
@@ -86,7 +88,7 @@ impl Chaos {
                 Some(served_ms) => {
                     // A frozen one that came back before it was missed has been online all the time.
                     let settled = now_ms() >= served_ms + 500;
-                    trouble.back_ms = Some(now_ms()).filter(|_| settled && online(&camera.name));
+                    trouble.back_ms = Some(now_ms()).filter(|_| settled && online(camera.name()));
                 }
             }
         }
@@ -97,7 +99,7 @@ impl Chaos {
         let busy: Vec<usize> =
             self.troubles.iter().filter(|t| t.back_ms.is_none()).map(|trouble| trouble.camera).collect();
         let camera = self.random.random_range(0..cameras.len());
-        // Somebody must be left to be disturbed.
+        // Enough cameras must be left running.
         if busy.contains(&camera) || busy.len() * 2 >= cameras.len() {
             return Ok(());
         }
@@ -130,9 +132,9 @@ impl Chaos {
     }
 
     /// Walks that no trouble on their own camera came near to.
-    pub fn undisturbed(&self, walks: Vec<Walk>, cameras: &[Camera]) -> Vec<Walk> {
+    pub fn undisturbed(&self, walks: Vec<Walk>, cameras: &[TestCamera]) -> Vec<Walk> {
         let disturbed = |walk: &Walk| {
-            self.troubles.iter().filter(|trouble| cameras[trouble.camera].name == walk.camera).any(
+            self.troubles.iter().filter(|trouble| cameras[trouble.camera].name() == walk.camera).any(
                 |trouble| {
                     let back_ms = trouble.back_ms.unwrap_or(u64::MAX - NEAR_MS);
                     walk.from_ms < back_ms + NEAR_MS && trouble.from_ms < walk.to_ms + NEAR_MS
@@ -143,7 +145,7 @@ impl Chaos {
     }
 
     /// Figures, and what is wrong.
-    pub fn figures(&self, cameras: &[Camera]) -> (Value, Vec<String>) {
+    pub fn figures(&self, cameras: &[TestCamera]) -> (Value, Vec<String>) {
         let mut back_ms: Vec<u64> = self
             .troubles
             .iter()
@@ -160,7 +162,7 @@ impl Chaos {
             .iter()
             .filter(late)
             .map(|trouble| {
-                let name = &cameras[trouble.camera].name;
+                let name = cameras[trouble.camera].name();
                 format!(
                     "{name}, {:?} at {}, was not back within {BACK_WITHIN_MS} ms",
                     trouble.kind, trouble.from_ms
@@ -170,7 +172,7 @@ impl Chaos {
         let count = |kind: Kind| self.troubles.iter().filter(|trouble| trouble.kind == kind).count();
         let figures = json!({
             "killed": count(Kind::Killed), "frozen": count(Kind::Frozen),
-            "back_ms_p50": back_ms.get(back_ms.len() / 2), "back_ms_most": back_ms.last(),
+            "back_ms_p50": percentile(&back_ms, 50), "back_ms_most": back_ms.last(),
         });
         (figures, problems)
     }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::Walker;
+use super::asked::Walker;
 use super::stats::Seen;
-use crate::camera_process::Camera;
-use crate::platform::ledger::now_ms;
-use crate::process::Process;
+use menshen_testbed::camera_process::TestCamera;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::process::Process;
 
 pub struct Peer {
     pub from_ms: u64,
@@ -22,42 +23,42 @@ pub struct Peer {
 
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-pub fn run(python: &Path, walkers: &[Walker], cameras: &[Camera], seconds: u64) -> Result<Peer, String> {
+pub fn run(python: &Path, walkers: &[Walker], cameras: &[TestCamera], seconds: u64) -> Result<Peer> {
     let mut command = Command::new(python);
     command.args(["benches/peer/peer.py", "cameras", "--seconds", &seconds.to_string()]);
     for walker in walkers {
         command.arg("--known").arg(format!("{}={}", walker.person, walker.photo.display()));
     }
-    for Camera { name, url, .. } in cameras {
-        command.arg("--camera").arg(format!("{name}={url}"));
+    for camera in cameras {
+        command.arg("--camera").arg(format!("{}={}", camera.name(), camera.url()));
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut process =
-        Process::spawn(&mut command).map_err(|error| format!("{}: {error}", python.display()))?;
-    let output = process.stdout().ok_or("a peer without output")?;
+    let mut process = Process::spawn(&mut command).with_context(|| python.display().to_string())?;
+    let output = process.stdout().context("a peer without output")?;
     let (mut from_ms, mut seen, mut figures) = (None, Vec::new(), Value::Null);
     for line in BufReader::new(output).lines() {
-        let line = line.map_err(|error| error.to_string())?;
-        let fact: Value = serde_json::from_str(&line).map_err(|_| format!("the peer says: {line}"))?;
+        let line = line?;
+        let fact: Value =
+            serde_json::from_str(&line).ok().with_context(|| format!("the peer says: {line}"))?;
         match fact["event"].as_str() {
             Some("ready") => from_ms = Some(now_ms()),
             Some("seen") => {
                 let text = |key: &str| fact[key].as_str().unwrap_or_default().to_owned();
-                let told_ms = now_ms();
+                let reported_ms = now_ms();
                 let passage = seen.len().to_string();
                 seen.push(Seen {
                     camera: text("camera"),
                     person: text("person"),
                     passage,
-                    in_ms: told_ms,
-                    told_ms,
+                    in_ms: reported_ms,
+                    reported_ms,
                 });
             }
             _ => figures = fact,
         }
     }
-    let status = process.stop(STOP_WITHIN).map_err(|error| error.to_string())?;
+    let status = process.stop(STOP_WITHIN)?;
     let from_ms = from_ms.filter(|_| status.success() && !figures.is_null());
-    let from_ms = from_ms.ok_or_else(|| format!("the peer ended with {status}"))?;
+    let from_ms = from_ms.with_context(|| format!("the peer ended with {status}"))?;
     Ok(Peer { from_ms, to_ms: now_ms(), seen, figures })
 }

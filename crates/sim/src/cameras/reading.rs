@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::rounded;
-use crate::scrape;
+use menshen_testbed::scrape;
+use menshen_testbed::statistics::rounded;
 
 /// What has been used up to a moment.
 pub struct Reading {
@@ -26,15 +26,15 @@ impl Reading {
         let looks = self.looks_by_camera(before);
         let looks_per_s = looks.iter().map(|looks| looks / seconds);
         json!({
-            "seconds": rounded(seconds),
-            "cpu_s_per_stream_s": rounded((self.own - before.own) / seconds / streams),
-            "serving_cpu_s_per_stream_s": rounded((self.served - before.served) / seconds / streams),
-            "frames_per_stream_s": rounded(frames / seconds / streams),
+            "seconds": rounded(seconds, 3),
+            "cpu_s_per_stream_s": rounded((self.own - before.own) / seconds / streams, 3),
+            "serving_cpu_s_per_stream_s": rounded((self.served - before.served) / seconds / streams, 3),
+            "frames_per_stream_s": rounded(frames / seconds / streams, 3),
             "frames_dropped": dropped,
             "frames_idle": grown("menshen_frames_idle_total"),
-            "looks_per_s_least": rounded(looks_per_s.clone().fold(f64::INFINITY, f64::min)),
-            "looks_per_s_most": rounded(looks_per_s.fold(0.0, f64::max)),
-            "looks_fairness": rounded(fairness(&looks)),
+            "looks_per_s_least": rounded(looks_per_s.clone().fold(f64::INFINITY, f64::min), 3),
+            "looks_per_s_most": rounded(looks_per_s.fold(0.0, f64::max), 3),
+            "looks_fairness": rounded(fairness(&looks), 3),
         })
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Walker;
-use crate::platform::ledger::Entry;
+use super::asked::Walker;
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::statistics::percentile;
 
-/// Somebody walked by; milliseconds of the wall clock.
+/// One person walked by; milliseconds of the wall clock.
 #[derive(Debug, Clone)]
 pub struct Walk {
     pub camera: String,
@@ -17,16 +18,16 @@ pub struct Walk {
     pub to_ms: u64,
 }
 
-/// Somebody was recognised.
+/// One person was recognised.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub camera: String,
     pub person: String,
-    /// Same for all that is told of one passage.
+    /// Same for all reports of one passage.
     pub passage: String,
-    /// When they were first seen, where that is told; else when it was told.
+    /// When they were first seen, where that is reported; else when it was reported.
     pub in_ms: u64,
-    pub told_ms: u64,
+    pub reported_ms: u64,
 }
 
 impl Seen {
@@ -38,7 +39,7 @@ impl Seen {
             person: text(&entry.body["identity_id"]),
             passage: text(&more["event_id"]),
             in_ms: more["in_timestamp"].as_u64().unwrap_or(entry.at_ms),
-            told_ms: entry.at_ms,
+            reported_ms: entry.at_ms,
         }
     }
 }
@@ -60,7 +61,7 @@ pub struct Stats {
 
 impl Stats {
     pub fn of(walks: &[Walk], walkers: &[Walker], seen: &[Seen]) -> Self {
-        let mut tally = Self { walks: walks.len(), ..Self::default() };
+        let mut stats = Self { walks: walks.len(), ..Self::default() };
         for walk in walks {
             let Some(walker) = walkers.iter().find(|walker| walker.name == walk.name) else { continue };
             let here: Vec<&Seen> = seen
@@ -68,29 +69,30 @@ impl Stats {
                 .filter(|seen| seen.camera == walk.camera)
                 .filter(|seen| seen.in_ms + BEFORE_MS >= walk.from_ms && seen.in_ms <= walk.to_ms + AFTER_MS)
                 .collect();
-            tally.judge(walk, walker, &here);
+            stats.compare(walk, walker, &here);
         }
-        tally.delays_ms.sort_unstable();
-        tally
+        stats.delays_ms.sort_unstable();
+        stats
     }
 
-    fn judge(&mut self, walk: &Walk, walker: &Walker, seen: &[&Seen]) {
-        let told = |what: String| format!("{} on {} at {}: {what}", walk.name, walk.camera, walk.from_ms);
+    fn compare(&mut self, walk: &Walk, walker: &Walker, seen: &[&Seen]) {
+        let problem = |what: String| format!("{} on {} at {}: {what}", walk.name, walk.camera, walk.from_ms);
         let passages: BTreeSet<&str> = seen.iter().map(|seen| seen.passage.as_str()).collect();
         if passages.len() > 1 {
             self.doubled += 1;
-            self.problems.push(told(format!("{} events", passages.len())));
+            self.problems.push(problem(format!("{} events", passages.len())));
         }
         if let Some(other) = seen.iter().find(|seen| seen.person != walker.person) {
             self.misnamed += 1;
-            self.problems.push(told(format!("taken for `{}`", other.person)));
+            self.problems.push(problem(format!("taken for `{}`", other.person)));
         }
-        let right = seen.iter().filter(|seen| seen.person == walker.person).map(|seen| seen.told_ms).min();
-        if let Some(told_ms) = right {
-            self.delays_ms.push(told_ms as i64 - (walk.from_ms + walker.good_after_ms) as i64);
+        let right =
+            seen.iter().filter(|seen| seen.person == walker.person).map(|seen| seen.reported_ms).min();
+        if let Some(reported_ms) = right {
+            self.delays_ms.push(reported_ms as i64 - (walk.from_ms + walker.good_after_ms) as i64);
         } else {
             self.missed += 1;
-            self.problems.push(told("no event".to_owned()));
+            self.problems.push(problem("no event".to_owned()));
         }
     }
 
@@ -99,13 +101,10 @@ impl Stats {
     }
 
     pub fn figures(&self, measure: &str) -> Value {
-        let at = |share: f64| {
-            let last = self.delays_ms.len().checked_sub(1)?;
-            self.delays_ms.get((last as f64 * share).ceil() as usize).copied()
-        };
+        let at = |percent: usize| percentile(&self.delays_ms, percent);
         json!({
             "measure": measure, "passages": self.walks, "missed": self.missed, "misnamed": self.misnamed,
-            "doubled": self.doubled, "delay_ms_p50": at(0.5), "delay_ms_p95": at(0.95), "delay_ms_most": at(1.0),
+            "doubled": self.doubled, "delay_ms_p50": at(50), "delay_ms_p95": at(95), "delay_ms_most": at(100),
         })
     }
 }
@@ -121,7 +120,7 @@ mod tests {
             person: text(person),
             passage: text(passage),
             in_ms,
-            told_ms: in_ms + 100,
+            reported_ms: in_ms + 100,
         }
     }
 
@@ -148,9 +147,9 @@ mod tests {
             seen("c", "b", "4", 30_500),
             seen("other", "a", "5", 40_500),
         ];
-        let tally = Stats::of(&walks, &walkers, &found);
-        assert!(!tally.is_whole());
-        let figures = tally.figures("x");
+        let stats = Stats::of(&walks, &walkers, &found);
+        assert!(!stats.is_whole());
+        let figures = stats.figures("x");
         assert_eq!(figures["passages"], 4);
         assert_eq!(
             (&figures["missed"], &figures["misnamed"], &figures["doubled"]),

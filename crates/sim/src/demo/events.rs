@@ -3,22 +3,22 @@
 use serde_json::Value;
 
 use super::show::{Screen, Tone};
-use crate::platform::ledger::Entry;
+use menshen_testbed::platform::ledger::Entry;
 
 /// Status comes every 2 s; one line in this time is enough to read.
 const STATUS_EVERY_MS: u64 = 20_000;
 
 #[derive(Default)]
-pub struct News {
+pub struct EventPrinter {
     status_shown_ms: u64,
 }
 
-impl News {
+impl EventPrinter {
     /// Prints an entry of the ledger.
     pub fn show(&mut self, s: &Screen, entry: &Entry) {
         let body = &entry.body;
         match entry.kind {
-            "login" => s.say(
+            "login" => s.print_line(
                 Tone::Good,
                 &format!("{} dev_sno={} mac={}", s.pick("登录", "login"), body["dev_sno"], body["hex_mac"]),
             ),
@@ -27,7 +27,7 @@ impl News {
                 let data = &body["ext_data"];
                 let latency_ms =
                     entry.at_ms.saturating_sub(data["in_timestamp"].as_u64().unwrap_or(entry.at_ms));
-                s.say(
+                s.print_line(
                     Tone::Person,
                     &format!(
                         "★ {} {}  score {:.3}  @{}  {latency_ms} ms {}",
@@ -39,7 +39,7 @@ impl News {
                     ),
                 );
             }
-            "history" => s.say(
+            "history" => s.print_line(
                 Tone::Good,
                 &format!(
                     "  {} {}  score {:.3}  @{}",
@@ -49,7 +49,7 @@ impl News {
                     body["ext_data"]["device_ip"].as_str().unwrap_or("?"),
                 ),
             ),
-            "device-list" => s.say(
+            "device-list" => s.print_line(
                 Tone::Good,
                 &format!("{} {}", s.pick("设备列表已接收:", "device list accepted:"), device_states(body)),
             ),
@@ -64,7 +64,7 @@ impl News {
         }
         self.status_shown_ms = entry.at_ms;
         let facts = &entry.body["gateway_ext_data"];
-        s.say(
+        s.print_line(
             Tone::Quiet,
             &format!(
                 "{} cpu {}% mem {:.1}%",
@@ -88,7 +88,7 @@ fn show_reply(s: &Screen, reply: &Value) {
     let users = |key: &str| reply["result"][key].as_array().cloned().unwrap_or_default();
     for (key, tone, mark) in [("success_users", Tone::Good, "✓"), ("failed_users", Tone::Bad, "✗")] {
         for user in users(key) {
-            s.say(
+            s.print_line(
                 tone,
                 &format!(
                     "  {mark} {} {} {} {}",

@@ -1,4 +1,4 @@
-//! What the demo says, in two languages, in colour on a terminal.
+//! What the demo prints, in two languages, in colour on a terminal.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
@@ -62,7 +62,7 @@ impl Screen {
     }
 
     /// One line with the time since the start.
-    pub fn say(&self, tone: Tone, text: &str) {
+    pub fn print_line(&self, tone: Tone, text: &str) {
         let seconds = self.started.elapsed().as_secs_f32();
         let mut out = std::io::stdout().lock();
         // A closed terminal is no reason to stop.

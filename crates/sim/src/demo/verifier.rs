@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::show::{Screen, plain};
-use crate::camera_process::TrueWalk;
-use crate::platform::ledger::Entry;
-use crate::scrape;
+use menshen_testbed::camera_process::TrueWalk;
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::scrape;
 
 /// A passage ends 2.5 s after the walker left, and history follows within a second or two.
 const REPORTED_WITHIN_MS: u64 = 8_000;
@@ -55,7 +55,7 @@ impl Found {
     }
 
     /// How many of `walks` have exactly one event of `kind`, of the right person.
-    fn told_once(&self, kind: &str, walks: &[&TrueWalk]) -> usize {
+    fn reported_once(&self, kind: &str, walks: &[&TrueWalk]) -> usize {
         let right = |walk: &TrueWalk| {
             let events = self.about(kind, walk);
             events.len() == 1 && events[0].body["identity_id"] == identity(&walk.who).unwrap_or("")
@@ -73,7 +73,7 @@ impl Found {
 }
 
 /// Prints the summary table; `true` when every row passed.
-pub fn judge(found: &Found, s: &Screen) -> bool {
+pub fn verify(found: &Found, s: &Screen) -> bool {
     plain("");
     plain(s.pick("结果", "Summary"));
     let mut all = true;
@@ -87,7 +87,7 @@ pub fn judge(found: &Found, s: &Screen) -> bool {
     let finished = found.finished();
     let (known, strangers): (Vec<&TrueWalk>, Vec<&TrueWalk>) =
         finished.into_iter().partition(|walk| identity(&walk.who).is_some());
-    let real_time = found.told_once("realtime", &known);
+    let real_time = found.reported_once("realtime", &known);
     row(
         known.len() >= 3 && real_time == known.len(),
         s.pick("已登记人员: 每次通行一次实时事件", "enrolled people: one real-time event a passage"),
@@ -101,17 +101,17 @@ pub fn judge(found: &Found, s: &Screen) -> bool {
             format!("{counted}/{}", strangers.len()),
         );
     } else {
-        let history = found.told_once("history", &known);
+        let history = found.reported_once("history", &known);
         row(
             history == known.len(),
             s.pick("同样的历史事件", "the same as history"),
             format!("{history}/{}", known.len()),
         );
-        let told = found.told_once("history", &strangers);
+        let reported = found.reported_once("history", &strangers);
         row(
-            !strangers.is_empty() && told == strangers.len(),
+            !strangers.is_empty() && reported == strangers.len(),
             s.pick("陌生人: 每次通行一次历史事件", "stranger: one history event a passage"),
-            format!("{told}/{}", strangers.len()),
+            format!("{reported}/{}", strangers.len()),
         );
     }
     row(found.clean_exit, s.pick("盒子正常退出", "the box stopped in good order"), String::new());

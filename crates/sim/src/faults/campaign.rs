@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use super::args::FaultsArgs;
+use super::folders::{copy_folder, run_folder};
 use super::inject::{Active, begin, end};
 use super::load::{Load, Maker, Published};
 use super::plan::{Fault, Kind, plan};
-use super::stage::{Stage, Wishes};
-use super::verdict::{Evidence, judge};
-use super::{FaultsArgs, Teller, folder};
-use crate::platform::ledger::{Entry, now_ms};
+use super::report::Report;
+use super::testbed::{TestBed, Wishes};
+use super::verdict::{Evidence, verify};
+use menshen_testbed::platform::ledger::{Entry, now_ms};
 
 /// One command in so many wipes everybody.
 const WIPE_ONE_IN: u32 = 60;
@@ -29,12 +32,12 @@ pub fn run(
     count: usize,
     arguments: &FaultsArgs,
     interrupted: &Arc<AtomicBool>,
-    teller: &mut Teller,
-) -> Result<Value, String> {
+    report: &mut Report,
+) -> Result<Value> {
     let kinds = if arguments.kinds.is_empty() { Kind::ALL.to_vec() } else { arguments.kinds.clone() };
     let upload_queue = seed % 2 == 1;
-    let folder = folder("faults", seed);
-    teller.say(&format!(
+    let folder = run_folder("faults", seed);
+    report.print_line(&format!(
         "seed {seed}: {count} faults, replies through {}; everything is in {}",
         if upload_queue { "the upload queue" } else { "notify_path" },
         folder.display()
@@ -47,27 +50,27 @@ pub fn run(
         own_clock: kinds.contains(&Kind::ClockStep),
         interrupted: Arc::clone(interrupted),
     };
-    let mut stage = Stage::set_up(folder.clone(), &wishes)?;
-    let cannot: Vec<Kind> = stage.cannot.iter().map(|(kind, _)| *kind).collect();
-    for (kind, reason) in &stage.cannot {
-        teller.say(&format!("SKIPPED {}: {reason}", kind.name()));
+    let mut bed = TestBed::set_up(folder.clone(), &wishes)?;
+    let cannot: Vec<Kind> = bed.cannot.iter().map(|(kind, _)| *kind).collect();
+    for (kind, reason) in &bed.cannot {
+        report.print_line(&format!("SKIPPED {}: {reason}", kind.name()));
     }
     let kinds: Vec<_> = kinds.into_iter().filter(|kind| !cannot.contains(kind)).collect();
-    stage.open()?;
-    let mut campaign = Campaign::open(stage, seed, arguments)?;
-    campaign.play(&plan(seed, count, &kinds), teller)?;
-    campaign.quieten(teller)?;
-    let verdict = campaign.compare(seed, teller)?;
+    bed.open()?;
+    let mut campaign = Campaign::open(bed, seed, arguments)?;
+    campaign.play(&plan(seed, count, &kinds), report)?;
+    campaign.quieten(report)?;
+    let verdict = campaign.compare(seed, report)?;
     if verdict["passed"] != true {
-        // The small disk goes with the stage.
-        let _ = super::kills::copy_folder(&folder.join("var"), &folder.join("data-at-the-end"));
+        // The small disk goes with the bed.
+        let _ = copy_folder(&folder.join("var"), &folder.join("data-at-the-end"));
     }
     drop(campaign);
     if verdict["passed"] == true {
         // Left behind it would only fill the disk.
         let _ = std::fs::remove_dir_all(&folder);
     } else {
-        teller.say(&format!("FAILED; logs and ledger are kept in {}", folder.display()));
+        report.print_line(&format!("FAILED; logs and ledger are kept in {}", folder.display()));
     }
     Ok(verdict)
 }
@@ -75,132 +78,136 @@ pub fn run(
 struct Campaign {
     load: Load,
     published: Published,
-    stage: Stage,
-    /// Fault by name and how long it took until all went on.
+    bed: TestBed,
+    /// Fault by name and how long it took until the box worked again.
     healed: Vec<(String, f64)>,
     not_healed: Vec<String>,
 }
 
 impl Campaign {
-    fn open(mut stage: Stage, seed: u64, arguments: &FaultsArgs) -> Result<Self, String> {
+    fn open(mut bed: TestBed, seed: u64, arguments: &FaultsArgs) -> Result<Self> {
         let published = Published::default();
         let mut maker = Maker::new(seed, &arguments.pictures, WIPE_ONE_IN)?;
         let resident = maker.resident();
         let id = resident.id.clone();
-        published.publish(&stage.platform, resident, FIRST_REPLY_WITHIN)?;
-        if !stage.wait(FIRST_REPLY_WITHIN, |stage| is_answered(stage, &id))? {
-            return Err("the first command was not answered".to_owned());
+        published.publish(&bed.platform, resident, FIRST_REPLY_WITHIN)?;
+        if !bed.wait(FIRST_REPLY_WITHIN, |bed| is_answered(bed, &id))? {
+            bail!("the first command was not answered");
         }
-        stage.people_walk()?;
-        let load = Load::start(maker, stage.platform.clone(), published.clone());
-        Ok(Self { load, published, stage, healed: Vec::new(), not_healed: Vec::new() })
+        bed.people_walk()?;
+        let load = Load::start(maker, bed.platform.clone(), published.clone());
+        Ok(Self { load, published, bed, healed: Vec::new(), not_healed: Vec::new() })
     }
 
-    fn play(&mut self, faults: &[Fault], teller: &mut Teller) -> Result<(), String> {
+    fn play(&mut self, faults: &[Fault], report: &mut Report) -> Result<()> {
         let mut still: Option<Active> = None;
         for (index, fault) in faults.iter().enumerate() {
             if still.is_none() {
-                self.stage.nap(fault.gap)?;
+                self.bed.nap(fault.gap)?;
             }
-            teller.record(&json!({ "fault": fault.kind.name(), "at_ms": now_ms(), "lasts_ms": fault.lasts.as_millis() as u64,
+            report.record(&json!({ "fault": fault.kind.name(), "at_ms": now_ms(), "lasts_ms": fault.lasts.as_millis() as u64,
                 "overlaps": still.is_some(), "dice": fault.dice }));
-            let active = begin(&mut self.stage, fault)?;
+            let active = begin(&mut self.bed, fault)?;
             if faults.get(index + 1).is_some_and(|next| next.overlaps) {
-                self.stage.nap(fault.lasts / 2)?;
+                self.bed.nap(fault.lasts / 2)?;
                 still = Some(active);
                 continue;
             }
-            self.stage.nap(fault.lasts)?;
+            self.bed.nap(fault.lasts)?;
             let mut name = fault.kind.name();
             if let Some(before) = still.take() {
-                end(&mut self.stage, &before)?;
+                end(&mut self.bed, &before)?;
                 name = format!("{} + {name}", before.fault.kind.name());
             }
-            end(&mut self.stage, &active)?;
-            self.heal(&name, index + 1, faults.len(), teller)?;
+            end(&mut self.bed, &active)?;
+            self.heal(&name, index + 1, faults.len(), report)?;
         }
         Ok(())
     }
 
-    /// All goes on when a command that was published after the fault has its reply.
-    fn heal(&mut self, name: &str, number: usize, of: usize, teller: &Teller) -> Result<(), String> {
+    /// The box works again when a command that was published after the fault has its reply.
+    fn heal(&mut self, name: &str, number: usize, of: usize, report: &Report) -> Result<()> {
         let (since, started) = (now_ms(), Instant::now());
         let published = self.published.clone();
-        let healed = self.stage.wait(HEALED_WITHIN, |stage| {
-            stage.looks.last().is_some_and(|look| look.whole)
-                && published.after(since).iter().any(|id| is_answered(stage, id))
+        let healed = self.bed.wait(HEALED_WITHIN, |bed| {
+            bed.looks.last().is_some_and(|look| look.whole)
+                && published.after(since).iter().any(|id| is_answered(bed, id))
         })?;
         let seconds = started.elapsed().as_secs_f64();
         if healed {
             self.healed.push((name.to_owned(), seconds));
         } else {
-            self.not_healed.push(format!("{name} (fault {number}): nothing goes on after {seconds:.0} s"));
+            self.not_healed
+                .push(format!("{name} (fault {number}): no command is answered after {seconds:.0} s"));
         }
-        let ledger = self.stage.platform.ledger();
+        let ledger = self.bed.platform.ledger();
         let history = ledger.since(0, |entry| entry.kind == "history" && entry.is_accepted()).len();
-        teller.say(&format!(
+        report.print_line(&format!(
             "{number:3}/{of} {name:34} {} {seconds:5.1} s | {} commands, {} deliveries of history{}",
             if healed { "healed in" } else { "NOT HEALED in" },
             self.published.count(),
             history,
-            self.stage
-                .keeper
-                .cries
+            self.bed
+                .supervisor
+                .alarms
                 .last()
-                .map(|cry| format!(" | last cry: {}", cry.line))
+                .map(|alarm| format!(" | last alarm: {}", alarm.line))
                 .unwrap_or_default(),
         ));
         Ok(())
     }
 
     /// Nothing new, and time for everything to arrive.
-    fn quieten(&mut self, teller: &Teller) -> Result<(), String> {
-        teller.say("quiet: waiting for replies and history");
-        self.stage.platform.behaviour().heal();
+    fn quieten(&mut self, report: &Report) -> Result<()> {
+        report.print_line("quiet: waiting for replies and history");
+        self.bed.platform.behaviour().heal();
         self.load.stop()?;
         let commands: Vec<String> = self.published.all().into_iter().map(|(command, _)| command.id).collect();
-        // Unanswered ones are the comparison's to tell.
-        self.stage.wait(ANSWERED_WITHIN, |stage| {
-            let answered = answered_ids(stage);
+        // Unanswered ones are reported by the comparison.
+        self.bed.wait(ANSWERED_WITHIN, |bed| {
+            let answered = answered_ids(bed);
             commands.iter().all(|id| answered.contains(id))
         })?;
-        self.stage.nobody_walks();
-        self.stage.nap(PASSAGES_END)?;
-        self.stage.wait(DELIVERED_WITHIN, |stage| stage.keeper.metric("menshen_outbox_depth") == 0.0)?;
-        self.stage.nap(Duration::from_secs(2))
+        self.bed.nobody_walks();
+        self.bed.nap(PASSAGES_END)?;
+        self.bed.wait(DELIVERED_WITHIN, |bed| bed.supervisor.metric("menshen_outbox_depth") == 0.0)?;
+        self.bed.nap(Duration::from_secs(2))
     }
 
-    fn compare(&mut self, seed: u64, teller: &Teller) -> Result<Value, String> {
-        let mut clean = self.stage.keeper.stop();
-        let mut stored = self.stage.stored_events()?;
+    fn compare(&mut self, seed: u64, report: &Report) -> Result<Value> {
+        let mut clean = self.bed.supervisor.stop();
+        let mut stored = self.bed.stored_events()?;
         let missing = super::passages::missing(&self.entries(), &stored);
         if !missing.is_empty() {
-            // Its tries may be far apart by now; at a start they begin anew.
-            teller.say(&format!("{} stored events are not delivered yet: the box goes on", missing.len()));
-            self.stage.keeper.start()?;
-            self.stage.wait(DELIVERED_WITHIN, |stage| {
-                let entries = stage.platform.ledger().since(0, |entry| entry.kind == "history");
+            // Its retries may be far apart by now; after a start they begin at once.
+            report.print_line(&format!(
+                "{} stored events are not delivered yet: the box is started again",
+                missing.len()
+            ));
+            self.bed.supervisor.start()?;
+            self.bed.wait(DELIVERED_WITHIN, |bed| {
+                let entries = bed.platform.ledger().since(0, |entry| entry.kind == "history");
                 super::passages::missing(&entries, &stored).is_empty()
             })?;
-            clean &= self.stage.keeper.stop();
-            stored = self.stage.stored_events()?;
+            clean &= self.bed.supervisor.stop();
+            stored = self.bed.stored_events()?;
         }
         let evidence = Evidence {
             seed,
             entries: self.entries(),
             published: self.published.all(),
             stored,
-            data: self.stage.data()?,
+            data: self.bed.data()?,
             clean_end: clean,
             healed: &self.healed,
             not_healed: &self.not_healed,
-            stage: &self.stage,
+            bed: &self.bed,
         };
-        let verdict = judge(&evidence);
+        let verdict = verify(&evidence);
         for problem in verdict["problems"].as_array().into_iter().flatten() {
-            teller.say(&format!("PROBLEM {}", problem.as_str().unwrap_or_default()));
+            report.print_line(&format!("PROBLEM {}", problem.as_str().unwrap_or_default()));
         }
-        teller.say(&format!(
+        report.print_line(&format!(
             "seed {seed}: {} lost, {} reordered, {} effects missing, {} commands, {} events, {} walks judged of {}: {}",
             verdict["lost"],
             verdict["reordered"],
@@ -215,16 +222,16 @@ impl Campaign {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.stage.platform.ledger().since(0, |_| true)
+        self.bed.platform.ledger().since(0, |_| true)
     }
 }
 
-fn is_answered(stage: &Stage, id: &str) -> bool {
+fn is_answered(bed: &TestBed, id: &str) -> bool {
     let is_it = |entry: &Entry| entry.is_reply() && entry.is_accepted() && entry.body["messageId"] == id;
-    !stage.platform.ledger().since(0, is_it).is_empty()
+    !bed.platform.ledger().since(0, is_it).is_empty()
 }
 
-fn answered_ids(stage: &Stage) -> std::collections::BTreeSet<String> {
-    let replies = stage.platform.ledger().since(0, |entry| entry.is_reply() && entry.is_accepted());
+fn answered_ids(bed: &TestBed) -> std::collections::BTreeSet<String> {
+    let replies = bed.platform.ledger().since(0, |entry| entry.is_reply() && entry.is_accepted());
     replies.iter().filter_map(|entry| entry.body["messageId"].as_str().map(str::to_owned)).collect()
 }

@@ -3,13 +3,13 @@
 //! The box runs under libfaketime (Debian package `libfaketime`), which reads the offset from a file.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use anyhow::{Context as _, Result};
 
 pub const DAY_S: i64 = 86_400;
 /// How often libfaketime looks at the file.
 const LOOK_EVERY_S: u32 = 1;
 
-#[derive(Clone)]
 pub struct WallClock {
     library: PathBuf,
     file: PathBuf,
@@ -17,33 +17,35 @@ pub struct WallClock {
 
 impl WallClock {
     /// `None` where libfaketime is not installed.
-    pub fn find(folder: &Path) -> Result<Option<Self>, String> {
+    pub fn find(folder: &Path) -> Result<Option<Self>> {
         let Some(library) = library() else { return Ok(None) };
         let clock = Self { library, file: folder.join("wall-clock") };
         clock.set(0)?;
         Ok(Some(clock))
     }
 
-    /// Runs `command` on this clock.
-    pub fn wind(&self, command: &mut Command) {
-        command
-            .env("LD_PRELOAD", &self.library)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
-            .env("FAKETIME_CACHE_DURATION", LOOK_EVERY_S.to_string())
+    /// What the environment of a process must hold that is to run on this clock.
+    pub fn environment(&self) -> [(&'static str, String); 7] {
+        let on = || "1".to_owned();
+        [
+            ("LD_PRELOAD", self.library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
+            ("FAKETIME_CACHE_DURATION", LOOK_EVERY_S.to_string()),
             // Both names of it: the older one is what Debian 12 reads.
-            .env("DONT_FAKE_MONOTONIC", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env("FAKETIME_DISABLE_SHM", "1")
-            .env("NO_FAKE_STAT", "1");
+            ("DONT_FAKE_MONOTONIC", on()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", on()),
+            ("FAKETIME_DISABLE_SHM", on()),
+            ("NO_FAKE_STAT", on()),
+        ]
     }
 
     /// Sets the clock this far from the true time.
-    pub fn set(&self, offset_s: i64) -> Result<(), String> {
+    pub fn set(&self, offset_s: i64) -> Result<()> {
         // In one step, so that nobody reads half of it.
         let part = self.file.with_extension("part");
         std::fs::write(&part, format!("{offset_s:+}\n"))
             .and_then(|()| std::fs::rename(&part, &self.file))
-            .map_err(|error| format!("{}: {error}", self.file.display()))
+            .with_context(|| self.file.display().to_string())
     }
 }
 

@@ -1,33 +1,21 @@
 //! The kill campaign: kill -9 of the box at random moments in a stream of add, delete and wipe commands; after each
 //! the registry must be what the commands say, the databases must open, and no orphan picture may stay.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use anyhow::{Context as _, Result, anyhow, bail};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use super::args::KillsArgs;
+use super::folders::{copy_folder, run_folder};
 use super::load::{Maker, Published};
 use super::model::Model;
-use super::stage::{Stage, Wishes};
+use super::report::Report;
+use super::testbed::{TestBed, Wishes};
 use super::verdict::replies_of;
-use super::{Teller, folder};
-
-#[derive(Args, Debug, Clone)]
-pub struct KillsArgs {
-    /// Everything random follows from it
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Kills and comparisons
-    #[arg(long, default_value_t = 300)]
-    pub rounds: u32,
-    /// Folder with the pictures
-    #[arg(long, default_value = ".setup/pictures")]
-    pub pictures: PathBuf,
-}
 
 /// One command in so many wipes everybody.
 const WIPE_ONE_IN: u32 = 10;
@@ -40,9 +28,10 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(90);
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(30);
 const PROGRESS_EVERY: u32 = 10;
 
-pub fn run(arguments: &KillsArgs) -> Result<ExitCode, Vec<String>> {
-    let mut teller = Teller::new(None).map_err(|error| vec![error])?;
-    let folder = folder("kills", arguments.seed);
+/// Runs the campaign; an error when the data is not what the commands say.
+pub fn run(arguments: &KillsArgs) -> Result<ExitCode> {
+    let mut report = Report::new(None)?;
+    let folder = run_folder("kills", arguments.seed);
     let wishes = Wishes {
         pictures: arguments.pictures.clone(),
         cameras: false,
@@ -51,20 +40,20 @@ pub fn run(arguments: &KillsArgs) -> Result<ExitCode, Vec<String>> {
         own_clock: false,
         interrupted: crate::interrupt::watch(),
     };
-    let verdict = Stage::set_up(folder.clone(), &wishes)
-        .and_then(|stage| Series::open(stage, arguments)?.play(arguments, &teller))
-        .map_err(|error| vec![format!("{error}; logs and data are in {}", folder.display())])?;
-    teller.verdict(&verdict);
+    let verdict = TestBed::set_up(folder.clone(), &wishes)
+        .and_then(|bed| Series::open(bed, arguments)?.play(arguments, &report))
+        .map_err(|error| anyhow!("{error:#}; logs and data are in {}", folder.display()))?;
+    report.verdict(&verdict);
     if verdict["passed"] == true {
         // Left behind it would only fill the disk.
         let _ = std::fs::remove_dir_all(&folder);
         return Ok(ExitCode::SUCCESS);
     }
-    Err(vec![format!("not everything was as it should be; logs and data are in {}", folder.display())])
+    bail!("not everything was as it should be; logs and data are in {}", folder.display())
 }
 
 struct Series {
-    stage: Stage,
+    bed: TestBed,
     maker: Maker,
     published: Published,
     random: StdRng,
@@ -76,10 +65,10 @@ struct Series {
 }
 
 impl Series {
-    fn open(mut stage: Stage, arguments: &KillsArgs) -> Result<Self, String> {
-        stage.open()?;
+    fn open(mut bed: TestBed, arguments: &KillsArgs) -> Result<Self> {
+        bed.open()?;
         Ok(Self {
-            stage,
+            bed,
             maker: Maker::new(arguments.seed, &arguments.pictures, WIPE_ONE_IN)?,
             published: Published::default(),
             random: StdRng::seed_from_u64(arguments.seed),
@@ -90,16 +79,16 @@ impl Series {
         })
     }
 
-    fn play(mut self, arguments: &KillsArgs, teller: &Teller) -> Result<Value, String> {
+    fn play(mut self, arguments: &KillsArgs, report: &Report) -> Result<Value> {
         let mut problems = Vec::new();
         for round in 1..=arguments.rounds {
             let wrong = self.round()?;
             for problem in &wrong {
-                teller.say(&format!("PROBLEM in round {round}: {problem}"));
+                report.print_line(&format!("PROBLEM in round {round}: {problem}"));
             }
             problems.extend(wrong.into_iter().map(|problem| format!("round {round}: {problem}")));
             if round % PROGRESS_EVERY == 0 || round == arguments.rounds {
-                teller.say(&format!(
+                report.print_line(&format!(
                     "{round}/{} rounds, {} kills ({} during start), {} commands, {} problems",
                     arguments.rounds,
                     self.kills,
@@ -109,12 +98,13 @@ impl Series {
                 ));
             }
         }
-        if !self.stage.keeper.stop() {
+        if !self.bed.supervisor.stop() {
             problems.push("the box did not end in good order".to_owned());
         }
-        problems
-            .extend(self.stage.keeper.own_ends.iter().map(|cry| format!("ended by itself: {}", cry.line)));
-        problems.extend(self.stage.keeper.cries.iter().map(|cry| cry.line.clone()));
+        problems.extend(
+            self.bed.supervisor.own_ends.iter().map(|alarm| format!("ended by itself: {}", alarm.line)),
+        );
+        problems.extend(self.bed.supervisor.alarms.iter().map(|alarm| alarm.line.clone()));
         Ok(json!({
             "campaign": "kills",
             "seed": arguments.seed,
@@ -129,61 +119,61 @@ impl Series {
     }
 
     /// A stream, a kill in it, a start, and the comparison.
-    fn round(&mut self) -> Result<Vec<String>, String> {
+    fn round(&mut self) -> Result<Vec<String>> {
         let batch: Vec<_> =
-            (0..self.random.random_range(2..5)).flat_map(|_| self.maker.next(&self.stage.platform)).collect();
+            (0..self.random.random_range(2..5)).flat_map(|_| self.maker.next(&self.bed.platform)).collect();
         let pauses: Vec<u64> = batch.iter().map(|_| self.random.random_range(0..200)).collect();
-        let (platform, published) = (self.stage.platform.clone(), self.published.clone());
+        let (platform, published) = (self.bed.platform.clone(), self.published.clone());
         let stream = std::thread::spawn(move || {
             for (command, pause) in batch.into_iter().zip(pauses) {
                 std::thread::sleep(Duration::from_millis(pause));
                 published.publish(&platform, command, CONFIRMED_WITHIN)?;
             }
-            Ok::<(), String>(())
+            Ok::<(), anyhow::Error>(())
         });
         let moment = self.random.random_range(0..KILL_WITHIN_MS);
         std::thread::sleep(Duration::from_millis(moment));
-        self.stage.keeper.kill9();
+        self.bed.supervisor.kill9();
         self.kills += 1;
         if self.random.random_ratio(1, KILLED_START_ONE_IN) {
-            self.stage.keeper.start()?;
+            self.bed.supervisor.start()?;
             let moment = self.random.random_range(0..START_MS);
             std::thread::sleep(Duration::from_millis(moment));
-            self.stage.keeper.kill9();
+            self.bed.supervisor.kill9();
             self.kills += 1;
             self.kills_in_start += 1;
         }
-        self.stage.keeper.start()?;
-        stream.join().map_err(|_| "the stream panicked".to_owned())??;
+        self.bed.supervisor.start()?;
+        stream.join().ok().context("the stream panicked")??;
         self.drain()?;
         self.compare()
     }
 
     /// Commands are carried out in order: the answer to one more says that all before it are done with.
-    fn drain(&mut self) -> Result<(), String> {
+    fn drain(&mut self) -> Result<()> {
         let last = self.maker.sync();
         let id = last.id.clone();
-        self.published.publish(&self.stage.platform, last, CONFIRMED_WITHIN)?;
-        let answered = self.stage.wait(DRAINED_WITHIN, |stage| {
-            let ledger = stage.platform.ledger();
+        self.published.publish(&self.bed.platform, last, CONFIRMED_WITHIN)?;
+        let answered = self.bed.wait(DRAINED_WITHIN, |bed| {
+            let ledger = bed.platform.ledger();
             !ledger.since(0, |entry| entry.is_reply() && entry.body["messageId"] == id.as_str()).is_empty()
         })?;
-        if answered { Ok(()) } else { Err(format!("the queue was not drained within {DRAINED_WITHIN:?}")) }
+        if answered { Ok(()) } else { bail!("the queue was not drained within {DRAINED_WITHIN:?}") }
     }
 
-    fn compare(&mut self) -> Result<Vec<String>, String> {
-        let replies = replies_of(&self.stage.platform.ledger().since(0, |_| true));
+    fn compare(&mut self) -> Result<Vec<String>> {
+        let replies = replies_of(&self.bed.platform.ledger().since(0, |_| true));
         for (command, _) in &self.published.all()[self.judged..] {
             self.model.apply(command, replies.get(&command.id).map_or(&[], Vec::as_slice));
             self.judged += 1;
         }
         let mut wrong = std::mem::take(&mut self.model.problems);
-        // The box goes on: a copy is what a power cut would leave now.
-        let copy = self.stage.folder.join("copy");
+        // The box keeps running: a copy is what a power cut would leave now.
+        let copy = self.bed.folder.join("copy");
         let _ = std::fs::remove_dir_all(&copy);
-        copy_folder(&self.stage.folder.join("var"), &copy).map_err(|error| error.to_string())?;
+        copy_folder(&self.bed.folder.join("var"), &copy)?;
         let data_dir = format!("data_dir={}", copy.display());
-        let output = self.stage.keeper.run(&["data", "check", "--people", "--set", &data_dir])?;
+        let output = self.bed.supervisor.run(&["data", "check", "--people", "--set", &data_dir])?;
         match serde_json::from_slice::<Value>(&output.stdout) {
             Err(_) => wrong.push(format!(
                 "the data cannot be opened: {}",
@@ -201,18 +191,4 @@ impl Series {
         }
         Ok(wrong)
     }
-}
-
-pub fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

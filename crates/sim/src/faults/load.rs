@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, anyhow, bail};
 use base64::Engine as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -14,10 +15,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::model::{Command, Effect, param_error};
-use crate::platform::SimPlatform;
-use crate::platform::ledger::{Entry, now_ms};
+use menshen_testbed::platform::SimPlatform;
+use menshen_testbed::platform::ledger::{Entry, now_ms};
 
-/// Somebody who walks by and is known, except after a wipe, until the next command brings them back.
+/// A person who walks by and is known, except after a wipe, until the next command brings them back.
 pub const RESIDENT: &str = "resident";
 const NO_FACE: i64 = 40004;
 const UNKNOWN_METHOD: i64 = 50100;
@@ -43,10 +44,10 @@ struct Photos {
 }
 
 impl Photos {
-    fn read(pictures: &Path) -> Result<Self, String> {
+    fn read(pictures: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = pictures.join(name);
-            std::fs::read(&path).map_err(|error| format!("{}: {error}; run scripts/setup", path.display()))
+            std::fs::read(&path).map_err(|error| anyhow!("{}: {error}; run scripts/setup", path.display()))
         };
         Ok(Self {
             resident: read("obama-1.jpg")?,
@@ -68,7 +69,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 impl Maker {
-    pub fn new(seed: u64, pictures: &Path, wipe_one_in: u32) -> Result<Self, String> {
+    pub fn new(seed: u64, pictures: &Path, wipe_one_in: u32) -> Result<Self> {
         Ok(Self {
             random: StdRng::seed_from_u64(seed ^ 0x10AD),
             seed,
@@ -221,11 +222,11 @@ pub struct Published(Arc<Mutex<Vec<(Command, u64)>>>);
 
 impl Published {
     /// Publishes until the broker confirms; `Err` when that does not happen within `limit`.
-    pub fn publish(&self, platform: &SimPlatform, command: Command, limit: Duration) -> Result<(), String> {
+    pub fn publish(&self, platform: &SimPlatform, command: Command, limit: Duration) -> Result<()> {
         let started = std::time::Instant::now();
         while let Err(error) = platform.publish(&command.body) {
             if started.elapsed() > limit {
-                return Err(format!("{}: {error}", command.id));
+                return Err(error).with_context(|| command.id.clone());
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -251,7 +252,7 @@ impl Published {
 /// A thread that publishes at random times until it is stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<(), String>>>,
+    thread: Option<JoinHandle<Result<()>>>,
 }
 
 /// A broker that is killed and frozen in turn is back within this.
@@ -309,11 +310,11 @@ impl Load {
     }
 
     /// Ends after the command it is at.
-    pub fn stop(&mut self) -> Result<(), String> {
+    pub fn stop(&mut self) -> Result<()> {
         self.stop.store(true, Ordering::Release);
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(done)) => done,
-            Some(Err(_)) => Err("the load panicked".to_owned()),
+            Some(Err(_)) => bail!("the load panicked"),
             None => Ok(()),
         }
     }

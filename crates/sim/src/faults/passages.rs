@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::stage::RECEIVERS;
+use super::testbed::RECEIVERS;
 use super::watch::Looks;
-use crate::camera_process::TrueWalk;
-use crate::platform::ledger::Entry;
+use menshen_testbed::camera_process::TrueWalk;
+use menshen_testbed::platform::ledger::Entry;
 
 const DAY_MS: i64 = 86_400_000;
 /// The box must have been whole this long before a walk and after it, for the walk to count: its trackers have
@@ -38,7 +38,7 @@ pub struct Evidence<'a> {
     pub looks: &'a Looks,
     /// When the box was killed or ended.
     pub breaks: &'a [u64],
-    /// Times at which walkers may have become somebody else: from, to.
+    /// Times at which walkers may have become another person: from, to.
     pub wipes: &'a [(u64, u64)],
     /// Times at which the disk was full: from, to. What was lost then is counted by the box, not here.
     pub disk_full: &'a [(u64, u64)],
@@ -102,7 +102,7 @@ fn accepted(entries: &[Entry], receiver: usize) -> Vec<(String, &Entry)> {
 }
 
 impl Evidence<'_> {
-    pub fn judge(&self) -> Findings {
+    pub fn verify(&self) -> Findings {
         let mut findings = Findings { stored: self.stored.len(), ..Findings::default() };
         let about_ms = self.walks.last().map_or(0, |walk| walk.from_ms as i64);
         let mut events: BTreeMap<String, Seen> =
@@ -243,14 +243,14 @@ mod tests {
         TrueWalk { camera: "lobby".into(), who: "x".into(), from_ms, to_ms: Some(from_ms + 3_000) }
     }
 
-    fn judge(entries: &[Entry], stored: &[Value], walks: &[TrueWalk], breaks: &[u64]) -> Findings {
+    fn verify(entries: &[Entry], stored: &[Value], walks: &[TrueWalk], breaks: &[u64]) -> Findings {
         let looks = Looks::default();
         for step in 0..200 {
             let frames = [("lobby".to_owned(), step * 2)].into();
             looks.add(Look { at_ms: T - 10_000 + step * 250, whole: true, link_up: true, frames });
         }
         let evidence = Evidence { entries, stored, walks, looks: &looks, breaks, wipes: &[], disk_full: &[] };
-        evidence.judge()
+        evidence.verify()
     }
 
     fn both(id: &str, in_ms: u64, out_ms: u64) -> [Entry; 2] {
@@ -264,7 +264,7 @@ mod tests {
         let mut entries: Vec<_> = both("a", T + 500, T + 2_500).into();
         entries.extend(both("a", T + 500, T + 2_500));
         entries.extend(both("b", T + 7_000 + ahead, T + 9_000 + ahead));
-        let found = judge(&entries, &stored, &[walk(T), walk(T + 6_500)], &[]);
+        let found = verify(&entries, &stored, &[walk(T), walk(T + 6_500)], &[]);
         assert_eq!((found.repeated, found.walks_counted, &found.received), (2, 2, &vec![2, 2]));
         assert!(found.lost.is_empty() && found.reordered.is_empty() && found.doubled.is_empty(), "{found:?}");
     }
@@ -273,11 +273,11 @@ mod tests {
     fn what_a_receiver_lacks_or_got_as_a_page_is_lost() {
         let stored = [event("a", 1, T + 500, T + 2_500)];
         let [first, mut second] = both("a", T + 500, T + 2_500);
-        second.status = crate::platform::ledger::LOGIN_PAGE;
-        let found = judge(&[first.clone(), second], &stored, &[walk(T)], &[]);
+        second.status = menshen_testbed::platform::ledger::LOGIN_PAGE;
+        let found = verify(&[first.clone(), second], &stored, &[walk(T)], &[]);
         assert_eq!(found.lost.len(), 1, "{found:?}");
         assert_eq!(missing(&[first], &stored), ["a"]);
-        let found = judge(&[], &[], &[walk(T)], &[]);
+        let found = verify(&[], &[], &[walk(T)], &[]);
         assert_eq!(found.lost.len(), 1, "a walk without an event: {found:?}");
     }
 
@@ -286,9 +286,9 @@ mod tests {
         let stored = [event("a", 1, T + 500, T + 900), event("b", 2, T + 1_500, T + 2_500)];
         let entries: Vec<_> =
             both("b", T + 1_500, T + 2_500).into_iter().chain(both("a", T + 500, T + 900)).collect();
-        let found = judge(&entries, &stored, &[walk(T)], &[]);
+        let found = verify(&entries, &stored, &[walk(T)], &[]);
         assert_eq!((found.reordered.len(), found.doubled.len()), (2, 1), "{found:?}");
-        let found = judge(&entries, &stored, &[walk(T)], &[T + 1_000]);
+        let found = verify(&entries, &stored, &[walk(T)], &[T + 1_000]);
         assert!(found.doubled.is_empty(), "a kill fell into it: {found:?}");
     }
 }

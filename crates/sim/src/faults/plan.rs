@@ -16,7 +16,7 @@ pub enum Kind {
     BrokerKill,
     /// The platform breaks off everything, comes back at the same address
     PlatformKill,
-    /// The broker is stopped and goes on
+    /// The broker is stopped and continued
     BrokerPause,
     /// TCP to the broker is cut in the middle of a message
     CutBroker,

@@ -1,35 +1,28 @@
-//! The box as a child process, kept running as a service manager would, and its log read along the way.
+//! A box kept running as a service manager would, and its log read along the way.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use crate::platform::ledger::now_ms;
-use crate::process::Process;
-use crate::scrape;
+use anyhow::Result;
+use menshen_testbed::box_process::TestBox;
+use menshen_testbed::platform::ledger::now_ms;
 
 /// A service manager waits a little before it starts a process again.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Makes the commands that run the box.
-pub type BoxCommand = Box<dyn Fn(&[&str]) -> Result<Command, String>>;
-
-/// Something the box said that must not be.
+/// A log line that must not be.
 #[derive(Debug, Clone)]
-pub struct Cry {
+pub struct Alarm {
     pub at_ms: u64,
     pub line: String,
 }
 
 pub struct Supervisor {
-    make: BoxCommand,
-    folder: PathBuf,
-    port: u16,
-    process: Option<Process>,
+    device: TestBox,
     wanted: bool,
-    starts: u32,
     read_to: u64,
     ended_at: Option<Instant>,
     /// Date at the beginning of the last log line.
@@ -37,42 +30,35 @@ pub struct Supervisor {
     /// Times at which the box was killed or had ended by itself.
     pub breaks: Vec<u64>,
     /// Ends that nobody asked for, with the last line of the log.
-    pub own_ends: Vec<Cry>,
-    /// Log lines that speak of a loss or a panic.
-    pub cries: Vec<Cry>,
+    pub own_ends: Vec<Alarm>,
+    /// Log lines that report a loss or a panic.
+    pub alarms: Vec<Alarm>,
 }
 
 impl Supervisor {
-    pub fn new(make: BoxCommand, folder: &Path, port: u16) -> Self {
+    pub fn new(device: TestBox) -> Self {
         Self {
-            make,
-            folder: folder.to_owned(),
-            port,
-            process: None,
+            device,
             wanted: false,
-            starts: 0,
             read_to: 0,
             ended_at: None,
             last_date: String::new(),
             breaks: Vec::new(),
             own_ends: Vec::new(),
-            cries: Vec::new(),
+            alarms: Vec::new(),
         }
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.folder.join(format!("box-{:03}.log", self.starts))
+    /// Port of the box's local API.
+    pub fn local_port(&self) -> u16 {
+        self.device.local_port()
     }
 
     /// Starts the box and returns at once.
-    pub fn start(&mut self) -> Result<(), String> {
+    pub fn start(&mut self) -> Result<()> {
         self.read_log();
-        self.starts += 1;
         self.read_to = 0;
-        let log = File::create(self.log_path()).map_err(|error| error.to_string())?;
-        let mut command = (self.make)(&["run"])?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.process = Some(Process::spawn(&mut command).map_err(|error| error.to_string())?);
+        self.device.start()?;
         self.wanted = true;
         self.ended_at = None;
         Ok(())
@@ -81,8 +67,7 @@ impl Supervisor {
     /// Ends it by force; it stays down until [`start`](Self::start).
     pub fn kill9(&mut self) {
         self.wanted = false;
-        if let Some(mut process) = self.process.take() {
-            process.kill9();
+        if self.device.kill9() {
             self.breaks.push(now_ms());
         }
         self.read_log();
@@ -91,22 +76,23 @@ impl Supervisor {
     /// Ends it in good order; `false` when it did not end well.
     pub fn stop(&mut self) -> bool {
         self.wanted = false;
-        let ended = self.process.take().map(|mut process| process.stop(Duration::from_secs(20)));
+        // One that is down already has been stopped before.
+        let is_down = self.device.process().is_err();
+        let is_clean = is_down || self.device.stop(STOP_WITHIN).is_ok_and(|status| status.success());
         self.read_log();
-        ended.is_none_or(|status| status.is_ok_and(|status| status.success()))
+        is_clean
     }
 
-    /// Starts it again when it has ended by itself, and reads what it has said. To be called often.
-    pub fn tend(&mut self) -> Result<(), String> {
+    /// Starts it again when it has ended by itself, and reads its log. To be called often.
+    pub fn tend(&mut self) -> Result<()> {
         self.read_log();
-        if !self.wanted || self.process.as_mut().is_some_and(Process::is_running) {
+        if !self.wanted || self.device.is_running() {
             return Ok(());
         }
         match self.ended_at {
             None => {
-                let text = fs::read_to_string(self.log_path()).unwrap_or_default();
-                let line = text.lines().last().unwrap_or_default().to_owned();
-                self.own_ends.push(Cry { at_ms: now_ms(), line });
+                let line = self.device.log().lines().last().unwrap_or_default().to_owned();
+                self.own_ends.push(Alarm { at_ms: now_ms(), line });
                 self.breaks.push(now_ms());
                 self.ended_at = Some(Instant::now());
                 Ok(())
@@ -117,16 +103,16 @@ impl Supervisor {
     }
 
     /// A `menshen` subcommand on the box's data, run to its end.
-    pub fn run(&self, arguments: &[&str]) -> Result<Output, String> {
-        (self.make)(arguments)?.output().map_err(|error| error.to_string())
+    pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        self.device.run(arguments)
     }
 
     fn read_log(&mut self) {
-        if self.starts == 0 {
+        if self.device.starts() == 0 {
             return;
         }
         let mut text = String::new();
-        let Ok(mut file) = File::open(self.log_path()) else { return };
+        let Ok(mut file) = File::open(self.device.log_path()) else { return };
         if file.seek(SeekFrom::Start(self.read_to)).is_err() || file.read_to_string(&mut text).is_err() {
             return;
         }
@@ -134,7 +120,7 @@ impl Supervisor {
         let Some(end) = text.rfind('\n') else { return };
         for line in text[..end].lines() {
             if line.contains("LOST") || line.contains("panicked") {
-                self.cries.push(Cry { at_ms: now_ms(), line: line.to_owned() });
+                self.alarms.push(Alarm { at_ms: now_ms(), line: line.to_owned() });
             }
             if line.as_bytes().get(10) == Some(&b'T') {
                 line[..10].clone_into(&mut self.last_date);
@@ -143,11 +129,12 @@ impl Supervisor {
         self.read_to += end as u64 + 1;
     }
 
+    /// Sum over the labels of a metric; 0 where there is none yet.
     pub fn metric(&self, name: &str) -> f64 {
-        scrape::sum(&scrape::get(self.port, "/metrics"), name)
+        self.device.metric(name)
     }
 
     pub fn starts(&self) -> u32 {
-        self.starts
+        self.device.starts()
     }
 }

@@ -2,47 +2,25 @@
 //! middle of it, goes over to the end, and back, while people walk by and are enrolled.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, anyhow, bail};
 use base64::Engine as _;
-use clap::Args;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use super::args::SwapArgs;
+use super::folders::run_folder;
 use super::passages::{Evidence, Findings};
-use super::stage::{Stage, Wishes};
-use super::{Teller, folder};
+use super::report::Report;
+use super::testbed::{TestBed, Wishes};
 use crate::load::photos::{self, Wanted};
-use crate::platform::ledger::{Entry, now_ms};
-use crate::{interrupt, scrape};
+use menshen_testbed::platform::ledger::{Entry, now_ms};
+use menshen_testbed::scrape;
 
-#[derive(Args, Debug, Clone)]
-pub struct SwapArgs {
-    /// People enrolled before the swap
-    #[arg(long, default_value_t = 5000)]
-    pub people: usize,
-    /// The embedder to go to
-    #[arg(long, default_value = "fr_feature")]
-    pub to: String,
-    /// Kills in the middle before the swap may finish
-    #[arg(long, default_value_t = 3)]
-    pub kills: u32,
-    /// Folder of portraits, with folders inside; they are taken in turn
-    #[arg(long, default_value = ".setup/pictures")]
-    pub photos: PathBuf,
-    /// Portraits are enlarged by this, so that small ones pass level high
-    #[arg(long, default_value_t = 1)]
-    pub enlarge: u32,
-    /// Pictures of scripts/setup, for the cameras
-    #[arg(long, default_value = ".setup/pictures")]
-    pub pictures: PathBuf,
-    /// Everything random follows from it
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
+use crate::interrupt;
 
 /// Whom the cameras show and the registry knows; the other walker is a stranger.
 const WALKER: &str = "walker";
@@ -54,13 +32,14 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 /// Time to measure what the cameras get without a swap.
 const QUIET: Duration = Duration::from_secs(30);
 const PASSAGES_END: Duration = Duration::from_secs(6);
-/// One more person is enrolled this often while a swap goes on.
+/// One more person is enrolled this often during a swap.
 const ENROL_EVERY: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(100);
 
-pub fn run(arguments: &SwapArgs) -> Result<ExitCode, Vec<String>> {
-    let mut teller = Teller::new(None).map_err(|error| vec![error])?;
-    let folder = folder("swap", arguments.seed);
+/// Runs the campaign; an error when a passage or a person is lost, doubled or misnamed.
+pub fn run(arguments: &SwapArgs) -> Result<ExitCode> {
+    let mut report = Report::new(None)?;
+    let folder = run_folder("swap", arguments.seed);
     let wishes = Wishes {
         pictures: arguments.pictures.clone(),
         cameras: true,
@@ -69,21 +48,21 @@ pub fn run(arguments: &SwapArgs) -> Result<ExitCode, Vec<String>> {
         own_clock: false,
         interrupted: interrupt::watch(),
     };
-    teller.say(&format!("everything is in {}", folder.display()));
-    let verdict = Stage::set_up(folder.clone(), &wishes)
-        .and_then(|stage| Swap::open(stage, arguments)?.play(arguments, &teller))
-        .map_err(|error| vec![format!("{error}; logs and data are in {}", folder.display())])?;
-    teller.verdict(&verdict);
+    report.print_line(&format!("everything is in {}", folder.display()));
+    let verdict = TestBed::set_up(folder.clone(), &wishes)
+        .and_then(|bed| Swap::open(bed, arguments)?.play(arguments, &report))
+        .map_err(|error| anyhow!("{error:#}; logs and data are in {}", folder.display()))?;
+    report.verdict(&verdict);
     if verdict["passed"] == true {
         // Left behind it would only fill the disk.
         let _ = fs::remove_dir_all(&folder);
         return Ok(ExitCode::SUCCESS);
     }
-    Err(vec![format!("not everything was as it should be; logs and data are in {}", folder.display())])
+    bail!("not everything was as it should be; logs and data are in {}", folder.display())
 }
 
 struct Swap {
-    stage: Stage,
+    bed: TestBed,
     photos: Vec<Vec<u8>>,
     /// Ids of commands that were published, in order.
     commands: Vec<String>,
@@ -95,12 +74,12 @@ struct Swap {
 }
 
 impl Swap {
-    fn open(mut stage: Stage, arguments: &SwapArgs) -> Result<Self, String> {
+    fn open(mut bed: TestBed, arguments: &SwapArgs) -> Result<Self> {
         let wanted = Wanted { photos: &arguments.photos, max: arguments.people, enlarge: arguments.enlarge };
-        let photos = photos::prepare(&wanted, &stage.folder.join("photos"))?;
-        stage.open()?;
+        let photos = photos::prepare(&wanted, &bed.folder.join("photos"))?;
+        bed.open()?;
         Ok(Self {
-            stage,
+            bed,
             photos,
             commands: Vec::new(),
             next_person: 0,
@@ -111,29 +90,29 @@ impl Swap {
         })
     }
 
-    fn play(mut self, arguments: &SwapArgs, teller: &Teller) -> Result<Value, String> {
+    fn play(mut self, arguments: &SwapArgs, report: &Report) -> Result<Value> {
         self.enrol_everyone(arguments)?;
-        teller.say(&format!("{} people are enrolled", self.enrolled()));
-        self.stage.people_walk()?;
+        report.print_line(&format!("{} people are enrolled", self.enrolled()));
+        self.bed.people_walk()?;
         let from_ms = now_ms();
-        self.stage.nap(QUIET)?;
+        self.bed.nap(QUIET)?;
         self.figures["looked_at_per_s_before"] = self.looked_at_per_s(from_ms);
         let from = self.models()?["embedder"].clone();
         for kill in 0..arguments.kills {
-            self.swap_and_kill(arguments, kill + 1 == arguments.kills, teller)?;
+            self.swap_and_kill(arguments, kill + 1 == arguments.kills, report)?;
         }
         // A kill at the very end may have come after the switch.
         if self.models()?["embedder"] == from {
-            self.swap(&json!({ "name": arguments.to }), "swap", teller)?;
+            self.swap(&json!({ "name": arguments.to }), "swap", report)?;
         }
         let to = self.models()?["embedder"].clone();
-        self.check(from != to, || format!("{from} is still in force"));
-        self.stage.nap(QUIET / 2)?;
-        self.swap(&json!({ "back": true }), "rollback", teller)?;
+        self.check(from != to, || format!("{from} is still active"));
+        self.bed.nap(QUIET / 2)?;
+        self.swap(&json!({ "back": true }), "rollback", report)?;
         let back = self.models()?["embedder"].clone();
-        self.check(back == from, || format!("{back} is in force after the rollback, not {from}"));
-        self.stage.nap(QUIET / 2)?;
-        self.swap(&json!({ "name": arguments.to }), "again", teller)?;
+        self.check(back == from, || format!("{back} is active after the rollback, not {from}"));
+        self.bed.nap(QUIET / 2)?;
+        self.swap(&json!({ "name": arguments.to }), "again", report)?;
         self.conclude(&to)
     }
 
@@ -144,9 +123,9 @@ impl Swap {
     }
 
     /// The walker alone, and the crowd, which no camera is to recognise, in one command.
-    fn enrol_everyone(&mut self, arguments: &SwapArgs) -> Result<(), String> {
+    fn enrol_everyone(&mut self, arguments: &SwapArgs) -> Result<()> {
         let file = arguments.pictures.join("obama-1.jpg");
-        let photo = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let photo = fs::read(&file).with_context(|| file.display().to_string())?;
         let user = json!({ "identity_id": WALKER, "reg_photo": base64::prelude::BASE64_STANDARD.encode(photo),
             "info": { "name": WALKER, "permission_ids": ["0"] } });
         self.publish(json!({ "method": "add_users_plus", "user_info_list": [user] }))?;
@@ -165,33 +144,33 @@ impl Swap {
         // What follows a JPEG's end is no part of the picture, but of its checksum.
         let mut photo = self.photos[number % self.photos.len()].clone();
         photo.extend_from_slice(id.as_bytes());
-        self.stage.platform.people().add_photo(&format!("{id}.jpg"), photo);
+        self.bed.platform.people().add_photo(&format!("{id}.jpg"), photo);
         let user = json!({ "identity_id": id, "relative_pic_url": format!("/img/{id}.jpg"),
             "info": { "name": id, "permission_ids": ["nowhere"] } });
-        self.stage.platform.people().add_raw(&id, user);
+        self.bed.platform.people().add_raw(&id, user);
         id
     }
 
-    fn publish(&mut self, mut command: Value) -> Result<(), String> {
+    fn publish(&mut self, mut command: Value) -> Result<()> {
         let id = format!("swap-{}", self.commands.len());
         command["messageId"] = json!(id);
-        self.stage.platform.publish(&command)?;
+        self.bed.platform.publish(&command)?;
         self.commands.push(id);
         Ok(())
     }
 
     fn replies(&self) -> Vec<Entry> {
-        self.stage.platform.ledger().since(0, |entry| entry.is_reply() && entry.is_accepted())
+        self.bed.platform.ledger().since(0, |entry| entry.is_reply() && entry.is_accepted())
     }
 
-    fn wait_answered(&mut self, limit: Duration) -> Result<(), String> {
+    fn wait_answered(&mut self, limit: Duration) -> Result<()> {
         let wanted = self.commands.clone();
-        let answered = self.stage.wait(limit, |stage| {
-            let ledger = stage.platform.ledger();
+        let answered = self.bed.wait(limit, |bed| {
+            let ledger = bed.platform.ledger();
             let replies = ledger.since(0, |entry| entry.is_reply() && entry.is_accepted());
             wanted.iter().all(|id| replies.iter().any(|entry| entry.body["messageId"] == id.as_str()))
         })?;
-        if answered { Ok(()) } else { Err(format!("not every command was answered within {limit:?}")) }
+        if answered { Ok(()) } else { bail!("not every command was answered within {limit:?}") }
     }
 
     /// People the box said it has; a command that was carried out twice counts once.
@@ -205,27 +184,33 @@ impl Swap {
         ids.len() as u64
     }
 
-    fn models(&mut self) -> Result<Value, String> {
-        let port = self.stage.local_port;
+    fn models(&mut self) -> Result<Value> {
+        let port = self.bed.supervisor.local_port();
         let mut found = Value::Null;
-        self.stage.wait(READY_WITHIN, |_| {
+        self.bed.wait(READY_WITHIN, |_| {
             let answer: Value =
                 serde_json::from_str(&scrape::get(port, "/menshen/api/models")).unwrap_or_default();
             found = answer["data"].clone();
             !found.is_null()
         })?;
-        if found.is_null() { Err("the local API does not answer".to_owned()) } else { Ok(found) }
+        if found.is_null() {
+            bail!("the local API does not answer");
+        }
+        Ok(found)
     }
 
-    fn begin(&mut self, body: &Value) -> Result<(), String> {
+    fn begin(&mut self, body: &Value) -> Result<()> {
         self.models()?;
-        let answer = scrape::post(self.stage.local_port, "/menshen/api/models/use", body);
+        let answer = scrape::post(self.bed.supervisor.local_port(), "/menshen/api/models/use", body);
         let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-        if answer["data"].is_null() { Err(format!("the swap did not begin: {answer}")) } else { Ok(()) }
+        if answer["data"].is_null() {
+            bail!("the swap did not begin: {answer}");
+        }
+        Ok(())
     }
 
     /// A swap to its end, people being enrolled all the while.
-    fn swap(&mut self, body: &Value, what: &str, teller: &Teller) -> Result<(), String> {
+    fn swap(&mut self, body: &Value, what: &str, report: &Report) -> Result<()> {
         let (began, from_ms, before) = (Instant::now(), now_ms(), self.commands.len());
         self.begin(body)?;
         let swap = self.watch(|swap| matches!(swap["state"].as_str(), Some("done" | "refused")))?;
@@ -235,14 +220,14 @@ impl Swap {
             "not_embedded": swap["not_embedded"], "enrolments_meanwhile": self.commands.len() - before,
             "looked_at_per_s": self.looked_at_per_s(from_ms),
         });
-        teller.say(&format!("{what}: {} {figures}", swap["state"]));
+        report.print_line(&format!("{what}: {} {figures}", swap["state"]));
         self.check(swap["state"] == "done", || format!("{what}: {swap}"));
         self.figures[what] = figures;
         self.wait_answered(ANSWERED_WITHIN)
     }
 
-    /// Looks at a swap, enrolling people, until `wanted`; what was seen then.
-    fn watch(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, String> {
+    /// Watches a swap, enrolling people, until `wanted`; what was seen then.
+    fn watch(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Instant::now();
         loop {
             let swap = self.models()?["swap"].clone();
@@ -254,13 +239,13 @@ impl Swap {
                 let id = self.one_more();
                 self.publish(json!({ "method": "add_users_plus", "userid_list": [id], "extend_params": { "path": "/box/users" } }))?;
             }
-            self.stage.nap(TICK)?;
+            self.bed.nap(TICK)?;
         }
     }
 
     /// Begins a swap and kills the box in it: somewhere in the embedding, or, `late`, about when it changes over. What
     /// comes up again must have everyone, and one model.
-    fn swap_and_kill(&mut self, arguments: &SwapArgs, late: bool, teller: &Teller) -> Result<(), String> {
+    fn swap_and_kill(&mut self, arguments: &SwapArgs, late: bool, report: &Report) -> Result<()> {
         let before = self.models()?["embedder"].clone();
         let (began, from_ms) = (Instant::now(), now_ms());
         self.begin(&json!({ "name": arguments.to }))?;
@@ -276,7 +261,7 @@ impl Swap {
         })?;
         if late {
             let moment = self.random.random_range(0..400);
-            self.stage.nap(Duration::from_millis(moment))?;
+            self.bed.nap(Duration::from_millis(moment))?;
         }
         let figures = json!({
             "seconds": began.elapsed().as_secs_f64(), "embedded": seen["embedded"], "state": seen["state"],
@@ -285,28 +270,28 @@ impl Swap {
         if let Some(list) = self.figures["killed"].as_array_mut() {
             list.push(figures);
         }
-        self.mixed += self.stage.keeper.metric("menshen_mixed_features_total");
-        self.stage.keeper.kill9();
-        self.stage.keeper.start()?;
-        if !self.stage.wait(READY_WITHIN, |stage| stage.looks.last().is_some_and(|look| look.whole))? {
-            return Err("the box does not come up after a kill".to_owned());
+        self.mixed += self.bed.supervisor.metric("menshen_mixed_features_total");
+        self.bed.supervisor.kill9();
+        self.bed.supervisor.start()?;
+        if !self.bed.wait(READY_WITHIN, |bed| bed.looks.last().is_some_and(|look| look.whole))? {
+            bail!("the box does not come up after a kill");
         }
         let facts = self.models()?;
-        teller.say(&format!(
-            "killed when {} people of {} were done ({}): {} is in force",
+        report.print_line(&format!(
+            "killed when {} people of {} were done ({}): {} is active",
             seen["people_done"], seen["people"], seen["state"], facts["embedder"]
         ));
         self.check(facts["fallback"].is_null(), || format!("after a kill: {facts}"));
         let is_one = facts["embedder"] == before
             || facts["embedder"].as_str().is_some_and(|id| id.starts_with(&format!("{}@", arguments.to)));
-        self.check(is_one, || format!("after a kill {} is in force", facts["embedder"]));
+        self.check(is_one, || format!("after a kill {} is active", facts["embedder"]));
         self.wait_answered(ANSWERED_WITHIN)?;
         self.everyone_is_there("after a kill");
         Ok(())
     }
 
     fn everyone_is_there(&mut self, when: &str) {
-        let (people, enrolled) = (self.stage.keeper.metric("menshen_registry_people"), self.enrolled());
+        let (people, enrolled) = (self.bed.supervisor.metric("menshen_registry_people"), self.enrolled());
         self.check((people - enrolled as f64).abs() < 0.5, || {
             format!("{when} {people} people can be recognised, {enrolled} were enrolled")
         });
@@ -315,44 +300,44 @@ impl Swap {
     fn looked_at_per_s(&self, from_ms: u64) -> Value {
         let to_ms = now_ms();
         let rate = |camera: &str| {
-            let frames = self.stage.looks.frames_during(camera, from_ms, to_ms);
+            let frames = self.bed.looks.frames_during(camera, from_ms, to_ms);
             (frames as f64 * 10_000.0 / (to_ms - from_ms).max(1) as f64).round() / 10.0
         };
         json!({ "lobby": rate("lobby"), "gate": rate("gate") })
     }
 
-    fn conclude(mut self, in_force: &Value) -> Result<Value, String> {
+    fn conclude(mut self, active: &Value) -> Result<Value> {
         self.everyone_is_there("at the end");
-        self.stage.nap(QUIET / 2)?;
-        self.stage.nobody_walks();
-        self.stage.nap(PASSAGES_END)?;
-        self.stage.wait(ANSWERED_WITHIN, |stage| stage.keeper.metric("menshen_outbox_depth") == 0.0)?;
-        self.mixed += self.stage.keeper.metric("menshen_mixed_features_total");
-        let again = self.stage.keeper.metric("menshen_shots_embedded_again_total");
+        self.bed.nap(QUIET / 2)?;
+        self.bed.nobody_walks();
+        self.bed.nap(PASSAGES_END)?;
+        self.bed.wait(ANSWERED_WITHIN, |bed| bed.supervisor.metric("menshen_outbox_depth") == 0.0)?;
+        self.mixed += self.bed.supervisor.metric("menshen_mixed_features_total");
+        let again = self.bed.supervisor.metric("menshen_shots_embedded_again_total");
         let mixed = self.mixed;
         self.check(mixed == 0.0, || format!("{mixed} probes met another model's gallery"));
-        let clean = self.stage.keeper.stop();
+        let clean = self.bed.supervisor.stop();
         self.check(clean, || "the box did not end in good order".to_owned());
-        let data = self.stage.data()?;
-        let with = data["features"][in_force.as_str().unwrap_or_default()].as_u64();
+        let data = self.bed.data()?;
+        let with = data["features"][active.as_str().unwrap_or_default()].as_u64();
         self.check(with == data["people"].as_u64(), || format!("on the disk: {}", data["features"]));
-        let entries = self.stage.platform.ledger().since(0, |_| true);
+        let entries = self.bed.platform.ledger().since(0, |_| true);
         let findings = self.walks(&entries)?;
-        let cries: Vec<String> = self
-            .stage
-            .keeper
-            .cries
+        let alarms: Vec<String> = self
+            .bed
+            .supervisor
+            .alarms
             .iter()
-            .chain(&self.stage.keeper.own_ends)
+            .chain(&self.bed.supervisor.own_ends)
             .map(|c| c.line.clone())
             .collect();
-        self.problems.extend(cries);
+        self.problems.extend(alarms);
         self.problems.extend(findings.lost.iter().chain(&findings.doubled).cloned());
-        let wrong = wrong_names(&entries, &self.stage);
+        let wrong = wrong_names(&entries, &self.bed);
         self.problems.extend(wrong.iter().cloned());
         Ok(json!({
             "campaign": "swap", "passed": self.problems.is_empty(), "people": data["people"],
-            "features": data["features"], "kills": self.stage.keeper.breaks.len(),
+            "features": data["features"], "kills": self.bed.supervisor.breaks.len(),
             "walks": findings.walks, "walks_judged": findings.walks_counted,
             "passages_lost": findings.lost.len(), "passages_doubled": findings.doubled.len(),
             "wrong_names": wrong.len(), "mixed_features": mixed, "shots_embedded_again_last_run": again,
@@ -360,30 +345,30 @@ impl Swap {
         }))
     }
 
-    fn walks(&self, entries: &[Entry]) -> Result<Findings, String> {
-        let walks = self.stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    fn walks(&self, entries: &[Entry]) -> Result<Findings> {
+        let walks = self.bed.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let evidence = Evidence {
             entries,
-            stored: &self.stage.stored_events()?,
+            stored: &self.bed.stored_events()?,
             walks: &walks,
-            looks: &self.stage.looks,
-            breaks: &self.stage.keeper.breaks,
+            looks: &self.bed.looks,
+            breaks: &self.bed.supervisor.breaks,
             wipes: &[],
             disk_full: &[],
         };
-        Ok(evidence.judge())
+        Ok(evidence.verify())
     }
 }
 
-/// Events whose name is not that of whoever walked by. An event that a kill cut short may have no name yet.
-fn wrong_names(entries: &[Entry], stage: &Stage) -> Vec<String> {
-    let walks = stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+/// Events whose name is not that of the person who walked by. An event that a kill cut short may have no name yet.
+fn wrong_names(entries: &[Entry], bed: &TestBed) -> Vec<String> {
+    let walks = bed.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut wrong = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "history" && entry.path == "/box/record/0") {
         let data = &entry.body["ext_data"];
         let time = |key: &str| data[key].as_u64().unwrap_or_default();
         let (from, to) = (time("in_timestamp"), time("out_timestamp"));
-        let was_killed = stage.keeper.breaks.iter().any(|at| from <= at + 3_000 && *at <= to + 3_000);
+        let was_killed = bed.supervisor.breaks.iter().any(|at| from <= at + 3_000 && *at <= to + 3_000);
         let middle = u64::midpoint(from, to);
         let walk = walks.iter().rev().find(|walk| {
             data["device_ip"] == walk.camera.as_str()
@@ -395,7 +380,7 @@ fn wrong_names(entries: &[Entry], stage: &Stage) -> Vec<String> {
             if known { entry.body["identity_id"] == WALKER } else { entry.body["identity_id"] != WALKER };
         if !(is_right || known && was_killed) {
             wrong.push(format!(
-                "{} past {} at {} is told as {}",
+                "{} past {} at {} is reported as {}",
                 walk.who, walk.camera, walk.from_ms, entry.body["identity_id"]
             ));
         }

@@ -8,11 +8,12 @@ use super::load::RESIDENT;
 use super::model::{Command, Effect, Model};
 use super::passages;
 use super::plan::Kind;
-use super::stage::Stage;
-use crate::platform::ledger::Entry;
+use super::testbed::TestBed;
+use menshen_testbed::platform::ledger::Entry;
+use menshen_testbed::statistics::rounded;
 
 /// A box tries for a while to store what a full disk refuses, and says so a little later.
-const CRY_LATE_MS: u64 = 15_000;
+const ALARM_LATE_MS: u64 = 15_000;
 /// Of so many walks one at least must count.
 const WALKS_MANY: usize = 20;
 /// Shown of each list of problems.
@@ -28,7 +29,7 @@ pub struct Evidence<'a> {
     pub clean_end: bool,
     pub healed: &'a [(String, f64)],
     pub not_healed: &'a [String],
-    pub stage: &'a Stage,
+    pub bed: &'a TestBed,
 }
 
 /// Replies by `messageId`, in the order they came.
@@ -51,25 +52,25 @@ pub fn play(published: &[(Command, u64)], replies: &BTreeMap<String, Vec<Value>>
     model
 }
 
-pub fn judge(evidence: &Evidence) -> Value {
-    let stage = evidence.stage;
+pub fn verify(evidence: &Evidence) -> Value {
+    let bed = evidence.bed;
     let replies = replies_of(&evidence.entries);
     let model = play(&evidence.published, &replies);
     let unanswered =
         evidence.published.iter().filter(|(command, _)| !replies.contains_key(&command.id)).count();
     let wrong_state = model.compare(&evidence.data);
-    let disk_full = windows(stage, Kind::DiskFull);
-    let walks = stage.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let disk_full = windows(bed, Kind::DiskFull);
+    let walks = bed.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let passages = passages::Evidence {
         entries: &evidence.entries,
         stored: &evidence.stored,
         walks: &walks,
-        looks: &stage.looks,
-        breaks: &stage.keeper.breaks,
+        looks: &bed.looks,
+        breaks: &bed.supervisor.breaks,
         wipes: &changes_of_the_resident(evidence),
         disk_full: &disk_full,
     }
-    .judge();
+    .verify();
 
     let Weighed { problems, losses_excused, ends_excused } =
         weigh(evidence, &model, &wrong_state, &passages, &disk_full);
@@ -77,8 +78,8 @@ pub fn judge(evidence: &Evidence) -> Value {
         "campaign": "faults",
         "seed": evidence.seed,
         "passed": problems.is_empty(),
-        "faults": injected(stage),
-        "skipped": stage.cannot.iter().map(|(kind, _)| kind.name()).collect::<Vec<_>>(),
+        "faults": injected(bed),
+        "skipped": bed.cannot.iter().map(|(kind, _)| kind.name()).collect::<Vec<_>>(),
         "commands": evidence.published.len(),
         "replies": replies.values().map(Vec::len).sum::<usize>(),
         "answered_again": replies.values().filter(|all| all.len() > 1).count(),
@@ -91,10 +92,10 @@ pub fn judge(evidence: &Evidence) -> Value {
         "events_repeated": passages.repeated,
         "walks": passages.walks,
         "walks_judged": passages.walks_counted,
-        "box_starts": stage.keeper.starts(),
+        "box_starts": bed.supervisor.starts(),
         "box_ends_disk_full": ends_excused,
         "losses_told_disk_full": losses_excused,
-        "tcp_cuts": stage.to_broker.cuts() + stage.to_platform.cuts(),
+        "tcp_cuts": bed.to_broker.cuts() + bed.to_platform.cuts(),
         "healed_max_s": slowest(evidence.healed),
         "lost": passages.lost.len() + unanswered,
         "reordered": passages.reordered.len(),
@@ -104,7 +105,7 @@ pub fn judge(evidence: &Evidence) -> Value {
     })
 }
 
-/// What is wrong, and what was told of the full disk and is not.
+/// What is wrong, and what the full disk excuses.
 struct Weighed {
     problems: Vec<String>,
     losses_excused: usize,
@@ -118,17 +119,18 @@ fn weigh(
     passages: &passages::Findings,
     disk_full: &[(u64, u64)],
 ) -> Weighed {
-    let stage = evidence.stage;
+    let bed = evidence.bed;
     let in_disk_full =
-        |at_ms: u64| disk_full.iter().any(|(from, to)| (*from..=to + CRY_LATE_MS).contains(&at_ms));
-    let unexcused: Vec<_> = stage
-        .keeper
-        .cries
+        |at_ms: u64| disk_full.iter().any(|(from, to)| (*from..=to + ALARM_LATE_MS).contains(&at_ms));
+    let unexcused: Vec<_> = bed
+        .supervisor
+        .alarms
         .iter()
-        .filter(|cry| cry.line.contains("panicked") || !in_disk_full(cry.at_ms))
-        .map(|cry| cry.line.clone())
+        .filter(|alarm| alarm.line.contains("panicked") || !in_disk_full(alarm.at_ms))
+        .map(|alarm| alarm.line.clone())
         .collect();
-    let own_ends: Vec<_> = stage.keeper.own_ends.iter().filter(|cry| !in_disk_full(cry.at_ms)).collect();
+    let own_ends: Vec<_> =
+        bed.supervisor.own_ends.iter().filter(|alarm| !in_disk_full(alarm.at_ms)).collect();
     let missing_pictures = ["registry_pictures", "event_pictures"]
         .iter()
         .map(|shelf| evidence.data[shelf]["missing"].as_u64().unwrap_or(1))
@@ -150,7 +152,7 @@ fn weigh(
     note("doubled", &passages.doubled);
     note("the box said", &unexcused);
     note("not healed", evidence.not_healed);
-    let own: Vec<_> = own_ends.iter().map(|cry| cry.line.clone()).collect();
+    let own: Vec<_> = own_ends.iter().map(|alarm| alarm.line.clone()).collect();
     note("the box ended by itself", &own);
     let single = [
         (missing_pictures > 0, format!("{missing_pictures} pictures are missing")),
@@ -164,24 +166,24 @@ fn weigh(
     problems.extend(single.into_iter().filter(|(is, _)| *is).map(|(_, text)| text));
     Weighed {
         problems,
-        losses_excused: stage.keeper.cries.len() - unexcused.len(),
-        ends_excused: stage.keeper.own_ends.len() - own.len(),
+        losses_excused: bed.supervisor.alarms.len() - unexcused.len(),
+        ends_excused: bed.supervisor.own_ends.len() - own.len(),
     }
 }
 
-fn injected(stage: &Stage) -> BTreeMap<String, u64> {
+fn injected(bed: &TestBed) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for (kind, _, _) in &stage.faults {
+    for (kind, _, _) in &bed.faults {
         *counts.entry(kind.name()).or_default() += 1;
     }
     counts
 }
 
-fn windows(stage: &Stage, kind: Kind) -> Vec<(u64, u64)> {
-    stage.faults.iter().filter(|(is, _, _)| *is == kind).map(|(_, from, to)| (*from, *to)).collect()
+fn windows(bed: &TestBed, kind: Kind) -> Vec<(u64, u64)> {
+    bed.faults.iter().filter(|(is, _, _)| *is == kind).map(|(_, from, to)| (*from, *to)).collect()
 }
 
-/// From a wipe's confirm to the last reply of the command that enrols the resident again. Whoever walks by then may
+/// From a wipe's confirm to the last reply of the command that enrols the resident again. A person who walks by then may
 /// be known at first and a stranger later, which are two passages.
 fn changes_of_the_resident(evidence: &Evidence) -> Vec<(u64, u64)> {
     let answered_ms = |id: &str| {
@@ -210,7 +212,7 @@ fn slowest(healed: &[(String, f64)]) -> BTreeMap<&str, f64> {
     let mut slowest: BTreeMap<&str, f64> = BTreeMap::new();
     for (name, seconds) in healed {
         let worst = slowest.entry(name).or_default();
-        *worst = worst.max((seconds * 10.0).round() / 10.0);
+        *worst = worst.max(rounded(*seconds, 1));
     }
     slowest.retain(|name, _| !name.contains('+'));
     slowest

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::platform::ledger::now_ms;
-use crate::scrape;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::scrape;
 
 const EVERY: Duration = Duration::from_millis(250);
 /// Two good looks further apart than this say nothing of the time between them.

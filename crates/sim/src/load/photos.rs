@@ -1,9 +1,10 @@
-//! The photos of the storm: portraits of a folder, enlarged where they are small.
+//! The photos of a load: portraits of a folder, enlarged where they are small.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 
@@ -19,34 +20,33 @@ pub struct Wanted<'a> {
 }
 
 /// Reads, enlarges and keeps them in `folder`, where a peer finds them too.
-pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>, String> {
+pub fn prepare(wanted: &Wanted<'_>, folder: &Path) -> Result<Vec<Vec<u8>>> {
     let paths = portraits(wanted.photos)?;
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut photos = Vec::new();
     for path in paths.iter().take(wanted.max) {
-        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let bytes = fs::read(path).map_err(|error| told(&error))?;
-        let photo = enlarged(&bytes, wanted.enlarge).map_err(|error| told(&error))?;
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let photo = enlarged(&bytes, wanted.enlarge).with_context(|| path.display().to_string())?;
         let file = folder.join(format!("{:05}.jpg", photos.len()));
-        fs::write(&file, &photo).map_err(|error| format!("{}: {error}", file.display()))?;
+        fs::write(&file, &photo).with_context(|| file.display().to_string())?;
         photos.push(photo);
     }
     Ok(photos)
 }
 
 /// The photos of a folder with folders inside, in order; without one it is an error.
-fn portraits(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn portraits(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     collect(folder, &mut paths)?;
     paths.sort();
     if paths.is_empty() {
-        return Err(format!("there is no .jpg in {}", folder.display()));
+        bail!("there is no .jpg in {}", folder.display());
     }
     Ok(paths)
 }
 
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
             collect(&path, paths)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use crate::platform::ledger::now_ms;
+use menshen_testbed::platform::ledger::now_ms;
 
 /// One event as it arrived.
 #[derive(Debug, Clone)]

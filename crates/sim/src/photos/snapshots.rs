@@ -1,37 +1,39 @@
-//! `menshen sim snapshots`: cameras that upload a photo each second by FTP, with a client that is not the product's.
+//! `menshen-sim snapshots`: cameras that upload a photo each second by FTP, with a client that is not the product's.
 
-use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 use suppaftp::FtpStream;
 
-use super::{Box, at, read, tell};
-use crate::broker::free_port;
-use crate::platform::ledger::now_ms;
-use crate::platform::{PlatformConfig, SimPlatform};
-use crate::scrape;
+use super::photo_box::{PhotoBox, config, folder, read};
+use crate::figures::print_figures;
+use menshen_testbed::box_config::Device;
+use menshen_testbed::broker::free_port;
+use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::platform::{PlatformConfig, SimPlatform};
+use menshen_testbed::statistics::percentile;
 
 #[derive(Args, Debug, Clone)]
 pub struct SnapshotsArgs {
-    /// Cameras
+    /// Cameras 抓拍机数量
     #[arg(long, default_value_t = 10)]
     pub cameras: usize,
-    /// How long they upload
+    /// How long they upload, s 上传时长（秒）
     #[arg(long, default_value_t = 300)]
     pub seconds: u64,
-    /// From one photo of a camera to its next
+    /// From one photo of a camera to its next, ms 拍照间隔（毫秒）
     #[arg(long, default_value_t = 1000)]
     pub every_ms: u64,
-    /// De-duplication time; 0 makes each photo with a face an event
+    /// De-duplication time, s; 0 makes each photo with a face an event 去重时间（秒）
     #[arg(long, default_value_t = 6)]
     pub dedup_s: u64,
-    /// Pictures of scripts/setup
+    /// Pictures of scripts/setup 素材目录
     #[arg(long, default_value = ".setup/pictures")]
     pub pictures: PathBuf,
 }
@@ -49,30 +51,25 @@ struct Upload {
     taken: bool,
 }
 
-pub fn run(arguments: &SnapshotsArgs) -> Result<ExitCode, Vec<String>> {
-    campaign(arguments).map_err(|error| vec![error])
-}
-
-fn campaign(asked: &SnapshotsArgs) -> Result<ExitCode, String> {
-    let text = |error: std::io::Error| error.to_string();
+/// Runs the campaign; it fails when a photo is not accounted for.
+pub fn run(asked: &SnapshotsArgs) -> Result<ExitCode> {
     let photos = Arc::new(read(&asked.pictures, &SHOWN)?);
-    let config = PlatformConfig { broker_port: 0, ..PlatformConfig::default() };
-    let receiver = SimPlatform::start(config)?;
-    let (port, passive) = (free_port().map_err(text)?, free_port().map_err(text)?);
-    let mut more = format!(
-        "\n[events]\nrealtime_urls = [\"{}\"]\n\n[ftp]\nlisten = \"127.0.0.1:{port}\"\npassive_ports = [{passive}, {}]\n",
-        receiver.url("/events"),
+    let receiver = SimPlatform::start(PlatformConfig { broker_port: 0, ..PlatformConfig::default() })?;
+    let (port, passive) = (free_port()?, free_port()?);
+    let folder = folder("snapshots");
+    let mut config = config(&folder)?;
+    config.events.realtime_urls.push(receiver.url("/events"));
+    config.add(&format!(
+        "[ftp]\nlisten = \"127.0.0.1:{port}\"\npassive_ports = [{passive}, {}]\n",
         passive.saturating_add(PASSIVE_PORTS),
-    );
+    ))?;
     for camera in 0..asked.cameras {
-        let _ = write!(
-            more,
-            "\n[[devices]]\nip = \"cam{camera}\"\ntype = \"snapshot-camera\"\npipeline = \"ftp\"\ndedup_s = {}\n\
-             ftp_user = \"cam{camera}\"\nftp_password = \"password{camera}\"\n",
-            asked.dedup_s
-        );
+        let name = format!("cam{camera}");
+        let device = Device::new(&name, "snapshot-camera").with("pipeline", "ftp");
+        let device = device.with("dedup_s", i64::try_from(asked.dedup_s)?).with("ftp_user", name);
+        config.devices.push(device.with("ftp_password", format!("password{camera}")));
     }
-    let own = Box::start("snapshots", &more, |_| Ok(()))?;
+    let own = PhotoBox::start(&folder, config, |_| Ok(()))?;
     own.wait_devices(asked.cameras)?;
     for (id, photo) in [("obama", &photos[3]), ("biden", &photos[1])] {
         own.enrol(id, photo)?;
@@ -87,7 +84,7 @@ fn campaign(asked: &SnapshotsArgs) -> Result<ExitCode, String> {
         .collect();
     let mut uploads = Vec::new();
     for camera in cameras {
-        uploads.push(camera.join().map_err(|_| "a camera's thread panicked".to_owned())??);
+        uploads.push(camera.join().ok().context("a camera's thread panicked")??);
     }
     std::thread::sleep(TAIL);
     let is_whole = report(asked, &own, &receiver, &uploads);
@@ -102,13 +99,13 @@ fn upload(
     every: Duration,
     until: Instant,
     photos: &[Vec<u8>],
-) -> Result<Vec<Upload>, String> {
-    let text = |error: suppaftp::FtpError| format!("cam{camera}: {error}");
+) -> Result<Vec<Upload>> {
+    let name = || format!("cam{camera}");
     // Not all in the same moment, but not far apart.
     std::thread::sleep(every / 10 * (camera % 10) as u32);
-    let mut session = FtpStream::connect(("127.0.0.1", port)).map_err(text)?;
-    session.login(format!("cam{camera}"), format!("password{camera}")).map_err(text)?;
-    session.transfer_type(suppaftp::types::FileType::Binary).map_err(text)?;
+    let mut session = FtpStream::connect(("127.0.0.1", port)).with_context(name)?;
+    session.login(name(), format!("password{camera}")).with_context(name)?;
+    session.transfer_type(suppaftp::types::FileType::Binary).with_context(name)?;
     let mut uploads = Vec::new();
     let mut next = Instant::now();
     while Instant::now() < until {
@@ -118,7 +115,7 @@ fn upload(
         let taken = match done {
             Ok(_) => true,
             Err(suppaftp::FtpError::UnexpectedResponse(_)) => false,
-            Err(error) => return Err(text(error)),
+            Err(error) => return Err(error).with_context(name),
         };
         uploads.push(Upload { began_ms, took_ms: began.elapsed().as_millis() as u64, taken });
         next += every;
@@ -129,7 +126,7 @@ fn upload(
 }
 
 /// True when every photo ended in an event or in a counted reason.
-fn report(asked: &SnapshotsArgs, own: &Box, receiver: &SimPlatform, uploads: &[Vec<Upload>]) -> bool {
+fn report(asked: &SnapshotsArgs, own: &PhotoBox, receiver: &SimPlatform, uploads: &[Vec<Upload>]) -> bool {
     let mut replies: Vec<u64> = uploads.iter().flatten().map(|upload| upload.took_ms).collect();
     replies.sort_unstable();
     let mut pushes: Vec<u64> = Vec::new();
@@ -147,17 +144,17 @@ fn report(asked: &SnapshotsArgs, own: &Box, receiver: &SimPlatform, uploads: &[V
     let counted: f64 =
         results.as_object().into_iter().flatten().filter_map(|(_, count)| count.as_f64()).sum();
     let of = |kinds: &[&str]| kinds.iter().filter_map(|kind| results[*kind].as_f64()).sum::<f64>();
-    let events = scrape::sum(&own.metrics(), "menshen_events_total");
+    let events = own.metric("menshen_events_total");
     // A photo with two people is one photo and two events.
     let is_whole = counted as usize == replies.len() && events >= of(&["recognised", "stranger"]);
-    tell(&json!({
+    print_figures(&json!({
         "measure": "snapshots", "cameras": asked.cameras, "seconds": asked.seconds, "every_ms": asked.every_ms,
         "photos": replies.len(), "taken": uploads.iter().flatten().filter(|upload| upload.taken).count(),
         "events": events, "counted": results,
-        "reply_p50_ms": at(&replies, 0.5), "reply_p95_ms": at(&replies, 0.95), "reply_max_ms": replies.last(),
-        "pushed": pushes.len(), "upload_to_push_p50_ms": at(&pushes, 0.5),
-        "upload_to_push_p95_ms": at(&pushes, 0.95), "upload_to_push_max_ms": pushes.last(),
-        "resident_mb": own.container.resident_mb(), "whole": is_whole, "optimised": !cfg!(debug_assertions),
+        "reply_p50_ms": percentile(&replies, 50), "reply_p95_ms": percentile(&replies, 95), "reply_max_ms": replies.last(),
+        "pushed": pushes.len(), "upload_to_push_p50_ms": percentile(&pushes, 50),
+        "upload_to_push_p95_ms": percentile(&pushes, 95), "upload_to_push_max_ms": pushes.last(),
+        "resident_mb": own.resident_mb(), "whole": is_whole, "optimised": !cfg!(debug_assertions),
     }));
     is_whole
 }

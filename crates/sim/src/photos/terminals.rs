@@ -1,6 +1,5 @@
-//! `menshen sim terminals`: photo terminals that all post at once, with many people enrolled.
+//! `menshen-sim terminals`: photo terminals that all post at once, with many people enrolled.
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -8,37 +7,41 @@ use std::process::ExitCode;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use menshen_testbed::box_config::Device;
 use serde_json::{Value, json};
 
-use super::{Box, at, read, tell};
-use crate::process::program;
+use super::photo_box::{PhotoBox, config, folder, read};
+use crate::figures::print_figures;
+use menshen_testbed::process::program;
+use menshen_testbed::statistics::percentile;
 
 /// Makes up `people` people in the registry a configuration names, and enrols the one on `photo` as `known`.
 /// `menshen-bench` writes them with the product's own stores.
-fn fill(config: &Path, people: usize, photo: &Path) -> Result<(), String> {
+fn fill(config: &Path, people: usize, photo: &Path) -> Result<()> {
     let mut command = std::process::Command::new(program("menshen-bench")?);
     command.args(["fill", "people", "--count", &people.to_string(), "--photo"]).arg(photo);
     command.arg("--config").arg(config);
-    let status = command.status().map_err(|error| format!("menshen-bench: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("menshen-bench fill people: {status}")) }
+    let status = command.status().context("menshen-bench")?;
+    if status.success() { Ok(()) } else { bail!("menshen-bench fill people: {status}") }
 }
 
 #[derive(Args, Debug, Clone)]
 pub struct TerminalsArgs {
-    /// Terminals that post in the same moment
+    /// Terminals that post in the same moment 同时提交的终端数
     #[arg(long, default_value_t = 10)]
     pub terminals: usize,
-    /// People enrolled beside the one who is photographed
+    /// People enrolled besides the one who is photographed 另外入库的人数
     #[arg(long, default_value_t = 50_000)]
     pub people: usize,
-    /// How often all of them post
+    /// How often all of them post 提交次数
     #[arg(long, default_value_t = 30)]
     pub rounds: usize,
-    /// From one round to the next
+    /// From one round to the next, ms 间隔（毫秒）
     #[arg(long, default_value_t = 1000)]
     pub every_ms: u64,
-    /// Pictures of scripts/setup
+    /// Pictures of scripts/setup 素材目录
     #[arg(long, default_value = ".setup/pictures")]
     pub pictures: PathBuf,
 }
@@ -47,25 +50,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Rounds that warm up caches and count for nothing.
 const WARM_UP: usize = 3;
 
-pub fn run(arguments: &TerminalsArgs) -> Result<ExitCode, Vec<String>> {
-    campaign(arguments).map_err(|error| vec![error])
-}
-
-fn campaign(asked: &TerminalsArgs) -> Result<ExitCode, String> {
+/// Runs the campaign; it fails when an answer is wrong.
+pub fn run(asked: &TerminalsArgs) -> Result<ExitCode> {
     let photo = read(&asked.pictures, &["obama-2.jpg"])?.remove(0);
-    let mut more = String::new();
+    let folder = folder("terminals");
+    let mut config = config(&folder)?;
     for terminal in 0..asked.terminals {
-        let _ = write!(
-            more,
-            "\n[[devices]]\nip = \"t{terminal}\"\ntype = \"door-terminal\"\npipeline = \"post\"\ndedup_s = 0\n"
-        );
+        let device = Device::new(&format!("t{terminal}"), "door-terminal");
+        config.devices.push(device.with("pipeline", "post").with("dedup_s", 0));
     }
     let enrolled = asked.pictures.join("obama-1.jpg");
-    let own = Box::start("terminals", &more, |config| fill(config, asked.people, &enrolled))?;
+    let own = PhotoBox::start(&folder, config, |config| fill(config, asked.people, &enrolled))?;
     own.wait_devices(asked.terminals)?;
     let (photo, together) = (Arc::new(photo), Arc::new(Barrier::new(asked.terminals)));
     let (port, rounds, every) =
-        (own.local_port, asked.rounds + WARM_UP, Duration::from_millis(asked.every_ms));
+        (own.local_port(), asked.rounds + WARM_UP, Duration::from_millis(asked.every_ms));
     let threads: Vec<_> = (0..asked.terminals)
         .map(|terminal| {
             let (photo, together) = (Arc::clone(&photo), Arc::clone(&together));
@@ -84,18 +83,18 @@ fn campaign(asked: &TerminalsArgs) -> Result<ExitCode, String> {
         .collect();
     let mut answers = Vec::new();
     for thread in threads {
-        answers.extend(thread.join().map_err(|_| "a terminal's thread panicked".to_owned())?);
+        answers.extend(thread.join().ok().context("a terminal's thread panicked")?);
     }
     let right = answers.iter().filter(|(_, answer)| answer["data"]["identity_id"] == "known").count();
     let wrong = answers.iter().find(|(_, answer)| answer["data"]["identity_id"] != "known");
     let mut times: Vec<u64> = answers.iter().map(|(took, _)| *took).collect();
     times.sort_unstable();
     let is_whole = right == answers.len();
-    tell(&json!({
+    print_figures(&json!({
         "measure": "terminals", "terminals": asked.terminals, "people": asked.people, "rounds": asked.rounds,
         "answers": answers.len(), "right": right, "first_wrong": wrong.map(|(_, answer)| answer.clone()),
-        "p50_ms": at(&times, 0.5), "p95_ms": at(&times, 0.95), "max_ms": times.last(),
-        "counted": own.results(), "resident_mb": own.container.resident_mb(),
+        "p50_ms": percentile(&times, 50), "p95_ms": percentile(&times, 95), "max_ms": times.last(),
+        "counted": own.results(), "resident_mb": own.resident_mb(),
         "optimised": !cfg!(debug_assertions),
     }));
     own.stop(is_whole)?;

@@ -1,13 +1,14 @@
-//! Encoding the film once: what a camera shows over and over, as access units.
+//! Encoding a clip once: what a camera shows over and over, as access units.
 
 use std::path::Path;
 use std::sync::mpsc;
 
+use anyhow::{Context as _, Result, bail};
 use gstreamer::prelude::*;
 use gstreamer::{Buffer, Caps, ClockTime, MessageView, Pipeline, State};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use super::CameraArgs;
+use super::args::CameraArgs;
 use super::scene::{Walker, background};
 
 /// Minutes of 1080p encode within this on a small core.
@@ -15,28 +16,37 @@ const ENCODED_WITHIN: ClockTime = ClockTime::from_seconds(300);
 
 /// One encoded picture.
 pub struct AccessUnit {
+    /// Bytes, as the parser gave them.
     pub data: Buffer,
+    /// Whether a viewer can begin here.
     pub is_key: bool,
 }
 
-/// A walker's time in the film, as indices of access units, the end excluded.
+/// A walker's time in the clip, as indices of access units, the end excluded.
 #[derive(Debug, Clone)]
 pub struct Walk {
+    /// File name of the walker's picture without its ending.
     pub name: String,
+    /// The first unit.
     pub from: usize,
+    /// The unit after the last.
     pub to: usize,
 }
 
 /// What is shown over and over. The first `idle` units are the empty scene and loop by themselves.
 pub struct Clip {
+    /// In the order in which they are shown.
     pub units: Vec<AccessUnit>,
+    /// Who walks by when.
     pub walks: Vec<Walk>,
+    /// Units of the empty scene at the beginning.
     pub idle: usize,
+    /// The encoder's.
     pub caps: Caps,
 }
 
 impl Clip {
-    /// Shows another film behind this one.
+    /// Shows another clip after this one.
     pub fn append(&mut self, other: Self) {
         let behind = self.units.len();
         let moved = |walk: Walk| Walk { from: walk.from + behind, to: walk.to + behind, ..walk };
@@ -45,7 +55,7 @@ impl Clip {
     }
 }
 
-fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
+fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str)> {
     match codec {
         "h264" => Ok((
             format!(
@@ -61,12 +71,15 @@ fn encoder(codec: &str, fps: u32) -> Result<(String, &'static str), String> {
             ),
             "video/x-h265",
         )),
-        other => Err(format!("codec `{other}` is unknown; there is h264, h265")),
+        other => bail!("codec `{other}` is unknown; there is h264, h265"),
     }
 }
 
 /// Renders and encodes everything the camera will show.
-pub fn film(arguments: &CameraArgs) -> Result<Clip, String> {
+///
+/// # Errors
+/// When a picture cannot be read or the encoder fails.
+pub fn render(arguments: &CameraArgs) -> Result<Clip> {
     let (encoder, media) = encoder(&arguments.codec, arguments.fps)?;
     let (width, height) = arguments.size;
     let fps = arguments.fps;
@@ -85,7 +98,7 @@ pub fn film(arguments: &CameraArgs) -> Result<Clip, String> {
              ! one-after-the-other."
         );
         let (units, caps) = collect(&launch, |pipeline| {
-            let source = pipeline.by_name("source").ok_or("no source")?;
+            let source = pipeline.by_name("source").context("no source")?;
             source.set_property_from_str("location", &clip.display().to_string());
             Ok(())
         })?;
@@ -112,7 +125,7 @@ pub fn film(arguments: &CameraArgs) -> Result<Clip, String> {
         let source = pipeline
             .by_name("source")
             .and_then(|element| element.downcast::<AppSrc>().ok())
-            .ok_or("no appsrc")?;
+            .context("no appsrc")?;
         std::thread::spawn(move || {
             let mut index = 0u64;
             let mut push = |picture: image::RgbImage| {
@@ -155,63 +168,60 @@ fn padded_rows(picture: image::RgbImage) -> Vec<u8> {
     pixels.chunks(row).flat_map(|line| line.iter().copied().chain(padding.clone())).collect()
 }
 
-/// Writes the film to a file, at its own speed when played.
-pub fn record(film: &Clip, fps: u32, file: &Path) -> Result<(), String> {
-    let is_h265 = film.caps.structure(0).is_some_and(|media| media.name() == "video/x-h265");
+/// Writes a clip to a file, at its own speed when played.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn record(clip: &Clip, fps: u32, file: &Path) -> Result<()> {
+    let is_h265 = clip.caps.structure(0).is_some_and(|media| media.name() == "video/x-h265");
     let parse = if is_h265 { "h265parse" } else { "h264parse" };
     let pipeline = gstreamer::parse::launch(&format!(
         "appsrc name=source format=time block=true ! {parse} ! matroskamux ! filesink name=target"
-    ))
-    .map_err(|error| error.to_string())?
+    ))?
     .downcast::<Pipeline>()
-    .map_err(|_| "not a pipeline".to_owned())?;
-    let element = |name: &str| pipeline.by_name(name).ok_or_else(|| format!("no {name}"));
+    .ok()
+    .context("not a pipeline")?;
+    let element = |name: &str| pipeline.by_name(name).with_context(|| format!("no {name}"));
     element("target")?.set_property_from_str("location", &file.display().to_string());
-    let source = element("source")?.downcast::<AppSrc>().map_err(|_| "no appsrc".to_owned())?;
-    source.set_caps(Some(&film.caps));
-    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
-    for (index, unit) in film.units.iter().enumerate() {
+    let source = element("source")?.downcast::<AppSrc>().ok().context("no appsrc")?;
+    source.set_caps(Some(&clip.caps));
+    pipeline.set_state(State::Playing)?;
+    for (index, unit) in clip.units.iter().enumerate() {
         let mut buffer = unit.data.copy();
         if let Some(buffer) = buffer.get_mut() {
             let at = ClockTime::from_mseconds(index as u64 * 1000 / u64::from(fps));
             buffer.set_pts(at);
             buffer.set_dts(at);
         }
-        source.push_buffer(buffer).map_err(|error| error.to_string())?;
+        source.push_buffer(buffer)?;
     }
-    source.end_of_stream().map_err(|error| error.to_string())?;
+    source.end_of_stream()?;
     let ended = wait_for_end(&pipeline);
-    pipeline.set_state(State::Null).map_err(|error| error.to_string())?;
+    pipeline.set_state(State::Null)?;
     ended
 }
 
 /// Returns when everything has run through.
-fn wait_for_end(pipeline: &Pipeline) -> Result<(), String> {
-    let bus = pipeline.bus().ok_or("no bus")?;
+fn wait_for_end(pipeline: &Pipeline) -> Result<()> {
+    let bus = pipeline.bus().context("no bus")?;
     for message in bus.iter_timed(ENCODED_WITHIN) {
         match message.view() {
             MessageView::Eos(_) => return Ok(()),
-            MessageView::Error(error) => return Err(error.error().to_string()),
+            MessageView::Error(error) => return Err(error.error().into()),
             _ => {}
         }
     }
-    Err(format!("not done within {ENCODED_WITHIN}"))
+    bail!("not done within {ENCODED_WITHIN}")
 }
 
 /// Runs a pipeline to its end and collects what comes out of `units`.
-fn collect(
-    launch: &str,
-    prepare: impl FnOnce(&Pipeline) -> Result<(), &'static str>,
-) -> Result<(Vec<AccessUnit>, Caps), String> {
-    let pipeline = gstreamer::parse::launch(launch)
-        .map_err(|error| error.to_string())?
-        .downcast::<Pipeline>()
-        .map_err(|_| "not a pipeline".to_owned())?;
+fn collect(launch: &str, prepare: impl FnOnce(&Pipeline) -> Result<()>) -> Result<(Vec<AccessUnit>, Caps)> {
+    let pipeline = gstreamer::parse::launch(launch)?.downcast::<Pipeline>().ok().context("not a pipeline")?;
     prepare(&pipeline)?;
     let sink = pipeline
         .by_name("units")
         .and_then(|element| element.downcast::<AppSink>().ok())
-        .ok_or("no appsink")?;
+        .context("no appsink")?;
     let (sender, receiver) = mpsc::channel();
     sink.set_callbacks(
         AppSinkCallbacks::builder()
@@ -222,20 +232,20 @@ fn collect(
             })
             .build(),
     );
-    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
+    pipeline.set_state(State::Playing)?;
     let ended = wait_for_end(&pipeline);
-    pipeline.set_state(State::Null).map_err(|error| error.to_string())?;
-    ended.map_err(|error| format!("the film could not be encoded: {error}"))?;
+    pipeline.set_state(State::Null)?;
+    ended.context("the film could not be encoded")?;
     let mut units = Vec::new();
     let mut caps = None;
     for sample in receiver.try_iter() {
         caps = caps.or_else(|| sample.caps_owned());
         if let Some(buffer) = sample.buffer() {
             let is_key = !buffer.flags().contains(gstreamer::BufferFlags::DELTA_UNIT);
-            let data = buffer.copy_deep().map_err(|error| error.to_string())?;
+            let data = buffer.copy_deep()?;
             units.push(AccessUnit { data, is_key });
         }
     }
-    let caps = caps.ok_or("the encoder gave nothing")?;
+    let caps = caps.context("the encoder gave nothing")?;
     Ok((units, caps))
 }

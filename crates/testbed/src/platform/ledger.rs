@@ -17,12 +17,17 @@ pub const LOGIN_PAGE: u16 = 299;
 /// `reply` (over MQ), `notify` (reply over HTTP).
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
+    /// Counted from 0.
     pub number: u64,
+    /// When it was received, wall clock.
     pub at_ms: u64,
+    /// One of the kinds above.
     pub kind: &'static str,
+    /// Path of the call, or the queue.
     pub path: String,
     /// Status it was answered with; 0 for what came over MQ.
     pub status: u16,
+    /// What was received; `"not JSON"` where it is not.
     pub body: Value,
 }
 
@@ -38,6 +43,7 @@ impl Entry {
     }
 }
 
+/// What the platform received; threads wait for what is to come.
 pub struct Ledger {
     inner: Mutex<Inner>,
     news: Condvar,
@@ -49,11 +55,16 @@ struct Inner {
 }
 
 impl Ledger {
+    /// An empty ledger; `file` gets each entry as a line.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
     pub fn new(file: Option<&Path>) -> io::Result<Self> {
         let file = file.map(File::create).transpose()?;
         Ok(Self { inner: Mutex::new(Inner { entries: Vec::new(), file }), news: Condvar::new() })
     }
 
+    /// Adds an entry and wakes those who wait.
     pub fn add(&self, kind: &'static str, path: &str, status: u16, body: Value) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = Entry {
@@ -79,14 +90,17 @@ impl Ledger {
         inner.entries.iter().skip(after as usize).filter(|entry| wanted(entry)).cloned().collect()
     }
 
+    /// All entries of a kind so far.
     pub fn of_kind(&self, kind: &str) -> Vec<Entry> {
         self.since(0, |entry| entry.kind == kind)
     }
 
+    /// Number of entries so far.
     pub fn len(&self) -> u64 {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).entries.len() as u64
     }
 
+    /// Whether nothing was received.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -111,6 +125,7 @@ impl Ledger {
     }
 }
 
+/// The wall clock, ms since 1970.
 pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

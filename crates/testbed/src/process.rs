@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
+
 /// Path of a program of this workspace: it lies beside the one that runs, or a folder above it (tests run in `deps`).
-pub fn program(name: &str) -> Result<PathBuf, String> {
-    let own =
-        std::env::current_exe().map_err(|error| format!("where this program lies is unknown: {error}"))?;
+///
+/// # Errors
+/// When it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("where this program lies is unknown")?;
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
+    found.with_context(|| {
         format!("`{name}` is not beside {}; build it with `cargo build --workspace`", own.display())
     })
 }
@@ -22,11 +26,15 @@ pub struct Process {
 
 impl Process {
     /// Starts `command` in a process group of its own, so that a Ctrl-C at the terminal does not reach it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         use std::os::unix::process::CommandExt as _;
         Ok(Self { child: command.process_group(0).spawn()? })
     }
 
+    /// Its process id, and that of its group.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -56,11 +64,15 @@ impl Process {
         Some(std::fs::read_dir(format!("/proc/{}/fd", self.pid())).ok()?.count())
     }
 
+    /// Its standard input, where that is a pipe.
     pub fn stdin(&mut self) -> Option<&mut std::process::ChildStdin> {
         self.child.stdin.as_mut()
     }
 
     /// Sends a signal by name (`KILL`, `STOP`, `CONT`, `TERM`) to the whole group.
+    ///
+    /// # Errors
+    /// When the group is gone.
     pub fn signal(&self, name: &str) -> io::Result<()> {
         let group = format!("-{}", self.child.id());
         let status = Command::new("kill").args(["-s", name, "--", &group]).stderr(Stdio::null()).status()?;
@@ -76,18 +88,22 @@ impl Process {
         self.child.stdout.take()
     }
 
+    /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// `kill -9`, and waits until it is gone.
     pub fn kill9(&mut self) {
-        // The group may be gone already; the wait tells.
+        // The group may be gone already; the wait shows it.
         let _ = self.signal("KILL");
         let _ = self.child.wait();
     }
 
     /// `SIGTERM`, then `SIGKILL` after `limit`.
+    ///
+    /// # Errors
+    /// When its end cannot be waited for.
     pub fn stop(&mut self, limit: Duration) -> io::Result<ExitStatus> {
         let _ = self.signal("TERM");
         let started = Instant::now();

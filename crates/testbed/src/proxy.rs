@@ -10,8 +10,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mode {
+    /// Everything is passed on.
     Pass = 0,
-    /// The next message is passed on by half, then its connection is broken; after that all goes on.
+    /// The next message is passed on by half, then its connection is broken; after that everything passes again.
     CutOnce = 1,
     /// Every message is passed on by half and its connection broken.
     Cut = 2,
@@ -20,6 +21,7 @@ pub enum Mode {
     Swallow = 3,
 }
 
+/// Connections through it can be cut and swallowed; dropping it breaks them off.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -45,6 +47,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 impl Proxy {
     /// Listens on any free port and passes on to `upstream`, both on this machine.
+    ///
+    /// # Errors
+    /// When no port can be listened on.
     pub fn start(upstream: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -69,10 +74,12 @@ impl Proxy {
         Ok(Self { port, shared })
     }
 
+    /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
+    /// What is done from now on.
     pub fn set(&self, mode: Mode) {
         self.shared.mode.store(mode as u8, Ordering::Release);
         if mode == Mode::Swallow {
@@ -207,7 +214,7 @@ mod tests {
     }
 
     /// What comes back within the time: its length, or `None` when nothing comes and the connection stays.
-    fn say(stream: &mut TcpStream, text: &[u8]) -> Option<usize> {
+    fn send(stream: &mut TcpStream, text: &[u8]) -> Option<usize> {
         stream.write_all(text).unwrap();
         let mut buffer = [0; 1024];
         stream.read(&mut buffer).ok()
@@ -217,18 +224,18 @@ mod tests {
     fn it_passes_cuts_and_swallows() {
         let proxy = Proxy::start(echo()).unwrap();
         let mut stream = connect(&proxy);
-        assert_eq!(say(&mut stream, b"12345678"), Some(8));
+        assert_eq!(send(&mut stream, b"12345678"), Some(8));
         proxy.set(Mode::CutOnce);
         // Half comes through to the partner; its echo may or may not make it back before the break.
-        let got = say(&mut stream, b"12345678");
+        let got = send(&mut stream, b"12345678");
         assert!(got != Some(8), "{got:?}");
         assert_eq!(proxy.cuts(), 1);
         let mut stream = connect(&proxy);
-        assert_eq!(say(&mut stream, b"12345678"), Some(8), "after one cut all goes on");
+        assert_eq!(send(&mut stream, b"12345678"), Some(8), "after one cut everything passes again");
         proxy.set(Mode::Swallow);
-        assert_eq!(say(&mut stream, b"12345678"), None);
+        assert_eq!(send(&mut stream, b"12345678"), None);
         proxy.set(Mode::Pass);
-        assert_eq!(say(&mut stream, b"12345678"), None, "a swallowed connection stays dead");
-        assert_eq!(say(&mut connect(&proxy), b"12345678"), Some(8));
+        assert_eq!(send(&mut stream, b"12345678"), None, "a swallowed connection stays dead");
+        assert_eq!(send(&mut connect(&proxy), b"12345678"), Some(8));
     }
 }

@@ -1,10 +1,12 @@
 //! Pictures of a scene: a quiet wall, and a portrait that moves across it.
 
+use anyhow::{Context as _, Result};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 /// One walker's picture, scaled to the scene.
 pub struct Walker {
+    /// File name of the picture without its ending.
     pub name: String,
     portrait: RgbImage,
 }
@@ -22,12 +24,15 @@ pub fn background(width: u32, height: u32) -> RgbImage {
 
 impl Walker {
     /// `FILE` or `FILE@mirror`.
-    pub fn load(text: &str, scene_height: u32) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// When the picture cannot be read.
+    pub fn load(text: &str, scene_height: u32) -> Result<Self> {
         let (file, mirrored) = match text.strip_suffix("@mirror") {
             Some(file) => (file, true),
             None => (text, false),
         };
-        let picture = image::open(file).map_err(|error| format!("{file}: {error}"))?.into_rgb8();
+        let picture = image::open(file).with_context(|| file.to_owned())?.into_rgb8();
         let width = (picture.width() * scene_height / picture.height().max(1)).max(2);
         let mut portrait = imageops::resize(&picture, width, scene_height, FilterType::Triangle);
         if mirrored {

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 
-use crate::platform::ledger::{Ledger, now_ms};
-use crate::platform::mq::FIQA_COMMANDS;
+use menshen_testbed::platform::ledger::{Ledger, now_ms};
+use menshen_testbed::platform::mq::FIQA_COMMANDS;
+use menshen_testbed::statistics::percentile;
 
 /// The last requests are waited for this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(20);
@@ -21,37 +23,27 @@ const LAST_ANSWERS: Duration = Duration::from_secs(20);
 pub struct FiqaLoad {
     stop: Arc<AtomicBool>,
     /// Ends with the times each request was sent.
-    thread: JoinHandle<Result<HashMap<String, u64>, String>>,
+    thread: JoinHandle<Result<HashMap<String, u64>>>,
 }
 
 impl FiqaLoad {
-    pub fn start(broker_port: u16, per_s: f64, photos: &[Vec<u8>]) -> Result<Self, String> {
+    pub fn start(broker_port: u16, per_s: f64, photos: &[Vec<u8>]) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let texts: Vec<String> =
             photos.iter().take(50).map(|photo| base64::prelude::BASE64_STANDARD.encode(photo)).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let thread = std::thread::Builder::new()
-            .name("load-fiqa".to_owned())
-            .spawn(move || {
-                runtime
-                    .block_on(send(broker_port, Duration::from_secs_f64(1.0 / per_s), &texts, &stopped))
-                    .map_err(|error| error.to_string())
-            })
-            .map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("load-fiqa".to_owned()).spawn(move || {
+            let every = Duration::from_secs_f64(1.0 / per_s);
+            Ok(runtime.block_on(send(broker_port, every, &texts, &stopped))?)
+        })?;
         Ok(Self { stop, thread })
     }
 
     /// Ends the requests and waits for the last answers.
-    pub fn stop(self, ledger: &Ledger) -> FiqaTimes {
+    pub fn stop(self, ledger: &Ledger) -> Result<FiqaTimes> {
         self.stop.store(true, Ordering::Release);
-        let sent = match self.thread.join() {
-            Ok(Ok(sent)) => sent,
-            Ok(Err(_)) | Err(_) => HashMap::new(),
-        };
+        let sent = self.thread.join().ok().context("the thread that sends photos panicked")??;
         let is_answer = |body: &Value| body["messageId"].as_str().and_then(|id| sent.get(id)).copied();
         let answers = ledger.wait_count(LAST_ANSWERS, sent.len(), |entry| is_answer(&entry.body).is_some());
         let mut times_ms: Vec<u64> = answers
@@ -59,7 +51,7 @@ impl FiqaLoad {
             .filter_map(|entry| Some(entry.at_ms.saturating_sub(is_answer(&entry.body)?)))
             .collect();
         times_ms.sort_unstable();
-        FiqaTimes { sent: sent.len(), times_ms }
+        Ok(FiqaTimes { sent: sent.len(), times_ms })
     }
 }
 
@@ -97,13 +89,10 @@ pub struct FiqaTimes {
 
 impl FiqaTimes {
     pub fn figures(&self, measure: &str) -> Value {
-        let at = |share: f64| {
-            let index = (self.times_ms.len() as f64 * share) as usize;
-            self.times_ms.get(index.min(self.times_ms.len().saturating_sub(1))).copied()
-        };
+        let at = |percent: usize| percentile(&self.times_ms, percent);
         json!({
             "measure": measure, "sent": self.sent, "answered": self.times_ms.len(),
-            "p50_ms": at(0.5), "p95_ms": at(0.95), "max_ms": self.times_ms.last(),
+            "p50_ms": at(50), "p95_ms": at(95), "max_ms": self.times_ms.last(),
         })
     }
 }

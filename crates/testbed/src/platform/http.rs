@@ -10,12 +10,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path, PayloadConfig, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::State;
 use super::behaviour::Fault;
 use super::ledger::LOGIN_PAGE;
+use super::state::State;
 use menshen_protocol::user::{UserListAnswer, UserListData, UserListRequest};
 
 /// Reports carry two pictures; nothing the box sends is larger.
@@ -24,43 +25,39 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 const HANG: Duration = Duration::from_mins(2);
 
 /// Serves on a thread of its own; returns where.
-pub fn start(
-    state: Arc<State>,
-    listen: SocketAddr,
-) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn start(state: Arc<State>, listen: SocketAddr) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::Builder::new()
-        .name("sim-platform".to_owned())
-        .spawn(move || {
-            actix::System::new().block_on(async move {
-                let data = Data::from(Arc::clone(&state));
-                let server = HttpServer::new(move || {
-                    App::new()
-                        .app_data(data.clone())
-                        .app_data(PayloadConfig::new(BODY_BYTES_MAX))
-                        .configure(routes)
-                })
-                .workers(1)
-                .disable_signals()
-                .shutdown_timeout(0)
-                .bind(listen);
-                match server {
-                    Ok(server) => {
-                        let address = server.addrs().first().copied();
-                        let server = server.run();
-                        let _ = sender.send(
-                            address.ok_or_else(|| "no address".to_owned()).map(|a| (a, server.handle())),
-                        );
-                        let _ = server.await;
-                    }
-                    Err(error) => {
-                        let _ = sender.send(Err(format!("cannot listen on {listen}: {error}")));
-                    }
+    let thread = std::thread::Builder::new().name("sim-platform".to_owned()).spawn(move || {
+        actix::System::new().block_on(async move {
+            let data = Data::from(Arc::clone(&state));
+            let server = HttpServer::new(move || {
+                App::new()
+                    .app_data(data.clone())
+                    .app_data(PayloadConfig::new(BODY_BYTES_MAX))
+                    .configure(routes)
+            })
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(0)
+            .bind(listen);
+            match server {
+                Ok(server) => {
+                    let address = server.addrs().first().copied();
+                    let server = server.run();
+                    let _ = sender.send(address.context("no address").map(|a| (a, server.handle())));
+                    let _ = server.await;
                 }
-            });
-        })
-        .map_err(|error| error.to_string())?;
-    let (address, handle) = receiver.recv().map_err(|error| error.to_string())??;
+                Err(error) => {
+                    let failed = anyhow::Error::from(error);
+                    let _ = sender.send(Err(failed.context(format!("cannot listen on {listen}"))));
+                }
+            }
+        });
+    })?;
+    let (address, handle) = receiver.recv()??;
     Ok((address, handle, thread))
 }
 
@@ -94,10 +91,10 @@ fn noted(response: &HttpResponse) -> u16 {
     }
 }
 
-/// Plays a fault; `None` when the call goes on as it should.
+/// Plays a fault; `None` when the call is answered as it should be.
 async fn play(state: &State, kind: &'static str) -> Option<HttpResponse> {
     match state.behaviour.take(kind)? {
-        Fault::Status(status) => Some(error(status, "told to fail")),
+        Fault::Status(status) => Some(error(status, "fails as asked")),
         Fault::Html => {
             Some(HttpResponse::Ok().content_type("text/html").body("<html><body>Please log in</body></html>"))
         }
@@ -242,7 +239,7 @@ async fn users(state: Data<State>, query: Query<Credentials>, body: Bytes) -> Ht
 async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
     let played = play(&state, "photo").await;
     let response = match file.as_str() {
-        _ if played.is_some() => played.unwrap_or_else(|| error(500, "told to fail")),
+        _ if played.is_some() => played.unwrap_or_else(|| error(500, "fails as asked")),
         "hang" => {
             actix_rt::time::sleep(HANG).await;
             HttpResponse::Ok().finish()
@@ -261,7 +258,7 @@ async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
 async fn command(state: Data<State>, body: Bytes) -> HttpResponse {
     match super::mq::publish_once(&state, body.to_vec()).await {
         Ok(()) => HttpResponse::Ok().json(json!({ "published": true })),
-        Err(reason) => error(503, &reason),
+        Err(reason) => error(503, &format!("{reason:#}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the platform misbehaves, when told to.
+//! How the platform misbehaves on request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +35,7 @@ impl Behaviour {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
     }
 
+    /// All calls go right again.
     pub fn heal(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -5,25 +5,32 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context as _, Result, bail};
+
+/// A tmpfs that is unmounted with its handle.
 pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts it at `folder`, which is made.
-    pub fn mount(folder: &Path, megabytes: u32) -> Result<Self, String> {
-        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    ///
+    /// # Errors
+    /// When it cannot be mounted, as without root.
+    pub fn mount(folder: &Path, megabytes: u32) -> Result<Self> {
+        fs::create_dir_all(folder)?;
         let output = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=0700"), "menshen-small-disk"])
             .arg(folder)
             .output()
-            .map_err(|error| format!("mount: {error}"))?;
+            .context("mount")?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.folder
     }
@@ -33,9 +40,11 @@ impl SmallDisk {
     }
 
     /// Takes every free byte; returns how many there were.
-    pub fn fill(&self) -> Result<u64, String> {
-        let told = |error: std::io::Error| format!("{}: {error}", self.ballast().display());
-        let mut file = File::create(self.ballast()).map_err(told)?;
+    ///
+    /// # Errors
+    /// When the file that takes the space cannot be made.
+    pub fn fill(&self) -> Result<u64> {
+        let mut file = File::create(self.ballast()).with_context(|| self.ballast().display().to_string())?;
         let mut taken = 0;
         for block in [1 << 20, 4096, 1] {
             let zeros = vec![0u8; block];
@@ -47,6 +56,7 @@ impl SmallDisk {
         Ok(taken)
     }
 
+    /// Gives back what [`fill`](Self::fill) took.
     pub fn release(&self) {
         // Not there: it was never filled.
         let _ = fs::remove_file(self.ballast());
@@ -55,7 +65,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: whoever still has a file open there goes soon.
+        // Lazily: a process that still has a file open there ends soon.
         let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
     }
 }

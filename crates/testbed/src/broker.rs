@@ -13,13 +13,14 @@ use super::process::Process;
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const PORT_TRIES: u32 = 100;
-/// Starts with new ports when somebody else took one of them in the seconds before it was listened on.
+/// Starts with new ports when another process took one of them in the seconds before it was listened on.
 const START_TRIES: u32 = 3;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The control program itself, for the same reason.
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
+/// A RabbitMQ of its own: data, ports and node name are used by no other.
 pub struct PrivateBroker {
     folder: PathBuf,
     ports: Ports,
@@ -44,12 +45,18 @@ impl Ports {
 
 impl PrivateBroker {
     /// Starts a broker with its data in `folder` and waits until it answers.
+    ///
+    /// # Errors
+    /// When RabbitMQ is not installed or does not come up.
     pub fn start(folder: &Path) -> io::Result<Self> {
         Self::start_with(folder, "", "")
     }
 
     /// As [`start`](Self::start), with more lines of `rabbitmq.conf` and more arguments of the Erlang machine, as in
     /// `-rabbit consumer_timeout 5000`.
+    ///
+    /// # Errors
+    /// When RabbitMQ is not installed or does not come up.
     pub fn start_with(folder: &Path, more_config: &str, more_arguments: &str) -> io::Result<Self> {
         if !Path::new(SERVER).is_file() {
             return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
@@ -78,10 +85,12 @@ impl PrivateBroker {
         fs::read_to_string(self.folder.join("console.log")).unwrap_or_default()
     }
 
+    /// Port of AMQP.
     pub fn port(&self) -> u16 {
         self.ports.amqp
     }
 
+    /// Whether its process is there.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)
     }
@@ -96,15 +105,25 @@ impl PrivateBroker {
     }
 
     /// Stops the process without a word: connections stay open, nothing answers.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
     pub fn freeze(&self) -> io::Result<()> {
         self.process.as_ref().map_or(Ok(()), |process| process.signal("STOP"))
     }
 
+    /// Continues a frozen one.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
     pub fn thaw(&self) -> io::Result<()> {
         self.process.as_ref().map_or(Ok(()), |process| process.signal("CONT"))
     }
 
     /// Starts it (again) on the same port with the same data.
+    ///
+    /// # Errors
+    /// When it does not come up within a minute.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill9();
         let file = |name: &str| self.folder.join(name);
@@ -150,13 +169,16 @@ impl PrivateBroker {
     }
 
     /// Runs `rabbitmqctl` on it and returns what it says.
+    ///
+    /// # Errors
+    /// When the program fails; its errors are in the text.
     pub fn control(&self, arguments: &[&str]) -> io::Result<String> {
         let output = self.command(CONTROL).args(arguments).output()?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(io::Error::other(format!("rabbitmqctl {}: {told}", arguments.join(" "))))
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(io::Error::other(format!("rabbitmqctl {}: {errors}", arguments.join(" "))))
     }
 
     fn wait_ready(&mut self) -> io::Result<()> {
@@ -209,6 +231,9 @@ fn answers(port: u16) -> bool {
 
 /// A free port below the range outgoing connections take theirs from (32768 and up), which would snatch it before it
 /// is listened on; RabbitMQ's derived ports (AMQP + 20000) do not reach that far down either.
+///
+/// # Errors
+/// When none of a hundred ports was free.
 pub fn free_port() -> io::Result<u16> {
     let mut failure = io::Error::other("no port was tried");
     for _ in 0..PORT_TRIES {

@@ -1,10 +1,11 @@
-//! Serving a film over RTSP: one feeder thread at the camera's pace, any number of viewers.
+//! Serving a clip over RTSP: one feeder thread at the camera's pace, any number of viewers.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::{Context as _, Result, bail};
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::{PadProbeData, PadProbeReturn, PadProbeType};
@@ -12,7 +13,7 @@ use gstreamer_app::AppSrc;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken};
 
-use super::CameraArgs;
+use super::args::CameraArgs;
 use super::encode::Clip;
 
 /// Sources of the media that are being watched; a viewer joins at the next key frame.
@@ -24,26 +25,27 @@ struct Viewer {
 }
 
 /// Serves until the process ends.
-pub fn serve(arguments: &CameraArgs, film: Clip, sub: Option<Clip>) -> Result<(), String> {
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve(arguments: &CameraArgs, clip: Clip, sub: Option<Clip>) -> Result<()> {
     let server = RTSPServer::new();
     server.set_address(&arguments.listen.ip().to_string());
     server.set_service(&arguments.listen.port().to_string());
-    let mounts = server.mount_points().ok_or("the RTSP server has no mount points")?;
+    let mounts = server.mount_points().context("the RTSP server has no mount points")?;
     let mut streams = Vec::new();
-    for (film, path) in [(Some(film), arguments.path.clone()), (sub, format!("{}-sub", arguments.path))] {
-        let Some(film) = film else { continue };
+    for (clip, path) in [(Some(clip), arguments.path.clone()), (sub, format!("{}-sub", arguments.path))] {
+        let Some(clip) = clip else { continue };
         let viewers = Viewers::default();
-        let factory = factory(arguments, &film, &viewers)?;
+        let factory = factory(arguments, &clip, &viewers)?;
         if let Some(credentials) = &arguments.credentials {
             protect(&server, &factory, credentials)?;
         }
         mounts.add_factory(&format!("/{path}"), factory);
-        streams.push((film, viewers));
+        streams.push((clip, viewers));
     }
     let context = glib::MainContext::new();
-    server
-        .attach(Some(&context))
-        .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
+    server.attach(Some(&context)).with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let go = Arc::new(AtomicBool::new(!arguments.wait));
     if arguments.wait {
         let go = Arc::clone(&go);
@@ -56,18 +58,18 @@ pub fn serve(arguments: &CameraArgs, film: Clip, sub: Option<Clip>) -> Result<()
     }
     let fps = arguments.fps;
     std::thread::spawn(move || feed(&streams, fps, &go));
-    say(
+    print_fact(
         &serde_json::json!({ "event": "ready", "url": format!("rtsp://{}/{}", arguments.listen, arguments.path) }),
     );
     glib::MainLoop::new(Some(&context), false).run();
     Ok(())
 }
 
-fn factory(arguments: &CameraArgs, film: &Clip, viewers: &Viewers) -> Result<RTSPMediaFactory, String> {
+fn factory(arguments: &CameraArgs, clip: &Clip, viewers: &Viewers) -> Result<RTSPMediaFactory> {
     let (parse, pay) = match arguments.codec.as_str() {
         "h264" => ("h264parse config-interval=-1", "rtph264pay"),
         "h265" => ("h265parse config-interval=-1", "rtph265pay"),
-        other => return Err(format!("codec `{other}` is unknown")),
+        other => bail!("codec `{other}` is unknown"),
     };
     let factory = RTSPMediaFactory::new();
     factory.set_launch(&format!(
@@ -75,7 +77,7 @@ fn factory(arguments: &CameraArgs, film: &Clip, viewers: &Viewers) -> Result<RTS
          ! {parse} ! {pay} name=pay0 pt=96 )"
     ));
     factory.set_shared(true);
-    let (caps, viewers) = (film.caps.clone(), Arc::clone(viewers));
+    let (caps, viewers) = (clip.caps.clone(), Arc::clone(viewers));
     let (mad_clock, mixed_sizes) = (arguments.mad_clock, arguments.other_size.is_some());
     factory.connect_media_configure(move |_, media| {
         let Ok(bin) = media.element().downcast::<gstreamer::Bin>() else { return };
@@ -125,8 +127,8 @@ fn leap(pad: &gstreamer::Pad) {
     });
 }
 
-fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -> Result<(), String> {
-    let (user, password) = credentials.split_once(':').ok_or("credentials are USER:PASSWORD")?;
+fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -> Result<()> {
+    let (user, password) = credentials.split_once(':').context("credentials are USER:PASSWORD")?;
     let auth = RTSPAuth::new();
     auth.set_supported_methods(gstreamer_rtsp::RTSPAuthMethod::Digest);
     let token = RTSPToken::builder().field("media.factory.role", "viewer").build();
@@ -141,28 +143,32 @@ fn protect(server: &RTSPServer, factory: &RTSPMediaFactory, credentials: &str) -
     Ok(())
 }
 
-/// Pushes one unit per frame time to every viewer, for ever, and says when walkers come and go.
+/// Pushes one unit per frame time to every viewer, for ever, and prints when walkers come and go.
 fn feed(streams: &[(Clip, Viewers)], fps: u32, go: &AtomicBool) {
-    let Some((film, _)) = streams.first() else { return };
+    let Some((clip, _)) = streams.first() else { return };
     let period = Duration::from_secs(1) / fps;
     let mut next = Instant::now();
     let mut index = 0;
     loop {
-        if !go.load(Ordering::Acquire) && film.idle > 0 && index >= film.idle {
+        if !go.load(Ordering::Acquire) && clip.idle > 0 && index >= clip.idle {
             index = 0;
         }
-        if index >= film.units.len() {
+        if index >= clip.units.len() {
             index = 0;
         }
-        for walk in &film.walks {
+        for walk in &clip.walks {
             if index == walk.from {
-                say(&serde_json::json!({ "event": "walk-begins", "name": walk.name, "at_ms": now_ms() }));
+                print_fact(
+                    &serde_json::json!({ "event": "walk-begins", "name": walk.name, "at_ms": now_ms() }),
+                );
             } else if index == walk.to {
-                say(&serde_json::json!({ "event": "walk-ended", "name": walk.name, "at_ms": now_ms() }));
+                print_fact(
+                    &serde_json::json!({ "event": "walk-ended", "name": walk.name, "at_ms": now_ms() }),
+                );
             }
         }
-        for (film, viewers) in streams {
-            let Some(unit) = film.units.get(index) else { continue };
+        for (clip, viewers) in streams {
+            let Some(unit) = clip.units.get(index) else { continue };
             viewers.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|viewer| {
                 viewer.started |= unit.is_key;
                 let pushed = !viewer.started || viewer.source.push_buffer(plain(&unit.data)).is_ok();
@@ -191,7 +197,7 @@ fn now_ms() -> u64 {
 }
 
 /// One JSON line on the standard output: the ground truth.
-fn say(fact: &serde_json::Value) {
+fn print_fact(fact: &serde_json::Value) {
     let mut out = std::io::stdout().lock();
     // Nobody may be listening.
     let _ = writeln!(out, "{fact}").and_then(|()| out.flush());

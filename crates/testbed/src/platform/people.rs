@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 /// Users by id (raw, as `add_users_plus` details) and photos by name.
@@ -33,28 +34,34 @@ impl People {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), user);
     }
 
+    /// A photo that is served as `/img/FILE`.
     pub fn add_photo(&self, file: &str, photo: Vec<u8>) {
         self.photos.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned(), photo);
     }
 
+    /// The photo that is served as `/img/FILE`.
     pub fn photo(&self, file: &str) -> Option<Vec<u8>> {
         self.photos.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }
 
+    /// Details of those of `ids` that are known.
     pub fn users(&self, ids: &[String]) -> Vec<Value> {
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().filter_map(|id| users.get(id).cloned()).collect()
     }
 
     /// Everyone of a folder of photos named `name-id-department.jpg`.
-    pub fn add_folder(&self, folder: &Path) -> Result<usize, String> {
-        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    ///
+    /// # Errors
+    /// When the folder or a photo cannot be read.
+    pub fn add_folder(&self, folder: &Path) -> Result<usize> {
+        let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
         let mut count = 0;
         for path in entries.flatten().map(|entry| entry.path()) {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
             let mut parts = stem.rsplitn(3, '-');
             if let (Some(_), Some(id), Some(name)) = (parts.next(), parts.next(), parts.next()) {
-                let photo = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let photo = std::fs::read(&path).with_context(|| path.display().to_string())?;
                 self.add(id, name, photo);
                 count += 1;
             }

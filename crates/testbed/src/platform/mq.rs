@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
@@ -15,21 +16,26 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::State;
+use super::state::State;
 
+/// Where commands are published.
 pub const EXCHANGE: &str = "menshen.sim";
+/// What commands are published with.
 pub const ROUTING_KEY: &str = "box.commands";
+/// The queue of the box.
 pub const COMMANDS: &str = "box.down";
+/// The queue of replies.
 pub const REPLIES: &str = "box.up";
 /// Shared by all boxes of the platform.
 pub const FIQA_COMMANDS: &str = "fiqa.down";
+/// Shared by all boxes of the platform.
 pub const FIQA_REPLIES: &str = "fiqa.up";
 
 /// A broker that is being restarted comes back within this.
 const PUBLISH_WITHIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(300);
 
-type Job = (Vec<u8>, Sender<Result<(), String>>);
+type Job = (Vec<u8>, Sender<Result<()>>);
 
 /// A thread with its own runtime that publishes and collects.
 pub struct MqSide {
@@ -43,45 +49,48 @@ pub struct Jobs(tokio::sync::mpsc::UnboundedSender<Job>);
 
 impl Jobs {
     /// Returns when the broker has confirmed; an error leaves open whether it has the message.
-    pub fn publish(&self, body: Vec<u8>) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When the broker did not confirm it; it may have it all the same.
+    pub fn publish(&self, body: Vec<u8>) -> Result<()> {
         let (answer, answered) = mpsc::channel();
-        self.0.send((body, answer)).map_err(|_| "the platform is stopped".to_owned())?;
-        answered.recv().map_err(|_| "the platform is stopped".to_owned())?
+        self.0.send((body, answer)).ok().context("the platform is stopped")?;
+        answered.recv().ok().context("the platform is stopped")?
     }
 }
 
 impl MqSide {
-    pub fn start(state: Arc<State>) -> Result<Self, String> {
+    /// Declares the queues and collects replies until it is stopped.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(state: Arc<State>) -> Result<Self> {
         let (jobs, mut waiting) = tokio::sync::mpsc::unbounded_channel::<Job>();
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let thread = std::thread::Builder::new()
-            .name("sim-mq".to_owned())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    let publish = async {
-                        while let Some((body, answer)) = waiting.recv().await {
-                            let _ = answer.send(publish_until_confirmed(&state, body).await);
-                        }
-                    };
-                    tokio::select! {
-                        () = publish => {}
-                        () = collect_replies(&state) => {}
-                        _ = stopped => {}
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("sim-mq".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let publish = async {
+                    while let Some((body, answer)) = waiting.recv().await {
+                        let _ = answer.send(publish_until_confirmed(&state, body).await);
                     }
-                });
-            })
-            .map_err(|error| error.to_string())?;
+                };
+                tokio::select! {
+                    () = publish => {}
+                    () = collect_replies(&state) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
         Ok(Self { jobs, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// A way to publish.
     pub fn jobs(&self) -> Jobs {
         Jobs(self.jobs.clone())
     }
 
+    /// Ends the thread.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
@@ -114,25 +123,23 @@ async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
 }
 
 /// One try, on a connection of its own.
-pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<(), String> {
+///
+/// # Errors
+/// When the broker does not confirm it within ten seconds.
+pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<()> {
     publish_to(state, EXCHANGE, ROUTING_KEY, vec![body]).await
 }
 
 /// Publishes to the FIQA queue and waits for the confirms; for callers outside any runtime.
-pub fn publish_fiqa(state: &State, bodies: Vec<Vec<u8>>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+///
+/// # Errors
+/// When the broker does not confirm all of them within ten seconds.
+pub fn publish_fiqa(state: &State, bodies: Vec<Vec<u8>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(publish_to(state, "", FIQA_COMMANDS, bodies))
 }
 
-async fn publish_to(
-    state: &State,
-    exchange: &str,
-    routing_key: &str,
-    bodies: Vec<Vec<u8>>,
-) -> Result<(), String> {
+async fn publish_to(state: &State, exchange: &str, routing_key: &str, bodies: Vec<Vec<u8>>) -> Result<()> {
     let attempt = async {
         let (connection, channel) = connect(state).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -149,12 +156,12 @@ async fn publish_to(
         connection.close(200, "done".into()).await
     };
     match tokio::time::timeout(Duration::from_secs(10), attempt).await {
-        Ok(result) => result.map_err(|error: lapin::Error| error.to_string()),
-        Err(_) => Err("the broker does not answer".to_owned()),
+        Ok(result) => result.map_err(|error: lapin::Error| error.into()),
+        Err(_) => bail!("the broker does not answer"),
     }
 }
 
-async fn publish_until_confirmed(state: &State, body: Vec<u8>) -> Result<(), String> {
+async fn publish_until_confirmed(state: &State, body: Vec<u8>) -> Result<()> {
     let started = std::time::Instant::now();
     loop {
         match publish_once(state, body.clone()).await {
