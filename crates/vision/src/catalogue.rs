@@ -125,7 +125,7 @@ pub struct PopulationSpec {
     pub mean: Vec<f32>,
 }
 
-/// `[prepare]`: which dimensions of the file's fixed shapes its graph does not depend on (a prepared file
+/// `[optimize]`: which dimensions of the file's fixed shapes its graph does not depend on (a prepared file
 /// has names there instead of numbers, so that one model takes inputs of any such size), and what may be narrowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -179,7 +179,7 @@ pub struct ModelSpec {
     pub gender: Option<GenderSpec>,
     pub population: Option<PopulationSpec>,
     #[serde(default)]
-    pub prepare: OptimizeSpec,
+    pub optimize: OptimizeSpec,
     pub source: Option<SourceSpec>,
     /// Folder of the description; not in the file.
     #[serde(skip)]

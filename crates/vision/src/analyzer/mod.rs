@@ -240,13 +240,13 @@ impl ModelSet {
         Ok(FaceAnalyzer {
             letterboxer: Letterboxer::new(
                 self.detector.model.input.clone(),
-                free(&self.detector, self.detector.model.prepare.free_size),
+                free(&self.detector, self.detector.model.optimize.free_size),
             ),
             closer: Resizer::default(),
             detector: self.detector.load(loader)?,
             embedder: self.embedder.load(loader)?,
             liveness: Vec::new(),
-            embeds_batches: free(&self.embedder, self.embedder.model.prepare.free_batch),
+            embeds_batches: free(&self.embedder, self.embedder.model.optimize.free_batch),
             embedder_id: self.embedder_id(),
             models: self.clone(),
         })

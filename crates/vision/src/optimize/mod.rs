@@ -96,7 +96,7 @@ pub fn ensure(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<PathBuf
 /// Prepares a model whose checksum is right, proves the result and writes it.
 pub fn prepare(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<(Note, Rewrites), OptimizeError> {
     let mut graph = read(model)?;
-    let rewrites = rewrite::rewrite(&mut graph, model.prepare)
+    let rewrites = rewrite::rewrite(&mut graph, model.optimize)
         .map_err(|reason| OptimizeError::Rewrite { path: model.path(), reason })?;
     let prepared = graph.encode_to_vec();
     drop(graph);
