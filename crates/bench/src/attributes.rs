@@ -11,8 +11,7 @@ use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen::evaluation::pairs::person_of;
-use menshen::runtime::attributes::pick_attributes;
-use menshen::runtime::models::ready_models;
+use menshen::runtime::models::{read_selection, ready_models};
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 use menshen_vision::photo::decode_scaled;
 
@@ -23,7 +22,9 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
     let (models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
     let wrong = |error: &dyn std::fmt::Display| error.to_string();
     let mut analyzer = models.load(&loader).map_err(|error| wrong(&error))?;
-    let mut nets = pick_attributes(settings)?.load(&loader).map_err(|error| wrong(&error))?;
+    let selection = read_selection(settings).map_err(|error| wrong(&error))?;
+    let models = selection.attributes().map_err(|error| wrong(&error))?;
+    let mut nets = models.load(&loader).map_err(|error| wrong(&error))?;
     let mut people: BTreeMap<&str, Vec<Attributes>> = BTreeMap::new();
     let (mut faceless, mut guessing_s) = (0usize, 0.0);
     for (index, name) in names.iter().enumerate() {
@@ -36,7 +37,7 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
             None => faceless += 1,
             Some(face) => {
                 let started = ThreadTime::now();
-                let seen = nets.look(&frame, &face.landmarks).map_err(|error| wrong(&error))?;
+                let seen = nets.estimate(&frame, &face.landmarks).map_err(|error| wrong(&error))?;
                 guessing_s += started.elapsed().as_secs_f64();
                 people.entry(person_of(name)).or_default().push(seen);
             }

@@ -31,7 +31,7 @@ pub fn calibrate(images: &Path, settings: &Settings) -> Result<(), String> {
         for (value, mean) in embedding.vector.iter_mut().zip(&mean) {
             *value -= mean;
         }
-        normalise(&mut embedding.vector)?;
+        normalise(&mut embedding.vector).map_err(|error| error.to_string())?;
     }
     let (genuine, mut impostor) = all_pairs(&embedded);
     line["bench"] = json!("calibrate");

@@ -10,7 +10,7 @@ use menshen::evaluation::embeddings::{Centring, Embedded, EmbeddingRun, Photos, 
 use menshen::evaluation::made_up::made_up_person;
 use menshen::evaluation::pairs::{mixed_pairs, person_of, similarity};
 use menshen::evaluation::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
-use menshen::runtime::models::describe;
+use menshen::runtime::models::read_selection;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::face::Embedding;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
@@ -143,7 +143,9 @@ impl Leads {
 
     /// Of the probes above the pass mark: how many were named rightly and wrongly, and how many of each a lead holds back.
     fn tell(&self, line: &mut Value, settings: &Settings) -> Result<(), String> {
-        let pass = describe(settings, &settings.recognition.embedder)?.1.similarity_threshold;
+        let described =
+            read_selection(settings).and_then(|selection| selection.describe(selection.embedder()));
+        let pass = described.map_err(|error| error.to_string())?.1.similarity_threshold;
         let passed = |right: bool, below: f32| {
             let wanted = |probe: &&(f32, f32, bool)| probe.0 >= pass && probe.2 == right && probe.1 < below;
             self.probes.iter().filter(wanted).count()

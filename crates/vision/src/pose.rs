@@ -40,7 +40,10 @@ pub fn head_pose(landmarks: &Landmarks) -> Option<HeadPose> {
     let mean = [0, 1].map(|axis| landmarks.iter().map(|p| f64::from(p[axis])).sum::<f64>() / 5.0);
     let fit = [0, 1].map(|axis: usize| {
         PSEUDO_INVERSE.map(|row| {
-            row.iter().zip(landmarks).map(|(weight, p)| weight * (f64::from(p[axis]) - mean[axis])).sum::<f64>()
+            row.iter()
+                .zip(landmarks)
+                .map(|(weight, p)| weight * (f64::from(p[axis]) - mean[axis]))
+                .sum::<f64>()
         })
     });
     let [x, y] = nearest_rotation(fit)?;
