@@ -11,11 +11,10 @@ use menshen::evaluation::made_up::made_up_gallery;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
+use menshen_models::{Catalogue, ModelSet};
 use menshen_testbed::camera::scene::{Walker, background};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::catalogue::Catalogue;
 use menshen_vision::jpeg::{crop_jpeg, scene_jpeg};
 use menshen_vision::letterbox::Letterboxer;
 use menshen_vision::quality::measure;
@@ -36,7 +35,7 @@ fn models() -> (ModelSet, Catalogue) {
 fn analyzer(models: &ModelSet) -> FaceAnalyzer {
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let mut models = models.clone();
-    assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
+    assert!(models.use_optimized(&loader).is_empty(), "the models can be optimised");
     models.load(&loader).unwrap()
 }
 

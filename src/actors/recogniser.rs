@@ -11,7 +11,7 @@ use menshen_domain::score::{Scale, ScoreMap};
 use menshen_domain::tuning::Tuning;
 use menshen_domain::validity::Moment;
 use menshen_gallery::{Gallery, GalleryError};
-use menshen_vision::analyzer::ModelSet;
+use menshen_models::ModelSet;
 use menshen_vision::inference::InferenceLoader;
 use menshen_vision::{FaceAnalyzer, VisionError};
 

@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArgs;
-use super::models::embedder_in_force;
+use super::models::active_embedder;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
-use crate::runtime::attributes::pick_attributes;
-use crate::runtime::models::ready_models;
+use crate::runtime::models::{read_selection, ready_models};
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::quality::{QualityLevel, judge};
 use menshen_domain::score::ScoreMap;
-use menshen_domain::status::Language;
+use menshen_domain::status::{Language, ProtocolError};
+use menshen_models::ModelError;
 use menshen_vision::FaceAnalyzer;
-use menshen_vision::attributes::Nets;
+use menshen_vision::attributes::AttributeNets;
 use menshen_vision::photo::decode_photo;
 use menshen_vision::quality::measure;
 
@@ -38,11 +38,11 @@ const DIFFERENT: u8 = 2;
 
 pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     let mut settings = arguments.config.settings()?;
-    settings.recognition.embedder = embedder_in_force(&settings)?;
+    settings.recognition.embedder = active_embedder(&settings)?;
     let (models, loader) = ready_models(&settings)?;
     let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
     let nets = arguments.attributes.then(|| load_attributes(&settings, &loader));
-    let mut nets = nets.transpose().map_err(|error| vec![error])?;
+    let mut nets = nets.transpose().map_err(|error| vec![error.to_string()])?;
     let mut look = |path: &Path| look(&mut analyzer, nets.as_mut(), path);
     let (first, second) = (look(&arguments.a), look(&arguments.b));
     let (first, second) = match (first, second) {
@@ -63,16 +63,21 @@ pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
-fn load_attributes(settings: &Settings, loader: &OrtLoader) -> Result<Nets, String> {
-    pick_attributes(settings)?.load(loader).map_err(|error| error.to_string())
+fn load_attributes(settings: &Settings, loader: &OrtLoader) -> Result<AttributeNets, ModelError> {
+    Ok(read_selection(settings)?.attributes()?.load(loader)?)
 }
 
 /// The largest face's embedding; its quality is said, with `nets` also its age and gender, and neither decides.
-fn look(analyzer: &mut FaceAnalyzer, nets: Option<&mut Nets>, path: &Path) -> Result<Embedding, String> {
+fn look(
+    analyzer: &mut FaceAnalyzer,
+    nets: Option<&mut AttributeNets>,
+    path: &Path,
+) -> Result<Embedding, String> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     let refused = |code: &str| format!("{name}: {code}");
-    let frame = decode_photo(&bytes).map_err(|refusal| {
+    let frame = decode_photo(&bytes).map_err(|error| {
+        let refusal = ProtocolError::from(error);
         refused(&format!("{} {}", refusal.message(Language::En), refusal.message(Language::Zh)))
     })?;
     let faces = analyzer.detect(&frame).map_err(|error| refused(&error.to_string()))?;
@@ -84,7 +89,7 @@ fn look(analyzer: &mut FaceAnalyzer, nets: Option<&mut Nets>, path: &Path) -> Re
     let quality = describe(&measure(&frame, &face, aligned.as_deref()), &face);
     say(&format!("{name}: {count} face(s) 张人脸; {quality}"));
     if let Some(nets) = nets {
-        let guessed = nets.look(&frame, &face.landmarks).map_err(|error| refused(&error.to_string()))?;
+        let guessed = nets.estimate(&frame, &face.landmarks).map_err(|error| refused(&error.to_string()))?;
         say(&format!("{name}: {guessed}"));
     }
     let aligned = aligned.ok_or_else(|| refused("the face cannot be aligned 人脸无法对齐"))?;

@@ -16,11 +16,10 @@ use crate::config::Settings;
 use crate::runtime::models::ready_models;
 use menshen_domain::face::Embedding;
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::StatusCode;
+use menshen_models::ModelSet;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::{Similarity, warp};
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::photo::decode_photo;
+use menshen_vision::photo::{PhotoError, decode_photo};
 
 /// Photos between two lines of progress.
 const PROGRESS_STEP: usize = 500;
@@ -144,14 +143,14 @@ fn embed(analyzer: &mut FaceAnalyzer, path: &Path, tilt_deg: f32) -> Result<Opti
     }
     match analyzer.analyze_photo(&bytes, &QualityLevel::No) {
         Ok(face) => Ok(Some(face.embedding)),
-        Err(refusal) if refusal.code == StatusCode::NoFace => Ok(None),
-        Err(refusal) => Err(format!("{}: {refusal}", path.display())),
+        Err(PhotoError::NoFace) => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
 /// A photo turned around its middle, black where there was nothing; as wide and as high as its longer side.
 fn tilted(photo: &[u8], tilt_deg: f32) -> Result<Vec<u8>, String> {
-    let frame = decode_photo(photo).map_err(|refusal| refusal.to_string())?;
+    let frame = decode_photo(photo).map_err(|error| error.to_string())?;
     let side = frame.width.max(frame.height);
     let [x, y, middle] = [frame.width, frame.height, side].map(|length| (length as f32 - 1.0) / 2.0);
     // From the turned photo back: the other way round.

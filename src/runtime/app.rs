@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use tokio::sync::{Notify, watch};
 
-use super::attributes::attribute_desk;
+use super::attributes::attribute_estimator;
 use super::devices::{Reread, SettingsConfigStore};
 use super::frame_router::{FrameRouter, doors, intakes, start_ftp};
-use super::models::{models_in_force, pick_prepared};
+use super::models::{load_fastest, read_selection, start_models};
 use super::open::key_places;
 use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
 use super::supervise::{ActorPart, Part};
@@ -66,8 +66,8 @@ use menshen_domain::passage::PassageRules;
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::tuning::Tuning;
 use menshen_gallery::Gallery;
+use menshen_models::{ModelSet, Selection};
 use menshen_protocol::reply::ReplyHead;
-use menshen_vision::analyzer::ModelSet;
 use menshen_vision::inference::InferenceLoader;
 
 /// Addresses of the five.
@@ -115,8 +115,10 @@ impl App {
         let health = Arc::new(Health::default());
         let loader: Arc<dyn InferenceLoader> =
             Arc::new(OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?);
-        let attributes = attribute_desk(&settings, &loader).map_err(|error| vec![error])?;
-        let (models, spare) = models_in_force(&settings, &tuner.changes(), &*loader, &health.models)?;
+        let selection = read_selection(&settings).map_err(|error| one(&error))?;
+        let attributes = attribute_estimator(&selection, &settings, &loader).map_err(|error| one(&error))?;
+        let started = start_models(&selection, &settings, &tuner.changes(), &*loader, &health.models);
+        let (models, spare) = started.map_err(|error| error.problems())?;
         let Stores { registry, events, pictures, filled } =
             open_stores(&settings, &vault, &health.storage, &models).map_err(|error| one(&error))?;
         let in_force = ActiveRecogniser::new(Recogniser::new(models, filled.gallery, spare));
@@ -134,7 +136,7 @@ impl App {
                 keys: Arc::<Vault>::clone(&vault),
                 recogniser: in_force.clone(),
                 tuning: tuner.shared(),
-                swap: swap_parts(&settings, &health, &loader, &tuner, filled.other_model > 0),
+                swap: swap_parts(&settings, selection, &health, &loader, &tuner, filled.other_model > 0),
                 platform: Arc::clone(&platform),
                 engine: handles.engine.clone(),
                 clock: Arc::clone(&clock),
@@ -331,6 +333,7 @@ struct Stores {
 /// What a swap of the embedder works with; `missing`: somebody has no feature of the one in force.
 fn swap_parts(
     settings: &Settings,
+    selection: Selection,
     health: &Health,
     loader: &Arc<dyn InferenceLoader>,
     tuner: &Tuner,
@@ -340,7 +343,7 @@ fn swap_parts(
     SwapDeps {
         status: Arc::clone(&health.models),
         loader: Arc::clone(loader),
-        pick: Arc::new(move |name| Ok(pick_prepared(&own, name, &*with)?)),
+        pick: Arc::new(move |name| Ok(load_fastest(&selection.reread()?, &own, name, &*with)?)),
         tuner: tuner.clone(),
         threads: settings.recognition.workers,
         missing: Arc::new(missing.into()),

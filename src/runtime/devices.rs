@@ -5,8 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::config::Settings;
 use crate::config::devices::{DeviceTables, read_device};
 use crate::ports::device_config_store::DeviceConfigStore;
-use crate::runtime::attributes::pick_attributes;
-use crate::runtime::models::liveness_is_there;
+use crate::runtime::models::read_selection;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -35,8 +34,14 @@ impl SettingsConfigStore {
             has_ftp: settings.ftp.listen.is_some(),
             file: Mutex::new(settings.device_tables.clone()),
             reread,
-            liveness_is_there: Box::new(move || liveness_is_there(&of_box)),
-            attributes_are_there: Box::new(move || pick_attributes(&same).map(drop)),
+            liveness_is_there: Box::new(move || {
+                let checked = read_selection(&of_box).and_then(|selection| selection.check_liveness());
+                checked.map_err(|error| error.to_string())
+            }),
+            attributes_are_there: Box::new(move || {
+                let picked = read_selection(&same).and_then(|selection| selection.attributes());
+                picked.map(drop).map_err(|error| error.to_string())
+            }),
         }
     }
 

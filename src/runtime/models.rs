@@ -3,139 +3,138 @@
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::status::models::ModelStatus;
-use menshen_domain::models::Precision;
-use menshen_domain::score::Scale;
 use menshen_domain::tuning::Changes;
-use menshen_vision::FaceAnalyzer;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::catalogue::Catalogue;
+use menshen_models::self_test::{SelfTestError, self_test};
+use menshen_models::{Backend, ModelError, ModelNames, ModelSet, ReadyModels, Selection};
 use menshen_vision::inference::InferenceLoader;
-use menshen_vision::self_test::self_test;
+use menshen_vision::{FaceAnalyzer, VisionError};
 
-/// Reads and checks the models a configuration names.
-pub fn pick_models(settings: &Settings) -> Result<ModelSet, Vec<String>> {
-    pick(settings, &settings.recognition.embedder).map_err(|error| vec![error])
-}
-
-/// The configured detector with an embedder, their checksums compared.
-fn pick(settings: &Settings, embedder: &str) -> Result<ModelSet, String> {
-    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
+/// What the configuration chooses from the catalogue, which is read now.
+pub fn read_selection(settings: &Settings) -> Result<Selection, ModelError> {
     let recognition = &settings.recognition;
-    let models = ModelSet::pick(&catalogue, &recognition.detector, embedder, recognition.detection_score_min)
-        .map_err(|error| error.to_string())?;
-    models.verify().map_err(|error| error.to_string())?;
-    let names = &recognition.liveness_models;
-    if asks_for_liveness(settings) {
-        return with_liveness(models, &catalogue, names)
-            .map_err(|error| format!("a device asks for liveness: {error}"));
-    }
-    // Described for a device that comes to ask for it later, and refused then if it is not there (`liveness_is_there`).
-    Ok(models.clone().with_liveness(&catalogue, names).unwrap_or(models))
+    Ok(Selection::read(ModelNames {
+        folder: settings.models_dir.clone(),
+        detector: recognition.detector.clone(),
+        score_min: recognition.detection_score_min,
+        embedder: recognition.embedder.clone(),
+        liveness: recognition.liveness_models.clone(),
+        needs_liveness: settings.devices.iter().any(|device| device.liveness && device.enabled),
+        age: recognition.attributes.age_model.clone(),
+        gender: recognition.attributes.gender_model.clone(),
+    })?)
 }
 
-fn asks_for_liveness(settings: &Settings) -> bool {
-    settings.devices.iter().any(|device| device.liveness && device.enabled)
+/// Checks the models a configuration names.
+pub fn check_models(settings: &Settings) -> Result<ModelSet, ModelError> {
+    let selection = read_selection(settings)?;
+    Ok(selection.load(selection.embedder(), Backend::Original)?.models)
 }
 
-fn with_liveness(models: ModelSet, catalogue: &Catalogue, names: &[String]) -> Result<ModelSet, String> {
-    let models = models.with_liveness(catalogue, names).map_err(|error| error.to_string())?;
-    models.verify_liveness().map_err(|error| error.to_string())?;
-    Ok(models)
-}
-
-/// Whether a device may ask for liveness: its networks are described and whole.
-pub fn liveness_is_there(settings: &Settings) -> Result<(), String> {
-    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
-    let recognition = &settings.recognition;
-    let models = ModelSet::pick(&catalogue, &recognition.detector, &recognition.embedder, None)
-        .map_err(|error| error.to_string())?;
-    with_liveness(models, &catalogue, &recognition.liveness_models).map(drop)
-}
-
-/// As [`pick_models`], with any embedder, to be run from the prepared files; a model that cannot be prepared goes on as it
-/// came, slower.
-pub fn pick_prepared(
+/// The configured detector with any embedder, to be run as fast as the box can; what is not as it should be is logged and counted.
+pub fn load_fastest(
+    selection: &Selection,
     settings: &Settings,
     embedder: &str,
     loader: &dyn InferenceLoader,
-) -> Result<ModelSet, String> {
-    let mut models = pick(settings, embedder)?;
-    accelerate(&mut models, loader, settings.precision);
-    let mut unprepared = models.use_prepared(loader);
-    if asks_for_liveness(settings) {
-        unprepared.extend(models.use_prepared_liveness(loader));
-    }
-    for error in unprepared {
-        metrics::counter!("menshen_models_unprepared_total").increment(1);
-        tracing::warn!(%error, "a model runs unprepared, which is slower; see `menshen models prepare`");
-    }
-    Ok(models)
-}
-
-/// As [`pick_prepared`], on the CPU, whatever accelerator there is.
-pub fn pick_plain(
-    settings: &Settings,
-    embedder: &str,
-    loader: &dyn InferenceLoader,
-) -> Result<ModelSet, String> {
-    let mut models = pick(settings, embedder)?;
-    models.use_prepared(loader).first().map_or(Ok(models), |error| Err(error.to_string()))
-}
-
-/// Uses the configured accelerator if it is of use; the CPU goes on with its work if not, and that is told.
-fn accelerate(models: &mut ModelSet, loader: &dyn InferenceLoader, precision: Precision) {
-    let accelerator = loader.accelerator();
-    match models.use_accelerator(loader, precision) {
+) -> Result<ModelSet, ModelError> {
+    let precision = settings.precision;
+    let ready = selection.load(embedder, Backend::Fastest(loader, precision))?;
+    let ReadyModels { models, accelerator, not_optimized } = ready;
+    match accelerator {
         None => {}
         Some(Ok(cosine)) => {
-            tracing::info!(accelerator, ?precision, cosine, "embedding is accelerated");
+            tracing::info!(
+                accelerator = loader.accelerator(),
+                ?precision,
+                cosine,
+                "embedding is accelerated"
+            );
         }
         Some(Err(error)) => {
             metrics::counter!("menshen_accelerator_faults_total").increment(1);
             tracing::error!(
-                accelerator,
+                accelerator = loader.accelerator(),
                 %error,
                 "the accelerator is of no use, the CPU embeds; see runtime.accelerator and scripts/setup --openvino"
             );
         }
     }
-}
-
-/// Id and calibration of an embedder as it is described, whether or not its file is in order.
-pub fn describe(settings: &Settings, embedder: &str) -> Result<(String, Scale), String> {
-    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| error.to_string())?;
-    let models = ModelSet::pick(&catalogue, &settings.recognition.detector, embedder, None)
-        .map_err(|error| error.to_string())?;
-    Ok((models.embedder_id(), models.scale()))
+    for error in not_optimized {
+        metrics::counter!("menshen_models_unprepared_total").increment(1);
+        tracing::warn!(%error, "a model runs without optimisation, which is slower; see `menshen models optimize`");
+    }
+    Ok(models)
 }
 
 /// The models a configuration names, ready to be loaded.
 pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
-    pick_models(settings)?;
-    let loader =
-        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| vec![error.to_string()])?;
-    let models =
-        pick_prepared(settings, &settings.recognition.embedder, &loader).map_err(|error| vec![error])?;
-    Ok((models, loader))
+    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+    let selection = read_selection(settings).map_err(|error| one(&error))?;
+    // What can be found without ONNX Runtime is reported first.
+    selection.load(selection.embedder(), Backend::Original).map_err(|error| one(&error))?;
+    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?;
+    let models = load_fastest(&selection, settings, selection.embedder(), &loader);
+    Ok((models.map_err(|error| one(&error))?, loader))
 }
 
-/// The models of this start, with one that is loaded already if it had to prove itself. An embedder that was chosen in the
-/// field and is broken now is passed over, loudly, for the one before it: a box that recognises with
+/// Why an embedder that was chosen in the field cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ChosenError {
+    /// It cannot be had.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It cannot be loaded.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    /// It does not recognise.
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
+}
+
+/// Why there is no embedder to start with.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The only one there is cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Neither can the chosen one nor the one before it.
+    #[error("embedder `{name}`: {reason}; the one before, `{previous}`: {other}")]
+    BothBroken {
+        /// The chosen one.
+        name: String,
+        /// What is wrong with it.
+        reason: ChosenError,
+        /// The one before.
+        previous: String,
+        /// What is wrong with that.
+        other: ChosenError,
+    },
+}
+
+impl StartError {
+    /// Each problem by itself.
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Model(error) => vec![error.to_string()],
+            Self::BothBroken { name, reason, previous, other } => {
+                vec![format!("embedder `{name}`: {reason}"), format!("the one before, `{previous}`: {other}")]
+            }
+        }
+    }
+}
+
+/// The models of this start, with one that is loaded already if it had to pass the self-test. An embedder that was chosen in the
+/// field and is broken now is replaced, loudly, by the one before it: a box that recognises with
 /// yesterday's model is better than one that does not start.
-pub fn models_in_force(
+pub fn start_models(
+    selection: &Selection,
     settings: &Settings,
     changes: &Changes,
     loader: &dyn InferenceLoader,
     board: &ModelStatus,
-) -> Result<(ModelSet, Vec<FaceAnalyzer>), Vec<String>> {
-    if let Ok(catalogue) = Catalogue::read(&settings.models_dir) {
-        let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
-        for error in &broken {
-            tracing::warn!(error, "a model's description is of no use; the others are not concerned");
-        }
-        board.change(|facts| facts.broken = broken);
-    }
-    let configured = &settings.recognition.embedder;
+) -> Result<(ModelSet, Vec<FaceAnalyzer>), StartError> {
+    log_descriptions(selection, board);
+    let configured = selection.embedder();
     let chosen = changes.embedder.as_ref();
     let name = chosen.map_or(configured, |chosen| &chosen.name);
     if name != configured {
@@ -147,23 +146,27 @@ pub fn models_in_force(
     }
     let Some(previous) = chosen.and_then(|chosen| chosen.previous.as_ref()) else {
         // Nothing to fall back to: what is wrong with it will show.
-        let models = pick_prepared(settings, name, loader).map_err(|error| vec![error])?;
+        let models = load_fastest(selection, settings, name, loader)?;
         board.change(|facts| {
             facts.embedder = models.embedder_id();
             facts.note_accelerator(models.accelerator());
         });
         return Ok((models, Vec::new()));
     };
-    let (models, spare, fallback, back) = match prove(settings, name, loader) {
+    let (models, spare, fallback, back) = match load_tested(selection, settings, name, loader) {
         Ok((models, analyzer)) => (models, analyzer, None, previous),
-        Err(reason) => {
-            let (models, analyzer) = prove(settings, previous, loader).map_err(|other| {
-                vec![format!("embedder `{name}`: {reason}"), format!("the one before, `{previous}`: {other}")]
-            })?;
-            let story = format!("`{name}` is chosen and broken ({reason}); `{previous}` recognises instead");
-            tracing::error!("FALLBACK: {story}; repair it, or choose another with `menshen models use`");
-            (models, analyzer, Some(story), previous)
-        }
+        Err(reason) => match load_tested(selection, settings, previous, loader) {
+            Ok((models, analyzer)) => {
+                let story =
+                    format!("`{name}` is chosen and broken ({reason}); `{previous}` recognises instead");
+                tracing::error!("FALLBACK: {story}; repair it, or choose another with `menshen models use`");
+                (models, analyzer, Some(story), previous)
+            }
+            Err(other) => {
+                let (name, previous) = (name.to_owned(), previous.clone());
+                return Err(StartError::BothBroken { name, reason, previous, other });
+            }
+        },
     };
     metrics::gauge!("menshen_embedder_fallback").set(f64::from(u8::from(fallback.is_some())));
     board.change(|facts| {
@@ -175,14 +178,28 @@ pub fn models_in_force(
     Ok((models, vec![spare]))
 }
 
-/// Loads it and lets it pass the self-test.
-fn prove(
+/// Logs what is wrong with descriptions.
+fn log_descriptions(selection: &Selection, board: &ModelStatus) {
+    let catalogue = selection.catalogue();
+    let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
+    for error in &broken {
+        tracing::warn!(error, "a model's description cannot be used; the other models are not affected");
+    }
+    for renamed in catalogue.renamed() {
+        tracing::warn!("{renamed}");
+    }
+    board.change(|facts| facts.broken = broken);
+}
+
+/// Loads an embedder and lets it pass the self-test.
+fn load_tested(
+    selection: &Selection,
     settings: &Settings,
     embedder: &str,
     loader: &dyn InferenceLoader,
-) -> Result<(ModelSet, FaceAnalyzer), String> {
-    let models = pick_prepared(settings, embedder, loader)?;
-    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
+) -> Result<(ModelSet, FaceAnalyzer), ChosenError> {
+    let models = load_fastest(selection, settings, embedder, loader)?;
+    let mut analyzer = models.load(loader)?;
     self_test(&mut analyzer)?;
     Ok((models, analyzer))
 }

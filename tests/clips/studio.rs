@@ -26,8 +26,9 @@ use menshen_domain::lag::SinkFeedback;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
 use menshen_gallery::Gallery;
+use menshen_models::ModelSet;
 use menshen_vision::FaceAnalyzer;
-use menshen_vision::analyzer::{AnalyzedFace, ModelSet};
+use menshen_vision::analyzer::AnalyzedFace;
 use menshen_vision::pixels::rgb_region;
 
 /// Where the clips are, or `None`, said aloud: they are no part of the project.

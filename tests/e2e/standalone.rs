@@ -71,10 +71,10 @@ fn an_accelerator_that_is_of_no_use_costs_nothing_but_speed() {
     let check = bed.run(&["check"]);
     let told = String::from_utf8_lossy(&check.stderr);
     assert!(!check.status.success() && told.contains("runtime.accelerator"), "{told}");
-    let prepare = bed.run(&["models", "prepare", "sface", "--int8", "--images", folder.to_str().unwrap()]);
-    let told = String::from_utf8_lossy(&prepare.stderr);
+    let optimize = bed.run(&["models", "optimize", "sface", "--int8", "--images", folder.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&optimize.stderr);
     assert!(
-        !prepare.status.success() && told.contains("sface: "),
+        !optimize.status.success() && told.contains("sface: "),
         "8-bit integers cannot be tried there: {told}"
     );
 

@@ -305,7 +305,7 @@ fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
         |text| {
             // Without the population, whose length would give it away before it is run.
             let (head, rest) = text.split_once("[population]").unwrap();
-            let tail = &rest[rest.find("[prepare]").unwrap()..];
+            let tail = &rest[rest.find("[optimize]").unwrap()..];
             format!("{head}{tail}").replace("dimension = 128", "dimension = 512")
         },
         |bytes| bytes,

@@ -10,10 +10,10 @@ use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 use menshen_domain::frame::Frame;
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
+use menshen_models::attributes::{AttributeModels, LazyAttributeNets, attribute_self_test};
+use menshen_models::{Catalogue, ModelSet};
 use menshen_vision::FaceAnalyzer;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::attributes::{AttributeModels, LazyAttributeNets, Nets, self_test};
-use menshen_vision::catalogue::Catalogue;
+use menshen_vision::attributes::AttributeNets;
 use menshen_vision::photo::decode_photo;
 
 fn loader() -> OrtLoader {
@@ -28,7 +28,7 @@ fn analyzer() -> FaceAnalyzer {
 }
 
 /// Networks of any folder of models.
-fn nets(models: &Path, age: &str, gender: &str) -> Nets {
+fn nets(models: &Path, age: &str, gender: &str) -> AttributeNets {
     let models = AttributeModels::pick(&Catalogue::read(models).unwrap(), age, gender).unwrap();
     models.verify().expect("models are fetched by scripts/setup --tests");
     models.load(&loader()).unwrap()
@@ -39,9 +39,9 @@ fn photo(name: &str) -> Vec<u8> {
         .expect("demo pictures are fetched by scripts/setup")
 }
 
-fn look(analyzer: &mut FaceAnalyzer, nets: &mut Nets, frame: &Frame) -> Attributes {
+fn estimate(analyzer: &mut FaceAnalyzer, nets: &mut AttributeNets, frame: &Frame) -> Attributes {
     let (face, _) = analyzer.largest_face(frame).unwrap().expect("a face");
-    nets.look(frame, &face.landmarks).unwrap()
+    nets.estimate(frame, &face.landmarks).unwrap()
 }
 
 /// Years that the package the networks come from guesses behind dlib's own landmarks. Ours come from other landmarks, and a
@@ -66,7 +66,7 @@ fn grown_ups_are_taken_for_what_they_are() {
         let smaller = image::imageops::thumbnail(&picture, width, height);
         let smaller = Frame::from_rgb(width, height, smaller.into_raw(), 0).unwrap();
         for (how, frame) in [("as it is", decode_photo(&photo(name)).unwrap()), ("smaller", smaller)] {
-            let seen = look(&mut analyzer, &mut nets, &frame);
+            let seen = estimate(&mut analyzer, &mut nets, &frame);
             let (age, guess) = (seen.age.unwrap(), seen.gender.unwrap());
             let is_grown_up = !matches!(age.group, AgeGroup::Child | AgeGroup::Juvenile);
             if guess.gender != gender || !is_grown_up || age.years.abs_diff(years) > YEARS_APART_MAX {
@@ -84,7 +84,7 @@ fn a_judged_photo_has_what_is_made_of_its_largest_face() {
     let mut nets = nets(Path::new("models"), "", "gender-v1");
     let judged = analyzer
         .judge_photo_and(&photo("biden-1.jpg"), &QualityLevel::High, |frame, face| {
-            Some(nets.look(frame, &face.landmarks).unwrap())
+            Some(nets.estimate(frame, &face.landmarks).unwrap())
         })
         .unwrap();
     let seen = judged.attributes.unwrap();
@@ -94,23 +94,23 @@ fn a_judged_photo_has_what_is_made_of_its_largest_face() {
 }
 
 #[test]
-fn one_guesser_serves_several_threads_and_loads_when_first_asked() {
+fn one_set_of_networks_serves_several_threads_and_loads_when_first_asked() {
     let folder = tempfile::tempdir().unwrap();
     let models = folder.path().join("models");
-    let guesser =
+    let lazy =
         LazyAttributeNets::new(models.clone(), "age-v1".into(), "gender-v1".into(), Arc::new(loader()));
     let frame = decode_photo(&photo("obama-2.jpg")).unwrap();
     let (face, _) = analyzer().largest_face(&frame).unwrap().unwrap();
-    // There is no such folder yet; it is looked for again with the next question.
-    assert!(guesser.look(&frame, &face.landmarks).unwrap_err().to_string().contains("cannot read"));
+    // There is no such folder yet; it is read again with the next estimate.
+    assert!(lazy.estimate(&frame, &face.landmarks).unwrap_err().to_string().contains("cannot read"));
     for name in ["age-v1", "gender-v1"] {
         copy_model(name, &models);
     }
-    let expected = guesser.look(&frame, &face.landmarks).unwrap();
+    let expected = lazy.estimate(&frame, &face.landmarks).unwrap();
     assert!(expected.age.is_some() && expected.gender.is_some());
     std::thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| guesser.look(&frame, &face.landmarks).unwrap())).collect();
+            (0..4).map(|_| scope.spawn(|| lazy.estimate(&frame, &face.landmarks).unwrap())).collect();
         for thread in threads {
             assert_eq!(thread.join().unwrap(), expected);
         }
@@ -130,8 +130,9 @@ fn copy_model(name: &str, models: &Path) -> PathBuf {
 #[test]
 fn the_self_test_finds_networks_that_are_described_wrongly() {
     let mut analyzer = analyzer();
-    let told = self_test(&mut analyzer, &mut nets(Path::new("models"), "age-v1", "gender-v1")).unwrap();
-    assert!(told.contains("male 男") && told.contains("female 女"), "{told}");
+    let seen =
+        attribute_self_test(&mut analyzer, &mut nets(Path::new("models"), "age-v1", "gender-v1")).unwrap();
+    assert!(seen.contains("male 男") && seen.contains("female 女"), "{seen}");
 
     let folder = tempfile::tempdir().unwrap();
     let cases = [
@@ -150,10 +151,9 @@ fn the_self_test_finds_networks_that_are_described_wrongly() {
         std::fs::write(&description, text.replace(right, wrong)).unwrap();
         let catalogue = Catalogue::read(folder.path()).unwrap();
         let models = AttributeModels::pick(&catalogue, "", "gender-v1").unwrap();
-        let tested = models
-            .load(&loader())
-            .map_err(|error| error.to_string())
-            .and_then(|mut nets| self_test(&mut analyzer, &mut nets));
+        let tested = models.load(&loader()).map_err(|error| error.to_string()).and_then(|mut nets| {
+            attribute_self_test(&mut analyzer, &mut nets).map_err(|error| error.to_string())
+        });
         let error = tested.unwrap_err();
         assert!(error.contains(expected), "{error}");
     }

@@ -13,16 +13,15 @@ use menshen_domain::frame::Frame;
 use menshen_domain::models::Provider;
 use menshen_domain::quality::{Check, MASK_MAX, QualityLevel, QualityLimits};
 use menshen_domain::status::StatusCode;
+use menshen_models::{Catalogue, ModelSet};
 use menshen_vision::FaceAnalyzer;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::catalogue::Catalogue;
 
 fn analyzer() -> FaceAnalyzer {
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     models.verify().expect("models are fetched by scripts/setup");
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
-    assert!(models.use_prepared(&loader).is_empty());
+    assert!(models.use_optimized(&loader).is_empty());
     models.load(&loader).unwrap()
 }
 
@@ -185,13 +184,13 @@ fn custom(pose_sum_max_deg: f32, also: &[Check]) -> QualityLevel {
 
 /// The names of the failed checks; empty when the photo is taken.
 fn failed(analyzer: &mut FaceAnalyzer, picture: &RgbImage, level: &QualityLevel) -> Vec<&'static str> {
-    let Err(refusal) = analyzer.analyze_photo(&png(picture), level) else { return Vec::new() };
+    let Err(error) = analyzer.analyze_photo(&png(picture), level) else { return Vec::new() };
     let all = ["face_size", "headpose", "occlusion", "clarity", "mask", "partial", "brightness"];
-    let found: Vec<_> = all.into_iter().filter(|name| refusal.detail.contains(name)).collect();
-    if refusal.code == StatusCode::NoFace {
+    let found: Vec<_> = all.into_iter().filter(|name| error.to_string().contains(name)).collect();
+    if error.status() == StatusCode::NoFace {
         return vec!["no face"];
     }
-    assert!(!found.is_empty(), "refused for another reason: {refusal}");
+    assert!(!found.is_empty(), "refused for another reason: {error}");
     found
 }
 

@@ -9,11 +9,9 @@ use menshen_domain::frame::{Frame, PixelFormat, Plane};
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::StatusCode;
+use menshen_models::{Catalogue, ModelSet, optimize};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::catalogue::Catalogue;
-use menshen_vision::optimize;
 use menshen_vision::photo::decode_photo;
 
 fn analyzer() -> FaceAnalyzer {
@@ -21,7 +19,7 @@ fn analyzer() -> FaceAnalyzer {
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     models.verify().expect("models are fetched by scripts/setup");
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
-    assert!(models.use_prepared(&loader).is_empty(), "the models can be prepared");
+    assert!(models.use_optimized(&loader).is_empty(), "the models can be optimised");
     models.load(&loader).unwrap()
 }
 
@@ -49,8 +47,8 @@ fn the_same_person_is_similar_and_others_are_not() {
 
 #[test]
 fn a_picture_without_a_face_is_refused() {
-    let refusal = analyzer().analyze_photo(&photo("coffee.png"), &QualityLevel::High).unwrap_err();
-    assert_eq!(refusal.code, StatusCode::NoFace);
+    let error = analyzer().analyze_photo(&photo("coffee.png"), &QualityLevel::High).unwrap_err();
+    assert_eq!(error.status(), StatusCode::NoFace);
 }
 
 #[test]
@@ -58,8 +56,8 @@ fn a_small_face_is_refused_at_level_high_and_taken_at_low() {
     // The face is 90 px wide.
     let bytes = photo("astronaut.png");
     let mut analyzer = analyzer();
-    let refusal = analyzer.analyze_photo(&bytes, &QualityLevel::High).unwrap_err();
-    assert_eq!(refusal.code, StatusCode::FaceTooSmall, "{refusal}");
+    let error = analyzer.analyze_photo(&bytes, &QualityLevel::High).unwrap_err();
+    assert_eq!(error.status(), StatusCode::FaceTooSmall, "{error}");
     analyzer.analyze_photo(&bytes, &QualityLevel::Low).unwrap();
 }
 
@@ -72,9 +70,9 @@ fn a_blurred_face_fails_on_clarity() {
     let sigma = 4.0 * face.measurements.face_size_px / 80.0;
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.blur(sigma).into_rgb8().write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
-    let refusal = analyzer.analyze_photo(&bytes.into_inner(), &QualityLevel::High).unwrap_err();
-    assert_eq!(refusal.code, StatusCode::LowQuality, "{refusal}");
-    assert!(refusal.detail.contains("clarity"), "{refusal}");
+    let error = analyzer.analyze_photo(&bytes.into_inner(), &QualityLevel::High).unwrap_err();
+    assert_eq!(error.status(), StatusCode::LowQuality, "{error}");
+    assert!(error.to_string().contains("clarity"), "{error}");
 }
 
 /// The same picture as RGB and as camera YUV gives the same face.
@@ -123,9 +121,9 @@ fn to_i420(frame: &Frame) -> Frame {
     }
 }
 
-/// What preparation promises: the same features, and that it did its work.
+/// What optimisation promises: the same features, and that it did its work.
 #[test]
-fn prepared_models_give_the_same_answers() {
+fn optimised_models_give_the_same_answers() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["sface", "yunet"] {
         let (from, to) = (Path::new("models").join(name), folder.path().join(name));
@@ -138,28 +136,28 @@ fn prepared_models_give_the_same_answers() {
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let sface = catalogue.find("sface", "embedder").unwrap();
     assert!(optimize::find(sface).is_none());
-    let (note, done) = optimize::prepare(sface, &loader).unwrap();
+    let (note, done) = optimize::optimize(sface, &loader).unwrap();
     assert_eq!((done.inputs_stripped, done.batch_norms_folded, done.prelus_rewritten), (174, 28, 27));
     assert_eq!(done.layers_quantized, 1);
     assert!(note.cosine_least > 0.9999, "{note:?}");
 
     let mut models = ModelSet::pick(&catalogue, "yunet", "sface", None).unwrap();
     let mut original = models.load(&loader).unwrap();
-    assert!(models.use_prepared(&loader).is_empty() && models.is_prepared());
-    let mut prepared = models.load(&loader).unwrap();
+    assert!(models.use_optimized(&loader).is_empty() && models.is_optimized());
+    let mut optimized = models.load(&loader).unwrap();
     for name in ["obama-1.jpg", "obama-2.jpg", "obama-3.jpg", "biden-1.jpg", "astronaut.png"] {
         let frame = decode_photo(&photo(name)).unwrap();
         let (a, aligned) = original.largest_face(&frame).unwrap().unwrap();
-        let (b, _) = prepared.largest_face(&frame).unwrap().unwrap();
+        let (b, _) = optimized.largest_face(&frame).unwrap().unwrap();
         assert!(a.bbox.iou(&b.bbox) > 0.95, "{name}: {a:?} {b:?}");
         let aligned = aligned.unwrap();
-        let (a, b) = (original.embed(&aligned).unwrap(), prepared.embed(&aligned).unwrap());
+        let (a, b) = (original.embed(&aligned).unwrap(), optimized.embed(&aligned).unwrap());
         assert_eq!(a.model, b.model, "features keep their label");
         assert!(a.similarity(&b).unwrap() > 0.9999, "{name}");
     }
 
     // Damaged, or made from another file: not used.
-    let (path, _) = optimize::find(sface).unwrap();
+    let path = optimize::find(sface).unwrap().path;
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
@@ -172,7 +170,7 @@ fn prepared_models_give_the_same_answers() {
 }
 
 #[test]
-fn a_file_that_is_no_model_cannot_be_prepared() {
+fn a_file_that_is_no_model_cannot_be_optimised() {
     use sha2::Digest as _;
     let folder = tempfile::tempdir().unwrap();
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
@@ -185,7 +183,7 @@ fn a_file_that_is_no_model_cannot_be_prepared() {
     {
         std::fs::write(model.path(), content).unwrap();
         model.sha256 = hex::encode(sha2::Sha256::digest(content));
-        let error = optimize::prepare(&model, &loader).unwrap_err().to_string();
+        let error = optimize::optimize(&model, &loader).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     assert!(optimize::find(&model).is_none());
@@ -224,15 +222,15 @@ fn photos_of_people_are_taken_for_living_and_a_small_print_is_not() {
     models.verify_liveness().expect("models are fetched by scripts/setup");
     let loader = OrtLoader::new(Path::new(""), &Provider::Cpu).unwrap();
     let mut original = models.load(&loader).unwrap();
-    original.ready_liveness(&loader).unwrap();
-    assert!(models.use_prepared_liveness(&loader).is_empty(), "the networks can be prepared");
-    let mut prepared = models.load(&loader).unwrap();
-    prepared.ready_liveness(&loader).unwrap();
+    models.ready_liveness(&mut original, &loader).unwrap();
+    assert!(models.use_optimized_liveness(&loader).is_empty(), "the networks can be optimised");
+    let mut optimized = models.load(&loader).unwrap();
+    models.ready_liveness(&mut optimized, &loader).unwrap();
     let mut score = |frame: &Frame| {
-        let face = prepared.detect(frame).unwrap().remove(0);
-        let score = prepared.liveness(frame, &face).unwrap().unwrap();
+        let face = optimized.detect(frame).unwrap().remove(0);
+        let score = optimized.liveness(frame, &face).unwrap().unwrap();
         let as_it_came = original.liveness(frame, &face).unwrap().unwrap();
-        assert!((score - as_it_came).abs() < 0.01, "prepared {score}, as it came {as_it_came}");
+        assert!((score - as_it_came).abs() < 0.01, "optimised {score}, as it came {as_it_came}");
         score
     };
     for (name, reference) in [

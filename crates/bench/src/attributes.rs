@@ -13,7 +13,7 @@ use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen::evaluation::pairs::person_of;
-use menshen::runtime::attributes::pick_attributes;
+use menshen::runtime::models::read_selection;
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
 use menshen_vision::photo::decode_scaled;
 
@@ -22,8 +22,8 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
     let labels = genders.map(read_genders).transpose()?;
     let names = list_images(images).map_err(Error::msg)?;
     let (models, loader) = ready_models(settings)?;
-    let mut analyzer = models.load(&loader).map_err(Error::msg)?;
-    let mut nets = pick_attributes(settings).map_err(Error::msg)?.load(&loader).map_err(Error::msg)?;
+    let mut analyzer = models.load(&loader)?;
+    let mut nets = read_selection(settings)?.attributes()?.load(&loader)?;
     let mut people: BTreeMap<&str, Vec<Attributes>> = BTreeMap::new();
     let (mut faceless, mut guessing_s) = (0usize, 0.0);
     for (index, name) in names.iter().enumerate() {
@@ -35,7 +35,7 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
             None => faceless += 1,
             Some(face) => {
                 let started = ThreadTime::now();
-                let seen = nets.look(&frame, &face.landmarks).map_err(Error::msg)?;
+                let seen = nets.estimate(&frame, &face.landmarks)?;
                 guessing_s += started.elapsed().as_secs_f64();
                 people.entry(person_of(name)).or_default().push(seen);
             }

@@ -32,7 +32,7 @@ pub fn calibrate(images: &Path, settings: &Settings) -> Result<()> {
         for (value, mean) in embedding.vector.iter_mut().zip(&mean) {
             *value -= mean;
         }
-        normalise(&mut embedding.vector).map_err(Error::msg)?;
+        normalise(&mut embedding.vector)?;
     }
     let (genuine, mut impostor) = all_pairs(&embedded);
     line["bench"] = json!("calibrate");

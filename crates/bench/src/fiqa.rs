@@ -12,6 +12,7 @@ use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen_domain::quality::{LevelName, QualityLevel};
+use menshen_domain::status::ProtocolError;
 
 /// A line of JSON a photo, and one of them all: how many pass `level`, which checks the others fail, what is covered.
 pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
@@ -31,7 +32,8 @@ pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
         let judged = analyzer.judge_photo(&bytes, &level);
         judging_s += started.elapsed().as_secs_f64();
         print(&match judged {
-            Err(refusal) => {
+            Err(error) => {
+                let refusal = ProtocolError::from(error);
                 let code = refusal.code.code();
                 *refused.entry(code).or_default() += 1;
                 json!({ "photo": name, "code": code, "refused": refusal.to_string() })

@@ -9,7 +9,7 @@ use menshen::adapters::onnx::OrtLoader;
 use menshen::cli::ConfigArgs;
 use menshen::config::{Overrides, Settings, load};
 use menshen::runtime::{app, models};
-use menshen_vision::analyzer::ModelSet;
+use menshen_models::ModelSet;
 
 /// Several errors at once, such as all mistakes of a configuration.
 #[derive(Debug)]

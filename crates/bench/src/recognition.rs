@@ -11,7 +11,7 @@ use menshen::evaluation::embeddings::{Centring, Embedded, EmbeddingRun, Photos, 
 use menshen::evaluation::made_up::made_up_person;
 use menshen::evaluation::pairs::{mixed_pairs, person_of, similarity};
 use menshen::evaluation::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
-use menshen::runtime::models::describe;
+use menshen::runtime::models::read_selection;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::face::Embedding;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
@@ -144,8 +144,8 @@ impl Margins {
 
     /// Of the probes above the match threshold: how many were named rightly and wrongly, and how many of each a margin holds back.
     fn report(&self, line: &mut Value, settings: &Settings) -> Result<()> {
-        let threshold =
-            describe(settings, &settings.recognition.embedder).map_err(Error::msg)?.1.similarity_threshold;
+        let selection = read_selection(settings)?;
+        let threshold = selection.describe(selection.embedder())?.1.similarity_threshold;
         let passed = |right: bool, below: f32| {
             let wanted =
                 |probe: &&(f32, f32, bool)| probe.0 >= threshold && probe.2 == right && probe.1 < below;

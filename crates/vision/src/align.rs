@@ -1,6 +1,6 @@
 //! Alignment: the similarity transform that brings five landmarks to their standard places, and the warp.
 
-use super::pixels::sample_bilinear;
+use crate::pixels::sample_bilinear;
 use menshen_domain::face::Landmarks;
 use menshen_domain::frame::Frame;
 
@@ -12,12 +12,16 @@ pub const ALIGNED_SIDE: usize = 112;
 pub const REFERENCE: Landmarks =
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]];
 
-/// `x' = a·x − b·y + tx`, `y' = b·x + a·y + ty`.
+/// A similarity transform: `x' = a·x − b·y + tx`, `y' = b·x + a·y + ty`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Similarity {
+    /// Scale times the cosine of the turn.
     pub a: f32,
+    /// Scale times the sine of the turn.
     pub b: f32,
+    /// Shift to the right, px.
     pub tx: f32,
+    /// Shift down, px.
     pub ty: f32,
 }
 
@@ -61,6 +65,7 @@ impl Similarity {
         Some(Self { a, b, tx: -(a * self.tx - b * self.ty), ty: -(b * self.tx + a * self.ty) })
     }
 
+    /// Where the point comes to lie.
     pub fn apply(&self, x: f32, y: f32) -> [f32; 2] {
         [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
     }
@@ -69,7 +74,7 @@ impl Similarity {
 /// An aligned face, packed RGB, 112×112.
 pub type AlignedFace = Vec<u8>;
 
-/// Warps a face to its standard place, bilinear, straight from the frame's own layout.
+/// Warps a face to its standard place, bilinear, straight from the frame's own layout. `None` when the landmarks coincide.
 pub fn align(frame: &Frame, landmarks: &Landmarks) -> Option<AlignedFace> {
     let back = Similarity::fit(landmarks, &REFERENCE)?.inverse()?;
     Some(warp(frame, &back, ALIGNED_SIDE))
@@ -89,7 +94,7 @@ pub fn warp(frame: &Frame, back: &Similarity, side: usize) -> Vec<u8> {
     out
 }
 
-/// A picture of packed RGB seen in a mirror.
+/// The mirror image of a picture of packed RGB, `width` px wide.
 pub fn mirror(rgb: &[u8], width: usize) -> Vec<u8> {
     let mut mirrored = vec![0; rgb.len()];
     for (row, target) in rgb.chunks_exact(width * 3).zip(mirrored.chunks_exact_mut(width * 3)) {

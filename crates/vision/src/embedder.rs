@@ -1,55 +1,91 @@
-//! Embedding an aligned face.
+//! Embedding an aligned face: the input of the network, and its output as a feature of unit length.
 
-use super::align::ALIGNED_SIDE;
-use super::catalogue::{ColourOrder, EmbedderSpec, InputSpec, ModelSpec};
-use crate::inference::Tensor;
+use crate::align::{ALIGNED_SIDE, AlignedFace, mirror};
+use crate::error::{OutputError, VisionError};
+use crate::inference::{Network, Tensor};
+use crate::spec::{EmbedderSpec, InputSpec, OutputSpec, SpecError};
+use crate::tensor::{batch, from_rgb};
 use menshen_domain::face::Embedding;
 
-/// Whether a description fits the `arcface-112` layout: one 112×112 input, one output vector.
-pub fn check(model: &ModelSpec) -> Result<EmbedderSpec, String> {
+/// Name of the decoder: one 112 × 112 face in, one feature out, as ArcFace (Deng et al., CVPR 2019) has it.
+pub const DECODER: &str = "arcface-112";
+
+/// Whether a description fits the decoder.
+///
+/// # Errors
+/// When the input is not 112 × 112, or there is more than one output.
+pub fn check(input: &InputSpec, outputs: &OutputSpec) -> Result<(), SpecError> {
     let side = ALIGNED_SIDE as u32;
-    if (model.input.width, model.input.height) != (side, side) {
-        return Err(format!("decoder arcface-112 needs a {side}x{side} input"));
+    if (input.width, input.height) != (side, side) {
+        return Err(SpecError::Needs { decoder: DECODER, what: "a 112x112 input" });
     }
-    if model.outputs.names.len() != 1 {
-        return Err("decoder arcface-112 needs exactly one output".to_owned());
+    if outputs.names.len() != 1 {
+        return Err(SpecError::Needs { decoder: DECODER, what: "exactly one output" });
     }
-    model.embedder.ok_or_else(|| "decoder arcface-112 needs an [embedder] section".to_owned())
+    Ok(())
 }
 
 /// The aligned face, of the input's size, as the model's input tensor.
 pub fn to_tensor(face: &[u8], spec: &InputSpec) -> Tensor {
-    let (width, height) = (spec.width as usize, spec.height as usize);
-    let order = match spec.colour {
-        ColourOrder::Rgb => [0, 1, 2],
-        ColourOrder::Bgr => [2, 1, 0],
-    };
-    let mut data = Vec::with_capacity(width * height * 3);
-    for (plane, channel) in order.into_iter().enumerate() {
-        data.extend(face.chunks_exact(3).map(|p| (f32::from(p[channel]) - spec.mean[plane]) * spec.scale));
+    let [width, height] = [spec.width as usize, spec.height as usize];
+    from_rgb(face, width, [width, height], spec)
+}
+
+/// A loaded embedder.
+pub struct Embedder {
+    /// The network.
+    pub network: Network,
+    /// Length and calibration of its features.
+    pub spec: EmbedderSpec,
+    /// Mean of the features of many people, subtracted from every feature; as long as a feature.
+    pub population: Option<Vec<f32>>,
+    /// Label of the features. Features with different labels cannot be compared.
+    pub id: String,
+    /// Whether the network takes several faces in one run.
+    pub takes_batches: bool,
+}
+
+impl Embedder {
+    /// The unit-length embedding of one aligned face; averaged with its mirrored self's where the model's
+    /// description says so.
+    ///
+    /// # Errors
+    /// When the network does not run, or gives no usable feature.
+    pub fn embed(&mut self, aligned: &AlignedFace) -> Result<Embedding, VisionError> {
+        let input = &self.network.input;
+        let mut faces = vec![to_tensor(aligned, input)];
+        if self.spec.mirror {
+            faces.push(to_tensor(&mirror(aligned, ALIGNED_SIDE), input));
+        }
+        let views = faces.len();
+        if self.takes_batches {
+            faces = vec![batch(faces)];
+        }
+        let mut raw = Vec::new();
+        for face in &faces {
+            let output = self.network.inference.run(face)?.pop();
+            raw.extend(output.map(|Tensor { data, .. }| data).unwrap_or_default());
+        }
+        to_embedding(&raw, views, self.spec, self.population.as_deref(), &self.id)
+            .map_err(|reason| VisionError::Output { model: self.network.name.clone(), reason })
     }
-    Tensor { shape: vec![1, 3, height, width], data }
 }
 
-/// Several inputs of one face each as one.
-pub fn batch(faces: Vec<Tensor>) -> Tensor {
-    let shape = vec![faces.len(), 3, ALIGNED_SIDE, ALIGNED_SIDE];
-    Tensor { shape, data: faces.into_iter().flat_map(|face| face.data).collect() }
-}
-
-/// Normalises the mean of the raw vectors of one face's `views`, takes the population's mean out and normalises again;
-/// an error when the result is unusable. `norm` is that of the raw mean.
+/// The feature made of the raw vectors of one face's `views`, one after the other: their mean brought to length 1, less the
+/// `population` mean, and brought to length 1 again. Its `norm` is that of the raw mean.
+///
+/// # Errors
+/// When `raw` has another length than `views` features, or the feature has no direction.
 pub fn to_embedding(
     raw: &[f32],
     views: usize,
     spec: EmbedderSpec,
     population: Option<&[f32]>,
     model: &str,
-) -> Result<Embedding, String> {
+) -> Result<Embedding, OutputError> {
     let dimension = spec.dimension;
     if raw.len() != dimension * views {
-        let a_face = raw.len() / views.max(1);
-        return Err(format!("its output has {a_face} value(s) a face, its model.toml says {dimension}"));
+        return Err(OutputError::Dimension { found: raw.len() / views.max(1), expected: dimension });
     }
     let mut vector = vec![0.0f32; dimension];
     for view in raw.chunks_exact(dimension) {
@@ -68,10 +104,13 @@ pub fn to_embedding(
 }
 
 /// Brings a vector to length 1; its length before.
-pub fn normalise(vector: &mut [f32]) -> Result<f32, String> {
+///
+/// # Errors
+/// When its length is zero or not a number; it is then left as it is.
+pub fn normalise(vector: &mut [f32]) -> Result<f32, OutputError> {
     let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     if !norm.is_finite() || norm < 1e-6 {
-        return Err("the feature is zero or not a number".to_owned());
+        return Err(OutputError::NoDirection);
     }
     for value in vector {
         *value /= norm;
@@ -88,7 +127,7 @@ mod tests {
         dimension: usize,
         views: usize,
         mean: Option<&[f32]>,
-    ) -> Result<Embedding, String> {
+    ) -> Result<Embedding, OutputError> {
         let spec =
             EmbedderSpec { dimension, similarity_min: 0.0, similarity_threshold: 0.4, mirror: views == 2 };
         to_embedding(raw, views, spec, mean, "m")

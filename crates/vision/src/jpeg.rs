@@ -1,10 +1,10 @@
 //! JPEG pictures for events: the scene and the face crop.
 
 use image::RgbImage;
-use jpeg_encoder::{ColorType, Encoder};
+use jpeg_encoder::{ColorType, Encoder, EncodingError};
 
-use super::pixels::rgb_region;
-use super::resize::Resizer;
+use crate::pixels::rgb_region;
+use crate::resize::{Resizer, ScaleError};
 use menshen_domain::face::BBox;
 use menshen_domain::frame::Frame;
 
@@ -17,19 +17,51 @@ const CROP_JPEG_QUALITY: u8 = 90;
 /// Margin around the detector's tight box, as a share of its longer side: hair and chin.
 const CROP_MARGIN: f32 = 0.3;
 
+/// A picture could not be encoded.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot encode a picture: {0}")]
-pub struct EncodeError(String);
+pub enum EncodeError {
+    /// It could not be scaled down.
+    #[error("cannot encode a picture: {0}")]
+    Scale(ScaleError),
+    /// No pixel of it lies in the frame.
+    #[error("cannot encode a picture: empty region of {width}x{height} px")]
+    Empty {
+        /// Width of what lies in the frame, px.
+        width: u32,
+        /// Height of what lies in the frame, px.
+        height: u32,
+    },
+    /// A side is longer than the format allows.
+    #[error("cannot encode a picture: {width}x{height} px is too large for a JPEG")]
+    TooLarge {
+        /// Width, px.
+        width: u32,
+        /// Height, px.
+        height: u32,
+    },
+    /// The region's pixels are not as many as its sides say.
+    #[error("cannot encode a picture: no region of {width}x{height} px")]
+    Region {
+        /// Width, px.
+        width: u32,
+        /// Height, px.
+        height: u32,
+    },
+    /// The encoder gives up.
+    #[error("cannot encode a picture: {0}")]
+    Encoder(EncodingError),
+}
 
-/// The whole frame.
+/// The whole frame, scaled down to [`SCENE_SIDE_MAX_PX`].
+///
+/// # Errors
+/// When it cannot be scaled or encoded.
 pub fn scene_jpeg(frame: &Frame) -> Result<Vec<u8>, EncodeError> {
     let longest = frame.width.max(frame.height);
     // Scaled before it is converted to colours: a quarter of the work.
     let small = if longest > SCENE_SIDE_MAX_PX {
         let to = |side: u32| ((side * SCENE_SIDE_MAX_PX / longest) / 2 * 2).max(2);
-        Resizer::default()
-            .run(frame, to(frame.width), to(frame.height))
-            .map_err(|error| EncodeError(error.to_string()))?
+        Resizer::default().run(frame, to(frame.width), to(frame.height)).map_err(EncodeError::Scale)?
     } else {
         frame.clone()
     };
@@ -37,7 +69,10 @@ pub fn scene_jpeg(frame: &Frame) -> Result<Vec<u8>, EncodeError> {
     encode(&rgb, width, height, SCENE_JPEG_QUALITY)
 }
 
-/// The face with a margin, clipped to the frame.
+/// The face with a margin, clipped to the frame and scaled down to [`CROP_SIDE_MAX_PX`]; `bbox` is in pixels of the frame.
+///
+/// # Errors
+/// When it lies outside the frame or cannot be encoded.
 pub fn crop_jpeg(frame: &Frame, bbox: &BBox) -> Result<Vec<u8>, EncodeError> {
     let margin = bbox.width().max(bbox.height()) * CROP_MARGIN;
     let low = |value: f32| (value - margin).max(0.0) as usize;
@@ -47,8 +82,7 @@ pub fn crop_jpeg(frame: &Frame, bbox: &BBox) -> Result<Vec<u8>, EncodeError> {
     if longest <= CROP_SIDE_MAX_PX {
         return encode(&rgb, width, height, CROP_JPEG_QUALITY);
     }
-    let picture = RgbImage::from_raw(width, height, rgb)
-        .ok_or_else(|| EncodeError(format!("no region of {width}x{height} px")))?;
+    let picture = RgbImage::from_raw(width, height, rgb).ok_or(EncodeError::Region { width, height })?;
     let to = |side: u32| (side * CROP_SIDE_MAX_PX / longest).max(1);
     let small = image::imageops::thumbnail(&picture, to(width), to(height));
     encode(small.as_raw(), small.width(), small.height(), CROP_JPEG_QUALITY)
@@ -56,15 +90,13 @@ pub fn crop_jpeg(frame: &Frame, bbox: &BBox) -> Result<Vec<u8>, EncodeError> {
 
 fn encode(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>, EncodeError> {
     let (Ok(w), Ok(h)) = (u16::try_from(width), u16::try_from(height)) else {
-        return Err(EncodeError(format!("{width}x{height} px is too large for a JPEG")));
+        return Err(EncodeError::TooLarge { width, height });
     };
     if w == 0 || h == 0 {
-        return Err(EncodeError(format!("empty region of {width}x{height} px")));
+        return Err(EncodeError::Empty { width, height });
     }
     let mut out = Vec::new();
-    Encoder::new(&mut out, quality)
-        .encode(rgb, w, h, ColorType::Rgb)
-        .map_err(|error| EncodeError(error.to_string()))?;
+    Encoder::new(&mut out, quality).encode(rgb, w, h, ColorType::Rgb).map_err(EncodeError::Encoder)?;
     Ok(out)
 }
 

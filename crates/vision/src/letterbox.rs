@@ -1,75 +1,56 @@
 //! A frame scaled to fit a detector's input, what is left over filled with black, as a normalised tensor.
 
-use super::catalogue::{ColourOrder, InputSpec};
-use super::pixels::rgb_region;
-use super::resize::{Resizer, ScaleError};
-use crate::inference::Tensor;
+use crate::pixels::rgb_region;
+use crate::resize::{Resizer, ScaleError};
+use crate::spec::InputSpec;
+use crate::tensor::{Tensor, from_rgb};
 use menshen_domain::frame::{Frame, PixelFormat};
 
 /// A scaled copy and how to get back: `frame = tensor / scale`.
 pub struct Letterbox {
+    /// 1 × 3 × height × width, the picture in the upper left corner.
     pub tensor: Tensor,
+    /// Pixels of the tensor a pixel of the frame, at most 1.
     pub scale: f32,
 }
 
 /// Makes input tensors; keeps its buffers between calls.
 pub struct Letterboxer {
     spec: InputSpec,
-    /// Whether the model takes smaller inputs than `spec` says, so that less is left over.
     free_size: bool,
-    shrinker: Resizer,
+    resizer: Resizer,
 }
 
 impl Letterboxer {
+    /// `free_size`: the model takes smaller inputs than `spec` says, so that less is left over.
     pub fn new(spec: InputSpec, free_size: bool) -> Self {
-        Self { spec, free_size, shrinker: Resizer::default() }
+        Self { spec, free_size, resizer: Resizer::default() }
     }
 
-    /// The planes are scaled in their own layout; only the small copy is converted to colours.
+    /// The frame as an input tensor. The planes are scaled in their own layout; only the small copy is converted to colours.
+    ///
+    /// # Errors
+    /// When the frame cannot be scaled.
     pub fn run(&mut self, frame: &Frame) -> Result<Letterbox, ScaleError> {
         let (in_w, in_h) = (self.spec.width as f32, self.spec.height as f32);
         let scale = (in_w / frame.width as f32).min(in_h / frame.height as f32).min(1.0);
         // Even sizes, so that half-size chroma stays half.
         let w = ((frame.width as f32 * scale) as u32 / 2 * 2).max(2);
         let h = ((frame.height as f32 * scale) as u32 / 2 * 2).max(2);
-        let small = self.shrinker.run(frame, w, h)?;
+        let small = self.resizer.run(frame, w, h)?;
         Ok(Letterbox { tensor: self.to_tensor(&small), scale: w as f32 / frame.width as f32 })
     }
 
     fn to_tensor(&self, small: &Frame) -> Tensor {
-        let (in_w, in_h) = self.input_size(small);
-        let area = in_w * in_h;
-        let order = match self.spec.colour {
-            ColourOrder::Rgb => [0, 1, 2],
-            ColourOrder::Bgr => [2, 1, 0],
-        };
-        let width = small.width as usize;
-        let rgb = packed_rgb(small);
-        let (scale, mean) = (self.spec.scale, self.spec.mean);
-        // What is left over is black.
-        let mut data = Vec::with_capacity(area * 3);
-        for mean in mean {
-            data.resize(data.len() + area, -mean * scale);
-        }
-        let (first, rest) = data.split_at_mut(area);
-        let (second, third) = rest.split_at_mut(area);
-        let planes =
-            first.chunks_exact_mut(in_w).zip(second.chunks_exact_mut(in_w)).zip(third.chunks_exact_mut(in_w));
-        for (row, ((a, b), c)) in rgb.chunks_exact(width * 3).zip(planes) {
-            for (((pixel, a), b), c) in row.as_chunks::<3>().0.iter().zip(a).zip(b).zip(c) {
-                *a = (f32::from(pixel[order[0]]) - mean[0]) * scale;
-                *b = (f32::from(pixel[order[1]]) - mean[1]) * scale;
-                *c = (f32::from(pixel[order[2]]) - mean[2]) * scale;
-            }
-        }
-        Tensor { shape: vec![1, 3, in_h, in_w], data }
+        from_rgb(&packed_rgb(small), small.width as usize, self.input_size(small), &self.spec)
     }
 
-    fn input_size(&self, small: &Frame) -> (usize, usize) {
+    fn input_size(&self, small: &Frame) -> [usize; 2] {
         let fitting = |side: u32, most: u32| {
             if self.free_size { side.next_multiple_of(SIDE_STEP).min(most) } else { most }
         };
-        (fitting(small.width, self.spec.width) as usize, fitting(small.height, self.spec.height) as usize)
+        [fitting(small.width, self.spec.width), fitting(small.height, self.spec.height)]
+            .map(|side| side as usize)
     }
 }
 
@@ -88,6 +69,7 @@ const SIDE_STEP: u32 = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::ColourOrder;
 
     fn spec() -> InputSpec {
         InputSpec {

@@ -1,58 +1,70 @@
 //! Passive liveness: how sure a few small networks are that a face is a living one and no picture of one.
 //!
-//! Each looks at a cut-out around the face of its own width, since a fake shows at its edges most of all: a hand, a
-//! frame, a sheet's border. What none of them can see is in the README.
+//! Each sees a cut-out around the face of its own width, since a fake shows at its edges most of all: a hand, a
+//! frame, a sheet's border. What none of them can see is in docs/recognition/liveness.md.
 
-use super::VisionError;
-use super::catalogue::{ColourOrder, InputSpec, LivenessSpec, ModelSpec};
-use super::pixels::sample_bilinear;
-use crate::inference::{Inference, Tensor};
+use crate::error::{OutputError, VisionError};
+use crate::inference::Network;
+use crate::pixels::sample_bilinear;
+use crate::spec::{InputSpec, LivenessSpec, OutputSpec, SpecError};
+use crate::tensor::{Tensor, from_samples};
 use menshen_domain::face::BBox;
 use menshen_domain::frame::Frame;
 
-/// Whether a description fits the `minifas` layout: one picture in, one vector of classes out.
-pub fn check(model: &ModelSpec) -> Result<LivenessSpec, String> {
-    if model.decoder != "minifas" {
-        return Err(format!("no liveness decoder `{}`; there is minifas", model.decoder));
+/// Name of the decoder: one picture in, one vector of classes out, as Silent-Face-Anti-Spoofing's MiniFASNet has it.
+pub const DECODER: &str = "minifas";
+
+/// Whether a description fits the decoder.
+///
+/// # Errors
+/// When there is more than one output.
+pub fn check(outputs: &OutputSpec) -> Result<(), SpecError> {
+    if outputs.names.len() != 1 {
+        return Err(SpecError::Needs { decoder: DECODER, what: "exactly one output" });
     }
-    if model.outputs.names.len() != 1 {
-        return Err("decoder minifas needs exactly one output".to_owned());
-    }
-    model.liveness.ok_or_else(|| "decoder minifas needs a [liveness] section".to_owned())
+    Ok(())
 }
 
-/// One network with what it is to be shown.
-pub struct Net {
-    pub name: String,
-    pub input: InputSpec,
+/// One loaded network of passive liveness.
+pub struct LivenessNetwork {
+    /// The network.
+    pub network: Network,
+    /// What it is shown, and which class means a living face.
     pub spec: LivenessSpec,
-    pub inference: Box<dyn Inference>,
 }
 
-/// The mean of what the networks say of a face, 0–1; `None` without a network.
-pub fn score(nets: &mut [Net], frame: &Frame, bbox: &BBox) -> Result<Option<f32>, VisionError> {
-    if nets.is_empty() {
+/// Mean over the networks of the probability that the face in `bbox` (px of the frame) is a living one, 0–1; `None` without
+/// a network.
+///
+/// # Errors
+/// When a network does not run, or its output is not as described.
+pub fn score(
+    networks: &mut [LivenessNetwork],
+    frame: &Frame,
+    bbox: &BBox,
+) -> Result<Option<f32>, VisionError> {
+    if networks.is_empty() {
         return Ok(None);
     }
     let mut sum = 0.0;
-    for net in nets.iter_mut() {
-        let outputs = net.inference.run(&cut_out(frame, bbox, net.spec.crop_scale, &net.input))?;
+    for LivenessNetwork { network, spec } in networks.iter_mut() {
+        let outputs = network.inference.run(&cut_out(frame, bbox, spec.crop_scale, &network.input))?;
         let logits = outputs.first().map(|output| output.data.as_slice()).unwrap_or_default();
-        sum += live_share(logits, net.spec)
-            .map_err(|reason| VisionError::Model { model: net.name.clone(), reason })?;
+        sum += live_share(logits, *spec)
+            .map_err(|reason| VisionError::Output { model: network.name.clone(), reason })?;
     }
-    Ok(Some(sum / nets.len() as f32))
+    Ok(Some(sum / networks.len() as f32))
 }
 
 /// The live class's share of the softmax.
-fn live_share(logits: &[f32], spec: LivenessSpec) -> Result<f32, String> {
+fn live_share(logits: &[f32], spec: LivenessSpec) -> Result<f32, OutputError> {
     if logits.len() != spec.classes {
-        return Err(format!("its output has {} classes, its model.toml says {}", logits.len(), spec.classes));
+        return Err(OutputError::Classes { found: logits.len(), expected: spec.classes });
     }
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
     let share = (logits[spec.live_class] - highest).exp() / total;
-    if share.is_finite() { Ok(share) } else { Err("its output is not a number".to_owned()) }
+    if share.is_finite() { Ok(share) } else { Err(OutputError::NotFinite) }
 }
 
 /// What the networks were trained on: the face's box made `scale` times as large about its middle, or as large as the
@@ -74,30 +86,21 @@ fn cut_out(frame: &Frame, bbox: &BBox, scale: f32, input: &InputSpec) -> Tensor 
     let region = region(frame, bbox, scale);
     let (columns, rows) = (input.width as usize, input.height as usize);
     let step = (region.width() / input.width as f32, region.height() / input.height as f32);
-    let order = match input.colour {
-        ColourOrder::Rgb => [0, 1, 2],
-        ColourOrder::Bgr => [2, 1, 0],
-    };
-    let area = columns * rows;
-    let mut data = vec![0.0; area * 3];
-    for row in 0..rows {
+    let samples = (0..rows).map(|row| {
         // Pixels have their middle at .5, and beyond the outermost middles the outermost pixels go on.
         let y = ((row as f32 + 0.5) * step.1 - 0.5).clamp(0.0, region.height() - 1.0) + region.y1;
-        for column in 0..columns {
+        (0..columns).map(move |column| {
             let x = ((column as f32 + 0.5) * step.0 - 0.5).clamp(0.0, region.width() - 1.0) + region.x1;
-            let rgb = sample_bilinear(frame, x, y);
-            for (plane, channel) in order.into_iter().enumerate() {
-                data[plane * area + row * columns + column] =
-                    (rgb[channel] - input.mean[plane]) * input.scale;
-            }
-        }
-    }
-    Tensor { shape: vec![1, 3, rows, columns], data }
+            sample_bilinear(frame, x, y)
+        })
+    });
+    from_samples(samples, input)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::ColourOrder;
 
     const INPUT: InputSpec = InputSpec {
         name: String::new(),
@@ -150,7 +153,7 @@ mod tests {
         let spec = LivenessSpec { crop_scale: 2.7, classes: 3, live_class: 1 };
         assert!((live_share(&[0.0, 0.0, 0.0], spec).unwrap() - 1.0 / 3.0).abs() < 1e-6);
         assert!(live_share(&[-900.0, 900.0, 0.0], spec).unwrap() > 0.999);
-        assert!(live_share(&[0.0, 0.0], spec).unwrap_err().contains("2 classes"));
+        assert!(live_share(&[0.0, 0.0], spec).unwrap_err().to_string().contains("2 classes"));
         assert!(live_share(&[f32::NAN, 0.0, 0.0], spec).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What a frame looks like from afar, for telling whether anything moves.
+//! A coarse grid of a frame's brightness, for deciding whether anything moves.
 
 use menshen_domain::frame::{Frame, PixelFormat};
 use menshen_domain::frame_gate::MotionGrid;

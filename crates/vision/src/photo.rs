@@ -1,54 +1,136 @@
-//! Decoding registry photos: whatever the bytes are, the answer is a frame or a refusal, in bounded memory.
+//! Photos: whatever the bytes are, the answer is a frame or the reason why not, in bounded memory.
 
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 
-use menshen_domain::frame::Frame;
+use crate::error::VisionError;
+use crate::quality::QualityFailure;
+use menshen_domain::frame::{Frame, FrameError};
 use menshen_domain::limits;
 use menshen_domain::photo::is_whole;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
+/// Why a photo, or the face on it, is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum PhotoError {
+    /// The file is larger than is taken.
+    #[error("{bytes} bytes, at most {} are taken", limits::PHOTO_BYTES_MAX)]
+    TooManyBytes {
+        /// Size of the file.
+        bytes: usize,
+    },
+    /// The picture is larger than is taken.
+    #[error(
+        "{width}x{height} px; at most {} px a side and {} megapixels are taken",
+        limits::PHOTO_SIDE_MAX_PX,
+        limits::PHOTO_PIXELS_MAX / 1_000_000
+    )]
+    TooManyPixels {
+        /// Width as its header says, px.
+        width: u32,
+        /// Height as its header says, px.
+        height: u32,
+    },
+    /// Another format.
+    #[error("neither JPEG nor PNG")]
+    Format,
+    /// The end of the file is missing.
+    #[error("it is cut off: its transfer broke off")]
+    CutOff,
+    /// The decoder gives up.
+    #[error("{0}")]
+    Decode(ImageError),
+    /// The header promises other pixels than there are.
+    #[error("pixel data does not fit its header")]
+    Pixels,
+    /// The picture has a size no frame has.
+    #[error("{0}")]
+    Frame(FrameError),
+    /// No face is on it.
+    #[error("no face found in the picture")]
+    NoFace,
+    /// The largest face does not pass the level that was asked for.
+    #[error("{0}")]
+    Quality(Box<QualityFailure>),
+    /// The landmarks of the face coincide.
+    #[error("the face cannot be aligned")]
+    NotAligned,
+    /// No feature could be made of the face.
+    #[error("{0}")]
+    Feature(VisionError),
+    /// The networks that find faces failed, which is not the photo's fault.
+    #[error("{0}")]
+    Detection(VisionError),
+}
+
+impl PhotoError {
+    /// The protocol's code for it.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TooManyBytes { .. } | Self::TooManyPixels { .. } | Self::Decode(ImageError::Limits(_)) => {
+                StatusCode::ImageTooLarge
+            }
+            Self::Format | Self::CutOff | Self::Decode(_) | Self::Pixels | Self::Frame(_) => {
+                StatusCode::ImageError
+            }
+            Self::NoFace => StatusCode::NoFace,
+            Self::Quality(failure) if failure.is_size_only() => StatusCode::FaceTooSmall,
+            Self::Quality(_) => StatusCode::LowQuality,
+            Self::NotAligned | Self::Feature(_) => StatusCode::BadFeature,
+            Self::Detection(_) => StatusCode::ServerProcessFailed,
+        }
+    }
+}
+
+impl From<PhotoError> for ProtocolError {
+    fn from(error: PhotoError) -> Self {
+        let code = error.status();
+        // The code's own text says all of it.
+        let detail = if code == StatusCode::NoFace { String::new() } else { error.to_string() };
+        Self::new(code, detail)
+    }
+}
+
 /// Decodes a JPEG or PNG, turned upright as its EXIF orientation says, and scaled down when it is large.
-pub fn decode_photo(bytes: &[u8]) -> Result<Frame, ProtocolError> {
+///
+/// # Errors
+/// When the bytes are no such picture, are cut off, or are more than is taken.
+pub fn decode_photo(bytes: &[u8]) -> Result<Frame, PhotoError> {
     decode_scaled(bytes).map(|(frame, _)| frame)
 }
 
 /// As [`decode_photo`], with the factor from the frame's pixels to the photo's own, 1 or more.
-pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), ProtocolError> {
+///
+/// # Errors
+/// As [`decode_photo`].
+pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), PhotoError> {
     if bytes.len() > limits::PHOTO_BYTES_MAX {
-        return Err(too_large(format!(
-            "{} bytes, at most {} are taken",
-            bytes.len(),
-            limits::PHOTO_BYTES_MAX
-        )));
+        return Err(PhotoError::TooManyBytes { bytes: bytes.len() });
     }
     let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|error| broken(error.to_string()))?;
+        .map_err(|error| PhotoError::Decode(ImageError::IoError(error)))?;
     match reader.format() {
         Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
-        _ => return Err(broken("neither JPEG nor PNG".to_owned())),
+        _ => return Err(PhotoError::Format),
     }
     if !is_whole(bytes) {
-        return Err(broken("it is cut off: its transfer broke off".to_owned()));
+        return Err(PhotoError::CutOff);
     }
-    let mut decoder = reader.into_decoder().map_err(|error| refusal_of(&error))?;
+    let mut decoder = reader.into_decoder().map_err(PhotoError::Decode)?;
     // The header alone decides: a 30 000 × 30 000 PNG of a few bytes must cost a few bytes.
     let (width, height) = decoder.dimensions();
     let side_max = limits::PHOTO_SIDE_MAX_PX;
     let pixels = u64::from(width) * u64::from(height);
     if width > side_max || height > side_max || pixels > limits::PHOTO_PIXELS_MAX {
-        return Err(too_large(format!(
-            "{width}x{height} px; at most {side_max} px a side and {} megapixels are taken",
-            limits::PHOTO_PIXELS_MAX / 1_000_000
-        )));
+        return Err(PhotoError::TooManyPixels { width, height });
     }
     let mut bounds = Limits::default();
     bounds.max_alloc = Some(limits::PHOTO_PIXELS_MAX * 8);
-    decoder.set_limits(bounds).map_err(|error| refusal_of(&error))?;
-    let orientation = decoder.orientation().map_err(|error| refusal_of(&error))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| refusal_of(&error))?;
+    decoder.set_limits(bounds).map_err(PhotoError::Decode)?;
+    let orientation = decoder.orientation().map_err(PhotoError::Decode)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(PhotoError::Decode)?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     let (width, height) = rgb.dimensions();
@@ -57,36 +139,20 @@ pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), ProtocolError> {
     Ok((frame, factor))
 }
 
-/// Side a photo is scaled down to: a face filling a photo this size is ten times what the models look at.
+/// Side a photo is scaled down to: a face filling a photo this size is ten times what the models see.
 const WORKING_SIDE_PX: u32 = 2048;
 
-fn frame_of(width: u32, height: u32, rgb: Vec<u8>) -> Result<Frame, ProtocolError> {
+fn frame_of(width: u32, height: u32, rgb: Vec<u8>) -> Result<Frame, PhotoError> {
     let longest = width.max(height);
     if longest <= WORKING_SIDE_PX {
-        return Frame::from_rgb(width, height, rgb, 0).map_err(|error| broken(error.to_string()));
+        return Frame::from_rgb(width, height, rgb, 0).map_err(PhotoError::Frame);
     }
     let scale = f64::from(WORKING_SIDE_PX) / f64::from(longest);
     let to = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
-    let picture = image::RgbImage::from_raw(width, height, rgb)
-        .ok_or_else(|| broken("pixel data does not fit its header".to_owned()))?;
+    let picture = image::RgbImage::from_raw(width, height, rgb).ok_or(PhotoError::Pixels)?;
     let small = image::imageops::thumbnail(&picture, to(width), to(height));
     let (width, height) = small.dimensions();
-    Frame::from_rgb(width, height, small.into_raw(), 0).map_err(|error| broken(error.to_string()))
-}
-
-fn broken(detail: String) -> ProtocolError {
-    ProtocolError::new(StatusCode::ImageError, detail)
-}
-
-fn too_large(detail: String) -> ProtocolError {
-    ProtocolError::new(StatusCode::ImageTooLarge, detail)
-}
-
-fn refusal_of(error: &ImageError) -> ProtocolError {
-    match error {
-        ImageError::Limits(_) => too_large(error.to_string()),
-        _ => broken(error.to_string()),
-    }
+    Frame::from_rgb(width, height, small.into_raw(), 0).map_err(PhotoError::Frame)
 }
 
 #[cfg(test)]
@@ -128,7 +194,7 @@ mod tests {
 
     #[test]
     fn bad_photos_are_refused_with_their_code() {
-        let code = |bytes: &[u8]| decode_photo(bytes).unwrap_err().code;
+        let code = |bytes: &[u8]| decode_photo(bytes).unwrap_err().status();
         assert_eq!(code(b""), StatusCode::ImageError);
         assert_eq!(code(b"<html>not found</html>"), StatusCode::ImageError);
         assert_eq!(code(b"GIF89a"), StatusCode::ImageError);

@@ -16,8 +16,6 @@
 //! network measures turned heads as less turned, solvePnP as more. Pitch is the least certain: where zero lies depends
 //! on the face.
 
-use nalgebra::{Matrix2x3, Matrix3, Matrix5x3, Vector3, Vector5};
-
 use menshen_domain::face::{HeadPose, Landmarks};
 
 /// x right, y down, z into the scene; in units of the 112 px crop, symmetric. `FACE` in `benches/peer/pose.py` is the same.
@@ -29,53 +27,133 @@ const MODEL: [[f64; 3]; 5] = [
     [14.59, 20.55, -2.8],
 ];
 
-/// `None` when the landmarks coincide or lie on a line.
+/// Pseudo-inverse of the centred model, a row an axis: times the landmarks' places on one axis of the picture it is the
+/// least-squares row of the projection.
+const PSEUDO_INVERSE: [[f64; 5]; 3] = pseudo_inverse(MODEL);
+
+/// Singular values below this make no projection: the landmarks lie on a line.
+const SINGULAR_MIN: f64 = 1e-6;
+
+/// Pose of a head: how far it is turned (yaw), raised (pitch) and tilted (roll), in degrees. `None` when the landmarks coincide or
+/// lie on a line.
 pub fn head_pose(landmarks: &Landmarks) -> Option<HeadPose> {
-    let model_mean = mean(MODEL);
-    let points = landmarks.map(|p| [f64::from(p[0]), f64::from(p[1])]);
-    let image_mean = mean(points);
-    let design = Matrix5x3::from_fn(|row, column| MODEL[row][column] - model_mean[column]);
-    let pseudo_inverse = design.pseudo_inverse(1e-9).ok()?;
-    let solve = |axis: usize| -> Vector3<f64> {
-        pseudo_inverse * Vector5::from_fn(|row, _| points[row][axis] - image_mean[axis])
-    };
-    let fit = Matrix2x3::from_rows(&[solve(0).transpose(), solve(1).transpose()]);
-    // The two rows of a rotation nearest to the fit, whatever its scale; neither axis is trusted more than the other.
-    let svd = fit.svd(true, true);
-    if svd.singular_values.min() < 1e-6 {
-        return None;
-    }
-    let rows = svd.u? * svd.v_t?;
-    let (x, y) = (rows.row(0).transpose(), rows.row(1).transpose());
-    let rotation = Matrix3::from_rows(&[x.transpose(), y.transpose(), x.cross(&y).transpose()]);
-    let forward = rotation * Vector3::new(0.0, 0.0, -1.0);
+    let mean = [0, 1].map(|axis| landmarks.iter().map(|p| f64::from(p[axis])).sum::<f64>() / 5.0);
+    let fit = [0, 1].map(|axis: usize| {
+        PSEUDO_INVERSE.map(|row| {
+            row.iter()
+                .zip(landmarks)
+                .map(|(weight, p)| weight * (f64::from(p[axis]) - mean[axis]))
+                .sum::<f64>()
+        })
+    });
+    let [x, y] = nearest_rotation(fit)?;
     let degrees = |radians: f64| radians.to_degrees() as f32;
     Some(HeadPose {
-        yaw_deg: degrees(forward.x.atan2(-forward.z)),
-        pitch_deg: degrees((-forward.y).clamp(-1.0, 1.0).asin()),
-        roll_deg: degrees(rotation[(1, 0)].atan2(rotation[(0, 0)])),
+        // Where the face looks is −z of the model.
+        yaw_deg: degrees((-x[2]).atan2(cross(x, y)[2])),
+        pitch_deg: degrees(y[2].clamp(-1.0, 1.0).asin()),
+        roll_deg: degrees(y[0].atan2(x[0])),
     })
 }
 
-fn mean<const N: usize>(points: [[f64; N]; 5]) -> [f64; N] {
-    std::array::from_fn(|axis| points.iter().map(|p| p[axis]).sum::<f64>() / 5.0)
+/// The two rows of a rotation nearest to `fit`, whatever its scale; neither axis is trusted more than the other. It is `(A Aᵀ)^-½ A`,
+/// and the root of a symmetric 2×2 matrix `B` is `(B + √det B) / √(tr B + 2 √det B)`.
+fn nearest_rotation([x, y]: [[f64; 3]; 2]) -> Option<[[f64; 3]; 2]> {
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let (xx, xy, yy) = (dot(x, x), dot(x, y), dot(y, y));
+    let normal = cross(x, y);
+    // The product of the two singular values.
+    let area = dot(normal, normal).sqrt();
+    let sum = (xx + yy + 2.0 * area).sqrt();
+    let largest = f64::midpoint(sum, (xx + yy - 2.0 * area).max(0.0).sqrt());
+    // Also what is no number.
+    let is_plane = largest > SINGULAR_MIN && area / largest >= SINGULAR_MIN;
+    let combine = |a: f64, b: f64| std::array::from_fn(|at| (a * x[at] + b * y[at]) / (area * sum));
+    is_plane.then(|| [combine(yy + area, -xy), combine(-xy, xx + area)])
+}
+
+fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+/// `(DᵀD)⁻¹ Dᵀ`, where `D` are the points from their mean.
+const fn pseudo_inverse(points: [[f64; 3]; 5]) -> [[f64; 5]; 3] {
+    let mut design = points;
+    let mut gram = [[0.0; 3]; 3];
+    let mut axis = 0;
+    while axis < 3 {
+        let mut sum = 0.0;
+        let mut point = 0;
+        while point < 5 {
+            sum += points[point][axis];
+            point += 1;
+        }
+        point = 0;
+        while point < 5 {
+            design[point][axis] -= sum / 5.0;
+            point += 1;
+        }
+        axis += 1;
+    }
+    let mut at = 0;
+    while at < 9 {
+        let mut point = 0;
+        while point < 5 {
+            gram[at / 3][at % 3] += design[point][at / 3] * design[point][at % 3];
+            point += 1;
+        }
+        at += 1;
+    }
+    let inverse = inverse(gram);
+    let mut found = [[0.0; 5]; 3];
+    at = 0;
+    while at < 15 {
+        let (row, point) = (at / 5, at % 5);
+        let mut axis = 0;
+        while axis < 3 {
+            found[row][point] += inverse[row][axis] * design[point][axis];
+            axis += 1;
+        }
+        at += 1;
+    }
+    found
+}
+
+/// The adjugate by the determinant.
+const fn inverse(m: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+    let mut adjugate = [[0.0; 3]; 3];
+    let mut at = 0;
+    while at < 9 {
+        let (row, column) = (at / 3, at % 3);
+        let [r, s] = [(column + 1) % 3, (column + 2) % 3];
+        let [c, d] = [(row + 1) % 3, (row + 2) % 3];
+        adjugate[row][column] = m[r][c] * m[s][d] - m[r][d] * m[s][c];
+        at += 1;
+    }
+    let determinant = m[0][0] * adjugate[0][0] + m[0][1] * adjugate[1][0] + m[0][2] * adjugate[2][0];
+    at = 0;
+    while at < 9 {
+        adjugate[at / 3][at % 3] /= determinant;
+        at += 1;
+    }
+    adjugate
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nalgebra::Rotation3;
 
     /// Projects the model turned by known angles.
     fn turned(yaw_deg: f64, pitch_deg: f64, roll_deg: f64) -> Landmarks {
         // Positive yaw brings the nose (−z) to +x: a rotation about y by −yaw; positive pitch brings it up
         // (−y): a rotation about x by −pitch... as seen with y down.
-        let rotation = Rotation3::from_axis_angle(&Vector3::z_axis(), roll_deg.to_radians())
-            * Rotation3::from_axis_angle(&Vector3::y_axis(), -yaw_deg.to_radians())
-            * Rotation3::from_axis_angle(&Vector3::x_axis(), -pitch_deg.to_radians());
-        MODEL.map(|p| {
-            let q = rotation * Vector3::new(p[0], p[1], p[2]) * 3.0;
-            [q.x as f32 + 200.0, q.y as f32 + 100.0]
+        let [roll, yaw, pitch] =
+            [roll_deg, -yaw_deg, -pitch_deg].map(|degrees: f64| degrees.to_radians().sin_cos());
+        MODEL.map(|[x, y, z]| {
+            let (y, z) = (y * pitch.1 - z * pitch.0, y * pitch.0 + z * pitch.1);
+            let x = x * yaw.1 + z * yaw.0;
+            let [x, y] = [x * roll.1 - y * roll.0, x * roll.0 + y * roll.1];
+            [(x * 3.0) as f32 + 200.0, (y * 3.0) as f32 + 100.0]
         })
     }
 
@@ -112,5 +190,35 @@ mod tests {
         // Its pitch is as uncertain as where zero lies.
         assert!(pose.yaw_deg.abs() + pose.roll_deg.abs() < 1.0 && pose.pitch_deg.abs() < 9.0, "{pose:?}");
         assert!(head_pose(&[[3.0, 3.0]; 5]).is_none());
+    }
+
+    /// Yaw, pitch and roll of faces that are no projection of the model, calculated with a pseudo-inverse and a singular value
+    /// decomposition of nalgebra 0.35.
+    #[rustfmt::skip]
+    const POSES: [(Landmarks, [f32; 3]); 8] = [
+        ([[-24.0, 175.0], [18.0, 183.0], [6.0, 196.0], [-15.0, 223.0], [16.0, 226.0]], [25.73563, 24.626183, 8.52833]),
+        ([[247.0, 153.0], [370.0, 150.0], [306.0, 204.0], [248.0, 264.0], [321.0, 276.0]], [11.934151, 14.335682, 8.548204]),
+        ([[589.0, 196.0], [602.0, 185.0], [599.0, 201.0], [600.0, 213.0], [614.0, 210.0]], [-20.196087, 4.1978006, -30.881212]),
+        ([[967.0, 89.0], [1004.0, 235.0], [871.0, 215.0], [772.0, 156.0], [842.0, 272.0]], [-15.517785, -21.750835, 68.80621]),
+        ([[1218.0, 220.0], [1178.0, 225.0], [1198.0, 204.0], [1205.0, 165.0], [1176.0, 171.0]], [13.176284, -27.902504, 169.71382]),
+        ([[1488.0, 222.0], [1482.0, 184.0], [1498.0, 201.0], [1527.0, 211.0], [1524.0, 180.0]], [-30.663424, -5.9352427, -99.53142]),
+        ([[1746.0, 158.0], [1869.0, 135.0], [1808.0, 200.0], [1744.0, 275.0], [1852.0, 258.0]], [4.4486003, 14.349606, -2.3776634]),
+        ([[2093.0, 194.0], [2107.0, 195.0], [2100.0, 199.0], [2095.0, 208.0], [2106.0, 206.0]], [-2.7925932, 26.507944, -2.4299805]),
+    ];
+
+    #[test]
+    fn poses_are_those_of_a_singular_value_decomposition() {
+        for (landmarks, expected) in POSES {
+            let HeadPose { yaw_deg, pitch_deg, roll_deg } = head_pose(&landmarks).unwrap();
+            for (found, expected) in [yaw_deg, pitch_deg, roll_deg].into_iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-4, "{landmarks:?}: {found}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn landmarks_on_a_line_have_no_pose() {
+        assert!(head_pose(&[[10.0, 20.0], [30.0, 20.0], [20.0, 20.0], [12.0, 20.0], [28.0, 20.0]]).is_none());
+        assert!(head_pose(&[[10.0, 10.0], [30.0, 30.0], [20.0, 20.0], [12.0, 12.0], [28.0, 28.0]]).is_none());
     }
 }

@@ -1,17 +1,74 @@
 //! Measuring one face for the quality checks.
 
-use super::align::{ALIGNED_SIDE, REFERENCE, Similarity};
-use super::occlusion::occlusion;
-use super::pose::head_pose;
+use std::fmt;
+
+use crate::align::{ALIGNED_SIDE, REFERENCE, Similarity};
+use crate::occlusion::occlusion;
+use crate::pose::head_pose;
 use menshen_domain::face::{Detection, HeadPose};
 use menshen_domain::frame::Frame;
-use menshen_domain::quality::Measurements;
+use menshen_domain::quality::{Check, Judgement, Measurements, QualityLevel};
 
 /// Laplacian variance (of 0–255 luma in the aligned crop) that counts as half clear.
 const HALF_CLEAR_VARIANCE: f32 = 120.0;
 
-/// Measures brightness, clarity, size, pose and completeness, and what
-/// covers it; `aligned` is the face as it will be embedded.
+/// A face that does not pass a level: which checks failed, and by how much.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QualityFailure {
+    /// What was measured, in pixels of the photo.
+    pub measurements: Measurements,
+    /// The checks of the level that it passed and failed.
+    pub judgement: Judgement,
+    /// The level it had to pass.
+    pub level: QualityLevel,
+}
+
+impl QualityFailure {
+    /// Whether the face is too small and nothing else is wrong with it.
+    pub fn is_size_only(&self) -> bool {
+        self.judgement.fails == [Check::FaceSize]
+    }
+}
+
+impl fmt::Display for QualityFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let face = &self.measurements;
+        let limits = self.level.limits();
+        let (size_min, pose_max) =
+            limits.map_or((0.0, 0.0), |limits| (limits.face_size_min_px, limits.pose_sum_max_deg));
+        for (index, check) in self.judgement.fails.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            match check {
+                Check::FaceSize => {
+                    write!(f, "face_size {:.0} px, more than {size_min:.0} needed", face.face_size_px)
+                }
+                Check::HeadPose => {
+                    let sum = face.head_pose.deviation_deg();
+                    write!(f, "headpose {sum:.0} degrees in sum, at most {pose_max:.0}")
+                }
+                Check::Clarity => write!(f, "clarity {:.2}", face.clarity),
+                Check::Brightness => write!(f, "brightness {:.2}", face.brightness),
+                Check::Mask => write!(f, "mask {:.2}, take it off", face.mask.unwrap_or_default()),
+                Check::Occlusion => write!(f, "occlusion: {} covered", covered_parts(face)),
+                Check::Partial => write!(f, "partial, the face leaves the picture"),
+            }?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for QualityFailure {}
+
+fn covered_parts(face: &Measurements) -> String {
+    let parts = ["left eye", "right eye", "mouth"].into_iter().zip(face.occlusion.unwrap_or_default());
+    parts.filter(|(_, covered)| *covered).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// Measures brightness, clarity, size, pose and completeness of a face, in pixels of `frame`, and what
+/// covers it. `aligned` is the face as it will be embedded (packed RGB, 112 × 112); without it, brightness and clarity are 0 and what
+/// covers the face is not known.
 pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measurements {
     let cover = aligned.and_then(occlusion);
     let luma = aligned.map(luma_of).unwrap_or_default();
@@ -43,7 +100,7 @@ pub fn measure(frame: &Frame, face: &Detection, aligned: Option<&[u8]>) -> Measu
 }
 
 /// Of the inner face (eyebrows to chin, cheek to cheek in the aligned crop), this share may lie outside the picture. A
-/// detector's box ends at the edge of the picture together with the face, so the box alone does not tell.
+/// detector's box ends at the edge of the picture together with the face, so the box alone does not show it.
 const OUTSIDE_MAX: f32 = 0.1;
 
 /// How much of where the inner face must be, going by the landmarks, lies outside the picture.

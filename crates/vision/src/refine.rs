@@ -1,22 +1,22 @@
-//! Landmarks found again, closer: a face is cut out, brought to sizes the detector knows well, and looked at once more
-//! at each, at some in a mirror. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
-//! better embedding (README, Accuracy).
+//! Refinement of landmarks: a face is cut out, brought to sizes the detector knows well, and detected once more
+//! in each, in some mirrored. The mean of all landmarks is steadier than any one of them, and a steadier alignment makes a
+//! better embedding (docs/recognition/models.md).
 //!
-//! A tilted head can be looked at upright: its cut-out is turned back first.
+//! A tilted head can be detected upright: its cut-out is turned back first.
 
-use super::align::{REFERENCE, Similarity, mirror, warp};
-use super::catalogue::RefinementPass;
-use super::pixels::rgb_region;
-use super::resize::{Resizer, ScaleError};
+use crate::align::{REFERENCE, Similarity, mirror, warp};
+use crate::pixels::rgb_region;
+use crate::resize::{Resizer, ScaleError};
+use crate::spec::RefinementPass;
 use menshen_domain::face::{BBox, Detection, Landmarks};
 use menshen_domain::frame::Frame;
 
-/// One closer look: `frame = origin + cut-out / scale`, where the cut-out is neither mirrored nor turned.
+/// What one pass sees: `frame = origin + cut-out / scale`, where the cut-out is neither mirrored nor turned.
 struct View {
     cut_out: Frame,
     origin: [f32; 2],
     scale: [f32; 2],
-    /// Width of the cut-out before it was turned, when it is seen in a mirror.
+    /// Width of the cut-out before it was turned, when it is mirrored.
     mirrored: Option<f32>,
     /// From the cut-out to what it was before it was turned.
     turned: Option<Similarity>,
@@ -25,22 +25,22 @@ struct View {
 }
 
 impl View {
-    /// `None` when there is nothing to look at.
+    /// `None` when there is nothing to detect in.
     fn of(
         frame: &Frame,
         face: &Detection,
-        look: RefinementPass,
+        pass: RefinementPass,
         tilt_deg: f32,
-        shrinker: &mut Resizer,
+        resizer: &mut Resizer,
     ) -> Result<Option<Self>, ScaleError> {
         let longer = face.bbox.width().max(face.bbox.height());
         if !longer.is_finite() || longer < 1.0 {
             return Ok(None);
         }
-        let ((cx, cy), scale) = (face.bbox.center(), look.face_px as f32 / longer);
+        let ((cx, cy), scale) = (face.bbox.center(), pass.face_px as f32 / longer);
         // Of a turned square the corners must be there too.
         let (sin, cos) = tilt_deg.to_radians().sin_cos();
-        let half = look.side_px as f32 / 2.0 / scale * (sin.abs() + cos.abs());
+        let half = pass.side_px as f32 / 2.0 / scale * (sin.abs() + cos.abs());
         let from = [cx - half, cy - half].map(|at| at.max(0.0) as usize);
         let to = [cx + half, cy + half].map(|at| at.max(0.0).ceil() as usize);
         let (mut rgb, width, height) = rgb_region(frame, from[0], from[1], to[0], to[1]);
@@ -48,22 +48,22 @@ impl View {
             return Ok(None);
         }
         let [w, h] = [width, height].map(|length| ((length as f32 * scale) as u32 / 2 * 2).max(2));
-        if look.mirrored {
+        if pass.mirrored {
             rgb = mirror(&rgb, width as usize);
         }
         let Ok(region) = Frame::from_rgb(width, height, rgb, frame.captured_at_ms) else { return Ok(None) };
         let scale = [w as f32 / width as f32, h as f32 / height as f32];
         let origin = from.map(|at| at as f32);
         let mut centre = [(cx - origin[0]) * scale[0], (cy - origin[1]) * scale[1]];
-        if look.mirrored {
+        if pass.mirrored {
             centre[0] = w as f32 - 1.0 - centre[0];
         }
-        let mirrored = look.mirrored.then_some(w as f32);
+        let mirrored = pass.mirrored.then_some(w as f32);
         let plain =
-            Self { cut_out: shrinker.run(&region, w, h)?, origin, scale, mirrored, turned: None, centre };
-        // In a mirror a head is tilted the other way.
-        let tilt_deg = if look.mirrored { -tilt_deg } else { tilt_deg };
-        Ok(if tilt_deg == 0.0 { Some(plain) } else { plain.turned(look.side_px, tilt_deg) })
+            Self { cut_out: resizer.run(&region, w, h)?, origin, scale, mirrored, turned: None, centre };
+        // Mirrored, a head is tilted the other way.
+        let tilt_deg = if pass.mirrored { -tilt_deg } else { tilt_deg };
+        Ok(if tilt_deg == 0.0 { Some(plain) } else { plain.turned(pass.side_px, tilt_deg) })
     }
 
     /// Turned so that a face tilted by this angle stands upright in its middle.
@@ -114,19 +114,22 @@ impl View {
     }
 }
 
-/// `face` as every closer look that finds it sees it, in the frame; `detect` finds faces in a cut-out. Each is turned upright for
-/// it by `tilt_deg` ([`tilt_deg`]); zero leaves it as it is.
+/// `face` as each pass that finds it detects it, in pixels of the frame; `detect` finds faces in a cut-out. Each cut-out is turned
+/// upright by `tilt_deg` ([`tilt_deg`]) before; zero leaves it as it is.
+///
+/// # Errors
+/// What `detect` fails with, and when a cut-out cannot be scaled.
 pub fn refine<E: From<ScaleError>>(
     frame: &Frame,
     face: &Detection,
-    looks: &[RefinementPass],
+    passes: &[RefinementPass],
     tilt_deg: f32,
-    shrinker: &mut Resizer,
+    resizer: &mut Resizer,
     mut detect: impl FnMut(&Frame) -> Result<Vec<Detection>, E>,
 ) -> Result<Vec<Detection>, E> {
-    let mut found = Vec::with_capacity(looks.len());
-    for look in looks {
-        let Some(view) = View::of(frame, face, *look, tilt_deg, shrinker)? else { continue };
+    let mut found = Vec::with_capacity(passes.len());
+    for pass in passes {
+        let Some(view) = View::of(frame, face, *pass, tilt_deg, resizer)? else { continue };
         found.extend(view.to_frame(&detect(&view.cut_out)?));
     }
     Ok(found)
@@ -137,11 +140,11 @@ pub fn tilt_deg(landmarks: &Landmarks) -> f32 {
     Similarity::fit(&REFERENCE, landmarks).map_or(0.0, |fit| fit.b.atan2(fit.a).to_degrees())
 }
 
-/// Steadier than any one of them.
+/// The mean of each landmark, which is steadier than any one of them; `seen` must not be empty.
 pub fn mean_landmarks<'a>(seen: impl Iterator<Item = &'a Landmarks> + Clone) -> Landmarks {
     let count = seen.clone().count() as f32;
     std::array::from_fn(|point| {
-        std::array::from_fn(|axis| seen.clone().map(|look| look[point][axis]).sum::<f32>() / count)
+        std::array::from_fn(|axis| seen.clone().map(|landmarks| landmarks[point][axis]).sum::<f32>() / count)
     })
 }
 
@@ -150,7 +153,7 @@ mod tests {
     use super::*;
     use menshen_domain::face::BBox;
 
-    const LOOKS: [RefinementPass; 3] = [
+    const PASSES: [RefinementPass; 3] = [
         RefinementPass { face_px: 64, side_px: 96, mirrored: false },
         RefinementPass { face_px: 100, side_px: 160, mirrored: true },
         RefinementPass { face_px: 160, side_px: 256, mirrored: false },
@@ -214,14 +217,14 @@ mod tests {
             for point in &mut rough.landmarks {
                 point[0] += 5.0;
             }
-            let mut looks = 0;
-            let found = refine(&frame, &rough, &LOOKS, 0.0, &mut Resizer::default(), |cut_out| {
-                looks += 1;
+            let mut crops = 0;
+            let found = refine(&frame, &rough, &PASSES, 0.0, &mut Resizer::default(), |cut_out| {
+                crops += 1;
                 Ok::<_, ScaleError>(find(cut_out))
             })
             .unwrap();
-            assert_eq!(looks, LOOKS.len());
-            assert_eq!(found.len(), LOOKS.len());
+            assert_eq!(crops, PASSES.len());
+            assert_eq!(found.len(), PASSES.len());
             for face in &found {
                 // Spots begin at whole pixels.
                 for (found, [x, y]) in face.landmarks.iter().zip(true_face.landmarks) {
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tilted_face_is_looked_at_upright_and_comes_back_tilted() {
+    fn a_tilted_face_is_detected_upright_and_comes_back_tilted() {
         for tilt in [-40.0, 25.0] {
             let upright = face_at(140.0, 90.0, 100.0);
             let turn = Similarity::turn(tilt, [190.0, 140.0], [190.0, 140.0]);
@@ -249,14 +252,14 @@ mod tests {
             assert!((tilt_deg(&tilted.landmarks) - tilt).abs() < 1.0);
             let frame = painted(400, 304, &tilted);
             let seen_at = std::cell::RefCell::new(Vec::new());
-            let found = refine(&frame, &tilted, &LOOKS, tilt, &mut Resizer::default(), |cut_out| {
+            let found = refine(&frame, &tilted, &PASSES, tilt, &mut Resizer::default(), |cut_out| {
                 let found = find(cut_out);
                 seen_at.borrow_mut().push(tilt_deg(&found[1].landmarks));
                 Ok::<_, ScaleError>(found)
             })
             .unwrap();
             assert!(seen_at.borrow().iter().all(|left| left.abs() < 2.0), "upright: {seen_at:?}");
-            assert_eq!(found.len(), LOOKS.len());
+            assert_eq!(found.len(), PASSES.len());
             for face in &found {
                 for (found, [x, y]) in face.landmarks.iter().zip(tilted.landmarks) {
                     assert!(
@@ -274,7 +277,7 @@ mod tests {
     fn where_nothing_is_found_there_is_nothing_to_add() {
         let frame = Frame::from_rgb(64, 64, vec![90; 64 * 64 * 3], 0).unwrap();
         let nothing = |face: &Detection| {
-            refine(&frame, face, &LOOKS, 0.0, &mut Resizer::default(), |_| Ok::<_, ScaleError>(Vec::new()))
+            refine(&frame, face, &PASSES, 0.0, &mut Resizer::default(), |_| Ok::<_, ScaleError>(Vec::new()))
                 .unwrap()
         };
         for face in [face_at(10.0, 10.0, 30.0), face_at(10.0, 10.0, 0.0), face_at(-90.0, 900.0, 30.0)] {

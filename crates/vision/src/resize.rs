@@ -1,11 +1,12 @@
-//! A smaller copy of a frame, plane by plane in its own layout.
+//! Smaller copies of frames, plane by plane in its own layout.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{self as fir, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
-use super::pixels::joined;
+use crate::pixels::joined;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
 
+/// A frame could not be scaled.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot scale a {width}x{height} frame: {reason}")]
 pub struct ScaleError {
@@ -14,7 +15,7 @@ pub struct ScaleError {
     reason: String,
 }
 
-/// Keeps its buffers between calls.
+/// Makes smaller copies; keeps its buffers between calls.
 pub struct Resizer {
     resizer: fir::Resizer,
     options: ResizeOptions,
@@ -29,7 +30,10 @@ impl Default for Resizer {
 }
 
 impl Resizer {
-    /// A smaller copy in the frame's own layout; `w` and `h` are even.
+    /// A copy of `w` × `h` px in the frame's own layout; both are even.
+    ///
+    /// # Errors
+    /// When a plane of the frame is shorter than its size says, or a side is zero.
     pub fn run(&mut self, frame: &Frame, w: u32, h: u32) -> Result<Frame, ScaleError> {
         if (w, h) == (frame.width, frame.height) {
             return Ok(frame.clone());

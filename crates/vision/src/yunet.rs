@@ -1,37 +1,46 @@
 //! Decoder of YuNet's twelve output tensors (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector",
 //! 2023): for strides 8, 16, 32 a class score, an objectness, a box and five landmarks per cell.
 
-use super::catalogue::{DetectorSpec, ModelSpec};
-use super::letterbox::Letterbox;
-use crate::inference::Tensor;
+use crate::error::OutputError;
+use crate::letterbox::Letterbox;
+use crate::spec::{DetectorSpec, InputSpec, OutputSpec, SpecError};
+use crate::tensor::Tensor;
 use menshen_domain::face::{BBox, Detection};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 /// A picture with more faces than this is a crowd photo, not a passage; keeps NMS and tracking bounded.
 const FACES_MAX: usize = 100;
 
-/// Whether a description fits this decoder.
-pub fn check(model: &ModelSpec) -> Result<DetectorSpec, String> {
-    if model.outputs.names.len() != 4 * STRIDES.len() {
-        return Err(format!(
-            "decoder yunet needs 12 outputs, the description names {}",
-            model.outputs.names.len()
-        ));
+/// Name of the decoder.
+pub const DECODER: &str = "yunet";
+
+/// Whether a description fits the decoder.
+///
+/// # Errors
+/// When there are not twelve outputs, or the input's sides are no multiples of 32.
+pub fn check(input: &InputSpec, outputs: &OutputSpec) -> Result<(), SpecError> {
+    let (expected, found) = (4 * STRIDES.len(), outputs.names.len());
+    if found != expected {
+        return Err(SpecError::Outputs { decoder: DECODER, expected, found });
     }
-    if !model.input.width.is_multiple_of(32) || !model.input.height.is_multiple_of(32) {
-        return Err("decoder yunet needs an input size that is a multiple of 32".to_owned());
+    if !input.width.is_multiple_of(32) || !input.height.is_multiple_of(32) {
+        return Err(SpecError::Needs { decoder: DECODER, what: "an input size that is a multiple of 32" });
     }
-    model.detector.ok_or_else(|| "decoder yunet needs a [detector] section".to_owned())
+    Ok(())
 }
 
-/// Faces in pixels of the original frame, best first.
+/// Faces in pixels of the original frame, best first. `outputs` are the twelve of the network, kind by kind (class,
+/// objectness, box, landmarks) and in each by stride; `letterbox` is what it was run on.
+///
+/// # Errors
+/// When the outputs do not fit the size of the input.
 pub fn decode(
     outputs: &[Tensor],
     letterbox: &Letterbox,
     spec: DetectorSpec,
-) -> Result<Vec<Detection>, String> {
+) -> Result<Vec<Detection>, OutputError> {
     let &[_, _, height, width] = letterbox.tensor.shape.as_slice() else {
-        return Err("the input tensor is not NCHW".to_owned());
+        return Err(OutputError::InputShape);
     };
     let mut faces = Vec::new();
     for (level, stride) in STRIDES.into_iter().enumerate() {
@@ -40,11 +49,7 @@ pub fn decode(
         let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|kind| &outputs[kind * STRIDES.len() + level].data);
         for (tensor, per_cell) in [(cls, 1), (obj, 1), (bbox, 4), (kps, 10)] {
             if tensor.len() != cells * per_cell {
-                return Err(format!(
-                    "stride {stride}: expected {} values, the model gave {}",
-                    cells * per_cell,
-                    tensor.len()
-                ));
+                return Err(OutputError::Head { stride, expected: cells * per_cell, found: tensor.len() });
             }
         }
         for cell in 0..cells {
@@ -125,6 +130,6 @@ mod tests {
         let letterbox =
             Letterbox { tensor: Tensor { shape: vec![1, 3, 64, 64], data: Vec::new() }, scale: 1.0 };
         let error = decode(&outputs, &letterbox, DetectorSpec { score_min: 0.5, nms_iou: 0.3 }).unwrap_err();
-        assert!(error.contains("stride 8"), "{error}");
+        assert!(error.to_string().contains("stride 8"), "{error}");
     }
 }

@@ -10,8 +10,8 @@ use menshen_domain::device::DeviceConfig;
 use menshen_domain::face::Detection;
 use menshen_domain::frame::Frame;
 use menshen_domain::passage::Shot;
-use menshen_vision::VisionError;
-use menshen_vision::attributes::LazyAttributeNets;
+use menshen_models::ModelError;
+use menshen_models::attributes::LazyAttributeNets;
 
 /// Runs the networks where they are asked for.
 #[derive(Clone, Default)]
@@ -31,19 +31,19 @@ impl AttributeEstimator {
         let nets = self.nets.as_ref().filter(|_| device.attributes)?;
         let face = &shot.observation.detection;
         guarded(|| {
-            StageTimer::of_device(device).run("attributes", || nets.look(&shot.frame, &face.landmarks))
+            StageTimer::of_device(device).run("attributes", || nets.estimate(&shot.frame, &face.landmarks))
         })
     }
 
     /// Of the face of a photo that is judged.
     pub fn of_photo(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
         let nets = self.nets.as_ref().filter(|_| self.in_fiqa)?;
-        guarded(|| StageTimer::without_device().run("attributes", || nets.look(frame, &face.landmarks)))
+        guarded(|| StageTimer::without_device().run("attributes", || nets.estimate(frame, &face.landmarks)))
     }
 }
 
 /// A failure costs the estimate, not the event or the answer, and is counted.
-fn guarded(estimate: impl FnOnce() -> Result<Attributes, VisionError>) -> Option<Attributes> {
+fn guarded(estimate: impl FnOnce() -> Result<Attributes, ModelError>) -> Option<Attributes> {
     let failed = |reason: String| {
         metrics::counter!("menshen_vision_errors_total", "kind" => "attributes").increment(1);
         tracing::error!(reason, "estimating age and gender failed; see `menshen models check`");

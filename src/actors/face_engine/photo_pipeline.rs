@@ -22,8 +22,8 @@ use menshen_domain::photo::PhotoResult;
 use menshen_domain::relay;
 use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_vision::FaceAnalyzer;
 use menshen_vision::photo::decode_scaled;
-use menshen_vision::{FaceAnalyzer, VisionError};
 
 /// A processed photo: what is reported, and the answer.
 pub struct ProcessedPhoto {
@@ -72,7 +72,7 @@ impl From<Unfit> for FaceOutcome {
 }
 
 /// The refusal of a photo when a model has failed.
-pub fn model_failure(error: &VisionError) -> ProtocolError {
+pub fn model_failure(error: &dyn std::error::Error) -> ProtocolError {
     ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
 }
 

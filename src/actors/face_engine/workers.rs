@@ -27,6 +27,7 @@ use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
 use menshen_domain::photo::PhotoResult;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_models::ModelError;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::inference::InferenceLoader;
 
@@ -207,10 +208,11 @@ impl Worker {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let mut session = lock(camera);
                 if session.asks_for_liveness() {
-                    self.analyzer.ready_liveness(self.deps.loader.as_ref())?;
+                    self.recogniser.models().ready_liveness(&mut self.analyzer, self.deps.loader.as_ref())?;
                 }
-                StageTimer::without_device()
-                    .run("frame", || session.process_frame(&mut self.analyzer, &self.recogniser, &frame))
+                let reports = StageTimer::without_device()
+                    .run("frame", || session.process_frame(&mut self.analyzer, &self.recogniser, &frame))?;
+                Ok::<_, ModelError>(reports)
             }));
             match outcome {
                 Ok(Ok(reports)) => self.forward(reports),
@@ -246,7 +248,8 @@ impl Worker {
         self.follow_swap();
         let processed = self.guarded(|own| {
             if job.device.config.liveness {
-                let ready = own.analyzer.ready_liveness(own.deps.loader.as_ref());
+                let models = own.recogniser.models();
+                let ready = models.ready_liveness(&mut own.analyzer, own.deps.loader.as_ref());
                 ready.map_err(|error| model_failure(&error))?;
             }
             StageTimer::without_device().run("photo_passage", || {
@@ -290,7 +293,7 @@ impl Worker {
                 let quality = self.guarded(|own| {
                     let attributes = &own.deps.photos.rules.attributes;
                     let estimate = |frame: &Frame, face: &Detection| attributes.of_photo(frame, face);
-                    timer.run("fiqa", || own.analyzer.judge_photo_and(&photo, &level, estimate))
+                    Ok(timer.run("fiqa", || own.analyzer.judge_photo_and(&photo, &level, estimate))?)
                 });
                 let _ = answer.send(quality);
             }

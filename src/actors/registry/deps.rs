@@ -16,7 +16,7 @@ use crate::status::models::ModelStatus;
 
 use menshen_domain::person::Person;
 use menshen_domain::quality::QualityLevel;
-use menshen_vision::analyzer::ModelSet;
+use menshen_models::ModelSet;
 use menshen_vision::inference::InferenceLoader;
 
 /// What enrolment works with. Cloning shares everything.

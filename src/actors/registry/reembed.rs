@@ -18,9 +18,9 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person};
 use menshen_domain::quality::QualityLevel;
-use menshen_domain::status::ProtocolError;
 use menshen_gallery::GalleryError;
 use menshen_vision::FaceAnalyzer;
+use menshen_vision::photo::PhotoError;
 
 /// Why a swap ended without a switch; the active model stays.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ enum EmbedError {
     NoPhoto,
     /// No face can be found or embedded.
     #[error("{0}")]
-    Photo(ProtocolError),
+    Photo(PhotoError),
 }
 
 /// How often progress is logged.

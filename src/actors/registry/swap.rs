@@ -24,10 +24,10 @@ use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::ChosenEmbedder;
 use menshen_gallery::{Gallery, GalleryError};
+use menshen_models::ModelSet;
+use menshen_models::self_test::self_test;
 use menshen_vision::FaceAnalyzer;
-use menshen_vision::analyzer::ModelSet;
 use menshen_vision::inference::InferenceLoader;
-use menshen_vision::self_test::self_test;
 
 pub use super::reembed::SwapError;
 

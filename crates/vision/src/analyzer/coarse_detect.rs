@@ -1,10 +1,12 @@
-//! The face of a photo, found at a glance.
+//! Coarse detection: the face of a photo in a small copy of it.
 //!
-//! A photo for the registry mostly shows one face, and a large one: a small copy is enough to find it, and the closer looks
-//! then say where exactly it is. Looking for it in the whole photo is several times the work (README, Speed).
+//! A photo for the registry mostly shows one face, and a large one: a small copy is enough to find it, and the refinement
+//! passes then measure where exactly it is. Detecting it in the whole photo is several times the work
+//! (docs/measurements/performance.md).
 
-use super::{FaceAnalyzer, VisionError};
+use super::FaceAnalyzer;
 use crate::align::{AlignedFace, align};
+use crate::error::VisionError;
 use crate::refine::mean_landmarks;
 use menshen_domain::face::{BBox, Detection};
 use menshen_domain::frame::Frame;
@@ -12,46 +14,44 @@ use menshen_domain::frame::Frame;
 /// Longer side of the small copy, px: a face that is a fifth of the photo has 32 px there, which the detector knows well. On LFW
 /// sides from 128 to 208 gave the same within chance.
 const SIDE: u32 = 160;
-/// Photos up to this are looked at as they are: a copy would save little.
+/// Longer side of photos that are processed as they are, px: a copy would save little.
 const PHOTO_MIN: u32 = SIDE * 5 / 4;
 /// Longer side of a face that is large enough, px of the copy.
 const FACE_MIN: f32 = 32.0;
-/// How sure the detector must be; above its usual threshold, since what is missed here is looked for properly.
+/// The detector's confidence must be this; above its usual threshold, since the whole photo is searched for what is missed here.
 const SCORE_MIN: f32 = 0.8;
-/// A closer look tells something new when the face is larger in it than in the copy by this factor.
-const CLOSER_MIN: f32 = 1.3;
+/// A refinement pass adds something when the face is larger in it than in the copy by this factor.
+const ENLARGED_MIN: f32 = 1.3;
 
 impl FaceAnalyzer {
-    /// The largest face, if it is plainly there; `None`: look properly.
-    pub(super) fn face_at_a_glance(
+    /// The largest face, if it is plainly there; `None`: the whole photo must be searched.
+    pub(super) fn coarse_detect(
         &mut self,
         frame: &Frame,
     ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
-        let mut looks = self.models.detector.model.refinement_passes.clone();
+        let mut passes = self.detector.refinement_passes.clone();
         let longer = frame.width.max(frame.height);
-        if looks.is_empty() || longer < PHOTO_MIN {
+        if passes.is_empty() || longer < PHOTO_MIN {
             return Ok(None);
         }
         let fit = |side: u32| (u64::from(side) * u64::from(SIDE) / u64::from(longer)) as u32 / 2 * 2;
         let (w, h) = (fit(frame.width).max(2), fit(frame.height).max(2));
-        let mut shrinker = std::mem::take(&mut self.closer);
-        let small = shrinker.run(frame, w, h);
-        self.closer = shrinker;
-        // Faint ones too: a larger face that is turned away must not lose to a small one.
-        let faces = self.detect_low_score(&small?)?;
+        let small = self.resizer.run(frame, w, h)?;
+        // Low-score ones too: a larger face that is turned away must not lose to a small one.
+        let faces = self.detect_low_score(&small)?;
         let largest = faces.into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()));
         let Some(found) = largest
             .filter(|face| face.score >= SCORE_MIN && face.bbox.width().max(face.bbox.height()) >= FACE_MIN)
         else {
             return Ok(None);
         };
-        // The closest one in any case.
+        // The largest in any case.
         let size = found.bbox.width().max(found.bbox.height());
-        let closest = looks.iter().map(|look| look.face_px).max().unwrap_or_default();
-        looks.retain(|look| look.face_px == closest || look.face_px as f32 >= size * CLOSER_MIN);
+        let most = passes.iter().map(|pass| pass.face_px).max().unwrap_or_default();
+        passes.retain(|pass| pass.face_px == most || pass.face_px as f32 >= size * ENLARGED_MIN);
         let rough = enlarged(&found, [frame.width as f32 / w as f32, frame.height as f32 / h as f32]);
-        let mut seen = self.look_closer(frame, &rough, &looks, 0.0)?;
-        if seen.len() < looks.len() {
+        let mut seen = self.refine(frame, &rough, &passes, 0.0)?;
+        if seen.len() < passes.len() {
             return Ok(None);
         }
         seen.push(rough);
@@ -72,7 +72,7 @@ fn enlarged(face: &Detection, scale: [f32; 2]) -> Detection {
     }
 }
 
-/// One face seen several times; as sure as the least sure look.
+/// One face detected several times; its score is the lowest of them.
 fn mean(seen: &[Detection]) -> Detection {
     let of = |value: fn(&Detection) -> f32| seen.iter().map(value).sum::<f32>() / seen.len() as f32;
     Detection {

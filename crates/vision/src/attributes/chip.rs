@@ -1,4 +1,4 @@
-//! A face as the networks were shown them: upright, always in the same place, with a little around it ("face chip" of dlib).
+//! A face as the networks were trained on them: upright, always in the same place, with a little around it ("face chip" of dlib).
 
 use crate::align::{Similarity, warp};
 use menshen_domain::face::Landmarks;

@@ -1,13 +1,14 @@
-//! From what the networks say to a guess.
+//! From the outputs of the networks to an estimate.
 
-use super::spec::{AgeSpec, GenderSpec};
+use crate::error::OutputError;
+use crate::spec::{AgeSpec, GenderSpec};
 use menshen_domain::attributes::{AgeGroup, AgeGuess, GenderGuess};
 
 /// Shares must add up to 1 within this: more than rounding is another kind of output.
 const SUM_TOLERANCE: f32 = 1e-2;
 
 /// The mean of the distribution, to the nearest year, as the authors of `dnn_age_predictor_v1` (dlib-models) count it.
-pub fn age(shares: &[f32], spec: AgeSpec) -> Result<AgeGuess, String> {
+pub fn age(shares: &[f32], spec: AgeSpec) -> Result<AgeGuess, OutputError> {
     check(shares, spec.years)?;
     let mean: f32 = shares.iter().enumerate().map(|(year, share)| worth(year, spec) * share).sum();
     let years = mean.round() as u8;
@@ -21,22 +22,22 @@ fn worth(year: usize, spec: AgeSpec) -> f32 {
 }
 
 /// The larger share; the first of two equal ones.
-pub fn gender(shares: &[f32], spec: GenderSpec) -> Result<GenderGuess, String> {
+pub fn gender(shares: &[f32], spec: GenderSpec) -> Result<GenderGuess, OutputError> {
     check(shares, spec.order.len())?;
     let at = usize::from(shares[1] > shares[0]);
     Ok(GenderGuess { gender: spec.order[at], confidence: shares[at].min(1.0) })
 }
 
-fn check(shares: &[f32], expected: usize) -> Result<(), String> {
+fn check(shares: &[f32], expected: usize) -> Result<(), OutputError> {
     if shares.len() != expected {
-        return Err(format!("its output has {} values, its model.toml says {expected}", shares.len()));
+        return Err(OutputError::Values { found: shares.len(), expected });
     }
     if shares.iter().any(|share| !share.is_finite()) {
-        return Err("its output is not a number".to_owned());
+        return Err(OutputError::NotFinite);
     }
     let sum: f32 = shares.iter().sum();
     if shares.iter().any(|share| *share < -SUM_TOLERANCE) || (sum - 1.0).abs() > SUM_TOLERANCE {
-        return Err(format!("its output is no distribution: it adds up to {sum:.2}, not to 1"));
+        return Err(OutputError::NoDistribution { sum });
     }
     Ok(())
 }
@@ -88,14 +89,14 @@ mod tests {
 
     #[test]
     fn what_is_no_distribution_is_refused_with_a_sentence() {
-        let wrong = |shares: &[f32]| gender(shares, GENDER).unwrap_err();
+        let wrong = |shares: &[f32]| gender(shares, GENDER).unwrap_err().to_string();
         assert_eq!(wrong(&[1.0]), "its output has 1 values, its model.toml says 2");
         assert_eq!(wrong(&[]), "its output has 0 values, its model.toml says 2");
         assert_eq!(wrong(&[f32::NAN, 1.0]), "its output is not a number");
         assert_eq!(wrong(&[f32::INFINITY, 0.0]), "its output is not a number");
         assert_eq!(wrong(&[3.0, -2.0]), "its output is no distribution: it adds up to 1.00, not to 1");
         assert_eq!(wrong(&[2.5, 1.0]), "its output is no distribution: it adds up to 3.50, not to 1");
-        assert!(age(&vec![1.0 / 80.0; 80], AGE).unwrap_err().contains("has 80 values"));
-        assert!(age(&vec![f32::NAN; 81], AGE).unwrap_err().contains("not a number"));
+        assert!(age(&vec![1.0 / 80.0; 80], AGE).unwrap_err().to_string().contains("has 80 values"));
+        assert!(age(&vec![f32::NAN; 81], AGE).unwrap_err().to_string().contains("not a number"));
     }
 }

@@ -1,11 +1,11 @@
-//! An aligned crop as squares: of each the brightness, colour, edges and dark spots, measured by the face's own light.
+//! An aligned crop as a grid of squares: of each the brightness, colour, edges and dark spots, relative to the face's own light.
 
 use crate::align::ALIGNED_SIDE;
 
 /// Side of a square, px, and squares a row.
 const CELL: usize = 8;
 const CELLS: usize = ALIGNED_SIDE / CELL;
-/// The uppermost row that is looked at: the eyebrows.
+/// The uppermost row that is used: the eyebrows.
 const TOP: usize = 3;
 /// Rows and columns of the squares that lie on the face whatever its shape; their brightness is the measure of the rest.
 const FACE_ROWS: std::ops::Range<usize> = 3..12;
@@ -13,12 +13,13 @@ const FACE_COLUMNS: std::ops::Range<usize> = 2..12;
 const PLANES: usize = 6;
 /// Features are kept within this.
 const BOUND: f32 = 6.0;
-/// Features of a face as it is seen, and of one whose halves are averaged.
+/// Features of a face as it is.
 pub const ONE_SIDE: usize = (CELLS - TOP) * CELLS * PLANES;
+/// Features of a face whose halves are averaged.
 pub const BOTH_SIDES: usize = ONE_SIDE / 2;
 
 /// Rows of squares from the eyebrows down, each as many measures as there are planes.
-pub struct Squares(Vec<[f32; PLANES]>);
+pub struct GridFeatures(Vec<[f32; PLANES]>);
 
 /// What is measured of one square.
 #[derive(Clone, Copy, Default)]
@@ -31,8 +32,8 @@ struct Cell {
     darkest: f32,
 }
 
-impl Squares {
-    /// `None` of what is not 112 × 112 × 3 bytes.
+impl GridFeatures {
+    /// Measures a crop; `None` of what is not 112 × 112 × 3 bytes.
     pub fn of(aligned: &[u8]) -> Option<Self> {
         if aligned.len() != ALIGNED_SIDE * ALIGNED_SIDE * 3 {
             return None;
@@ -52,11 +53,11 @@ impl Squares {
     }
 
     /// [`ONE_SIDE`] features.
-    pub fn seen(&self) -> Vec<f32> {
+    pub fn one_side(&self) -> Vec<f32> {
         self.0.iter().flatten().map(|value| value.clamp(-BOUND, BOUND)).collect()
     }
 
-    /// As [`seen`](Self::seen), of the face in a mirror: edges have no direction, so only places change.
+    /// As [`one_side`](Self::one_side), of the mirrored face: edges have no direction, so only places change.
     pub fn mirrored(&self) -> Vec<f32> {
         let places = self.0.chunks_exact(CELLS).flat_map(|row| row.iter().rev());
         places.flatten().map(|value| value.clamp(-BOUND, BOUND)).collect()
@@ -135,11 +136,11 @@ mod tests {
                 [(x * 2 + y) % 256, (x * y / 16) % 256, (x * x / 50 + 3 * y) % 256].map(|value| value as u8)
             })
             .collect();
-        let squares = Squares::of(&crop).unwrap();
+        let grid = GridFeatures::of(&crop).unwrap();
         for (features, count, expected) in [
-            (squares.both_sides(), BOTH_SIDES, BOTH),
-            (squares.seen(), ONE_SIDE, SEEN),
-            (squares.mirrored(), ONE_SIDE, MIRRORED),
+            (grid.both_sides(), BOTH_SIDES, BOTH),
+            (grid.one_side(), ONE_SIDE, SEEN),
+            (grid.mirrored(), ONE_SIDE, MIRRORED),
         ] {
             assert_eq!(features.len(), count);
             let sum: f32 = features.iter().sum();

@@ -1,15 +1,15 @@
-//! What covers a face: a mask, or anything before an eye or the mouth. Told from the aligned crop by small networks over
-//! squares of it (`squares`), one for masks, one for eyes and one for mouths.
+//! What covers a face: a mask, or anything before an eye or the mouth. Found in the aligned crop by small networks over the
+//! features of a grid of squares (`grid_features`), one for masks, one for eyes and one for mouths.
 //!
 //! `benches/mask/train.py` and `benches/mask/occlusion.py` learn the weights and say how good they are; what they measure
-//! and this must be changed together. Learned from things that were drawn only (README, Limits).
+//! and this must be changed together. Learned from things that were drawn only (docs/recognition/quality.md).
 
 mod grid_features;
 mod network;
 
 use std::sync::LazyLock;
 
-use self::grid_features::Squares;
+use self::grid_features::GridFeatures;
 use self::network::Network;
 use menshen_domain::quality::MASK_MAX;
 
@@ -42,11 +42,11 @@ static NETWORKS: LazyLock<Option<Networks>> = LazyLock::new(|| {
     })
 });
 
-/// Of an aligned face (packed RGB, 112 × 112); `None` for anything else.
+/// What covers an aligned face (packed RGB, 112 × 112); `None` for anything else.
 pub fn occlusion(aligned: &[u8]) -> Option<Occlusion> {
-    let squares = Squares::of(aligned)?;
+    let grid = GridFeatures::of(aligned)?;
     let networks = NETWORKS.as_ref()?;
-    let (left, right, both) = (squares.seen(), squares.mirrored(), squares.both_sides());
+    let (left, right, both) = (grid.one_side(), grid.mirrored(), grid.both_sides());
     let mask = networks.mask.probability(&both);
     let mouth = networks.mouth.probability(&both) >= COVERED_MIN || mask >= MASK_MAX;
     let eye = |side: &[f32]| networks.eye.probability(side) >= COVERED_MIN;

@@ -13,6 +13,7 @@ struct File {
     weights: String,
 }
 
+/// A small network, its weights read from text.
 pub struct Network {
     /// Of each hidden unit: its weights, its bias, and what it counts.
     units: Vec<(Vec<f32>, f32, f32)>,
@@ -35,6 +36,7 @@ impl Network {
         Some(Self { units: units.collect(), bias: out_bias })
     }
 
+    /// Probability of what it was taught, 0–1.
     pub fn probability(&self, features: &[f32]) -> f32 {
         let mut sum = self.bias;
         for (weights, bias, out) in &self.units {

@@ -1,27 +1,30 @@
 //! `menshen models`: what models there are, making them fast, checking that they recognise, and swapping them.
 
+mod fetch;
+mod int8;
+mod use_embedder;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use self::int8::optimize_int8;
 use super::ConfigArgs;
-use super::model_int8::prepare_int8;
-use super::{model_fetch, model_use};
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::evaluation::embeddings::list_images;
 use crate::ports::changes::ChangesStore as _;
-use crate::runtime::models::pick_prepared;
-use menshen_vision::analyzer::ModelSet;
-use menshen_vision::attributes::{self, AttributeModels};
-use menshen_vision::catalogue::{Catalogue, ModelSpec};
+use crate::runtime::models::{check_models, load_fastest, read_selection};
+use menshen_models::attributes::{AttributeModels, attribute_self_test};
+use menshen_models::equivalence::{COSINE_MIN, cosine, milliseconds_a_run, verify_accelerated, verify_int8};
+use menshen_models::optimize::{self, OptimizeError};
+use menshen_models::self_test::{SelfTest, self_test};
+use menshen_models::{Catalogue, ModelSet, ModelSpec};
 use menshen_vision::inference::{InferenceLoader as _, Placement};
-use menshen_vision::optimize::{self, COSINE_MIN, cosine};
 use menshen_vision::photo::decode_photo;
-use menshen_vision::self_test::{SelfTest, self_test};
 
 #[derive(Args)]
 pub struct ModelsArgs {
@@ -37,7 +40,8 @@ enum ModelsCommand {
         config: ConfigArgs,
     },
     /// Make models fast without changing their answers (the box does it itself at its first start) 优化模型
-    Prepare {
+    #[command(alias = "prepare")]
+    Optimize {
         /// Names; none means all 模型名，缺省为全部
         names: Vec<String>,
         /// Make an embedder's form in 8-bit integers for the accelerator, and accept it only if it recognises as well on
@@ -51,7 +55,7 @@ enum ModelsCommand {
         config: ConfigArgs,
     },
     /// Checksums, loading, speed, and for embedders and models of age and gender a self-test; with photos also whether
-    /// prepared and original give the same features 检查模型
+    /// optimised and original give the same features 检查模型
     Check {
         /// Names; none means all 模型名，缺省为全部
         names: Vec<String>,
@@ -93,17 +97,17 @@ enum ModelsCommand {
 pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
     match &arguments.command {
         ModelsCommand::Fetch { name, from, config } => {
-            return model_fetch::fetch(&config.settings()?, name, from.as_deref());
+            return fetch::fetch(&config.settings()?, name, from.as_deref());
         }
-        ModelsCommand::Use { cancel: true, config, .. } => return model_use::cancel(&config.settings()?),
+        ModelsCommand::Use { cancel: true, config, .. } => return use_embedder::cancel(&config.settings()?),
         ModelsCommand::Use { name, config, .. } => {
-            return model_use::use_model(&config.settings()?, name.as_deref());
+            return use_embedder::use_model(&config.settings()?, name.as_deref());
         }
         ModelsCommand::List { config } => list(&config.settings()?),
-        ModelsCommand::Prepare { names, images: Some(images), config, .. } => {
-            prepare_int8(&config.settings()?, names, images)
+        ModelsCommand::Optimize { names, images: Some(images), config, .. } => {
+            optimize_int8(&config.settings()?, names, images)
         }
-        ModelsCommand::Prepare { names, config, .. } => prepare_all(&config.settings()?, names),
+        ModelsCommand::Optimize { names, config, .. } => optimize_all(&config.settings()?, names),
         ModelsCommand::Check { names, images, config } => {
             let settings = config.settings()?;
             check_all(&settings, names)?;
@@ -114,11 +118,15 @@ pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
 }
 
 fn read_catalogue(settings: &Settings) -> Result<Catalogue, Vec<String>> {
-    Catalogue::read(&settings.models_dir).map_err(|error| vec![error.to_string()])
+    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| vec![error.to_string()])?;
+    for renamed in catalogue.renamed() {
+        print_line(&format!("warning: {renamed}"));
+    }
+    Ok(catalogue)
 }
 
-/// Those with a name of `names`; without names all that are fetched or used. An unknown name is told.
-fn chosen<'a>(
+/// Those with a name of `names`; without names all that are fetched or used. An unknown name is an error.
+fn select<'a>(
     settings: &Settings,
     catalogue: &'a Catalogue,
     names: &[String],
@@ -136,9 +144,9 @@ fn chosen<'a>(
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let in_force = embedder_in_force(settings)?;
+    let active = active_embedder(settings)?;
     let is_meant = |model: &ModelSpec| match names {
-        [] => model.path().exists() || is_used(settings, &in_force, model),
+        [] => model.path().exists() || is_used(settings, &active, model),
         names => names.contains(&model.name),
     };
     Ok(known.into_iter().filter(|model| is_meant(model)).collect())
@@ -150,15 +158,15 @@ fn is_used(settings: &Settings, embedder: &str, model: &ModelSpec) -> bool {
 
 fn list(settings: &Settings) -> Result<(), Vec<String>> {
     let catalogue = read_catalogue(settings)?;
-    let in_force = embedder_in_force(settings)?;
+    let active = active_embedder(settings)?;
     for model in catalogue.models() {
         let state = match (model.verify(), optimize::find(model)) {
             (Err(error), _) => error.to_string(),
-            (Ok(()), Some((_, note))) => format!("prepared 已优化, cosine {:.6}", note.cosine_least),
-            (Ok(()), None) => "not prepared 未优化".to_owned(),
+            (Ok(()), Some(found)) => format!("optimised 已优化, cosine {:.6}", found.note.cosine_least),
+            (Ok(()), None) => "not optimised 未优化".to_owned(),
         };
-        let used = is_used(settings, &in_force, model);
-        say(&format!(
+        let used = is_used(settings, &active, model);
+        print_line(&format!(
             "{} {:<12} {:<10} {:<28} {:<22} {state}",
             if used { '*' } else { ' ' },
             model.name,
@@ -172,7 +180,7 @@ fn list(settings: &Settings) -> Result<(), Vec<String>> {
 }
 
 /// The one chosen in the field, else the configured one.
-pub fn embedder_in_force(settings: &Settings) -> Result<String, Vec<String>> {
+pub fn active_embedder(settings: &Settings) -> Result<String, Vec<String>> {
     let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
     Ok(changes.embedder.map_or_else(|| settings.recognition.embedder.clone(), |chosen| chosen.name))
 }
@@ -181,13 +189,13 @@ fn loader(settings: &Settings) -> Result<OrtLoader, Vec<String>> {
     OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| vec![error.to_string()])
 }
 
-fn prepare_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
+fn optimize_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
     let mut problems = Vec::new();
-    for model in chosen(settings, &catalogue, names)? {
-        match optimize::prepare(model, &loader) {
-            Ok((note, done)) => say(&format!(
-                "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} layers narrowed; cosine to the original {:.6}",
+    for model in select(settings, &catalogue, names)? {
+        match optimize::optimize(model, &loader) {
+            Ok((note, done)) => print_line(&format!(
+                "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} dense layers quantised; cosine to the original {:.6}",
                 model.name,
                 done.inputs_stripped,
                 done.batch_norms_folded,
@@ -207,37 +215,37 @@ fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
     if names.is_empty() {
         problems.extend(catalogue.broken().map(ToString::to_string));
     }
-    for model in chosen(settings, &catalogue, names)? {
+    for model in select(settings, &catalogue, names)? {
         let checked = check_one(model, &loader).map_err(|error| error.to_string());
         match checked.and_then(|line| Ok(line + &test_one(settings, model, &loader)?)) {
-            Ok(line) => say(&line),
+            Ok(line) => print_line(&line),
             Err(error) => problems.push(format!("{}: {error}", model.name)),
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::OptimizeError> {
+fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, OptimizeError> {
     model.verify()?;
-    let milliseconds = |path: &Path, place| optimize::milliseconds_a_run(model, loader, path, place);
+    let milliseconds = |path: &Path, place| milliseconds_a_run(model, loader, path, place);
     let original_ms = milliseconds(&model.path(), Placement::Cpu)?;
     let mut line = format!("{}: ok, {original_ms:.1} ms a run as it came", model.name);
     match optimize::find(model) {
-        Some((path, note)) => {
-            let prepared_ms = milliseconds(&path, Placement::Cpu)?;
-            let _ = write!(line, ", {prepared_ms:.1} ms prepared (cosine {:.6})", note.cosine_least);
+        Some(found) => {
+            let optimized_ms = milliseconds(&found.path, Placement::Cpu)?;
+            let _ = write!(line, ", {optimized_ms:.1} ms optimised (cosine {:.6})", found.note.cosine_least);
         }
-        None => line += ", not prepared",
+        None => line += ", not optimised",
     }
     if let (Some(accelerator), "embedder") = (loader.accelerator(), model.role.as_str()) {
-        let cosine = optimize::verify_accelerated(model, loader)?;
+        let cosine = verify_accelerated(model, loader)?;
         let accelerated_ms = milliseconds(&model.path(), Placement::Accelerator)?;
         let _ = write!(line, ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})");
         // Most embedders have none; one that is there must be in order.
         if model.folder.join(optimize::CALIBRATION_FILE).exists() {
             let calibration = optimize::Calibration::read(model)?;
             let path = optimize::write_int8(model, &calibration.ranges)?;
-            let cosine = optimize::verify_int8(model, loader, &path)?;
+            let cosine = verify_int8(model, loader, &path)?;
             let int8_ms = milliseconds(&path, Placement::Accelerator)?;
             let _ = write!(line, ", {int8_ms:.1} ms there in 8-bit integers (cosine {cosine:.4})");
         }
@@ -248,38 +256,41 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, optimize::
 /// Whether an embedder recognises, and whether models of age and gender see anything, behind the configured detector.
 fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> Result<String, String> {
     let analyzer = |embedder: &str| {
-        let models = pick_prepared(settings, embedder, loader)?;
-        models.load(loader).map_err(|error| error.to_string())
+        let selection = read_selection(settings).map_err(|error| error.to_string())?;
+        let models = load_fastest(&selection, settings, embedder, loader);
+        models.map_err(|error| error.to_string())?.load(loader).map_err(|error| error.to_string())
     };
     match model.role.as_str() {
         "embedder" => {
-            let SelfTest { same_least, different } = self_test(&mut analyzer(&model.name)?)?;
+            let SelfTest { same_least, different } =
+                self_test(&mut analyzer(&model.name)?).map_err(|error| error.to_string())?;
             Ok(format!("; self-test: same person at least {same_least:.2}, two people {different:.2}"))
         }
         "age" | "gender" => {
-            let nets = AttributeModels::default().with(model).and_then(|models| models.load(loader));
-            let mut nets = nets.map_err(|error| error.to_string())?;
-            let seen = attributes::self_test(&mut analyzer(&settings.recognition.embedder)?, &mut nets)?;
+            let models = AttributeModels::default().with(model).map_err(|error| error.to_string())?;
+            let mut nets = models.load(loader).map_err(|error| error.to_string())?;
+            let mut analyzer = analyzer(&settings.recognition.embedder)?;
+            let seen = attribute_self_test(&mut analyzer, &mut nets).map_err(|error| error.to_string())?;
             Ok(format!("; self-test: {seen}"))
         }
         _ => Ok(String::new()),
     }
 }
 
-/// The configured chain with prepared and with original models on the same aligned faces.
+/// The configured chain with optimised and with original models on the same aligned faces.
 fn compare(settings: &Settings, images: &Path) -> Result<(), Vec<String>> {
     let one = |error: String| vec![error];
     let loader = loader(settings)?;
-    let mut models = crate::runtime::models::pick_models(settings)?;
+    let mut models = check_models(settings).map_err(|error| one(error.to_string()))?;
     let names = list_images(images).map_err(one)?;
     let (faces, least) = compare_photos(&mut models, &loader, images, &names).map_err(one)?;
-    say(&format!("least cosine between original and prepared features: {least:.6}, {faces} faces"));
+    print_line(&format!("least cosine between original and optimised features: {least:.6}, {faces} faces"));
     if faces == 0 {
         return Err(vec![format!("{}: no face in any photo", images.display())]);
     }
     if least < COSINE_MIN {
         return Err(vec![format!(
-            "the prepared embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed"
+            "the optimised embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed"
         )]);
     }
     Ok(())
@@ -292,19 +303,19 @@ fn compare_photos(
     names: &[String],
 ) -> Result<(usize, f64), String> {
     let mut original = models.load(loader).map_err(|error| error.to_string())?;
-    if let Some(error) = models.use_prepared(loader).first() {
+    if let Some(error) = models.use_optimized(loader).first() {
         return Err(error.to_string());
     }
-    let mut prepared = models.load(loader).map_err(|error| error.to_string())?;
+    let mut optimized = models.load(loader).map_err(|error| error.to_string())?;
     let (mut faces, mut least) = (0, 1.0f64);
     for name in names {
         let bytes =
             std::fs::read(images.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let frame = decode_photo(&bytes).map_err(|refusal| format!("{name}: {refusal}"))?;
-        let face = prepared.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
+        let frame = decode_photo(&bytes).map_err(|error| format!("{name}: {error}"))?;
+        let face = optimized.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
         let Some((_, Some(aligned))) = face else { continue };
         let a = original.embed(&aligned).map_err(|error| error.to_string())?;
-        let b = prepared.embed(&aligned).map_err(|error| error.to_string())?;
+        let b = optimized.embed(&aligned).map_err(|error| error.to_string())?;
         least = least.min(cosine(&a.vector, &b.vector));
         faces += 1;
     }
@@ -312,6 +323,30 @@ fn compare_photos(
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
+fn print_line(line: &str) {
     println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        models: ModelsArgs,
+    }
+
+    #[test]
+    fn optimize_is_still_called_prepare() {
+        for name in ["optimize", "prepare"] {
+            let line =
+                Line::try_parse_from(["menshen", name, "sface", "--int8", "--images", "photos"]).unwrap();
+            assert!(
+                matches!(line.models.command, ModelsCommand::Optimize { names, int8: true, .. } if names == ["sface"]),
+                "{name}"
+            );
+        }
+    }
 }

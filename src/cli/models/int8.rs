@@ -1,4 +1,4 @@
-//! `menshen models prepare NAME --int8 --images DIR`: an embedder in 8-bit integers for the accelerator, accepted only if it
+//! `menshen models optimize NAME --int8 --images DIR`: an embedder in 8-bit integers for the accelerator, accepted only if it
 //! recognises as well.
 
 use std::path::Path;
@@ -8,30 +8,29 @@ use crate::config::Settings;
 use crate::evaluation::embeddings::{Embedded, Photos, embed_with, list_images};
 use crate::evaluation::pairs::mixed_pairs;
 use crate::evaluation::statistics::rate_at;
-use crate::runtime::models::pick_plain;
-use menshen_vision::analyzer::ModelSet;
+use crate::runtime::models::read_selection;
+use menshen_models::equivalence::{cosine, verify_int8};
+use menshen_models::optimize::{Calibration, Calibrator, Loss, Ranges, Rates, write_int8};
+use menshen_models::{Backend, ModelSet};
 use menshen_vision::inference::InferenceLoader as _;
-use menshen_vision::optimize::{
-    Calibration, Calibrator, Loss, Ranges, Rates, cosine, verify_int8, write_int8,
-};
 use menshen_vision::photo::decode_photo;
 
 /// Faces the ranges are measured on; more of them changed nothing on SFace.
 const FACES: usize = 200;
-/// Where the rates are told.
+/// Where the rates are given.
 const FALSE_MATCH_RATE: f64 = 1e-3;
 
 /// Measures, makes, measures again, and writes `int8.toml` beside the model if the loss is acceptable.
-pub fn prepare_int8(settings: &Settings, names: &[String], images: &Path) -> Result<(), Vec<String>> {
+pub fn optimize_int8(settings: &Settings, names: &[String], images: &Path) -> Result<(), Vec<String>> {
     let name = match names {
         [] => &settings.recognition.embedder,
         [name] => name,
         _ => return Err(vec!["--int8 takes one model at a time".to_owned()]),
     };
-    prepare_one(settings, name, images).map_err(|error| vec![format!("{name}: {error}")])
+    optimize_one(settings, name, images).map_err(|error| vec![format!("{name}: {error}")])
 }
 
-fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), String> {
+fn optimize_one(settings: &Settings, name: &str, images: &Path) -> Result<(), String> {
     let loader =
         OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
     let Some(accelerator) = loader.accelerator() else {
@@ -41,16 +40,18 @@ fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), Str
                 .to_owned(),
         );
     };
-    let models = pick_plain(settings, name, &loader)?;
+    let selection = read_selection(settings).map_err(|error| error.to_string())?;
+    let ready = selection.load(name, Backend::Cpu(&loader)).map_err(|error| error.to_string())?;
+    let models = ready.models;
     let model = models.embedder_model().clone();
     let photos = list_images(images)?;
-    let (chosen, others) = split(&photos);
+    let (measured, others) = split(&photos);
 
-    let (ranges, faces) = calibrate(&models, &loader, images, &chosen)?;
+    let (ranges, faces) = calibrate(&models, &loader, images, &measured)?;
     let path = write_int8(&model, &ranges).map_err(|error| error.to_string())?;
-    let proof = verify_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
-    say(&format!(
-        "{name}: ranges of {} values measured on {faces} faces; cosine {proof:.4} on made pictures",
+    let least = verify_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
+    print_line(&format!(
+        "{name}: ranges of {} values measured on {faces} faces; cosine {least:.4} on made pictures",
         ranges.len()
     ));
 
@@ -58,19 +59,22 @@ fn prepare_one(settings: &Settings, name: &str, images: &Path) -> Result<(), Str
     let embed = |models: &ModelSet| {
         embed_with(models, &loader, settings.recognition.workers, photos).map(|done| done.embedded)
     };
-    say(&format!(
+    print_line(&format!(
         "embedding {} other photos as the model came, then in 8-bit integers on {accelerator}",
         others.len()
     ));
     let (original, int8) = (embed(&models)?, embed(&models.clone().accelerated_by(path))?);
     let loss = loss(&original, &int8)?;
-    tell(&loss);
+    print_loss(&loss);
     if let Some(objection) = loss.objection() {
         return Err(format!("not accepted: {objection}"));
     }
     let calibration = Calibration { original_sha256: model.sha256.clone(), faces, loss, ranges };
     let target = calibration.write(&model).map_err(|error| error.to_string())?;
-    say(&format!("accepted; written to {}. The box uses it with runtime.int8 = true", target.display()));
+    print_line(&format!(
+        "accepted; written to {}. The box uses it with runtime.int8 = true",
+        target.display()
+    ));
     Ok(())
 }
 
@@ -100,10 +104,10 @@ fn calibrate(
     for name in photos {
         let bytes =
             std::fs::read(images.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let frame = decode_photo(&bytes).map_err(|refusal| format!("{name}: {refusal}"))?;
+        let frame = decode_photo(&bytes).map_err(|error| format!("{name}: {error}"))?;
         let face = analyzer.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
         if let Some((_, Some(aligned))) = face {
-            calibrator.look(&analyzer.embedder_input(&aligned)).map_err(|error| error.to_string())?;
+            calibrator.add(&analyzer.embedder_input(&aligned)).map_err(|error| error.to_string())?;
         }
     }
     match calibrator.finish() {
@@ -136,19 +140,22 @@ fn loss(original: &Embedded, int8: &Embedded) -> Result<Loss, String> {
     })
 }
 
-fn tell(loss: &Loss) {
-    say(&format!("{} pairs of one person, {} of two", loss.genuine_pairs, loss.impostor_pairs));
+fn print_loss(loss: &Loss) {
+    print_line(&format!("{} pairs of one person, {} of two", loss.genuine_pairs, loss.impostor_pairs));
     let rows = [("as it came", loss.original), ("8-bit integers", loss.int8), ("one of each", loss.mixed)];
     for (what, Rates { true_match_rate, mark }) in rows {
-        say(&format!(
-            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, mark {mark:.4}",
+        print_line(&format!(
+            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, threshold {mark:.4}",
             true_match_rate * 100.0
         ));
     }
-    say(&format!("  cosine between the two: least {:.4}, mean {:.4}", loss.cosine_least, loss.cosine_mean));
+    print_line(&format!(
+        "  cosine between the two: least {:.4}, mean {:.4}",
+        loss.cosine_least, loss.cosine_mean
+    ));
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
+fn print_line(line: &str) {
     println!("{line}");
 }

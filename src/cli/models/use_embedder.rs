@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::local_api::LocalApi;
 use crate::actors::registry::swap::{MigrationContext, SwapError, choose, conclude};
 use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
+use crate::cli::local_api::LocalApi;
 use crate::config::Settings;
 use crate::ports::store::StoreError;
 use crate::runtime::app::{base_tuning, create_data_dir};
-use crate::runtime::models::{describe, pick_prepared};
+use crate::runtime::models::{load_fastest, read_selection};
 use crate::runtime::open::open_registry_and_pictures;
 use crate::status::models::ModelStatus;
 use menshen_domain::models::SwapState;
 
-/// How often progress is looked at and told.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often progress is printed.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// `None`: back to the one before.
 pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Vec<String>> {
@@ -36,7 +36,7 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Ve
     if let Some(reason) = swap["reason"].as_str() {
         return Err(vec![format!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]))]);
     }
-    say(&format!(
+    print_line(&format!(
         "{} is in force 已启用: {} people, {} photos embedded now",
         text(&swap["to"]),
         swap["people"],
@@ -45,7 +45,7 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Ve
     let missing = swap["not_embedded"].as_u64().unwrap_or_default();
     if missing > 0 {
         let ids: Vec<&str> = swap["not_embedded_ids"].as_array().into_iter().flatten().map(text).collect();
-        say(&format!(
+        print_line(&format!(
             "{missing} people cannot be embedded by it; they are kept, and not recognised 未能提取特征: {}",
             ids.join(", ")
         ));
@@ -59,7 +59,7 @@ pub fn cancel(settings: &Settings) -> Result<ExitCode, Vec<String>> {
         let api = LocalApi::new(settings)?;
         api.post("/menshen/api/models/cancel", None)?;
         let facts = watch(&api)?;
-        say(&format!(
+        print_line(&format!(
             "{}: {} goes on 继续使用原模型",
             text(&facts["swap"]["state"]),
             text(&facts["embedder"])
@@ -79,24 +79,25 @@ fn offline(
     name: Option<&str>,
     (store, pictures): &(impl crate::ports::store::RegistryStore, impl crate::ports::store::PictureStore),
 ) -> Result<Value, String> {
-    let told = |error: StoreError| error.to_string();
+    let text_of = |error: StoreError| error.to_string();
     let tuner =
-        Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings)).map_err(told)?;
+        Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings)).map_err(text_of)?;
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
     let name = name.or(previous).ok_or("no other embedder was in force before this one")?;
     let loader =
         OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
-    let from = describe(settings, current).ok();
+    let selection = read_selection(settings).map_err(|error| error.to_string())?;
+    let from = selection.describe(current).ok();
     let board = ModelStatus::default();
     board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
     let run = || {
         if name == current {
             return Err(SwapError::AlreadyActive { model: "it".to_owned() });
         }
-        let models =
-            pick_prepared(settings, name, &loader).map_err(|error| SwapError::Model(error.into()))?;
+        let models = load_fastest(&selection, settings, name, &loader)
+            .map_err(|error| SwapError::Model(error.into()))?;
         board.swap(|swap| swap.to = models.embedder_id());
         let ground = MigrationContext {
             store,
@@ -116,7 +117,7 @@ fn offline(
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Acquire) {
-                std::thread::park_timeout(LOOK_EVERY);
+                std::thread::park_timeout(PROGRESS_EVERY);
                 progress(&json!(board.facts()));
             }
         });
@@ -144,7 +145,7 @@ fn watch(api: &LocalApi) -> Result<Value, String> {
             return Ok(facts);
         }
         progress(&facts);
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(PROGRESS_EVERY);
     }
 }
 
@@ -155,6 +156,6 @@ fn progress(facts: &Value) {
 }
 
 #[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
+fn print_line(line: &str) {
     println!("{line}");
 }

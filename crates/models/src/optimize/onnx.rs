@@ -1,5 +1,7 @@
-//! The part of the ONNX file format (onnx.proto, IR version 3 and later) that is looked into. What is only
+//! The part of the ONNX file format (onnx.proto, IR version 3 and later) that is decoded. What is only
 //! carried along stays as the bytes it came in, so that nothing of a foreign file is lost.
+
+use std::collections::HashMap;
 
 use prost::Message;
 
@@ -61,6 +63,23 @@ pub struct Graph {
     pub sparse_initializer: Vec<Vec<u8>>,
     #[prost(bytes = "vec", repeated, tag = "16")]
     pub metadata_props: Vec<Vec<u8>>,
+}
+
+impl Graph {
+    /// The constant of this name.
+    pub fn weight(&self, name: &str) -> Option<&TensorData> {
+        self.initializer.iter().find(|weight| weight.name == name)
+    }
+
+    /// How many nodes and outputs read each value.
+    pub fn readers(&self) -> HashMap<String, usize> {
+        let mut count = HashMap::new();
+        let outputs = self.output.iter().map(|output| &output.name);
+        for name in self.node.iter().flat_map(|node| &node.input).chain(outputs) {
+            *count.entry(name.clone()).or_insert(0) += 1;
+        }
+        count
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -3,25 +3,30 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::file::RewriteError;
 use super::onnx::{Dimension, Graph, Model, Node, TensorData, ValueInfo};
 use super::prelu::rewrite_prelus;
 use super::quantize_dense::quantize_dense;
-use crate::catalogue::OptimizeSpec;
+use crate::description::OptimizeSpec;
 
 /// How often each rewrite was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rewrites {
+    /// Weights that are no inputs any more.
     pub inputs_stripped: usize,
+    /// Batch norms that became part of the layer before them.
     pub batch_norms_folded: usize,
+    /// PReLUs that became convolutions.
     pub prelus_rewritten: usize,
+    /// Fully connected layers with weights in 8 bits.
     pub layers_quantized: usize,
 }
 
 /// First IR version in which a weight need not be listed as an input.
 const IR_WITHOUT_WEIGHT_INPUTS: i64 = 4;
 
-/// Rewrites in place; an error says why the file cannot be prepared.
-pub fn rewrite(model: &mut Model, spec: OptimizeSpec) -> Result<Rewrites, String> {
+/// Rewrites in place; an error says why the file cannot be optimised.
+pub fn rewrite(model: &mut Model, spec: OptimizeSpec) -> Result<Rewrites, RewriteError> {
     let mut done = fold(model)?;
     if let Some(graph) = model.graph.as_mut() {
         done.prelus_rewritten = rewrite_prelus(graph);
@@ -37,16 +42,16 @@ pub fn rewrite(model: &mut Model, spec: OptimizeSpec) -> Result<Rewrites, String
 }
 
 /// What every form of the model begins with: weights are constants, batch norms are part of what is before them.
-pub(super) fn fold(model: &mut Model) -> Result<Rewrites, String> {
+pub(super) fn fold(model: &mut Model) -> Result<Rewrites, RewriteError> {
     model.ir_version = model.ir_version.max(IR_WITHOUT_WEIGHT_INPUTS);
-    let graph = model.graph.as_mut().ok_or("the file holds no graph")?;
+    let graph = model.graph.as_mut().ok_or(RewriteError::NoGraph)?;
     let has_subgraphs = graph
         .node
         .iter()
         .flat_map(|node| &node.attribute)
         .any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty());
     if has_subgraphs {
-        return Err("the graph has sub-graphs, which may read any value".to_owned());
+        return Err(RewriteError::SubGraphs);
     }
     let done = Rewrites {
         inputs_stripped: strip_weight_inputs(graph),
@@ -65,23 +70,9 @@ fn strip_weight_inputs(graph: &mut Graph) -> usize {
     before - graph.input.len()
 }
 
-/// How many nodes and outputs read each value.
-pub(super) fn readers(graph: &Graph) -> HashMap<String, usize> {
-    let mut count = HashMap::new();
-    let outputs = graph.output.iter().map(|output| &output.name);
-    for name in graph.node.iter().flat_map(|node| &node.input).chain(outputs) {
-        *count.entry(name.clone()).or_insert(0) += 1;
-    }
-    count
-}
-
-pub(super) fn weight<'a>(graph: &'a Graph, name: &str) -> Option<&'a TensorData> {
-    graph.initializer.iter().find(|weight| weight.name == name)
-}
-
 /// `γ (conv(x) − μ) / √(σ² + ε) + β` is a convolution with other weights.
 fn fold_batch_norms(graph: &mut Graph) -> usize {
-    let readers = readers(graph);
+    let readers = graph.readers();
     let mut folded = 0;
     let mut at = 0;
     while at < graph.node.len() {
@@ -130,8 +121,8 @@ fn fold_one(
     if !foldable {
         return None;
     }
-    let floats = |name: &String| weight(graph, name)?.to_floats();
-    let old = weight(graph, node.input.get(1)?)?;
+    let floats = |name: &String| graph.weight(name)?.to_floats();
+    let old = graph.weight(node.input.get(1)?)?;
     let mut values = old.to_floats()?;
     // In both, the first dimension is that of the output channels.
     let channels = usize::try_from(*old.dims.first()?).ok()?;
@@ -166,7 +157,7 @@ fn fold_one(
 }
 
 fn drop_unused_weights(graph: &mut Graph) {
-    let readers = readers(graph);
+    let readers = graph.readers();
     graph.initializer.retain(|weight| readers.contains_key(&weight.name));
 }
 

@@ -5,7 +5,6 @@
 //! that cannot be, a second depth-wise convolution multiplies by it.
 
 use super::onnx::{Attribute, Graph, Node, TensorData};
-use super::rewrite::{readers, weight};
 
 /// Slopes nearer to 1 than this would make `r` large enough to cost precision.
 const DISTANCE_TO_ONE_MIN: f32 = 1e-3;
@@ -39,10 +38,10 @@ fn slopes(graph: &Graph, at: usize) -> Option<Vec<f32>> {
         return None;
     }
     let producer = graph.node[..at].iter().find(|node| node.output.first() == Some(source))?;
-    if producer.op_type != "Conv" || weight(graph, producer.input.get(1)?)?.dims.len() != 4 {
+    if producer.op_type != "Conv" || graph.weight(producer.input.get(1)?)?.dims.len() != 4 {
         return None;
     }
-    let slope = weight(graph, slope)?;
+    let slope = graph.weight(slope)?;
     match slope.dims.as_slice() {
         [channels, 1, 1] | [1, channels, 1, 1] if *channels > 1 => slope.to_floats(),
         _ => None,
@@ -52,7 +51,7 @@ fn slopes(graph: &Graph, at: usize) -> Option<Vec<f32>> {
 /// Multiplies the weights of the only reader of `value` by `1 − a`, channel by channel of its input. `false` when
 /// that is no convolution, or the value has other readers.
 fn absorb(graph: &mut Graph, value: &str, slopes: &[f32]) -> bool {
-    if readers(graph).get(value) != Some(&1)
+    if graph.readers().get(value) != Some(&1)
         || !slopes.iter().all(|slope| (1.0 - slope).abs() >= DISTANCE_TO_ONE_MIN)
     {
         return false;
@@ -66,7 +65,7 @@ fn absorb(graph: &mut Graph, value: &str, slopes: &[f32]) -> bool {
 }
 
 fn scaled_weights(graph: &Graph, conv: &Node, slopes: &[f32]) -> Option<TensorData> {
-    let old = weight(graph, conv.input.get(1)?)?;
+    let old = graph.weight(conv.input.get(1)?)?;
     let [outputs, per_group, _, _] = old.dims.as_slice() else { return None };
     let (outputs, per_group) = (usize::try_from(*outputs).ok()?, usize::try_from(*per_group).ok()?);
     let groups = usize::try_from(conv.int("group", 1)).ok()?;

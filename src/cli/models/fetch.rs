@@ -7,13 +7,13 @@ use std::process::{Command, ExitCode};
 use crate::config::Settings;
 
 /// The program that set-up runs too: one way of fetching, one way of checking what came.
-const FETCH: &str = include_str!("../../scripts/fetch");
+const FETCH: &str = include_str!("../../../scripts/fetch");
 /// What it imports.
-const MINIFAS: &str = include_str!("../../scripts/minifas.py");
+const MINIFAS: &str = include_str!("../../../scripts/minifas.py");
 
 pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> Result<ExitCode, Vec<String>> {
     let failed = |what: &str, error: &std::io::Error| vec![format!("cannot {what}: {error}")];
-    // A folder of its own, since Python looks for imports there; nobody else may write into it.
+    // A folder of its own, since Python looks for imports there; no other user may write into it.
     let folder = std::env::temp_dir().join(format!("menshen-fetch-{}", uuid::Uuid::now_v7()));
     std::fs::DirBuilder::new()
         .mode(0o700)
@@ -27,7 +27,7 @@ pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> Result<Exi
         command.arg("--from").arg(from);
     }
     let status = command.status();
-    // A temporary folder that cannot be removed harms nobody.
+    // A temporary folder that cannot be removed does no harm.
     let _ = std::fs::remove_dir_all(&folder);
     let status = status.map_err(|error| failed("run python3, which fetches models", &error))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,12 +1,12 @@
-//! Whether two model files give the same answers, measured on made pictures: nothing needs to be shipped, and a box
+//! Whether two forms of a model give the same answers, measured on made pictures: nothing needs to be shipped, and a box
 //! in the field can repeat it. `menshen models check` repeats it on real photos.
 
 use std::path::Path;
 use std::time::Instant;
 
-use super::OptimizeError;
-use crate::catalogue::ModelSpec;
-use crate::inference::{Inference, InferenceLoader, Placement, Tensor};
+use crate::description::ModelSpec;
+use crate::optimize::OptimizeError;
+use menshen_vision::inference::{Inference, InferenceLoader, Placement, Tensor};
 
 /// Answers are equal from this cosine on.
 pub const COSINE_MIN: f64 = 0.9999;
@@ -15,28 +15,37 @@ pub const COSINE_MIN: f64 = 0.9999;
 /// which are harder than faces. A wrong kernel or layout is far below it.
 pub const ACCELERATED_COSINE_MIN: f64 = 0.999;
 
-/// And in 8-bit integers. Made pictures are no faces, which the ranges were measured on, so this only tells a form that works
-/// from one that does not; how well it recognises was measured when it was made ([`Loss`](super::Loss)).
+/// And in 8-bit integers. Made pictures are no faces, which the ranges were measured on, so this only distinguishes a form that works
+/// from one that does not; how well it recognises was measured when it was made ([`Loss`](crate::optimize::Loss)).
 pub const INT8_COSINE_MIN: f64 = 0.9;
 
 /// Pictures compared: flat, smooth and noisy ones, so that small and large activations both occur.
 const PICTURES: usize = 6;
 
-/// The least cosine over all outputs and pictures, or the first output that differs.
+/// Compares an optimised file with the original, both on the CPU; the least cosine over all outputs and pictures.
+///
+/// # Errors
+/// The first output that differs, and when a form cannot be loaded or run.
 pub fn verify_equivalence(
     model: &ModelSpec,
     loader: &dyn InferenceLoader,
-    prepared: &Path,
+    optimized: &Path,
 ) -> Result<f64, OptimizeError> {
-    equal(model, loader, (prepared, Placement::Cpu), COSINE_MIN)
+    equal(model, loader, (optimized, Placement::Cpu), COSINE_MIN)
 }
 
 /// The same for the original on the accelerator.
+///
+/// # Errors
+/// As [`verify_equivalence`].
 pub fn verify_accelerated(model: &ModelSpec, loader: &dyn InferenceLoader) -> Result<f64, OptimizeError> {
     equal(model, loader, (&model.path(), Placement::Accelerator), ACCELERATED_COSINE_MIN)
 }
 
 /// The same for the form in 8-bit integers on the accelerator.
+///
+/// # Errors
+/// As [`verify_equivalence`].
 pub fn verify_int8(
     model: &ModelSpec,
     loader: &dyn InferenceLoader,
@@ -65,11 +74,11 @@ fn equal(
 fn compare(
     model: &ModelSpec,
     original: &mut dyn Inference,
-    prepared: &mut dyn Inference,
+    other: &mut dyn Inference,
     picture: &Tensor,
     cosine_min: f64,
 ) -> Result<f64, OptimizeError> {
-    let (expected, found) = (original.run(picture)?, prepared.run(picture)?);
+    let (expected, found) = (original.run(picture)?, other.run(picture)?);
     let mut least = 1.0f64;
     for ((name, expected), found) in model.outputs.names.iter().zip(&expected).zip(&found) {
         let cosine = cosine(&expected.data, &found.data);
@@ -81,7 +90,7 @@ fn compare(
     Ok(least)
 }
 
-/// 1 for two zero vectors, which are equal.
+/// Cosine of two vectors, -1 to 1; 1 for two zero vectors, which are equal.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let (aa, bb) = (dot(a, a), dot(b, b));
@@ -93,6 +102,9 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Milliseconds one run takes, the median of a few.
+///
+/// # Errors
+/// When the file cannot be loaded or run.
 pub fn milliseconds_a_run(
     model: &ModelSpec,
     loader: &dyn InferenceLoader,
