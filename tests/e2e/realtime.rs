@@ -89,7 +89,7 @@ fn passage(id: &str, decided_ms: u64) -> RecordPassage {
         kind: PersonKind::Employee,
         registry_photo: None,
     });
-    RecordPassage { event, pictures: Vec::new(), bed: PassageStage::Open, decided_ms }
+    RecordPassage { event, pictures: Vec::new(), stage: PassageStage::Open, decided_ms }
 }
 
 #[test]
