@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::ConfigArgs;
-use super::devices::{Offline, offline, say};
-use super::local_api::LocalApi;
+use super::{Offline, offline, say};
 use crate::actors::devices::door::order_of;
 use crate::adapters::relay::Relays;
+use crate::cli::ConfigArgs;
+use crate::cli::local_api::LocalApi;
 use crate::config::Settings;
 use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::ports::relay::DoorRelay as _;

@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, bounded, select};
 use serde_json::json;
 use url::Url;
 
-use super::ConfigArgs;
 use crate::adapters::camera::GstOpener;
+use crate::cli::ConfigArgs;
 use crate::config::Settings;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;

@@ -7,12 +7,12 @@ use clap::Args;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ConfigArgs;
 use super::password::read_password;
 use super::streams_fault::{kind, text};
 use super::streams_suggest::Suggested;
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
+use crate::cli::ConfigArgs;
 use menshen_domain::limits;
 use menshen_domain::status::Language;
 

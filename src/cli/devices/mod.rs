@@ -1,5 +1,13 @@
 //! `menshen devices`: of a running box over its local API, else on its data for the next start.
 
+mod discover;
+mod door;
+mod password;
+mod probe;
+mod streams;
+mod streams_fault;
+mod streams_suggest;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,12 +15,12 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use self::discover::{DiscoverArgs, discover};
+use self::door::{DoorArgs, fire};
+use self::probe::{ProbeArgs, probe};
+use self::streams::{StreamsArgs, streams};
 use super::ConfigArgs;
-use super::discover::{DiscoverArgs, discover};
-use super::door::{DoorArgs, fire};
 use super::local_api::LocalApi;
-use super::probe::{ProbeArgs, probe};
-use super::streams::{StreamsArgs, streams};
 use crate::actors::tuning::Tuner;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::changes_file::ChangesFile;

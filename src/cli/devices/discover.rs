@@ -8,9 +8,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ConfigArgs;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
+use crate::cli::ConfigArgs;
 use crate::config::Settings;
 use crate::ports::changes::ChangesStore as _;
 use crate::ports::device_config_store::DeviceConfigStore as _;

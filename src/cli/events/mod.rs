@@ -1,10 +1,12 @@
 //! `menshen events`: history from the command line, while the box is not running.
 
+mod list;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, event_list};
+use super::ConfigArgs;
 use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::StoreError;
@@ -52,7 +54,7 @@ enum SetAsideCommand {
 
 pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
     match &arguments.command {
-        EventsCommand::List { config } => event_list::list(&open(config)?),
+        EventsCommand::List { config } => list::list(&open(config)?),
         EventsCommand::QuarantinedEvent(SetAsideCommand::List { config }) => list(&open(config)?),
         EventsCommand::QuarantinedEvent(SetAsideCommand::Retry { receiver, sequence, config }) => {
             retry(&open(config)?, receiver.as_deref(), *sequence)
