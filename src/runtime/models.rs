@@ -1,6 +1,6 @@
 //! Which models the box runs: those the configuration names, unless another embedder was chosen in the field.
 
-use crate::adapters::onnx::OrtLoader;
+use crate::adapters::onnx::{LibraryError, OrtLoader};
 use crate::config::Settings;
 use crate::status::models::ModelStatus;
 use menshen_domain::tuning::Changes;
@@ -67,14 +67,25 @@ pub fn load_fastest(
 }
 
 /// The models a configuration names, ready to be loaded.
-pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
-    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-    let selection = read_selection(settings).map_err(|error| one(&error))?;
+///
+/// # Errors
+/// When a model is not described or damaged, or ONNX Runtime cannot be loaded.
+pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), ReadyError> {
+    let selection = read_selection(settings)?;
     // What can be found without ONNX Runtime is reported first.
-    selection.load(selection.embedder(), Backend::Original).map_err(|error| one(&error))?;
-    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?;
-    let models = load_fastest(&selection, settings, selection.embedder(), &loader);
-    Ok((models.map_err(|error| one(&error))?, loader))
+    selection.load(selection.embedder(), Backend::Original)?;
+    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
+    let models = load_fastest(&selection, settings, selection.embedder(), &loader)?;
+    Ok((models, loader))
+}
+
+/// The models a configuration names cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
 }
 
 /// Why an embedder that was chosen in the field cannot be used.
