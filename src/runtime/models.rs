@@ -142,9 +142,9 @@ pub fn start_models(
     settings: &Settings,
     changes: &Changes,
     loader: &dyn InferenceLoader,
-    board: &ModelStatus,
+    status: &ModelStatus,
 ) -> Result<(ModelSet, Vec<FaceAnalyzer>), StartError> {
-    log_descriptions(selection, board);
+    log_descriptions(selection, status);
     let configured = selection.embedder();
     let chosen = changes.embedder.as_ref();
     let name = chosen.map_or(configured, |chosen| &chosen.name);
@@ -158,7 +158,7 @@ pub fn start_models(
     let Some(previous) = chosen.and_then(|chosen| chosen.previous.as_ref()) else {
         // Nothing to fall back to: what is wrong with it will show.
         let models = load_fastest(selection, settings, name, loader)?;
-        board.change(|facts| {
+        status.change(|facts| {
             facts.embedder = models.embedder_id();
             facts.note_accelerator(models.accelerator());
         });
@@ -180,7 +180,7 @@ pub fn start_models(
         },
     };
     metrics::gauge!("menshen_embedder_fallback").set(f64::from(u8::from(fallback.is_some())));
-    board.change(|facts| {
+    status.change(|facts| {
         facts.embedder = models.embedder_id();
         facts.note_accelerator(models.accelerator());
         facts.previous = Some(back.clone());
@@ -190,7 +190,7 @@ pub fn start_models(
 }
 
 /// Logs what is wrong with descriptions.
-fn log_descriptions(selection: &Selection, board: &ModelStatus) {
+fn log_descriptions(selection: &Selection, status: &ModelStatus) {
     let catalogue = selection.catalogue();
     let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
     for error in &broken {
@@ -199,7 +199,7 @@ fn log_descriptions(selection: &Selection, board: &ModelStatus) {
     for renamed in catalogue.renamed() {
         tracing::warn!("{renamed}");
     }
-    board.change(|facts| facts.broken = broken);
+    status.change(|facts| facts.broken = broken);
 }
 
 /// Loads an embedder and lets it pass the self-test.

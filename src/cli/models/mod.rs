@@ -39,18 +39,18 @@ pub struct ModelsArgs {
 
 #[derive(Subcommand)]
 enum ModelsCommand {
-    /// Described models and the state of their files 列出模型
+    /// List described models and the state of their files 列出模型
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Make models fast without changing their answers (the box does it itself at its first start) 优化模型
+    /// Optimize models: faster, with the same results (`menshen run` does it at its first start) 优化模型
     #[command(alias = "prepare")]
     Optimize {
-        /// Names; none means all 模型名，缺省为全部
+        /// Names of models; default: all 模型名，缺省为全部
         names: Vec<String>,
-        /// Make an embedder's form in 8-bit integers for the accelerator, and accept it only if it recognises as well on
-        /// the photos of --images 生成 8 位整数版本（须通过精度检验）
+        /// Quantize an embedder to 8-bit integers for the accelerator; accepted only if it recognises as well on the photos
+        /// of --images 生成 8 位整数版本（须通过精度检验）
         #[arg(long, requires = "images")]
         int8: bool,
         /// With --int8: a folder with a folder of photos for each person 每人一个子目录的照片目录
@@ -59,10 +59,10 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Checksums, loading, speed, and for embedders and models of age and gender a self-test; with photos also whether
-    /// optimised and original give the same features 检查模型
+    /// Check checksums, loading and speed, and run the self-test of embedders and of models of age and gender; with
+    /// --images also compare the features of optimised and original models 检查模型
     Check {
-        /// Names; none means all 模型名，缺省为全部
+        /// Names of models; default: all 模型名，缺省为全部
         names: Vec<String>,
         /// Folder of photos to compare features on 用于比对特征的照片目录
         #[arg(long)]
@@ -80,18 +80,18 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Recognise with another embedder from now on 切换特征模型
+    /// Switch to another embedder 切换特征模型
     ///
-    /// The new one is tested, everyone's photo is embedded with it in the background while the old one goes on, and then
-    /// the two change places in one moment. Works on a running box (over its local API) and on one that is not running.
+    /// The new embedder is tested and embeds all photos in the background while the old one keeps recognising; then the two
+    /// are exchanged at once. Works while Menshen runs (over the local API) and while it does not.
     Use {
         /// Name of an embedder 模型名
         #[arg(required_unless_present_any = ["back", "cancel"], conflicts_with_all = ["back", "cancel"])]
         name: Option<String>,
-        /// Go back to the one before; its features were kept 回退到之前的模型
+        /// Switch back to the previous embedder, whose features were kept 回退到之前的模型
         #[arg(long)]
         back: bool,
-        /// End the change that is going on; the present model stays 取消正在进行的切换
+        /// Cancel the running change; the present model stays 取消正在进行的切换
         #[arg(long, conflicts_with = "back")]
         cancel: bool,
         #[command(flatten)]

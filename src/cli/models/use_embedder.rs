@@ -55,7 +55,7 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends the swap of the running box.
+/// Cancels the swap of the running box.
 pub fn cancel(settings: &Settings) -> anyhow::Result<ExitCode> {
     let api = LocalApi::new(settings)?;
     api.post("/menshen/api/models/cancel", None)?;
@@ -83,21 +83,21 @@ fn offline(
     let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
     let selection = read_selection(settings)?;
     let from = selection.describe(current).ok();
-    let board = ModelStatus::default();
-    board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
+    let status = ModelStatus::default();
+    status.begin(from.as_ref().map_or(current, |(id, _)| id), name);
     let run = || {
         if name == current {
             return Err(SwapError::AlreadyActive { model: "it".to_owned() });
         }
         let models = load_fastest(&selection, settings, name, &loader)
             .map_err(|error| SwapError::Model(error.into()))?;
-        board.swap(|swap| swap.to = models.embedder_id());
+        status.swap(|swap| swap.to = models.embedder_id());
         let ground = MigrationContext {
             store,
             pictures,
             committing: &std::sync::Mutex::default(),
             turn: &tokio::sync::Mutex::default(),
-            status: &board,
+            status: &status,
             stop: &AtomicBool::new(false),
             loader: &loader,
             threads: settings.recognition.workers,
@@ -111,14 +111,14 @@ fn offline(
         scope.spawn(|| {
             while !over.load(Ordering::Acquire) {
                 std::thread::park_timeout(PROGRESS_EVERY);
-                progress(&json!(board.facts()));
+                progress(&json!(status.facts()));
             }
         });
         let outcome = run();
-        conclude(&board, &outcome);
+        conclude(&status, &outcome);
         over.store(true, Ordering::Release);
     });
-    Ok(json!(board.facts()))
+    Ok(json!(status.facts()))
 }
 
 /// Asks the running box, and watches.
