@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{told, write_flushed};
+use super::files::{io_error, write_flushed};
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
 use menshen_domain::tuning::Changes;
@@ -24,7 +24,7 @@ impl ChangesStore for ChangesFile {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Changes::default()),
-            Err(error) => return Err(told("read", &self.path, &error)),
+            Err(error) => return Err(io_error("read", &self.path, &error)),
         };
         serde_json::from_str(&text).map_err(|error| StoreError::Damaged {
             path: self.path.display().to_string(),
@@ -35,7 +35,8 @@ impl ChangesStore for ChangesFile {
     fn save(&self, changes: &Changes) -> Result<(), StoreError> {
         let text = serde_json::to_string_pretty(changes).unwrap_or_default();
         let part = self.path.with_extension("json.part");
-        write_flushed(&part, &self.path, text.as_bytes()).map_err(|error| told("write", &self.path, &error))
+        write_flushed(&part, &self.path, text.as_bytes())
+            .map_err(|error| io_error("write", &self.path, &error))
     }
 }
 

@@ -1,10 +1,10 @@
-//! The dead-letter log: `dead-letters.jsonl` in the data folder, one sealed JSON object a line, and the wishes of an
-//! operator to have letters carried out again: empty files in `replay/`, named by the letter.
+//! The dead-letter log: `dead-letters.jsonl` in the data folder, one sealed JSON object a line, and an
+//! operator's requests to carry letters out again: empty files in `replay/`, named by the letter.
 //!
 //! Commands hold names and photos, so a wipe of people makes the letters kept before it unreadable too.
 //!
 //! The box appends, and reads only the letters that are to be replayed; the command line reads, and only makes
-//! wishes. So both work side by side, and a wish made while the box is down is seen when it comes up.
+//! requests. So both work side by side, and a request made while the box is down is found when it starts.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::files::told;
+use super::files::io_error;
 use super::vault::Vault;
 use crate::ports::dead_letters::{DeadLetters, Replay};
 use crate::ports::store::StoreError;
@@ -59,7 +59,7 @@ impl Letter {
         let kept = &message[..message.len().min(limits::DEAD_LETTER_BODY_BYTES_MAX)];
         let text = std::str::from_utf8(kept).ok().map(str::to_owned);
         Self {
-            // Sorts by time, and tells two of the same millisecond apart.
+            // Sorts by time, and differs within a millisecond.
             id: format!("{at_ms:x}-{:04x}", rand::random::<u16>()),
             at_ms,
             code,
@@ -97,7 +97,7 @@ pub struct LetterState {
 
 pub struct DeadLetterFile {
     path: PathBuf,
-    wishes: PathBuf,
+    requests: PathBuf,
     vault: Arc<Vault>,
     writing: Mutex<()>,
 }
@@ -106,7 +106,7 @@ impl DeadLetterFile {
     pub fn new(data_dir: &Path, vault: Arc<Vault>) -> Self {
         Self {
             path: data_dir.join("dead-letters.jsonl"),
-            wishes: data_dir.join("replay"),
+            requests: data_dir.join("replay"),
             vault,
             writing: Mutex::new(()),
         }
@@ -140,10 +140,10 @@ impl DeadLetterFile {
             let file = match File::open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(told("read", &path, &error)),
+                Err(error) => return Err(io_error("read", &path, &error)),
             };
             for text in BufReader::new(file).lines() {
-                let text = text.map_err(|error| told("read", &path, &error))?;
+                let text = text.map_err(|error| io_error("read", &path, &error))?;
                 let Ok(plain) = self.vault.open_line(PLACE, &text) else { continue };
                 if let Ok(line) = serde_json::from_slice(&plain) {
                     visit(line);
@@ -155,12 +155,12 @@ impl DeadLetterFile {
 
     /// All letters without their bodies, oldest first.
     pub fn list(&self) -> Result<Vec<LetterState>, StoreError> {
-        let wishes = self.wishes()?;
+        let requests = self.requests()?;
         let mut states: Vec<LetterState> = Vec::new();
         self.for_each(|line| match line {
             Line::Letter(letter) => {
                 let letter = Letter { body: None, body_base64: None, ..letter };
-                states.push(LetterState { waits: wishes.contains(&letter.id), letter, replayed: None });
+                states.push(LetterState { waits: requests.contains(&letter.id), letter, replayed: None });
             }
             Line::Replayed { id, code, .. } => {
                 if let Some(state) = states.iter_mut().rev().find(|state| state.letter.id == id) {
@@ -183,18 +183,18 @@ impl DeadLetterFile {
 
     /// Asks the box, running or not, to carry a letter out again.
     pub fn ask_replay(&self, letter: &Letter) -> Result<(), StoreError> {
-        let path = self.wishes.join(&letter.id);
-        fs::create_dir_all(&self.wishes)
+        let path = self.requests.join(&letter.id);
+        fs::create_dir_all(&self.requests)
             .and_then(|()| File::create(&path)?.sync_all())
-            .map_err(|error| told("write", &path, &error))
+            .map_err(|error| io_error("write", &path, &error))
     }
 
     /// Ids of the letters that wait to be carried out again, oldest letter first.
-    fn wishes(&self) -> Result<Vec<String>, StoreError> {
-        let entries = match fs::read_dir(&self.wishes) {
+    fn requests(&self) -> Result<Vec<String>, StoreError> {
+        let entries = match fs::read_dir(&self.requests) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(told("read", &self.wishes, &error)),
+            Err(error) => return Err(io_error("read", &self.requests, &error)),
         };
         let mut ids: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -203,9 +203,9 @@ impl DeadLetterFile {
     }
 
     fn forget_wish(&self, id: &str) -> Result<(), StoreError> {
-        let path = self.wishes.join(id);
+        let path = self.requests.join(id);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told("delete", &path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", &path, &error)),
             _ => Ok(()),
         }
     }
@@ -230,7 +230,7 @@ impl DeadLetters for DeadLetterFile {
 
     fn replays(&self) -> Result<Vec<Replay>, StoreError> {
         let mut replays = Vec::new();
-        for id in self.wishes()? {
+        for id in self.requests()? {
             match self.find(&id)? {
                 Some(letter) if letter.is_whole() => {
                     replays.push(Replay { id, body: letter.body().into() });
@@ -249,7 +249,7 @@ impl DeadLetters for DeadLetterFile {
 
     fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError> {
         self.append(&Line::Replayed { id: id.to_owned(), at_ms, code })
-            .map_err(|error| told("write", &self.path, &error))?;
+            .map_err(|error| io_error("write", &self.path, &error))?;
         self.forget_wish(id)
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::ports::store::StoreError;
 
-/// What went wrong with a file, in the port's words.
-pub fn told(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
+/// What went wrong with a file, as the port's error.
+pub fn io_error(doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
     let path = path.display().to_string();
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull { path },

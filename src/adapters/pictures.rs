@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{sync_folder, told, write_synced};
+use super::files::{io_error, sync_folder, write_synced};
 use super::record;
 use super::space::DiskSpace;
 use super::vault::{HEAD_BYTES, Place, SealError, Sealer, Vault};
@@ -35,55 +35,60 @@ pub struct PictureFiles {
 impl PictureFiles {
     pub fn open(data_dir: &Path, vault: Arc<Vault>, space: DiskSpace) -> Result<Self, StoreError> {
         let files = Self { root: data_dir.join("pictures"), vault, space };
-        for shelf in [Namespace::Registry, Namespace::Events] {
-            let folder = files.folder(shelf);
-            fs::create_dir_all(&folder).map_err(|error| told("create", &folder, &error))?;
+        for namespace in [Namespace::Registry, Namespace::Events] {
+            let folder = files.folder(namespace);
+            fs::create_dir_all(&folder).map_err(|error| io_error("create", &folder, &error))?;
         }
         Ok(files)
     }
 
-    fn folder(&self, shelf: Namespace) -> PathBuf {
-        self.root.join(match shelf {
+    fn folder(&self, namespace: Namespace) -> PathBuf {
+        self.root.join(match namespace {
             Namespace::Registry => "registry",
             Namespace::Events => "events",
         })
     }
 
     /// Names come from our own rows; one that could leave the folder is refused all the same.
-    fn path(&self, shelf: Namespace, name: &str) -> Result<PathBuf, StoreError> {
+    fn path(&self, namespace: Namespace, name: &str) -> Result<PathBuf, StoreError> {
         let plain = !name.is_empty()
             && !name.starts_with('.')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-        let path = self.folder(shelf).join(name);
-        if plain { Ok(path) } else { Err(told("name", &path, &io::Error::other("not a plain file name"))) }
+        let path = self.folder(namespace).join(name);
+        if plain {
+            Ok(path)
+        } else {
+            Err(io_error("name", &path, &io::Error::other("not a plain file name")))
+        }
     }
 
-    fn write_all(&self, shelf: Namespace, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
-        let folder = self.folder(shelf);
+    fn write_all(&self, namespace: Namespace, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
+        let folder = self.folder(namespace);
         let mut written = Vec::with_capacity(pictures.len());
         for picture in pictures {
-            let path = self.path(shelf, picture.name)?;
+            let path = self.path(namespace, picture.name)?;
             self.space.check(&path)?;
             let part = folder.join(format!("{}{PART}", picture.name));
-            let bytes = self.vault.with(shelf, |key| sealed(key, picture)).map_err(|reason| {
+            let bytes = self.vault.with(namespace, |key| sealed(key, picture)).map_err(|error| {
+                let reason = error.to_string();
                 StoreError::Io { doing: "seal", path: path.display().to_string(), reason }
             })?;
             write_synced(&part, &bytes).and_then(|()| fs::rename(&part, &path)).map_err(|error| {
                 // Half a file helps nobody; if even this fails the sweep takes it.
                 let _ = fs::remove_file(&part);
-                told("write", &path, &error)
+                io_error("write", &path, &error)
             })?;
             written.push(path);
         }
         // The renames themselves must be on disk too: once for all.
-        sync_folder(&folder).map_err(|error| told("write", &folder, &error))
+        sync_folder(&folder).map_err(|error| io_error("write", &folder, &error))
     }
 
-    /// Every file of a shelf with the record in it, as far as it can be read.
-    fn for_each_record(&self, shelf: Namespace, visit: &mut RecordVisitor<'_>) -> Result<(), StoreError> {
-        let folder = self.folder(shelf);
-        let failed = |error: io::Error| told("read", &folder, &error);
-        self.vault.with(shelf, |key| {
+    /// Every file of a namespace with the record in it, as far as it can be read.
+    fn for_each_record(&self, namespace: Namespace, visit: &mut RecordVisitor<'_>) -> Result<(), StoreError> {
+        let folder = self.folder(namespace);
+        let failed = |error: io::Error| io_error("read", &folder, &error);
+        self.vault.with(namespace, |key| {
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let name = entry.file_name();
@@ -97,30 +102,37 @@ impl PictureFiles {
     }
 }
 
-fn record_place(shelf: Namespace, name: &str) -> Place<'_> {
-    match shelf {
+fn record_place(namespace: Namespace, name: &str) -> Place<'_> {
+    match namespace {
         Namespace::Registry => Place("record of a registry photo", name.as_bytes()),
         Namespace::Events => Place("record of an event picture", name.as_bytes()),
     }
 }
 
-fn picture_place(shelf: Namespace, name: &str) -> Place<'_> {
-    match shelf {
+fn picture_place(namespace: Namespace, name: &str) -> Place<'_> {
+    match namespace {
         Namespace::Registry => Place("registry photo", name.as_bytes()),
         Namespace::Events => Place("event picture", name.as_bytes()),
     }
 }
 
-fn sealed(key: &Sealer, picture: &NewPicture<'_>) -> Result<Vec<u8>, String> {
+/// A picture cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+enum SealPictureError {
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+fn sealed(key: &Sealer, picture: &NewPicture<'_>) -> Result<Vec<u8>, SealPictureError> {
     let record = match picture.owner {
         Owner::Person(person) => record::encode_person(person),
         Owner::Event(event) => record::encode(event),
     };
-    let shelf = picture.owner.shelf();
-    let record = record.map_err(|error| error.to_string())?;
-    let told = |error: SealError| error.to_string();
-    let record = key.seal(record_place(shelf, picture.name), &record).map_err(told)?;
-    let body = key.seal(picture_place(shelf, picture.name), picture.bytes).map_err(told)?;
+    let namespace = picture.owner.namespace();
+    let record = key.seal(record_place(namespace, picture.name), &record?)?;
+    let body = key.seal(picture_place(namespace, picture.name), picture.bytes)?;
     let mut bytes = Vec::with_capacity(LENGTH_BYTES + record.len() + body.len());
     bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&record);
@@ -151,8 +163,8 @@ fn head_of(path: &Path) -> io::Result<[u8; HEAD_BYTES]> {
     Ok(head)
 }
 
-fn part_name(shelf: Namespace) -> &'static str {
-    match shelf {
+fn part_name(namespace: Namespace) -> &'static str {
+    match namespace {
         Namespace::Registry => "registry pictures",
         Namespace::Events => "event pictures",
     }
@@ -165,28 +177,29 @@ impl PictureStore for PictureFiles {
     }
 
     fn put(&self, pictures: &[NewPicture<'_>]) -> Result<(), StoreError> {
-        for shelf in [Namespace::Registry, Namespace::Events] {
-            let of_shelf: Vec<_> =
-                pictures.iter().filter(|picture| picture.owner.shelf() == shelf).copied().collect();
-            if !of_shelf.is_empty() {
-                self.space.noted(part_name(shelf), self.write_all(shelf, &of_shelf))?;
+        for namespace in [Namespace::Registry, Namespace::Events] {
+            let of_namespace: Vec<_> =
+                pictures.iter().filter(|picture| picture.owner.namespace() == namespace).copied().collect();
+            if !of_namespace.is_empty() {
+                self.space.noted(part_name(namespace), self.write_all(namespace, &of_namespace))?;
             }
         }
         Ok(())
     }
 
-    fn get(&self, shelf: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.path(shelf, name)?;
+    fn get(&self, namespace: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(namespace, name)?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(told("read", &path, &error)),
+            Err(error) => return Err(io_error("read", &path, &error)),
         };
         let body = bytes
             .split_first_chunk()
             .and_then(|(length, rest)| rest.get(u32::from_le_bytes(*length) as usize..));
-        let opened =
-            self.vault.with(shelf, |key| key.open(picture_place(shelf, name), body.unwrap_or_default()));
+        let opened = self
+            .vault
+            .with(namespace, |key| key.open(picture_place(namespace, name), body.unwrap_or_default()));
         match opened {
             Ok(picture) => Ok(Some(picture.to_vec())),
             // Wiped, and not yet deleted.
@@ -216,22 +229,22 @@ impl PictureStore for PictureFiles {
         })
     }
 
-    fn remove(&self, shelf: Namespace, name: &str) -> Result<(), StoreError> {
-        let path = self.path(shelf, name)?;
+    fn remove(&self, namespace: Namespace, name: &str) -> Result<(), StoreError> {
+        let path = self.path(namespace, name)?;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told("delete", &path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", &path, &error)),
             _ => Ok(()),
         }
     }
 
-    fn remove_wiped(&self, shelf: Namespace) -> Result<u64, StoreError> {
-        let folder = self.folder(shelf);
-        let failed = |error: io::Error| told("wipe", &folder, &error);
+    fn remove_wiped(&self, namespace: Namespace) -> Result<u64, StoreError> {
+        let folder = self.folder(namespace);
+        let failed = |error: io::Error| io_error("wipe", &folder, &error);
         let mut removed = 0;
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let is_own =
-                head_of(&path).is_ok_and(|head| self.vault.with(shelf, |key| key.owns(&head).is_ok()));
+                head_of(&path).is_ok_and(|head| self.vault.with(namespace, |key| key.owns(&head).is_ok()));
             if !is_own {
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -243,15 +256,15 @@ impl PictureStore for PictureFiles {
         Ok(removed)
     }
 
-    fn count(&self, shelf: Namespace) -> Result<u64, StoreError> {
-        let folder = self.folder(shelf);
-        let entries = fs::read_dir(&folder).map_err(|error| told("count", &folder, &error))?;
+    fn count(&self, namespace: Namespace) -> Result<u64, StoreError> {
+        let folder = self.folder(namespace);
+        let entries = fs::read_dir(&folder).map_err(|error| io_error("count", &folder, &error))?;
         Ok(entries.count() as u64)
     }
 
-    fn sweep(&self, shelf: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
-        let folder = self.folder(shelf);
-        let failed = |error: io::Error| told("sweep", &folder, &error);
+    fn sweep(&self, namespace: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
+        let folder = self.folder(namespace);
+        let failed = |error: io::Error| io_error("sweep", &folder, &error);
         let mut removed = 0;
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -307,9 +320,9 @@ mod tests {
         put(&files, "b-spot.jpg", b"B").unwrap();
         fs::write(folder.path().join("pictures/events/x.jpg"), [0xff; 200]).unwrap();
         fs::write(folder.path().join("pictures/events/y.jpg"), []).unwrap();
-        // Under another's name it is nobody's.
-        let shelf = folder.path().join("pictures/events");
-        fs::copy(shelf.join("a-spot.jpg"), shelf.join("z-spot.jpg")).unwrap();
+        // Under another name it cannot be opened.
+        let namespace = folder.path().join("pictures/events");
+        fs::copy(namespace.join("a-spot.jpg"), namespace.join("z-spot.jpg")).unwrap();
         let mut ids = Vec::new();
         files.events(&mut |event, _| ids.push(event.event_id)).unwrap();
         ids.sort();

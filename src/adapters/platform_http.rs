@@ -13,14 +13,17 @@ use url::Url;
 
 use crate::ports::platform::{PlatformApi, PlatformError, PostPurpose};
 use menshen_domain::limits;
+use menshen_domain::link::LoginMethod;
 use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
 use menshen_protocol::user::{UserListAnswer, UserListRequest};
 
-/// How the login call is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginMethod {
-    Get,
-    Post,
+/// The HTTP client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("platform.ca_file holds no usable certificate: {0}")]
+    Certificates(reqwest::Error),
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(reqwest::Error),
 }
 
 /// Who logs in where.
@@ -44,17 +47,19 @@ pub struct PlatformHttp {
 }
 
 impl PlatformHttp {
-    pub fn new(parameters: PlatformParameters) -> Result<Self, String> {
+    /// # Errors
+    /// When the certificates cannot be used, or the TLS library cannot be set up.
+    pub fn new(parameters: PlatformParameters) -> Result<Self, ClientError> {
         let mut builder = Client::builder()
             .connect_timeout(Duration::from_millis(limits::HTTP_CONNECT_TIMEOUT_MS))
             .timeout(Duration::from_millis(limits::HTTP_CALL_TIMEOUT_MS))
             .user_agent(concat!("menshen/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &parameters.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| format!("platform.ca_file holds no usable certificate: {error}"))?;
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::Certificates)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        let client = builder.build().map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
+        let client = builder.build().map_err(ClientError::Client)?;
         Ok(Self { client, parameters })
     }
 

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct RecordError(String);
-
-fn told(error: impl ToString) -> RecordError {
-    RecordError(error.to_string())
+/// Bytes that are no record, or a record that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Postcard(#[from] postcard::Error),
 }
 
 /// As [`Person`]; `info` as text, since postcard has no values without a type.
@@ -39,23 +40,23 @@ pub fn encode_person(person: &Person) -> Result<Vec<u8>, RecordError> {
         kind: person.kind,
         register_type: person.register_type,
         permission_ids: Cow::Borrowed(&person.permission_ids),
-        info: serde_json::to_string(&person.info).map_err(told)?,
+        info: serde_json::to_string(&person.info)?,
         features: Cow::Borrowed(&person.features),
         created_at_ms: person.created_at_ms,
         updated_at_ms: person.updated_at_ms,
     };
-    postcard::to_stdvec(&stored).map_err(told)
+    Ok(postcard::to_stdvec(&stored)?)
 }
 
 pub fn decode_person(bytes: &[u8]) -> Result<Person, RecordError> {
-    let stored: StoredPerson<'_> = postcard::from_bytes(bytes).map_err(told)?;
+    let stored: StoredPerson<'_> = postcard::from_bytes(bytes)?;
     Ok(Person {
         id: stored.id.into_owned(),
         name: stored.name.into_owned(),
         kind: stored.kind,
         register_type: stored.register_type,
         permission_ids: stored.permission_ids.into_owned(),
-        info: serde_json::from_str(&stored.info).map_err(told)?,
+        info: serde_json::from_str(&stored.info)?,
         features: stored.features.into_owned(),
         created_at_ms: stored.created_at_ms,
         updated_at_ms: stored.updated_at_ms,
@@ -63,11 +64,11 @@ pub fn decode_person(bytes: &[u8]) -> Result<Person, RecordError> {
 }
 
 pub fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
-    serde_json::to_vec(value).map_err(told)
+    Ok(serde_json::to_vec(value)?)
 }
 
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
-    serde_json::from_slice(bytes).map_err(told)
+    Ok(serde_json::from_slice(bytes)?)
 }
 
 #[cfg(test)]

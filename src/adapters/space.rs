@@ -7,21 +7,21 @@ use std::sync::Arc;
 use crate::ports::store::StoreError;
 use crate::status::storage::StorageStatus;
 
-/// Watches the disk of the data folder, and tells the board who found no room.
+/// Watches the disk of the data folder, and notes in the status which store found no room.
 #[derive(Clone)]
 pub struct DiskSpace {
     data_dir: PathBuf,
     keep_free_bytes: u64,
-    board: Arc<StorageStatus>,
+    status: Arc<StorageStatus>,
 }
 
 impl DiskSpace {
-    pub fn new(data_dir: &Path, keep_free_bytes: u64, board: Arc<StorageStatus>) -> Self {
-        Self { data_dir: data_dir.to_path_buf(), keep_free_bytes, board }
+    pub fn new(data_dir: &Path, keep_free_bytes: u64, status: Arc<StorageStatus>) -> Self {
+        Self { data_dir: data_dir.to_path_buf(), keep_free_bytes, status }
     }
 
-    pub fn board(&self) -> &StorageStatus {
-        &self.board
+    pub fn status(&self) -> &StorageStatus {
+        &self.status
     }
 
     /// Refuses growth where too little is free. A disk that does not say is tried.
@@ -42,7 +42,7 @@ impl DiskSpace {
         };
         if let Some(full) = full {
             let mut changed = false;
-            self.board.change(|facts| {
+            self.status.change(|facts| {
                 changed = if full { facts.full.insert(part) } else { facts.full.remove(part) };
             });
             if changed {
@@ -57,11 +57,11 @@ impl DiskSpace {
         result
     }
 
-    /// One record that cannot be read: counted, and the rest goes on.
+    /// Counts records that cannot be read and are skipped.
     pub fn unreadable(&self, what: &'static str, count: u64) {
         if count > 0 {
             metrics::counter!("menshen_unreadable_records_total", "what" => what).increment(count);
-            self.board.change(|facts| facts.unreadable_records += count);
+            self.status.change(|facts| facts.unreadable_records += count);
         }
     }
 }

@@ -8,7 +8,14 @@ use sysinfo::{Components, Disks, MacAddr, Networks, System};
 
 use crate::ports::system::{SystemFacts, SystemProbe};
 
-/// Looks at the machine; `toward` is the platform's address, to find the interface that leads there.
+/// The facts of the machine cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read facts of this machine: {reason}")]
+pub struct ProbeError {
+    reason: String,
+}
+
+/// Reads the machine's facts; `toward` is the platform's address, to find the interface that leads there.
 pub struct MachineProbe {
     data_dir: PathBuf,
     toward: Option<SocketAddr>,
@@ -16,9 +23,10 @@ pub struct MachineProbe {
 }
 
 impl MachineProbe {
-    pub fn new(data_dir: PathBuf, toward: Option<SocketAddr>) -> Result<Self, String> {
-        let mut system =
-            System::new().map_err(|error| format!("cannot read facts of this machine: {error}"))?;
+    /// # Errors
+    /// When the operating system gives no facts at all.
+    pub fn new(data_dir: PathBuf, toward: Option<SocketAddr>) -> Result<Self, ProbeError> {
+        let mut system = System::new().map_err(|error| ProbeError { reason: error.to_string() })?;
         // CPU load is a difference between two looks; this is the first.
         system.refresh_cpu_usage();
         Ok(Self { data_dir, toward, system: Mutex::new(system) })

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use clap::Args;
 
 /// Everything after `bench` is for `menshen-bench`.
@@ -15,13 +16,12 @@ pub struct BenchArgs {
 }
 
 /// Becomes `menshen-bench`; returns only when that fails.
-pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Vec<String>> {
-    let own = std::env::current_exe()
-        .map_err(|error| vec![format!("cannot find this program's folder: {error}")])?;
+pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let own = std::env::current_exe().context("cannot find this program's folder")?;
     let program = own.with_file_name("menshen-bench");
     let error = std::process::Command::new(&program).args(&arguments.arguments).exec();
-    Err(vec![format!(
+    bail!(
         "cannot run {}: {error}; it measures speed and accuracy and is built with `cargo build --release -p menshen-bench`",
         program.display()
-    )])
+    )
 }

@@ -1,4 +1,4 @@
-//! `menshen data`: what is on the disk, looked at while the box is not running.
+//! `menshen data`: what is on the disk, while the box is not running.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
+use super::output::print_line;
 use crate::config::Settings;
 use crate::ports::store::{EventStore as _, Namespace, PictureStore, RegistryStore as _, StoreError};
-use crate::runtime::open::{EventStores, open_events, open_registry};
+use crate::runtime::storage::Storage;
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -21,11 +22,11 @@ pub struct DataArgs {
 enum DataCommand {
     /// Open the databases and compare their rows with the picture files, as one JSON object 核对
     ///
-    /// Changes nothing, but a damaged database is set aside as at a start of the box, which then rebuilds it.
+    /// Changes nothing, except that a damaged database is set aside; the next start of Menshen rebuilds it.
     ///
     /// Exit code 1 when a picture is missing. Orphans (files without a row) are what the next start deletes.
     Check {
-        /// Also who is enrolled, and the permission groups
+        /// Also list enrolled people and the permission groups
         #[arg(long)]
         people: bool,
         #[command(flatten)]
@@ -33,20 +34,19 @@ enum DataCommand {
     },
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-pub fn run(arguments: &DataArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &DataArgs) -> anyhow::Result<ExitCode> {
     let DataCommand::Check { people, config } = &arguments.command;
     let settings = config.settings()?;
-    let one = |error: StoreError| vec![error.to_string()];
-    let (facts, missing) = check(&settings, *people).map_err(one)?;
-    println!("{facts}");
+    let (facts, missing) = check(&settings, *people)?;
+    print_line(&facts.to_string());
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The facts, and how many pictures are missing.
 fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreError> {
-    let registry = open_registry(settings)?;
-    let EventStores { store: events, pictures } = open_events(settings)?;
+    let storage = Storage::open(settings)?;
+    let registry = storage.registry()?;
+    let (events, pictures) = (storage.events()?, storage.pictures()?);
     let mut photos = BTreeSet::new();
     let mut people = Vec::new();
     let mut count = 0;
@@ -67,8 +67,8 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
         }
     })?;
     let counts = events.counts()?;
-    let (photos, photos_missing) = shelf(&pictures, Namespace::Registry, &photos)?;
-    let (event_pictures, events_missing) = shelf(&pictures, Namespace::Events, &events.pictures()?)?;
+    let (photos, photos_missing) = check_pictures(&pictures, Namespace::Registry, &photos)?;
+    let (event_pictures, events_missing) = check_pictures(&pictures, Namespace::Events, &events.pictures()?)?;
     let mut facts = json!({
         "people": count,
         // People with features of each model: two of them around a swap.
@@ -88,17 +88,17 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
     Ok((facts, photos_missing + events_missing))
 }
 
-/// Rows against files of one shelf; reading each picture also proves that it can be read.
-fn shelf(
+/// Compares rows with files; reading each picture also proves that it can be read.
+fn check_pictures(
     pictures: &dyn PictureStore,
-    shelf: Namespace,
+    namespace: Namespace,
     named: &BTreeSet<String>,
 ) -> Result<(Value, u64), StoreError> {
     let mut missing = 0;
     for name in named {
-        missing += u64::from(pictures.get(shelf, name)?.is_none());
+        missing += u64::from(pictures.get(namespace, name)?.is_none());
     }
-    let files = pictures.count(shelf)?;
+    let files = pictures.count(namespace)?;
     let orphans = (files + missing).saturating_sub(named.len() as u64);
     Ok((json!({ "named": named.len(), "files": files, "missing": missing, "orphans": orphans }), missing))
 }

@@ -1,15 +1,15 @@
 //! `menshen link`: what the platform's commands left behind, beside a running box.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
+use super::output::print_line;
 use crate::adapters::dead_letters::{DeadLetterFile, LetterState};
-use crate::adapters::vault::Vault;
-use crate::runtime::open::key_places;
+use crate::runtime::storage::Storage;
 
 #[derive(Args)]
 pub struct LinkArgs {
@@ -19,7 +19,7 @@ pub struct LinkArgs {
 
 #[derive(Subcommand)]
 enum LinkCommand {
-    /// Commands that could not be carried out, newest first 死信
+    /// List commands that could not be carried out, newest first 死信
     DeadLetters(DeadLettersArgs),
 }
 
@@ -40,13 +40,13 @@ struct DeadLettersArgs {
 
 #[derive(Subcommand)]
 enum DeadLettersCommand {
-    /// Write the body of one to the terminal, as it came; it may hold photos 显示原文
+    /// Print the body of one as it was received; it may contain photos 显示原文
     Show {
         id: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Have the box carry one out again, running or at its next start 重新执行
+    /// Run one again, now or at the next start of Menshen 重新执行
     Replay {
         id: String,
         /// Seconds to wait for the outcome 等待秒数
@@ -57,7 +57,7 @@ enum DeadLettersCommand {
     },
 }
 
-pub fn run(arguments: &LinkArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &LinkArgs) -> anyhow::Result<ExitCode> {
     let LinkCommand::DeadLetters(arguments) = &arguments.command;
     match &arguments.command {
         None => list(arguments),
@@ -66,29 +66,23 @@ pub fn run(arguments: &LinkArgs) -> Result<ExitCode, Vec<String>> {
     }
 }
 
-fn open(config: &ConfigArgs) -> Result<DeadLetterFile, Vec<String>> {
-    let settings = config.settings()?;
-    let vault = Vault::open(key_places(&settings)).map_err(|error| told(&error))?;
-    Ok(DeadLetterFile::new(&settings.data_dir, Arc::new(vault)))
+fn open(config: &ConfigArgs) -> anyhow::Result<DeadLetterFile> {
+    Ok(Storage::open(&config.settings()?)?.dead_letters())
 }
 
-fn told(error: &dyn std::fmt::Display) -> Vec<String> {
-    vec![error.to_string()]
+fn unknown(id: &str) -> anyhow::Error {
+    anyhow!("there is no dead letter {id}; `menshen link dead-letters` lists them 没有这条死信")
 }
 
-fn unknown(id: &str) -> Vec<String> {
-    vec![format!("there is no dead letter {id}; `menshen link dead-letters` lists them 没有这条死信")]
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn list(arguments: &DeadLettersArgs) -> Result<ExitCode, Vec<String>> {
-    let letters = open(&arguments.config)?.list().map_err(|error| told(&error))?;
+fn list(arguments: &DeadLettersArgs) -> anyhow::Result<ExitCode> {
+    let letters = open(&arguments.config)?.list()?;
     let (size, page) = (arguments.page_size as usize, arguments.page as usize);
     let pages = letters.len().div_ceil(size).max(1);
     for state in letters.iter().rev().skip((page - 1) * size).take(size) {
-        println!("{}", line(state));
+        print_line(&line(state));
     }
-    println!("{} dead letters, page {page} of {pages} 共 {} 条", letters.len(), letters.len());
+    let count = letters.len();
+    print_line(&format!("{count} dead letters, page {page} of {pages} 共 {count} 条"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,39 +104,40 @@ fn line(state: &LetterState) -> String {
     )
 }
 
-fn show(id: &str, config: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
+fn show(id: &str, config: &ConfigArgs) -> anyhow::Result<ExitCode> {
     use std::io::Write as _;
-    let letter = open(config)?.find(id).map_err(|error| told(&error))?.ok_or_else(|| unknown(id))?;
+    let letter = open(config)?.find(id)?.ok_or_else(|| unknown(id))?;
     let mut out = std::io::stdout();
-    out.write_all(&letter.body()).and_then(|()| out.write_all(b"\n")).map_err(|error| told(&error))?;
+    out.write_all(&letter.body()).and_then(|()| out.write_all(b"\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn replay(id: &str, wait_s: u64, config: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
+fn replay(id: &str, wait_s: u64, config: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let file = open(config)?;
-    let letter = file.find(id).map_err(|error| told(&error))?.ok_or_else(|| unknown(id))?;
+    let letter = file.find(id)?.ok_or_else(|| unknown(id))?;
     if !letter.is_whole() {
-        return Err(vec![format!(
+        bail!(
             "{id} had {} bytes, too many to be kept whole; it cannot be replayed: let the platform send it again \
              报文过大，未完整保存",
             letter.bytes
-        )]);
+        );
     }
-    file.ask_replay(&letter).map_err(|error| told(&error))?;
+    file.ask_replay(&letter)?;
     let until = Instant::now() + Duration::from_secs(wait_s);
     loop {
-        let letters = file.list().map_err(|error| told(&error))?;
+        let letters = file.list()?;
         let state = letters.iter().find(|state| state.letter.id == id).ok_or_else(|| unknown(id))?;
         match state.replayed {
             Some(code) if !state.waits => {
-                println!("{id} was carried out again: code {code} 已重新执行");
+                print_line(&format!("{id} was carried out again: code {code} 已重新执行"));
                 return Ok(if code == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             _ if Instant::now() >= until => break,
             _ => std::thread::sleep(Duration::from_millis(300)),
         }
     }
-    println!("{id} waits for the box: it is carried out as soon as the link is up 等待链路恢复后执行");
+    print_line(&format!(
+        "{id} waits for the box: it is carried out as soon as the link is up 等待链路恢复后执行"
+    ));
     Ok(ExitCode::SUCCESS)
 }

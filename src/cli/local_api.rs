@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow, bail};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -19,25 +20,18 @@ pub struct LocalApi {
 
 impl LocalApi {
     /// Of a box that is running with these settings.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        let listen = settings.local_api.listen.ok_or(
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let listen = settings.local_api.listen.context(
             "the box is running, and its local API is off: set local_api.listen, or stop the box and try again",
         )?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_WITHIN)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         let token = settings.local_api.token.clone();
         Ok(Self { base: format!("http://{listen}"), token, client, runtime })
     }
 
     /// The `data` of a call's answer, or what the box has against it.
-    pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let mut call = self.client.request(method, format!("{}{path}", self.base));
         if !self.token.is_empty() {
             call = call.bearer_auth(&self.token);
@@ -46,19 +40,19 @@ impl LocalApi {
             call = call.json(body);
         }
         let failed =
-            |error: reqwest::Error| format!("the box's local API does not answer: {}", error.without_url());
+            |error: reqwest::Error| anyhow!("the box's local API does not answer: {}", error.without_url());
         let body: Value = self.runtime.block_on(async { call.send().await?.json().await }).map_err(failed)?;
         match body["error"]["message"].as_str() {
             None => Ok(body["data"].clone()),
-            Some(message) => Err(message.to_owned()),
+            Some(message) => bail!("{message}"),
         }
     }
 
-    pub fn get(&self, path: &str) -> Result<Value, String> {
+    pub fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.call(Method::GET, path, None)
     }
 
-    pub fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    pub fn post(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         self.call(Method::POST, path, body)
     }
 }

@@ -1,20 +1,22 @@
-//! `menshen match`: two photos, and whether the box takes them for one person, in words.
+//! `menshen match`: whether two photos are recognised as one person.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
 use super::models::active_embedder;
+use super::output::print_line;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::runtime::models::{read_selection, ready_models};
+use crate::runtime::problems::Problems;
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::quality::{QualityLevel, judge};
 use menshen_domain::score::ScoreMap;
 use menshen_domain::status::{Language, ProtocolError};
-use menshen_models::ModelError;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::attributes::AttributeNets;
 use menshen_vision::photo::decode_photo;
@@ -26,7 +28,7 @@ pub struct MatchArgs {
     a: PathBuf,
     /// Second photo 第二张照片
     b: PathBuf,
-    /// Guess age and gender as well 同时估计年龄与性别
+    /// Estimate age and gender as well 同时估计年龄与性别
     #[arg(long)]
     attributes: bool,
     #[command(flatten)]
@@ -36,18 +38,21 @@ pub struct MatchArgs {
 /// Exit code 0: the same person; 2: two people.
 const DIFFERENT: u8 = 2;
 
-pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &MatchArgs) -> anyhow::Result<ExitCode> {
     let mut settings = arguments.config.settings()?;
     settings.recognition.embedder = active_embedder(&settings)?;
     let (models, loader) = ready_models(&settings)?;
-    let mut analyzer = models.load(&loader).map_err(|error| vec![error.to_string()])?;
+    let mut analyzer = models.load(&loader)?;
     let nets = arguments.attributes.then(|| load_attributes(&settings, &loader));
-    let mut nets = nets.transpose().map_err(|error| vec![error.to_string()])?;
-    let mut look = |path: &Path| look(&mut analyzer, nets.as_mut(), path);
-    let (first, second) = (look(&arguments.a), look(&arguments.b));
+    let mut nets = nets.transpose()?;
+    let mut analyze = |path: &Path| analyze(&mut analyzer, nets.as_mut(), path);
+    let (first, second) = (analyze(&arguments.a), analyze(&arguments.b));
     let (first, second) = match (first, second) {
         (Ok(first), Ok(second)) => (first, second),
-        (first, second) => return Err([first.err(), second.err()].into_iter().flatten().collect()),
+        (first, second) => {
+            let errors = [first.err(), second.err()].into_iter().flatten();
+            return Err(errors.collect::<Problems>().into());
+        }
     };
     let similarity = first.similarity(&second).unwrap_or(-1.0);
     let spec = models.embedder_spec();
@@ -56,44 +61,42 @@ pub fn run(arguments: &MatchArgs) -> Result<ExitCode, Vec<String>> {
     let score = map.score(similarity);
     let same = score >= recognition.threshold;
     let (zh, en) = if same { ("同一人", "the same person") } else { ("不是同一人", "two people") };
-    say(&format!(
-        "similarity 相似度 {similarity:.3}, score 分数 {score:.1}, pass mark 阈值 {:.1}: {en} {zh}",
+    print_line(&format!(
+        "similarity 相似度 {similarity:.3}, score 分数 {score:.1}, threshold 阈值 {:.1}: {en} {zh}",
         recognition.threshold
     ));
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
-fn load_attributes(settings: &Settings, loader: &OrtLoader) -> Result<AttributeNets, ModelError> {
+fn load_attributes(settings: &Settings, loader: &OrtLoader) -> anyhow::Result<AttributeNets> {
     Ok(read_selection(settings)?.attributes()?.load(loader)?)
 }
 
-/// The largest face's embedding; its quality is said, with `nets` also its age and gender, and neither decides.
-fn look(
+/// The largest face's embedding. Prints its quality, with `nets` also its age and gender; neither decides.
+fn analyze(
     analyzer: &mut FaceAnalyzer,
     nets: Option<&mut AttributeNets>,
     path: &Path,
-) -> Result<Embedding, String> {
-    let name = path.display();
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let refused = |code: &str| format!("{name}: {code}");
+) -> anyhow::Result<Embedding> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
     let frame = decode_photo(&bytes).map_err(|error| {
         let refusal = ProtocolError::from(error);
-        refused(&format!("{} {}", refusal.message(Language::En), refusal.message(Language::Zh)))
+        anyhow!("{name}: {} {}", refusal.message(Language::En), refusal.message(Language::Zh))
     })?;
-    let faces = analyzer.detect(&frame).map_err(|error| refused(&error.to_string()))?;
-    let count = faces.len();
+    let count = analyzer.detect(&frame).context(name.clone())?.len();
     let (face, aligned) = analyzer
         .largest_face(&frame)
-        .map_err(|error| refused(&error.to_string()))?
-        .ok_or_else(|| refused("no face found in the picture 图片中没有检测到人脸"))?;
+        .context(name.clone())?
+        .ok_or_else(|| anyhow!("{name}: no face found in the picture 图片中没有检测到人脸"))?;
     let quality = describe(&measure(&frame, &face, aligned.as_deref()), &face);
-    say(&format!("{name}: {count} face(s) 张人脸; {quality}"));
+    print_line(&format!("{name}: {count} face(s) 张人脸; {quality}"));
     if let Some(nets) = nets {
-        let guessed = nets.estimate(&frame, &face.landmarks).map_err(|error| refused(&error.to_string()))?;
-        say(&format!("{name}: {guessed}"));
+        let guessed = nets.estimate(&frame, &face.landmarks).context(name.clone())?;
+        print_line(&format!("{name}: {guessed}"));
     }
-    let aligned = aligned.ok_or_else(|| refused("the face cannot be aligned 人脸无法对齐"))?;
-    analyzer.embed(&aligned).map_err(|error| refused(&error.to_string()))
+    let aligned = aligned.with_context(|| format!("{name}: the face cannot be aligned 人脸无法对齐"))?;
+    analyzer.embed(&aligned).context(name)
 }
 
 fn describe(measured: &menshen_domain::quality::Measurements, face: &Detection) -> String {
@@ -115,9 +118,4 @@ fn describe(measured: &menshen_domain::quality::Measurements, face: &Detection) 
         measured.clarity,
         measured.brightness
     )
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
 }

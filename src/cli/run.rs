@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
@@ -13,7 +13,7 @@ use crate::runtime::Ended;
 const LIBRARIES: &str =
     "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
 
-pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.settings()?;
     start_log(&settings);
     for renamed in &settings.renamed_keys {
@@ -25,17 +25,18 @@ pub fn run(arguments: &ConfigArgs) -> Result<ExitCode, Vec<String>> {
         );
     }
     share_memory_pools();
-    let again = arguments.clone();
-    let reread = Box::new(move || again.settings());
+    let arguments = arguments.clone();
+    let reread = Box::new(move || arguments.settings());
     match actix::System::new().block_on(crate::runtime::run(settings, reread))? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
-        Ended::Restart => Err(vec![start_afresh()]),
+        Ended::Restart => Err(restart_in_place()),
     }
 }
 
-/// glibc gives threads memory pools of their own, eight a core. Each stream that is opened has half a dozen new threads, whose pictures
-/// leave pieces in ever more of the pools: six cameras that came and went took half as much memory again within a quarter of
-/// an hour. Pools are counted when the process starts, so it starts itself once more with two of them.
+/// glibc gives threads memory pools of their own, eight a core. Each stream that is opened has half a dozen new threads,
+/// whose pictures leave pieces in ever more of the pools: six cameras that were opened and closed took half as much memory
+/// again within a quarter of an hour. The number of pools is fixed when the process starts, so it starts itself once more
+/// with two of them.
 fn share_memory_pools() {
     use std::os::unix::process::CommandExt as _;
     const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
@@ -48,20 +49,20 @@ fn share_memory_pools() {
         Ok(own) => std::process::Command::new(own).arg0(name).args(arguments).env(POOLS.0, POOLS.1).exec(),
         Err(error) => error,
     };
-    tracing::warn!(error = %failed, "memory pools stay as they are; the box will take more memory");
+    tracing::warn!(error = %failed, "memory pools could not be limited; the box will use more memory");
 }
 
 /// Becomes a new process with the same id, so that nothing of the old state is left and the service manager
 /// notices nothing. Returns only when that fails.
-fn start_afresh() -> String {
+fn restart_in_place() -> anyhow::Error {
     use std::os::unix::process::CommandExt as _;
     let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).exec();
-    format!("cannot start afresh: {error}; start menshen again")
+    anyhow::anyhow!("cannot restart in place: {error}; start menshen again")
 }
 
 /// Logs to the standard error, as a service manager expects.
 pub fn start_log(settings: &Settings) {
-    // Libraries speak at their own levels; whoever wants to hear them says so, later directives win.
+    // Libraries log at levels of their own; directives of the configuration come later and win.
     let directives = format!("{LIBRARIES},{}", settings.log_level);
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()

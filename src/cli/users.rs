@@ -1,16 +1,23 @@
-//! `menshen users`: the registry from the command line, while the box is not running.
+//! `menshen users`: the registry from the command line, while Menshen is not running.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
+use super::output::print_line;
 use crate::actors::registry::message::{
-    EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, ListPeople, Photo,
+    EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, Photo,
 };
+use crate::config::Settings;
+use crate::ports::store::RegistryStore as _;
 use crate::runtime::app::App;
+use crate::runtime::problems::Problems;
+use crate::runtime::run::{PartError, build};
+use crate::runtime::storage::{Storage, create_data_dir};
 use menshen_domain::limits;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
 use menshen_domain::status::Language;
@@ -23,66 +30,59 @@ pub struct UsersArgs {
 
 #[derive(Subcommand)]
 enum UsersCommand {
-    /// Enrol everyone of a folder of photos named name-id-department.jpg or .png 批量导入
+    /// Enrol people from a folder of photos named name-id-department.jpg or .png 批量导入
     Import {
         folder: PathBuf,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// List who is enrolled 人员列表
+    /// List enrolled people 人员列表
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
 }
 
-pub fn run(arguments: &UsersArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &UsersArgs) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         UsersCommand::Import { folder, config } => {
             actix::System::new().block_on(import(folder, config.settings()?))
         }
-        UsersCommand::List { config } => actix::System::new().block_on(list(config.settings()?)),
+        UsersCommand::List { config } => list(&config.settings()?),
     }
 }
 
-/// Builds the house and starts only what enrolment needs.
-async fn open(settings: crate::config::Settings) -> Result<App, Vec<String>> {
-    let house = tokio::task::spawn_blocking(move || App::build(settings, Box::new(|| Err(Vec::new()))))
-        .await
-        .map_err(|panic| vec![panic.to_string()])??;
-    let passages = house.start_passages()?;
-    for mut part in [house.engine_part(passages.sender()), house.registry_part()] {
-        part.start().map_err(|error| vec![format!("{}: {error}", part.name())])?;
+/// Builds the app and starts only what enrolment needs.
+async fn start(settings: Settings) -> anyhow::Result<App> {
+    // Without the devices' part nothing reads the configuration again.
+    let app = build(settings, Box::new(|| Err(Problems::default()))).await?;
+    let passages = app.start_passages()?;
+    for mut part in [app.engine_part(passages.sender()), app.registry_part()] {
+        part.start().map_err(|reason| PartError::new(part.name(), reason))?;
     }
-    Ok(house)
+    Ok(app)
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-async fn import(folder: &Path, settings: crate::config::Settings) -> Result<ExitCode, Vec<String>> {
+async fn import(folder: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let language = settings.language;
     let (requests, mut problems) = read_folder(folder)?;
-    let house = open(settings).await?;
+    let app = start(settings).await?;
     let total = requests.len();
     let mut done = 0;
     for chunk in requests.chunks(limits::ENROL_COMMIT_CHUNK) {
         let requests = Arc::new(chunk.to_vec());
-        let outcomes = house
-            .handles
-            .registry
-            .send(EnrolPeople { requests })
-            .await
-            .map_err(|error| vec![error.to_string()])?;
+        let outcomes = app.handles.registry.send(EnrolPeople { requests }).await?;
         for outcome in outcomes {
             done += 1;
-            println!("[{done}/{total}] {}", line(&outcome, language));
+            print_line(&format!("[{done}/{total}] {}", line(&outcome, language)));
             if let Err(refusal) = &outcome.result {
                 problems.push(format!("{} ({}): {}", outcome.name, outcome.id, refusal.message(language)));
             }
         }
     }
     let failed = problems.len();
-    println!("{} enrolled, {failed} not", total - problems.len().min(total));
-    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems) }
+    print_line(&format!("{} enrolled, {failed} not", total - failed.min(total)));
+    Ok(problems.or_ok(ExitCode::SUCCESS)?)
 }
 
 fn line(outcome: &EnrolOutcome, language: Language) -> String {
@@ -102,10 +102,9 @@ fn line(outcome: &EnrolOutcome, language: Language) -> String {
 }
 
 /// People of a folder, and what could not be read in it.
-fn read_folder(folder: &Path) -> Result<(Vec<EnrolRequest>, Vec<String>), Vec<String>> {
-    let unreadable = |error: std::io::Error| vec![format!("cannot read {}: {error}", folder.display())];
+fn read_folder(folder: &Path) -> anyhow::Result<(Vec<EnrolRequest>, Problems)> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .map_err(unreadable)?
+        .with_context(|| format!("cannot read {}", folder.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| {
             let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
@@ -114,27 +113,27 @@ fn read_folder(folder: &Path) -> Result<(Vec<EnrolRequest>, Vec<String>), Vec<St
         .collect();
     paths.sort();
     let mut requests = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     for path in paths {
         match request_of(&path) {
             Ok(request) => requests.push(request),
-            Err(problem) => problems.push(format!("{}: {problem}", path.display())),
+            Err(error) => problems.push(error.context(path.display().to_string())),
         }
     }
     Ok((requests, problems))
 }
 
 /// `name-id-department.jpg`; the name may hold hyphens itself, id and department may not.
-fn request_of(path: &Path) -> Result<EnrolRequest, String> {
+fn request_of(path: &Path) -> anyhow::Result<EnrolRequest> {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let mut parts = stem.rsplitn(3, '-');
     let (Some(department), Some(id), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err("a photo is named name-id-department.jpg".to_owned());
+        bail!("a photo is named name-id-department.jpg");
     };
     if id.is_empty() || name.is_empty() {
-        return Err("a photo is named name-id-department.jpg, with a name and an id".to_owned());
+        bail!("a photo is named name-id-department.jpg, with a name and an id");
     }
-    let photo = std::fs::read(path).map_err(|error| error.to_string())?;
+    let photo = std::fs::read(path)?;
     let info = serde_json::json!({ "name": name, "department": department });
     Ok(EnrolRequest {
         id: id.to_owned(),
@@ -147,24 +146,19 @@ fn request_of(path: &Path) -> Result<EnrolRequest, String> {
     })
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-async fn list(settings: crate::config::Settings) -> Result<ExitCode, Vec<String>> {
+/// People by pages, so that a large registry needs no memory.
+fn list(settings: &Settings) -> anyhow::Result<ExitCode> {
     const PAGE: usize = 500;
-    let house = open(settings).await?;
+    create_data_dir(&settings.data_dir)?;
+    let store = Storage::open(settings)?.registry()?;
     let mut after = None;
     loop {
-        let page = house
-            .handles
-            .registry
-            .send(ListPeople { after: after.clone(), limit: PAGE })
-            .await
-            .map_err(|error| vec![error.to_string()])?
-            .map_err(|refusal| vec![refusal.to_string()])?;
+        let page = store.page(after.as_deref(), PAGE)?;
         for person in &page {
-            println!("{}\t{}\t{}", person.id, person.name, person.permission_ids.join(","));
+            print_line(&format!("{}\t{}\t{}", person.id, person.name, person.permission_ids.join(",")));
         }
-        match page.last() {
-            Some(last) => after = Some(last.id.clone()),
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last.id),
             None => return Ok(ExitCode::SUCCESS),
         }
     }

@@ -1,13 +1,15 @@
-//! `menshen why`: the chain of one event, from the first detection to whom it was reported.
+//! `menshen why`: how one event was decided, from the first detection to the receivers that have it.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use anyhow::anyhow;
 use clap::Args;
 
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
 use super::events::open;
+use super::output::print_text;
 use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::{EventStore as _, FoundEvent, StoreError};
@@ -24,16 +26,14 @@ pub struct WhyArgs {
     config: ConfigArgs,
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-pub fn run(arguments: &WhyArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
     let store = open(&arguments.config)?;
-    let one = |error: StoreError| vec![error.to_string()];
     let id = arguments.event_id.trim();
-    let found = store.find(id).map_err(one)?.ok_or_else(|| {
-        vec![format!("there is no event `{id}` here; `menshen events list` shows those that are kept")]
+    let found = store.find(id)?.ok_or_else(|| {
+        anyhow!("there is no event `{id}` here; `menshen events list` shows those that are kept")
     })?;
-    print!("{}", chain(&found.event, found.sequence));
-    print!("{}", reported(&store, &found).map_err(one)?);
+    print_text(&chain(&found.event, found.sequence));
+    print_text(&reported(&store, &found)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -78,8 +78,8 @@ fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Exp
     for ShotRecord { after_ms, quality, best, used, liveness } in &why.shots {
         let left_out = if *used { "" } else { ", disagrees with the others 离群" };
         let live = liveness.map_or_else(String::new, |score| format!(", liveness {score:.2}"));
-        let told = format!("after {after_ms:5} ms, quality {quality:.2}{live}: {}{left_out}", ranking(best));
-        line("                ", told);
+        let text = format!("after {after_ms:5} ms, quality {quality:.2}{live}: {}{left_out}", ranking(best));
+        line("                ", text);
     }
     if !why.fused.is_empty() {
         line("together  融合  ", ranking(&why.fused));
@@ -123,7 +123,7 @@ fn lead(why: &Explanation) -> String {
 
 fn ranking(best: &[Ranked]) -> String {
     if best.is_empty() {
-        return "nobody to compare with 无可比对人员".to_owned();
+        return "no person to compare with 无可比对人员".to_owned();
     }
     best.iter().map(|one| format!("{} {:.3}", one.id, one.similarity)).collect::<Vec<_>>().join(" · ")
 }

@@ -6,6 +6,7 @@ use toml::Table;
 
 use super::photos::PhotoKeys;
 use super::reader::{ConfigError, Findings, Section};
+use super::value_error::ValueError;
 use menshen_domain::device::PUSH_PIPELINES;
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
 use menshen_domain::limits;
@@ -46,7 +47,7 @@ impl DeviceTables {
     }
 }
 
-/// Reads the `[[devices]]` blocks; mistakes are noted.
+/// Reads the `[[devices]]` blocks; errors are noted.
 pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
     let mut seen = BTreeSet::new();
@@ -71,7 +72,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         if permission_groups.is_empty() {
             section.wrong(
                 "permission_groups",
-                "must name at least one group, or nobody is ever recognised here",
+                "must name at least one group, or no person is ever recognised here",
             );
             permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
         }
@@ -110,13 +111,13 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
 fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
     let regions = section.take_checked("regions", Vec::<[f32; 4]>::new(), |given| {
         if given.len() > limits::REGIONS_MAX {
-            return Err(format!("{} regions; at most {} are looked at", given.len(), limits::REGIONS_MAX));
+            return Err(ValueError::Regions(given.len()));
         }
-        given.into_iter().map(Region::new).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
+        Ok(given.into_iter().map(Region::new).collect::<Result<Vec<_>, _>>()?)
     });
     let regions = regions.unwrap_or_default();
     if !regions.is_empty() && PUSH_PIPELINES.contains(&pipeline) {
-        section.wrong("regions", "are for streams; a photo that is sent is looked at whole");
+        section.wrong("regions", "are for streams; a photo that is sent is analysed whole");
     }
     let least = section.take_within("face_min_px", 0.0f32, 0.0, 2000.0);
     if least > 0.0 && least < FACE_MIN_PX {
@@ -129,7 +130,7 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
 /// No embedder makes anything of smaller faces.
 pub(super) const FACE_MIN_PX: f32 = 10.0;
 
-/// Reads one device, with every mistake in it.
+/// Reads one device, with every error in it.
 pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, Vec<ConfigError>> {
     let ip = table.get("ip").and_then(serde_json::Value::as_str).unwrap_or_default();
     let findings = Findings::new(&format!("device {ip}"), HashMap::new());
@@ -141,8 +142,8 @@ pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, V
         }
     };
     let device = devices.pop();
-    let mistakes = findings.into_mistakes();
-    device.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+    let errors = findings.into_errors();
+    device.filter(|_| errors.is_empty()).ok_or(errors)
 }
 
 #[cfg(test)]
@@ -183,12 +184,12 @@ mod tests {
     }
 
     fn told(given: &DeviceTable) -> String {
-        let mistakes = read_device(given, "SNO").unwrap_err();
-        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        let errors = read_device(given, "SNO").unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
-    fn every_mistake_is_told_and_no_password() {
+    fn every_error_is_told_and_no_password() {
         let given = table(
             r#"{ "ip": "", "typ": "turnstile", "direction": "up", "url": "rtsp://u:secret@h/x", "memo": null }"#,
         );

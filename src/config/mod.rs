@@ -1,4 +1,4 @@
-//! Configuration: text → checked settings, all mistakes told at once.
+//! Configuration: from text to checked settings, with every error at once.
 //!
 //! Sources, the weakest first: built-in defaults, the file, environment variables `MENSHEN_KEY__PATH`,
 //! `--set key.path=value`.
@@ -10,6 +10,7 @@ pub mod reader;
 pub mod renamed;
 pub mod settings;
 pub mod source;
+pub mod value_error;
 
 pub use reader::ConfigError;
 pub use settings::{Mode, Settings};

@@ -1,15 +1,18 @@
 //! What is configured of devices that send photos, and of the FTP server some send them to.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use super::reader::Section;
+use super::value_error::ValueError;
 use menshen_domain::device::{DeviceConfig, DeviceKind, PUSH_PIPELINES};
 use menshen_domain::limits;
 use menshen_domain::photo_rules::{DEDUP_DEFAULT_S, FtpAccount, PassMode, PhotoRules};
 
 /// Shortest FTP password; it goes over the wire in the clear, and is guessed there too.
 const FTP_PASSWORD_MIN: usize = 8;
+/// What an address looks like, on the port cameras expect.
+const FTP_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 21));
 
 /// Reads the keys of each device's block, and remembers the accounts that are taken.
 #[derive(Default)]
@@ -76,17 +79,18 @@ pub struct FtpSettings {
 pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettings {
     let listen = section.take_checked("listen", String::new(), |text| match text.as_str() {
         "" => Ok(None),
-        text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
-            format!("`{text}` is no address; expected IP:PORT, as in 0.0.0.0:21, or \"\" for off")
-        }),
+        text => text
+            .parse::<SocketAddr>()
+            .map(Some)
+            .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: FTP_LISTEN }),
     });
     let passive_ports = section.take_checked("passive_ports", [50_000u16, 50_099], |[first, last]| {
         let fits = first >= 1024 && first <= last;
-        fits.then_some((first, last)).ok_or_else(|| "must be [first, last], from 1024 on".to_owned())
+        fits.then_some((first, last)).ok_or(ValueError::Ports)
     });
     let public_host = section.take_checked("public_host", String::new(), |text| match text.as_str() {
         "" => Ok(None),
-        text => text.parse::<Ipv4Addr>().map(Some).map_err(|_| format!("`{text}` is no IPv4 address")),
+        text => text.parse::<Ipv4Addr>().map(Some).map_err(|_| ValueError::Ipv4(text.to_owned())),
     });
     let photo_kb_max = limits::PHOTO_BYTES_MAX / 1024;
     let upload_max_kb = section.take_within("upload_max_kb", 8192usize, 16, photo_kb_max);
@@ -108,7 +112,7 @@ pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettin
     }
 }
 
-/// A wrong value is not repeated in the text of the mistake.
+/// A wrong value is not repeated in the text of the error.
 fn read_password(section: &mut Section<'_>) -> String {
     match section.take_opt::<toml::Value>("ftp_password") {
         None => String::new(),

@@ -1,7 +1,8 @@
-//! Reading a TOML tree key by key, collecting every mistake with its place and a suggestion.
+//! Reading a TOML tree key by key, collecting every error with its place and a suggestion.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -9,7 +10,8 @@ use toml::{Table, Value};
 use menshen_domain::secrets::mask_credentials;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: `{key}`: {problem}")]
 pub struct ConfigError {
     /// `config/menshen.toml:12`, `--set`, or an environment variable.
     pub place: String,
@@ -17,12 +19,6 @@ pub struct ConfigError {
     pub key: String,
     /// What is wrong and what to do.
     pub problem: String,
-}
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: `{}`: {}", self.place, self.key, self.problem)
-    }
 }
 
 /// Where keys came from, and what was found wrong with them.
@@ -33,7 +29,7 @@ pub struct Findings {
     pub lines: HashMap<String, usize>,
     /// Key path → the override that set it.
     pub overrides: BTreeMap<String, String>,
-    mistakes: RefCell<Vec<ConfigError>>,
+    errors: RefCell<Vec<ConfigError>>,
 }
 
 impl Findings {
@@ -42,12 +38,12 @@ impl Findings {
     }
 
     pub fn add(&self, key: &str, problem: impl Into<String>) {
-        let mistake = ConfigError {
+        let error = ConfigError {
             place: self.place(key),
             key: key.to_owned(),
             problem: mask_credentials(&problem.into()),
         };
-        self.mistakes.borrow_mut().push(mistake);
+        self.errors.borrow_mut().push(error);
     }
 
     /// The override or the line that says `key`, or the nearest enclosing one.
@@ -67,7 +63,7 @@ impl Findings {
         }
     }
 
-    /// Mistakes about `new` are placed where `old` stands.
+    /// Errors about `new` are placed where `old` is written.
     pub fn alias(&mut self, old: &str, new: &str) {
         if let Some(by) = self.overrides.get(old).cloned() {
             self.overrides.insert(new.to_owned(), by);
@@ -76,8 +72,8 @@ impl Findings {
         }
     }
 
-    pub fn into_mistakes(self) -> Vec<ConfigError> {
-        self.mistakes.into_inner()
+    pub fn into_errors(self) -> Vec<ConfigError> {
+        self.errors.into_inner()
     }
 }
 
@@ -98,7 +94,7 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Notes a mistake about one of this section's keys.
+    /// Notes an error about one of this section's keys.
     pub fn wrong(&self, key: &str, problem: impl Into<String>) {
         self.findings.add(&self.key_path(key), problem);
     }
@@ -122,15 +118,15 @@ impl<'a> Section<'a> {
         self.take_opt(key).unwrap_or(default)
     }
 
-    /// As [`take`](Self::take), with a check whose `Err` says what is wrong.
-    pub fn take_checked<T: DeserializeOwned, U>(
+    /// As [`take`](Self::take), with a check; its error is noted.
+    pub fn take_checked<T: DeserializeOwned, U, E: Display>(
         &mut self,
         key: &'static str,
         default: T,
-        check: impl Fn(T) -> Result<U, String>,
+        check: impl Fn(T) -> Result<U, E>,
     ) -> Option<U> {
         let value = self.take(key, default);
-        check(value).map_err(|problem| self.wrong(key, problem)).ok()
+        check(value).map_err(|error| self.wrong(key, error.to_string())).ok()
     }
 
     /// A number within bounds, both included.
@@ -174,7 +170,7 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// Notes every key that nobody took.
+    /// Notes every key that was not taken.
     pub fn finish(self) {
         for key in self.table.keys() {
             let nearest = self
@@ -223,11 +219,25 @@ pub fn key_lines(text: &str) -> HashMap<String, usize> {
     lines
 }
 
+/// A key path does not fit the tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("the key is empty")]
+    Empty,
+    #[error("`{0}` holds a value and has no keys inside")]
+    NoTable(String),
+    #[error("`{part}` is no place in a list of {len}")]
+    NoPlace { part: String, len: usize },
+}
+
 /// Sets `path` in a tree, making tables on the way; a number is a place in a list, at most one past its end.
-pub fn set_path(root: &mut Table, path: &str, value: Value) -> Result<(), String> {
+///
+/// # Errors
+/// When the path leads through a value, or past the end of a list.
+pub fn set_path(root: &mut Table, path: &str, value: Value) -> Result<(), PathError> {
     let mut parts: Vec<&str> = path.split('.').collect();
     let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
-        return Err("the key is empty".to_owned());
+        return Err(PathError::Empty);
     };
     let mut place = Place::Table(root);
     for (index, part) in parts.iter().enumerate() {
@@ -243,7 +253,7 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn enter(self, part: &str, is_list: bool) -> Result<Place<'a>, String> {
+    fn enter(self, part: &str, is_list: bool) -> Result<Place<'a>, PathError> {
         let empty = || if is_list { Value::Array(Vec::new()) } else { Value::Table(Table::new()) };
         let inner = match self {
             Place::Table(table) => table.entry(part).or_insert_with(empty),
@@ -258,11 +268,11 @@ impl<'a> Place<'a> {
         match inner {
             Value::Table(table) => Ok(Place::Table(table)),
             Value::Array(list) => Ok(Place::List(list)),
-            _ => Err(format!("`{part}` holds a value and has no keys inside")),
+            _ => Err(PathError::NoTable(part.to_owned())),
         }
     }
 
-    fn put(self, last: &str, value: Value) -> Result<(), String> {
+    fn put(self, last: &str, value: Value) -> Result<(), PathError> {
         match self {
             Place::Table(table) => drop(table.insert(last.to_owned(), value)),
             Place::List(list) => match index_in(list, last)? {
@@ -274,9 +284,9 @@ impl<'a> Place<'a> {
     }
 }
 
-fn index_in(list: &[Value], part: &str) -> Result<usize, String> {
+fn index_in(list: &[Value], part: &str) -> Result<usize, PathError> {
     part.parse()
         .ok()
         .filter(|index| *index <= list.len())
-        .ok_or_else(|| format!("`{part}` is no place in a list of {}", list.len()))
+        .ok_or_else(|| PathError::NoPlace { part: part.to_owned(), len: list.len() })
 }

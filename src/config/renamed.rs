@@ -28,7 +28,7 @@ impl fmt::Display for RenamedKey {
     }
 }
 
-/// Moves values of old spellings to the new ones. A key that is given in both spellings is a mistake.
+/// Moves values of old spellings to the new ones. A key that is given in both spellings is an error.
 pub fn rename(table: &mut Table, findings: &mut Findings) -> Vec<RenamedKey> {
     let mut renamed = Vec::new();
     for (old, new) in RENAMED {
@@ -80,19 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_at_once_are_a_mistake() {
+    fn both_spellings_at_once_are_an_error() {
         let text = format!("{BASE}lead_min = 0.1\ntop2_margin_min = 0.1\n");
-        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
-        assert!(mistakes[0].to_string().contains("m.toml:3: `recognition.lead_min`"), "{mistakes:?}");
+        let errors = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        assert!(errors[0].to_string().contains("m.toml:3: `recognition.lead_min`"), "{errors:?}");
     }
 
     #[test]
     fn a_wrong_value_is_found_where_the_old_key_stands() {
         let text = format!("{BASE}lead_min = 7.0\n");
-        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
-        assert!(
-            mistakes[0].to_string().starts_with("m.toml:3: `recognition.top2_margin_min`"),
-            "{mistakes:?}"
-        );
+        let errors = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        assert!(errors[0].to_string().starts_with("m.toml:3: `recognition.top2_margin_min`"), "{errors:?}");
     }
 }

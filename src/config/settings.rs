@@ -11,9 +11,11 @@ use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
 use super::renamed::RenamedKey;
+use super::value_error::ValueError;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
+use menshen_domain::link::LoginMethod;
 use menshen_domain::models::{Precision, Provider};
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use menshen_domain::score::ScoreRange;
@@ -30,13 +32,6 @@ const LOCAL_API_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::
 pub enum Mode {
     Platform,
     Standalone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum LoginMethod {
-    Get,
-    Post,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -61,7 +56,7 @@ pub struct RecognitionSettings {
     pub workers: usize,
     pub detection_score_min: Option<f32>,
     pub face_min_px: f32,
-    /// 0: every frame is looked at.
+    /// 0: every frame is analysed.
     pub idle_look_ms: u64,
     /// Features.
     pub gallery_capacity: usize,
@@ -73,7 +68,7 @@ pub struct RecognitionSettings {
     pub score_range: ScoreRange,
     /// Raw similarity the best person must be ahead of the second best.
     pub top2_margin_min: f32,
-    /// Networks that tell living faces from pictures, where a device asks for liveness.
+    /// Liveness networks, for devices that ask for liveness.
     pub liveness_models: Vec<String>,
     /// 0–1.
     pub liveness_min: f32,
@@ -133,7 +128,7 @@ impl std::fmt::Debug for LocalApiSettings {
     }
 }
 
-/// Everything a box is told.
+/// Everything that is configured of a box.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `None` in standalone mode.
@@ -171,8 +166,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads everything, noting every mistake. Where one was noted the default stands in, so that what is built
-    /// on the settings can be checked too; only settings without a mistake may be used.
+    /// Reads everything, noting every error. Where one was noted the default stands in, so that what is built
+    /// on the settings can be checked too; only settings without an error may be used.
     pub(super) fn read(mut root: Section<'_>) -> Self {
         let mode = root.take("mode", Mode::Platform);
         let data_dir = root.take("data_dir", PathBuf::from("var"));
@@ -262,11 +257,11 @@ impl Settings {
     }
 }
 
-fn http_url(text: String) -> Result<Url, String> {
-    let url = Url::parse(&text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" if url.host_str().is_some() => Ok(url),
-        other => Err(format!("`{other}` is not http or https")),
+fn http_url(text: String) -> Result<Url, ValueError> {
+    match Url::parse(&text) {
+        Err(reason) => Err(ValueError::Url { text, reason }),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(other) => Err(ValueError::Scheme(other.scheme().to_owned())),
     }
 }
 
@@ -292,7 +287,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
                 );
                 None
             } else {
-                http_url(login_url).map_err(|problem| section.wrong("login_url", problem)).ok()
+                http_url(login_url).map_err(|error| section.wrong("login_url", error.to_string())).ok()
             }
         }
     };
@@ -324,7 +319,7 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
     custom.finish();
     let score_range =
         section.take_checked("threshold_range", [0.0f32, 82.0, 100.0], |[lowest, best, highest]| {
-            ScoreRange::new(lowest, best, highest).map_err(|error| error.to_string())
+            ScoreRange::new(lowest, best, highest)
         });
     let liveness_models = ["minifasnet-v2", "minifasnet-v1se"].map(str::to_owned).to_vec();
     let liveness_models: Vec<String> = section.take("liveness_models", liveness_models);
@@ -401,16 +396,17 @@ fn read_urls(section: &mut Section<'_>, key: &'static str) -> Vec<Url> {
 fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
     let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
         "" => Ok(None),
-        text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
-            format!("`{text}` is no address; expected IP:PORT, as in {LOCAL_API_LISTEN}, or \"\" for off")
-        }),
+        text => text
+            .parse::<SocketAddr>()
+            .map(Some)
+            .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: LOCAL_API_LISTEN }),
     });
     let token: String = section.take("token", String::new());
     let listen = listen.unwrap_or(None);
     if token.is_empty() && listen.is_some_and(|address| !address.ip().is_loopback()) {
         section.wrong(
             "token",
-            "must be set when local_api.listen is reachable from other machines: whoever reaches it can delete \
+            "must be set when local_api.listen is reachable from other machines: a caller can delete \
              people and open doors",
         );
     }
@@ -423,7 +419,7 @@ fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
 
 fn read_listen(mut section: Section<'_>) -> SocketAddr {
     let listen = section.take_checked("listen", WEB_LISTEN.to_string(), |text| {
-        text.parse().map_err(|_| format!("`{text}` is no address; expected IP:PORT, as in {WEB_LISTEN}"))
+        text.parse().map_err(|_| ValueError::Address { text, example: WEB_LISTEN })
     });
     section.finish();
     listen.unwrap_or(WEB_LISTEN)
@@ -438,9 +434,7 @@ fn read_log(mut section: Section<'_>) -> (String, LogFormat) {
                 .find(|part| part.parse::<tracing::level_filters::LevelFilter>().is_err())
             {
                 None => Ok(text),
-                Some(wrong) => {
-                    Err(format!("`{wrong}` is no log level; there is error, warn, info, debug, trace, off"))
-                }
+                Some(wrong) => Err(ValueError::LogLevel(wrong.to_owned())),
             }
         })
         .unwrap_or_else(|| "info".to_owned());

@@ -17,7 +17,7 @@ pub struct Overrides(Vec<Override>);
 
 #[derive(Debug, Clone)]
 struct Override {
-    /// What to name in a mistake.
+    /// What to name in an error.
     label: String,
     path: String,
     value: String,
@@ -51,7 +51,7 @@ impl Overrides {
     }
 }
 
-/// Loads, merges and checks. `Err` holds every mistake.
+/// Loads, merges and checks. `Err` holds every error.
 pub fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Vec<ConfigError>> {
     usable(inspect(file, overrides)?)
 }
@@ -61,11 +61,11 @@ pub fn load_text(file: &str, text: &str, overrides: &Overrides) -> Result<Settin
     usable(inspect_text(file, text, overrides)?)
 }
 
-fn usable((settings, mistakes): (Settings, Vec<ConfigError>)) -> Result<Settings, Vec<ConfigError>> {
-    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+fn usable((settings, errors): (Settings, Vec<ConfigError>)) -> Result<Settings, Vec<ConfigError>> {
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
-/// The settings as far as they can be read, with every mistake; for checking what else is wrong. `Err` when
+/// The settings as far as they can be read, with every error; for checking what else is wrong. `Err` when
 /// there is no TOML to look at.
 pub fn inspect(file: &Path, overrides: &Overrides) -> Result<(Settings, Vec<ConfigError>), Vec<ConfigError>> {
     let shown = file.display().to_string();
@@ -92,12 +92,12 @@ fn inspect_text(
     for Override { label, path, value } in &overrides.0 {
         findings.overrides.insert(path.clone(), label.clone());
         if let Err(problem) = set_path(&mut table, path, parse_value(value)) {
-            findings.add(path, problem);
+            findings.add(path, problem.to_string());
         }
     }
     let renamed_keys = rename(&mut table, &mut findings);
     let settings = Settings { renamed_keys, ..Settings::read(Section::root(&findings, table)) };
-    Ok((settings, findings.into_mistakes()))
+    Ok((settings, findings.into_errors()))
 }
 
 /// TOML where it is TOML (`5`, `true`, `["a"]`), else a string.
@@ -124,8 +124,8 @@ mod tests {
     fn check(change: (&str, &str), expected: &[&str]) {
         let text = sample().replacen(change.0, change.1, 1);
         assert_ne!(text, sample(), "{change:?} changes nothing");
-        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
-        let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        let errors = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
         for part in expected {
             assert!(told.iter().any(|text| text.contains(part)), "{part} not in {told:#?}");
         }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_line_and_a_suggestion() {
+    fn every_error_is_told_with_its_line_and_a_suggestion() {
         check(
             ("login_url", "login_ulr"),
             &["m.toml:19: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
@@ -165,15 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn five_mistakes_are_told_at_once() {
+    fn five_errors_are_told_at_once() {
         let text = sample()
             .replacen("login_method = \"GET\"", "login_method = \"FETCH\"", 1)
             .replacen("threshold = 82.0", "treshold = 82.0", 1)
             .replacen("gap_ms = 2500", "gap_ms = -1", 1)
             .replacen("127.0.0.1:8886", "nowhere", 1)
             + "\n[[devices]]\nname = \"x\"\ntype = \"camera\"\n";
-        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
-        let keys: Vec<_> = mistakes.iter().map(|m| m.key.as_str()).collect();
+        let errors = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let keys: Vec<_> = errors.iter().map(|m| m.key.as_str()).collect();
         for key in [
             "platform.login_method",
             "recognition.treshold",
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn overrides_win_in_order_and_are_named_in_mistakes() {
+    fn overrides_win_in_order_and_are_named_in_errors() {
         let settings = load_text(
             "m.toml",
             &sample(),
@@ -205,10 +205,9 @@ mod tests {
         assert_eq!((settings.events.keep_max, settings.data_dir.to_str()), (500, Some("b")));
         assert_eq!(settings.devices[0].ep_id, "UMOTRU000120190909103019__1.2.3.4");
         assert_eq!(settings.devices[0].permission_groups, ["7"]);
-        let mistakes =
-            load_text("m.toml", &sample(), &overrides(&[("MENSHEN_WEB__LISTEN", "x")], &["mod=x"]))
-                .unwrap_err();
-        let told: Vec<_> = mistakes.iter().map(|m| m.place.as_str()).collect();
+        let errors = load_text("m.toml", &sample(), &overrides(&[("MENSHEN_WEB__LISTEN", "x")], &["mod=x"]))
+            .unwrap_err();
+        let told: Vec<_> = errors.iter().map(|m| m.place.as_str()).collect();
         assert_eq!(told, ["MENSHEN_WEB__LISTEN", "--set mod"]);
         assert!(Overrides::new(std::iter::empty(), &["novalue".into()]).is_err());
     }
@@ -217,8 +216,8 @@ mod tests {
     fn two_devices_on_one_address_and_no_password_in_the_error() {
         let device = "\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\nurl = \"rtsp://u:secret@h/x\"\nbogus = \"rtsp://u:secret@h\"\n";
         let text = sample() + device + device;
-        let mistakes = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
-        let told = mistakes.iter().map(ToString::to_string).collect::<String>();
+        let errors = load_text("m.toml", &text, &Overrides::default()).unwrap_err();
+        let told = errors.iter().map(ToString::to_string).collect::<String>();
         assert!(told.contains("used by two devices") && !told.contains("secret"), "{told}");
     }
 }

@@ -83,7 +83,7 @@ pub fn embed_all(
     photos: Photos<'_>,
     centring: Centring,
 ) -> Result<EmbeddingRun, String> {
-    let (mut models, loader) = ready_models(settings).map_err(|errors| errors.join("; "))?;
+    let (mut models, loader) = ready_models(settings).map_err(|error| error.to_string())?;
     if centring == Centring::Off {
         models = models.uncentred();
     }

@@ -37,7 +37,7 @@ pub struct Delivery {
     pub redelivered: bool,
 }
 
-/// What a connection tells.
+/// What a connection reports.
 #[derive(Debug, Clone)]
 pub enum BrokerNotice {
     Delivery(Delivery),

@@ -18,7 +18,7 @@ pub struct StreamSpec {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What a running pipeline tells, from any thread. After `Failed` or `Ended` nothing more comes.
+/// What a running pipeline reports, from any thread. After `Failed` or `Ended` nothing more comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamNotice {
     /// What is being decoded, and by which element.
@@ -70,7 +70,7 @@ pub trait Stream: Send {
 }
 
 /// Receives every decoded frame on the decoder's thread; must return quickly and never block. Says whether frames come
-/// faster than they are looked at.
+/// faster than they are analysed.
 pub type FrameSink = Arc<dyn Fn(Frame) -> SinkFeedback + Send + Sync>;
 /// Receives notices on any thread; must not block.
 pub type NoticeSink = Arc<dyn Fn(StreamNotice) + Send + Sync>;

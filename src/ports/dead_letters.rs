@@ -17,7 +17,7 @@ pub trait DeadLetters: Send + Sync {
     /// Keeps one; failing to is logged by the implementation and never stops the link. `body` is the message as it
     /// came; implementations keep a bounded part of it.
     fn keep(&self, at_ms: u64, code: i64, reason: &str, body: &[u8]);
-    /// What is to be carried out again, oldest wish first; the same again until [`replayed`](Self::replayed).
+    /// What is to be carried out again, oldest request first; the same again until [`replayed`](Self::replayed).
     fn replays(&self) -> Result<Vec<Replay>, StoreError>;
     /// It was carried out, with this code in its reply.
     fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError>;

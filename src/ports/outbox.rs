@@ -1,18 +1,23 @@
-//! The history line as each receiver sees it, and what a receiver refused for good.
+//! The delivery queue of each history receiver, and the events it refused for good.
 
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
 use menshen_domain::event::EventRecord;
 
-/// The next event of a line. One whose record cannot be read says why.
+/// An event whose record cannot be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnreadableEvent(pub String);
+
+/// The next event of a delivery queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxEntry {
     pub sequence: u64,
-    pub event: Result<EventRecord, String>,
+    pub event: Result<EventRecord, UnreadableEvent>,
 }
 
-/// An event one receiver refused for good, taken out of its line.
+/// An event that one receiver refused for good, taken out of its queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedEvent {
     pub receiver: String,

@@ -1,4 +1,4 @@
-//! Where whoever receives photos hands them over.
+//! Where receivers of photos hand them over.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -29,7 +29,7 @@ pub trait RegistryStore: Send + Sync {
     fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<u64, StoreError>;
     fn get(&self, id: &str) -> Result<Option<Person>, StoreError>;
     /// At most `limit` people after the one with the id `after` (who need not be there any more), in an order that
-    /// stays the same and tells nothing of the ids.
+    /// stays the same and says nothing of the ids.
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError>;
     /// At most `limit` people after the first `skip`, in the order of [`page`](Self::page).
     fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError>;
@@ -62,7 +62,7 @@ pub struct StoredEvent {
 /// An event that was asked for by its id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundEvent {
-    /// `None` while its passage goes on.
+    /// `None` until its passage has ended.
     pub sequence: Option<u64>,
     pub event: EventRecord,
 }
@@ -119,9 +119,9 @@ pub struct EventCounts {
     pub newest_sequence: Option<u64>,
 }
 
-/// Events: first open (a passage that still goes on), then closed into history with a sequence number.
+/// Events: first open (a passage that has not ended), then closed into history with a sequence number.
 pub trait EventStore: Send + Sync {
-    /// Keeps a passage that goes on; called again with the same `event_id` it replaces the record. `picture_bytes` is
+    /// Keeps a passage that has not ended; called again with the same `event_id` it replaces the record. `picture_bytes` is
     /// the size of its pictures; 0 leaves what was said before.
     fn put_open(&self, event: &EventRecord, picture_bytes: u64) -> Result<(), StoreError>;
     /// Moves the event into history, whether or not it was open, gives its sequence and keeps the limits, all in one
@@ -168,7 +168,7 @@ pub enum Owner<'a> {
 }
 
 impl Owner<'_> {
-    pub fn shelf(&self) -> Namespace {
+    pub fn namespace(&self) -> Namespace {
         match self {
             Self::Person(_) => Namespace::Registry,
             Self::Event(_) => Namespace::Events,
@@ -184,44 +184,44 @@ pub struct NewPicture<'a> {
     pub owner: Owner<'a>,
 }
 
-/// The two shelves of the picture store.
+/// People and their photos, or events and their pictures: each has a key and a folder of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Namespace {
     Registry,
     Events,
 }
 
-/// The keys the two shelves are sealed with: people and their photos, events and their pictures.
+/// The keys the two namespaces are sealed with.
 pub trait Keys: Send + Sync {
-    /// Replaces a shelf's key: what was sealed with the old one can never be read again from this moment on. The
+    /// Replaces a namespace's key: what was sealed with the old one can never be read again from this moment on. The
     /// wipe counts as unfinished, over restarts, until [`finish_wipe`](Self::finish_wipe).
-    fn destroy(&self, shelf: Namespace) -> Result<(), StoreError>;
-    fn is_wipe_unfinished(&self, shelf: Namespace) -> bool;
+    fn destroy(&self, namespace: Namespace) -> Result<(), StoreError>;
+    fn is_wipe_unfinished(&self, namespace: Namespace) -> bool;
     /// What the destroyed key had sealed has been removed.
-    fn finish_wipe(&self, shelf: Namespace) -> Result<(), StoreError>;
+    fn finish_wipe(&self, namespace: Namespace) -> Result<(), StoreError>;
 }
 
 /// Picture files beside the databases: written and flushed before the row that names them.
 pub trait PictureStore: Send + Sync {
-    /// A name for a registry photo that tells nothing of the person. Two people with the same photo never share a
+    /// A name for a registry photo that says nothing of the person. Two people with the same photo never share a
     /// file, so that deleting one cannot take the other's.
     fn photo_name(&self, id: &str, photo_sha256: &str) -> String;
     /// Writes each atomically (temporary file, flush, rename), with one flush of the folder for all of them. On an
     /// error some may have been written.
     fn put(&self, pictures: &[NewPicture<'_>]) -> Result<(), StoreError>;
     /// `None` when there is no such picture.
-    fn get(&self, shelf: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    fn get(&self, namespace: Namespace, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// The people the registry photos were kept for, as they were then; files that cannot be read are passed over.
     fn people(&self, visit: &mut dyn FnMut(Person)) -> Result<(), StoreError>;
     /// The events the event pictures were kept for, as they were then, with the size of the picture; an event comes
     /// once for each of its pictures.
     fn events(&self, visit: &mut dyn FnMut(EventRecord, u64)) -> Result<(), StoreError>;
     /// Deletes what was sealed with a key that is destroyed.
-    fn remove_wiped(&self, shelf: Namespace) -> Result<u64, StoreError>;
+    fn remove_wiped(&self, namespace: Namespace) -> Result<u64, StoreError>;
     /// Deleting what is not there is fine.
-    fn remove(&self, shelf: Namespace, name: &str) -> Result<(), StoreError>;
-    /// How many files are on the shelf, whoever they belong to.
-    fn count(&self, shelf: Namespace) -> Result<u64, StoreError>;
+    fn remove(&self, namespace: Namespace, name: &str) -> Result<(), StoreError>;
+    /// How many files there are, whether or not a row names them.
+    fn count(&self, namespace: Namespace) -> Result<u64, StoreError>;
     /// Deletes every file `keep` does not want, temporary files included; returns how many.
-    fn sweep(&self, shelf: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
+    fn sweep(&self, namespace: Namespace, keep: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
 }

@@ -1,10 +1,11 @@
-//! Devices of the configuration file, and what was added, changed or removed in the field.
+//! The devices of the configuration file, with what was added, changed or removed in the field.
 
 use std::sync::{Mutex, PoisonError};
 
+use super::problems::Problems;
 use crate::config::Settings;
 use crate::config::devices::{DeviceTables, read_device};
-use crate::ports::device_config_store::DeviceConfigStore;
+use crate::ports::device_config_store::{DeviceConfigStore, RereadError};
 use crate::runtime::models::read_selection;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
@@ -12,7 +13,7 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
 /// Reads the configuration file once more.
-pub type Reread = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
+pub type Reread = Box<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
 
 pub struct SettingsConfigStore {
     dev_sno: String,
@@ -20,28 +21,18 @@ pub struct SettingsConfigStore {
     has_ftp: bool,
     file: Mutex<DeviceTables>,
     reread: Reread,
-    /// Whether a device may ask for liveness, and why not.
-    liveness_is_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
-    /// The same for guesses at age and gender.
-    attributes_are_there: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// To see whether the models are there that a device may ask for.
+    settings: Settings,
 }
 
 impl SettingsConfigStore {
     pub fn new(settings: &Settings, reread: Reread) -> Self {
-        let (of_box, same) = (settings.clone(), settings.clone());
         Self {
             dev_sno: settings.dev_sno.clone(),
             has_ftp: settings.ftp.listen.is_some(),
             file: Mutex::new(settings.device_tables.clone()),
             reread,
-            liveness_is_there: Box::new(move || {
-                let checked = read_selection(&of_box).and_then(|selection| selection.check_liveness());
-                checked.map_err(|error| error.to_string())
-            }),
-            attributes_are_there: Box::new(move || {
-                let picked = read_selection(&same).and_then(|selection| selection.attributes());
-                picked.map(drop).map_err(|error| error.to_string())
-            }),
+            settings: settings.clone(),
         }
     }
 
@@ -51,7 +42,7 @@ impl SettingsConfigStore {
 }
 
 impl SettingsConfigStore {
-    /// One device cannot tell whether another has its FTP account, or whether there is a server.
+    /// The block of one device does not show whether another has its FTP account, or whether there is a server.
     fn check_account(&self, changes: &Changes, device: &DeviceConfig) -> Result<(), ProtocolError> {
         let Some(account) = &device.photos.ftp else { return Ok(()) };
         if !self.has_ftp {
@@ -99,10 +90,9 @@ impl DeviceConfigStore for SettingsConfigStore {
             let Some(table) = table else { continue };
             match read_device(table, &self.dev_sno) {
                 Ok(device) => devices.push(device),
-                // Only a foreign hand, or another version, can have written it.
-                Err(mistakes) => problems.extend(
-                    mistakes.iter().map(|mistake| format!("device `{ip}` is passed over: {mistake}")),
-                ),
+                // Written by hand, or by another version.
+                Err(errors) => problems
+                    .extend(errors.iter().map(|error| format!("device `{ip}` is passed over: {error}"))),
             }
         }
         (devices, problems)
@@ -141,25 +131,27 @@ impl DeviceConfigStore for SettingsConfigStore {
             }
         };
         table.insert("ip".to_owned(), ip.into());
-        let device = read_device(&table, &self.dev_sno).map_err(|mistakes| {
-            let told: Vec<String> =
-                mistakes.iter().map(|mistake| format!("`{}`: {}", mistake.key, mistake.problem)).collect();
-            refused(StatusCode::LocalParamError, told.join("; "))
+        let device = read_device(&table, &self.dev_sno).map_err(|errors| {
+            let texts: Vec<String> =
+                errors.iter().map(|error| format!("`{}`: {}", error.key, error.problem)).collect();
+            refused(StatusCode::LocalParamError, texts.join("; "))
         })?;
         if device.liveness && device.enabled {
-            (self.liveness_is_there)()
+            read_selection(&self.settings)
+                .and_then(|selection| selection.check_liveness())
                 .map_err(|error| refused(StatusCode::LocalParamError, format!("`liveness`: {error}")))?;
         }
         if device.attributes && device.enabled {
-            (self.attributes_are_there)()
+            read_selection(&self.settings)
+                .and_then(|selection| selection.attributes())
                 .map_err(|error| refused(StatusCode::LocalParamError, format!("`attributes`: {error}")))?;
         }
         self.check_account(changes, &device)?;
         Ok(Some((table, device)))
     }
 
-    fn reread(&self) -> Result<(), Vec<String>> {
-        let settings = (self.reread)()?;
+    fn reread(&self) -> Result<(), RereadError> {
+        let settings = (self.reread)().map_err(|problems| RereadError(problems.texts().collect()))?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = settings.device_tables;
         Ok(())
     }

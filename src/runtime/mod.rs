@@ -1,14 +1,22 @@
-//! The one place that sees everything: builds the parts, wires them, starts sinks first and sources last,
+//! The one place that sees everything: builds the app, wires its parts, starts sinks first and sources last,
 //! supervises, and takes it all down in the opposite order.
 
 pub mod app;
 pub mod attributes;
 pub mod devices;
+mod doors;
 mod frame_router;
+mod ftp;
+pub mod handles;
 pub mod models;
-pub mod open;
+mod parts;
+pub mod platform;
+pub mod problems;
+pub mod recognition;
 pub mod recover;
 pub mod run;
+pub mod storage;
 pub mod supervise;
+pub mod tuning;
 
 pub use run::{Ended, run};

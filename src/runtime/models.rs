@@ -1,6 +1,6 @@
 //! Which models the box runs: those the configuration names, unless another embedder was chosen in the field.
 
-use crate::adapters::onnx::OrtLoader;
+use crate::adapters::onnx::{LibraryError, OrtLoader};
 use crate::config::Settings;
 use crate::status::models::ModelStatus;
 use menshen_domain::tuning::Changes;
@@ -67,14 +67,25 @@ pub fn load_fastest(
 }
 
 /// The models a configuration names, ready to be loaded.
-pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), Vec<String>> {
-    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-    let selection = read_selection(settings).map_err(|error| one(&error))?;
+///
+/// # Errors
+/// When a model is not described or damaged, or ONNX Runtime cannot be loaded.
+pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader), ReadyError> {
+    let selection = read_selection(settings)?;
     // What can be found without ONNX Runtime is reported first.
-    selection.load(selection.embedder(), Backend::Original).map_err(|error| one(&error))?;
-    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| one(&error))?;
-    let models = load_fastest(&selection, settings, selection.embedder(), &loader);
-    Ok((models.map_err(|error| one(&error))?, loader))
+    selection.load(selection.embedder(), Backend::Original)?;
+    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
+    let models = load_fastest(&selection, settings, selection.embedder(), &loader)?;
+    Ok((models, loader))
+}
+
+/// The models a configuration names cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
 }
 
 /// Why an embedder that was chosen in the field cannot be used.
@@ -131,9 +142,9 @@ pub fn start_models(
     settings: &Settings,
     changes: &Changes,
     loader: &dyn InferenceLoader,
-    board: &ModelStatus,
+    status: &ModelStatus,
 ) -> Result<(ModelSet, Vec<FaceAnalyzer>), StartError> {
-    log_descriptions(selection, board);
+    log_descriptions(selection, status);
     let configured = selection.embedder();
     let chosen = changes.embedder.as_ref();
     let name = chosen.map_or(configured, |chosen| &chosen.name);
@@ -147,7 +158,7 @@ pub fn start_models(
     let Some(previous) = chosen.and_then(|chosen| chosen.previous.as_ref()) else {
         // Nothing to fall back to: what is wrong with it will show.
         let models = load_fastest(selection, settings, name, loader)?;
-        board.change(|facts| {
+        status.change(|facts| {
             facts.embedder = models.embedder_id();
             facts.note_accelerator(models.accelerator());
         });
@@ -169,7 +180,7 @@ pub fn start_models(
         },
     };
     metrics::gauge!("menshen_embedder_fallback").set(f64::from(u8::from(fallback.is_some())));
-    board.change(|facts| {
+    status.change(|facts| {
         facts.embedder = models.embedder_id();
         facts.note_accelerator(models.accelerator());
         facts.previous = Some(back.clone());
@@ -179,7 +190,7 @@ pub fn start_models(
 }
 
 /// Logs what is wrong with descriptions.
-fn log_descriptions(selection: &Selection, board: &ModelStatus) {
+fn log_descriptions(selection: &Selection, status: &ModelStatus) {
     let catalogue = selection.catalogue();
     let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
     for error in &broken {
@@ -188,7 +199,7 @@ fn log_descriptions(selection: &Selection, board: &ModelStatus) {
     for renamed in catalogue.renamed() {
         tracing::warn!("{renamed}");
     }
-    board.change(|facts| facts.broken = broken);
+    status.change(|facts| facts.broken = broken);
 }
 
 /// Loads an embedder and lets it pass the self-test.

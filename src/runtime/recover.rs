@@ -23,18 +23,18 @@ pub fn finish_wipes(
 ) -> Result<(), StoreError> {
     if keys.is_wipe_unfinished(Namespace::Registry) {
         let people = wipe::finish_people(keys, registry, pictures)?;
-        tracing::warn!(people, "a wipe of people was finished that had been cut short");
+        tracing::warn!(people, "an interrupted wipe of people was finished");
     }
     if keys.is_wipe_unfinished(Namespace::Events) {
         let events = wipe::finish_events(keys, events, pictures)?;
-        tracing::warn!(events, "a wipe of events was finished that had been cut short");
+        tracing::warn!(events, "an interrupted wipe of events was finished");
     }
     Ok(())
 }
 
-/// Says what was damaged and what came back, in the log and on the board.
-fn tell(
-    board: &StorageStatus,
+/// Reports what was damaged and what came back, in the log and in the health report.
+fn report_damage(
+    status: &StorageStatus,
     file: &str,
     found: &DatabaseState,
     unreadable: u64,
@@ -42,7 +42,7 @@ fn tell(
     what: &str,
 ) {
     let story = match found {
-        DatabaseState::QuarantinedEvent { to, reason } => {
+        DatabaseState::SetAside { to, reason } => {
             let name = to.file_name().unwrap_or_default().to_string_lossy();
             format!(
                 "{file} was damaged ({reason}) and set aside as {name}; {rebuilt} {what} rebuilt from pictures"
@@ -57,7 +57,7 @@ fn tell(
         _ => return,
     };
     tracing::error!(rebuilt, unreadable, "DAMAGE: {story}");
-    board.change(|facts| facts.set_aside.push(story));
+    status.change(|facts| facts.set_aside.push(story));
 }
 
 /// Passages that were open when the process ended become history as they were last known, lost events come back from
@@ -66,13 +66,15 @@ pub fn recover_events(
     events: &dyn EventStore,
     pictures: &dyn PictureStore,
     found: &DatabaseState,
-    board: &StorageStatus,
+    status: &StorageStatus,
 ) -> Result<(), StoreError> {
     let open = events.open_events()?;
     for event in &open {
         match events.close(event, 0, &Retention::EVERYTHING) {
             // Stays open until a start finds room; a full disk must not keep the box from starting.
-            Err(error @ StoreError::DiskFull { .. }) => tracing::error!(%error, "an event stays open"),
+            Err(error @ StoreError::DiskFull { .. }) => {
+                tracing::error!(%error, "an event could not be closed and stays open")
+            }
             other => drop(other?),
         }
     }
@@ -80,7 +82,7 @@ pub fn recover_events(
     if unreadable > 0 || *found != DatabaseState::Whole {
         let rebuilt = rebuild_events(events, pictures)?;
         events.mark_complete()?;
-        tell(board, "events.redb", found, unreadable, rebuilt, "events");
+        report_damage(status, "events.redb", found, unreadable, rebuilt, "events");
     }
     let in_use = events.pictures()?;
     let orphans = pictures.sweep(Namespace::Events, &|name| in_use.contains(name))?;
@@ -90,7 +92,7 @@ pub fn recover_events(
         bytes = counts.stored_bytes,
         closed_after_crash = open.len(),
         orphan_pictures = orphans,
-        "events"
+        "events were read"
     );
     Ok(())
 }
@@ -130,7 +132,7 @@ fn rebuild_events(events: &dyn EventStore, pictures: &dyn PictureStore) -> Resul
 /// The gallery of a start.
 pub struct Filled {
     pub gallery: Gallery,
-    /// People who have features of other models only: not recognised until they are embedded anew.
+    /// People who have features of other models only: not recognised until their photos are embedded again.
     pub other_model: u64,
 }
 
@@ -139,7 +141,7 @@ pub fn fill_gallery(
     registry: &dyn RegistryStore,
     pictures: &dyn PictureStore,
     found: &DatabaseState,
-    board: &StorageStatus,
+    status: &StorageStatus,
     mut gallery: Gallery,
 ) -> Result<Filled, StoreError> {
     let model = gallery.model().to_owned();
@@ -152,7 +154,7 @@ pub fn fill_gallery(
             Err(GalleryError::OtherModel { .. }) => other_model += 1,
             Err(error) => {
                 unfit += 1;
-                tracing::error!(person = %person.id, %error, "not searchable");
+                tracing::error!(person = %person.id, %error, "a person's features cannot be searched");
             }
         }
     };
@@ -161,7 +163,7 @@ pub fn fill_gallery(
         let rebuilt = rebuild_people(registry, pictures, *found != DatabaseState::Whole)?;
         registry.set_aside_unreadable()?;
         registry.mark_complete()?;
-        tell(board, "registry.redb", found, unreadable, rebuilt.len(), "people");
+        report_damage(status, "registry.redb", found, unreadable, rebuilt.len(), "people");
         rebuilt.into_iter().for_each(&mut add);
     }
     let orphans = pictures.sweep(Namespace::Registry, &|name| photos.contains(name))?;
@@ -173,13 +175,13 @@ pub fn fill_gallery(
         unfit,
         orphan_photos = orphans,
         model,
-        "registry"
+        "the registry was read"
     );
     if other_model > 0 {
         tracing::warn!(
             people = other_model,
             model,
-            "people have features of another model; they are embedded anew, and not recognised before"
+            "people have features of another model only; they are not recognised until their photos are embedded again"
         );
     }
     Ok(Filled { gallery, other_model })

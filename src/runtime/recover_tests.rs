@@ -10,11 +10,11 @@ use crate::ports::store::Namespace;
 /// Opens a folder as a start does; returns it with how many can be recognised.
 fn start(folder: &Path) -> (Opened, usize) {
     let opened = Opened::new(folder);
-    let Opened { vault, registry, events, pictures, board, registry_found, events_found } = &opened;
+    let Opened { vault, registry, events, pictures, status, registry_found, events_found } = &opened;
     finish_wipes(vault.as_ref(), registry, events, pictures).unwrap();
-    recover_events(events, pictures, events_found, board).unwrap();
+    recover_events(events, pictures, events_found, status).unwrap();
     let people =
-        fill_gallery(registry, pictures, registry_found, board, Gallery::new(MODEL.0, MODEL.1, 1000))
+        fill_gallery(registry, pictures, registry_found, status, Gallery::new(MODEL.0, MODEL.1, 1000))
             .unwrap()
             .gallery
             .people();
@@ -49,7 +49,7 @@ fn whatever_happens_to_the_registry_file_everyone_is_back() {
         assert_eq!(opened.registry.get("id-3").unwrap().unwrap().name, "name of id-3", "{what}");
         let is_whole = opened.registry_found == DatabaseState::Whole;
         damaged += usize::from(!is_whole);
-        assert_eq!(is_whole, opened.board.facts().set_aside.is_empty(), "{what}");
+        assert_eq!(is_whole, opened.status.facts().set_aside.is_empty(), "{what}");
         assert_eq!(files_in(folder.path(), "registry"), 10, "{what}");
     };
     try_with("whole", &whole);
@@ -110,13 +110,13 @@ fn a_single_unreadable_person_comes_back_from_the_photo_and_a_deleted_one_does_n
     let (opened, people) = start(folder.path());
     assert_eq!(people, 9);
     assert_eq!(opened.registry.get("id-0").unwrap(), None);
-    let facts = opened.board.facts();
+    let facts = opened.status.facts();
     assert_eq!(facts.unreadable_records, 1);
     assert!(facts.set_aside[0].contains("1 unreadable records; 1 people rebuilt"), "{facts:?}");
     assert_eq!(files_in(folder.path(), "registry"), 9, "the orphan is swept");
     drop(opened);
     let (opened, people) = start(folder.path());
-    assert_eq!((people, opened.board.facts().is_ok()), (9, true), "said once");
+    assert_eq!((people, opened.status.facts().is_ok()), (9, true), "said once");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn events_that_were_lost_come_back_from_their_pictures_under_the_same_ids() {
         assert_eq!(opened.events.cursor("r").unwrap(), None, "sent again, known by their ids");
         assert!(opened.events.counts().unwrap().stored_bytes > 0);
         assert_eq!(opened.pictures.get(Namespace::Events, "a-spot.jpg").unwrap().unwrap(), b"scene");
-        let told = opened.board.facts().set_aside.join(" ");
+        let told = opened.status.facts().set_aside.join(" ");
         assert!(told.contains("events.redb was") && told.contains("3 events rebuilt"), "{told}");
     }
 }
@@ -168,7 +168,7 @@ fn a_wipe_cut_short_after_any_step_is_finished_at_the_next_start() {
         assert_eq!(people, 1, "after {done} steps");
         assert!(opened.registry.get("new").unwrap().is_some());
         assert_eq!((files_in(folder.path(), "registry"), opened.registry.count().unwrap()), (1, 1));
-        assert!(!opened.vault.is_wipe_unfinished(Namespace::Registry) && opened.board.facts().is_ok());
+        assert!(!opened.vault.is_wipe_unfinished(Namespace::Registry) && opened.status.facts().is_ok());
     }
 }
 
@@ -183,7 +183,7 @@ fn a_wipe_of_events_cut_short_is_finished_too() {
     let (opened, _) = start(folder.path());
     let counts = opened.events.counts().unwrap();
     assert_eq!((counts.stored, counts.open, files_in(folder.path(), "events")), (0, 0, 0));
-    assert!(opened.board.facts().is_ok(), "a wipe is no damage");
+    assert!(opened.status.facts().is_ok(), "a wipe is no damage");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn orphans_of_a_crash_are_swept_and_open_passages_become_history() {
     assert_eq!((people, files_in(folder.path(), "registry"), files_in(folder.path(), "events")), (10, 10, 1));
     assert_eq!(opened.events.counts().unwrap().stored, 2);
     assert_eq!(opened.events.close(&event("open"), 0, &ALL).unwrap().sequence, 2);
-    assert!(opened.board.facts().is_ok());
+    assert!(opened.status.facts().is_ok());
 }
 
 /// How long a start takes with many people and events: `cargo test --lib -- --ignored --nocapture start_of_a_full`.
@@ -232,11 +232,11 @@ fn start_of_a_full_box() {
     let told = |what: &str| println!("{:>6} ms after {what}", began.elapsed().as_millis());
     let opened = Opened::new(folder.path());
     told("opening with every page checked");
-    let Opened { registry, events, pictures, board, registry_found, events_found, .. } = &opened;
-    recover_events(events, pictures, events_found, board).unwrap();
+    let Opened { registry, events, pictures, status, registry_found, events_found, .. } = &opened;
+    recover_events(events, pictures, events_found, status).unwrap();
     told("10 000 events");
     let empty = Gallery::new(MODEL.0, 128, PEOPLE);
-    let people = fill_gallery(registry, pictures, registry_found, board, empty).unwrap().gallery.people();
+    let people = fill_gallery(registry, pictures, registry_found, status, empty).unwrap().gallery.people();
     told("50 000 people in the gallery");
     println!("registry.redb {} MB, events.redb {} MB", size("registry.redb"), size("events.redb"));
     assert_eq!((people, events.counts().unwrap().stored as usize), (PEOPLE, EVENTS));

@@ -1,11 +1,15 @@
 //! Running a box: start, watch, and shut down within a deadline.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 
-use super::app::{App, Handles};
+use super::app::App;
 use super::devices::Reread;
+use super::handles::Handles;
+use super::problems::{Problem, Problems};
 use super::supervise::{Part, watch};
 use crate::actors::passages::PassageForwarder;
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
@@ -22,44 +26,73 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 pub enum Ended {
     /// A signal asked for it.
     Stopped,
-    /// A change asked for a fresh start: this box has a new name or a new platform.
+    /// A change asked for a restart: this box has a new name or a new platform.
     Restart,
 }
 
-/// Runs until a signal or a restart is asked for, or until a part cannot be kept alive (`Err`, with what to tell
-/// the operator).
-pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String>> {
-    let metrics = telemetry::install().map_err(|error| vec![error.to_string()])?;
+/// The web side has no address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on web.listen {listen}: {reason}; choose another address")]
+struct ListenError {
+    listen: SocketAddr,
+    reason: std::io::Error,
+}
+
+/// A part does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{part}: {reason}")]
+pub struct PartError {
+    part: &'static str,
+    reason: Problem,
+}
+
+impl PartError {
+    pub fn new(part: &'static str, reason: Problem) -> Self {
+        Self { part, reason }
+    }
+}
+
+/// Builds the app off the actors' threads: it reads everything that is on disk.
+///
+/// # Errors
+/// Everything that was found wrong.
+pub async fn build(settings: Settings, reread: Reread) -> Result<App, Problems> {
+    tokio::task::spawn_blocking(move || App::build(settings, reread)).await.map_err(Problems::one)?
+}
+
+/// Runs until a signal or a change asks for the end.
+///
+/// # Errors
+/// Everything that keeps the box from starting, or the part that cannot be kept alive.
+pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> {
+    let metrics = telemetry::install().map_err(Problems::one)?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
-    let house = tokio::task::spawn_blocking(move || App::build(settings, reread))
-        .await
-        .map_err(|panic| vec![panic.to_string()])??;
-    let web = web::serve(listen, std::sync::Arc::clone(&house.health), metrics.clone()).map_err(|error| {
-        vec![format!("cannot listen on web.listen {listen}: {error}; choose another address")]
-    })?;
-    let passages = house.start_passages()?;
-    let parts = start(&house, &passages)?;
-    let local_api = house.local_api().map(|(listen, parts)| {
-        actix_rt::spawn(web::local::serve(listen, parts, std::sync::Arc::clone(&house.health)))
-    });
-    let ftp = house.ftp_server()?;
-    tracing::info!(%listen, devices = house.device_count(), "menshen is running");
+    let app = build(settings, reread).await?;
+    let web = web::serve(listen, Arc::clone(&app.health), metrics.clone())
+        .map_err(|reason| Problems::one(ListenError { listen, reason }))?;
+    let passages = app.start_passages().map_err(Problems::one)?;
+    let parts = start(&app, &passages)?;
+    let local_api = app
+        .local_api()
+        .map(|(listen, deps)| actix_rt::spawn(web::local::serve(listen, deps, Arc::clone(&app.health))));
+    let ftp = app.ftp_server()?;
+    tracing::info!(%listen, devices = app.device_count(), "menshen is running");
     let ended = tokio::select! {
-        reason = watch(parts, &house.health, house.clock.as_ref()) => Err(vec![reason]),
+        reason = watch(parts, &app.health, app.clock.as_ref()) => Err(Problems::one(reason)),
         name = signal() => {
             tracing::info!(signal = name, "shutting down");
             Ok(Ended::Stopped)
         }
-        () = house.restart.notified() => {
-            tracing::info!("starting afresh, as a change asked for");
+        () = app.restart.notified() => {
+            tracing::info!("a change asked for a restart, shutting down");
             Ok(Ended::Restart)
         }
         () = upkeep(metrics) => Ok(Ended::Stopped),
     };
-    house.health.set_draining();
+    app.health.set_draining();
     stop_ftp(ftp).await;
-    drain(&house.handles, passages, deadline).await;
+    drain(&app.handles, passages, deadline).await;
     if let Some(local_api) = local_api {
         local_api.abort();
     }
@@ -71,13 +104,13 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Vec<String
 }
 
 /// Sinks first, sources last.
-fn start(house: &App, passages: &PassageForwarder) -> Result<Vec<Box<dyn Part>>, Vec<String>> {
-    let mut parts = vec![house.reporter_part(), house.engine_part(passages.sender()), house.registry_part()];
-    parts.extend(house.link_part());
-    parts.push(house.devices_part()?);
+fn start(app: &App, passages: &PassageForwarder) -> Result<Vec<Box<dyn Part>>, Problems> {
+    let mut parts = vec![app.reporter_part(), app.engine_part(passages.sender()), app.registry_part()];
+    parts.extend(app.link_part());
+    parts.push(app.devices_part()?);
     for part in &mut parts {
-        part.start().map_err(|error| vec![format!("{}: {error}", part.name())])?;
-        house.health.set_part(part.name(), true);
+        part.start().map_err(|reason| Problems::one(PartError::new(part.name(), reason)))?;
+        app.health.set_part(part.name(), true);
     }
     Ok(parts)
 }
@@ -96,22 +129,22 @@ async fn drain(handles: &Handles, passages: PassageForwarder, deadline: Duration
 
 async fn bounded<E>(part: &'static str, limit: Duration, work: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok(())) => tracing::debug!(part, "drained"),
+        Ok(Ok(())) => tracing::debug!(part, "a part was drained"),
         // Not running: there is nothing to drain.
         Ok(Err(_)) => {}
         Err(_) => {
             tracing::warn!(
                 part,
-                "did not finish within runtime.shutdown_deadline_s; what is on disk is safe"
+                "a part did not finish within runtime.shutdown_deadline_s; what is on disk is safe"
             );
         }
     }
 }
 
-/// Its sessions end at once; photos that were taken are looked at all the same.
+/// Its sessions end at once; photos that were taken are analysed all the same.
 async fn stop_ftp(ftp: Option<FtpServer>) {
     if let Err(panic) = tokio::task::spawn_blocking(move || drop(ftp)).await {
-        tracing::error!(%panic, "stopping the FTP server");
+        tracing::error!(%panic, "the FTP server panicked while it was stopped");
     }
 }
 

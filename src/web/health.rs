@@ -1,5 +1,4 @@
-//! What the box knows of its own state, for health checks and the console. Written by the parts, read by the
-//! web side.
+//! The box's own state, for health checks. Written by the parts, read by the web side.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +56,7 @@ pub struct HealthReport {
     pub link_blocked: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
     pub storage: StorageHealth,
-    /// Which embedder recognises, and how a swap to another stands.
+    /// The embedder in use, and the progress of a swap to another.
     pub models: ModelFacts,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
@@ -67,7 +66,7 @@ pub struct HealthReport {
     pub ftp: String,
 }
 
-/// Trouble with storing does not make the box unready: it recognises and tells in real time all the same.
+/// Trouble with storing does not make the box unready: it still recognises, and reports in real time.
 #[derive(Serialize)]
 pub struct StorageHealth {
     pub ok: bool,

@@ -33,7 +33,7 @@ pub fn serve(listen: SocketAddr, health: Arc<Health>, metrics: Exporter) -> io::
     let handle = server.handle();
     actix_rt::spawn(async move {
         if let Err(error) = server.await {
-            tracing::error!(%error, "the web server ended");
+            tracing::error!(%error, "the web server ended with an error");
         }
     });
     Ok(handle)

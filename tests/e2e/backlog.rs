@@ -2,8 +2,7 @@
 
 use menshen::config::Overrides;
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention};
-use menshen::runtime::app::create_data_dir;
-use menshen::runtime::open::{EventStores, open_events};
+use menshen::runtime::storage::{Storage, create_data_dir};
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 
 use crate::testbed::{DEV_SNO, TestBed};
@@ -35,7 +34,8 @@ pub fn event(id: &str) -> EventRecord {
 pub fn fill(bed: &TestBed, ids: &[String]) {
     let settings = menshen::config::load(&bed.config_path(), &Overrides::default()).unwrap();
     create_data_dir(&settings.data_dir).unwrap();
-    let EventStores { store, pictures } = open_events(&settings).unwrap();
+    let storage = Storage::open(&settings).unwrap();
+    let (store, pictures) = (storage.events().unwrap(), storage.pictures().unwrap());
     for id in ids {
         let event = event(id);
         for name in event.pictures() {

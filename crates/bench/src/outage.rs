@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::product::{create_data_dir, settings_of};
 use menshen::ports::store::{EventStore as _, NewPicture, Owner, PictureStore as _, Retention, StoreError};
-use menshen::runtime::open::{EventStores, open_events};
+use menshen::runtime::storage::Storage;
 use menshen_domain::event::{EventDevice, EventRecord, ShotQuality, WantAction};
 
 const OUTAGE_MS: u64 = 3 * 24 * 3600 * 1000;
@@ -20,7 +20,8 @@ const WRITERS: u64 = 8;
 pub fn fill(config: &Path, events: u64, picture_bytes: usize) -> Result<Vec<String>> {
     let settings = settings_of(config)?;
     create_data_dir(&settings.data_dir)?;
-    let EventStores { store, pictures } = open_events(&settings)?;
+    let storage = Storage::open(&settings)?;
+    let (store, pictures) = (storage.events()?, storage.pictures()?);
     let ended_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let begun_ms = ended_ms.saturating_sub(OUTAGE_MS);
     let made: Vec<_> = (0..events)

@@ -8,7 +8,7 @@ use menshen::adapters::camera::GstOpener;
 use menshen::adapters::onnx::OrtLoader;
 use menshen::cli::ConfigArgs;
 use menshen::config::{Overrides, Settings, load};
-use menshen::runtime::{app, models};
+use menshen::runtime::{models, storage};
 use menshen_models::ModelSet;
 
 /// Several errors at once, such as all mistakes of a configuration.
@@ -32,7 +32,7 @@ fn problems<E: Display>(errors: Vec<E>) -> Error {
 
 /// The settings that the options name.
 pub fn settings(config: &ConfigArgs) -> Result<Settings> {
-    config.settings().map_err(problems)
+    config.settings().map_err(|errors| problems(errors.texts().collect()))
 }
 
 /// The settings of a configuration file.
@@ -42,7 +42,7 @@ pub fn settings_of(file: &Path) -> Result<Settings> {
 
 /// The models the settings name, ready to be loaded.
 pub fn ready_models(settings: &Settings) -> Result<(ModelSet, OrtLoader)> {
-    models::ready_models(settings).map_err(problems)
+    Ok(models::ready_models(settings)?)
 }
 
 /// Opens video files and cameras through the pipelines the settings name.
@@ -52,5 +52,5 @@ pub fn opener(settings: &Settings) -> Result<GstOpener> {
 
 /// Makes a data folder as the box does.
 pub fn create_data_dir(path: &Path) -> Result<()> {
-    app::create_data_dir(path).map_err(problems)
+    Ok(storage::create_data_dir(path)?)
 }

@@ -16,7 +16,7 @@ use super::product::{create_data_dir, ready_models, settings_of};
 use menshen::config::Settings;
 use menshen::evaluation::made_up::{made_up_person, unit_vector};
 use menshen::ports::store::{NewPicture, Owner, PictureStore as _, RegistryStore as _};
-use menshen::runtime::open::{EventStores, open_events, open_registry};
+use menshen::runtime::storage::Storage;
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
@@ -113,9 +113,10 @@ impl Drop for Folder {
 }
 
 fn fill(settings: &Settings, known: &Embedding, people: usize, photo: &[u8]) -> Result<()> {
-    let EventStores { pictures, store } = open_events(settings)?;
-    drop(store);
-    let registry = open_registry(settings)?;
+    let storage = Storage::open(settings)?;
+    // Made now, so that the start that is measured finds it.
+    drop(storage.events()?);
+    let (pictures, registry) = (storage.pictures()?, storage.registry()?);
     let mut random = StdRng::seed_from_u64(1);
     let mut person = |index: usize| {
         let embedding = if index == people {

@@ -9,6 +9,16 @@ pub const REFUSALS_BEFORE_LOGIN: u32 = 3;
 /// After this many failures of any kind in a row the broker is taken for moved.
 pub const FAILURES_BEFORE_LOGIN: u32 = 6;
 
+/// How the login call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LoginMethod {
+    /// Parameters in the query, no body.
+    Get,
+    /// Parameters in the query, an empty body.
+    Post,
+}
+
 /// The state of the link, for health and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {

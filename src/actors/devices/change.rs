@@ -10,6 +10,7 @@ use super::actor::DevicesDeps;
 use super::device::spec_of;
 use super::message::{ChangeDevice, ReloadDevices, Reloaded};
 use crate::actors::blocking::spawn_blocking;
+use crate::ports::camera::OpenError;
 use crate::ports::store::StoreError;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -19,7 +20,7 @@ use menshen_domain::tuning::DeviceChange;
 fn save(deps: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), ProtocolError> {
     let becomes = deps.config_store.changed(&deps.tuner.changes(), ip, change)?;
     if let Some((_, config)) = &becomes {
-        let unfit = |error: crate::ports::camera::OpenError| {
+        let unfit = |error: OpenError| {
             ProtocolError::new(
                 StatusCode::LocalParamError,
                 menshen_domain::secrets::mask_credentials(&error.to_string()),
@@ -57,12 +58,11 @@ impl Handler<ReloadDevices> for DevicesActor {
 
     fn handle(&mut self, _: ReloadDevices, _: &mut Self::Context) -> Self::Result {
         let (opener, config_store) = (Arc::clone(&self.deps.opener), Arc::clone(&self.deps.config_store));
-        let wrong =
-            |problems: Vec<String>| ProtocolError::new(StatusCode::LocalParamError, problems.join("; "));
+        let wrong = |text: String| ProtocolError::new(StatusCode::LocalParamError, text);
         let read = spawn_blocking(move || -> Result<_, ProtocolError> {
-            let pipelines =
-                opener.reload().map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect()))?;
-            config_store.reread().map_err(wrong)?;
+            let texts = |errors: Vec<OpenError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let pipelines = opener.reload().map_err(|errors| wrong(texts(errors).join("; ")))?;
+            config_store.reread().map_err(|error| wrong(error.to_string()))?;
             Ok(pipelines)
         });
         Box::pin(read.into_actor(self).map(|read, actor, ctx| {

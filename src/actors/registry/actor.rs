@@ -11,15 +11,15 @@ use super::deps::{RegistryDeps, remove_photos, report_size};
 use super::enrol::enrol_people;
 use super::message::{
     CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
-    GetPerson, KnownStranger, ListPeople, ListPermissions, PeoplePage, StoredPerson, SyncPermissions,
-    UseModel, WipePeople,
+    GetPerson, KnownStranger, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, UseModel,
+    WipePeople,
 };
 use super::{strangers, swap};
 use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
 use crate::ports::store::Namespace;
 use menshen_domain::limits;
-use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub struct RegistryActor {
@@ -135,15 +135,6 @@ impl Handler<WipePeople> for RegistryActor {
             })
             .await
         })
-    }
-}
-
-impl Handler<ListPeople> for RegistryActor {
-    type Result = ResponseFuture<Result<Vec<Person>, ProtocolError>>;
-
-    fn handle(&mut self, message: ListPeople, _: &mut Self::Context) -> Self::Result {
-        let store = Arc::clone(&self.deps.store);
-        Box::pin(run_blocking(move || store.page(message.after.as_deref(), message.limit)))
     }
 }
 

@@ -104,14 +104,6 @@ pub struct SyncPermissions {
 #[rtype(result = "Result<u64, ProtocolError>")]
 pub struct WipePeople;
 
-/// One page of people in order of id.
-#[derive(Clone, Message)]
-#[rtype(result = "Result<Vec<Person>, ProtocolError>")]
-pub struct ListPeople {
-    pub after: Option<String>,
-    pub limit: usize,
-}
-
 /// One page of people in order of id, with how many there are.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<PeoplePage, ProtocolError>")]

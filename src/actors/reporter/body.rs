@@ -51,7 +51,7 @@ pub async fn prepare(
     run_blocking(move || {
         let body = match &entry.event {
             Ok(event) => build(&deps, wanted, event),
-            Err(reason) => Err(BodyError::Unreadable { reason: reason.clone() }),
+            Err(error) => Err(BodyError::Unreadable { reason: error.to_string() }),
         };
         Ok(PreparedBody { sequence: entry.sequence, body })
     })

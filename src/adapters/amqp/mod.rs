@@ -4,6 +4,7 @@
 //! stops reading from those that publish, and acknowledgements must not wait behind them. Recovery is the link state
 //! machine's work: a link that breaks says so and is then thrown away whole.
 
+mod error;
 mod topology;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use lapin::{
     Event,
 };
 
+use self::error::{amqp_code, classify, lost};
 use self::topology::{prepare_other, prepare_queue};
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, NoticeSink, QueuePair,
@@ -193,12 +195,12 @@ async fn consume_alone(
 ) -> Result<Channel, BrokerError> {
     let began = tokio::time::Instant::now();
     let limit = Duration::from_millis(limits::EXCLUSIVE_WAIT_MS);
-    let mut told = false;
+    let mut is_logged = false;
     while began.elapsed() < limit {
         match consume(connection, QueuePair::Commands, queue, true, notices).await {
             Ok(channel) => return Ok(channel),
             Err(error) if amqp_code(&error) == Some(ACCESS_REFUSED) => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut is_logged, true) {
                     tracing::warn!(queue, "the command queue has another consumer: waiting for its end");
                 }
             }
@@ -254,7 +256,7 @@ async fn forward(from: QueuePair, mut consumer: Consumer, notices: NoticeSink) {
     notices(BrokerNotice::Lost(reason)).await;
 }
 
-/// Tells what happens to a connection that only publishes, until it breaks.
+/// Reports what happens to a connection that only publishes, until it breaks.
 async fn watch(mut events: futures_util::stream::BoxStream<'static, Event>, notices: NoticeSink) {
     while let Some(event) = events.next().await {
         match event {
@@ -264,26 +266,6 @@ async fn watch(mut events: futures_util::stream::BoxStream<'static, Event>, noti
             _ => {}
         }
     }
-}
-
-fn amqp_code(error: &lapin::Error) -> Option<u16> {
-    match error.kind() {
-        lapin::ErrorKind::ProtocolError(error) => Some(error.get_id()),
-        _ => None,
-    }
-}
-
-/// An AMQP reply code means that the broker was there and said no (403 access refused, 404 not found,
-/// 530 not allowed); anything else that it could not be talked to. 320 is a broker shutting down.
-fn classify(error: lapin::Error) -> BrokerError {
-    match amqp_code(&error) {
-        Some(320) | None => BrokerError::Unreachable(error.to_string()),
-        Some(_) => BrokerError::Refused(error.to_string()),
-    }
-}
-
-fn lost(error: lapin::Error) -> BrokerError {
-    BrokerError::Lost(error.to_string())
 }
 
 impl Publisher {
@@ -371,7 +353,7 @@ impl BrokerConnection for AmqpLink {
         async move {
             for connection in &self.connections {
                 if let Err(error) = connection.close(200, "bye".into()).await {
-                    tracing::debug!(%error, "closing the broker connection");
+                    tracing::debug!(%error, "the broker connection could not be closed in good order");
                 }
             }
         }

@@ -5,7 +5,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 use lapin::{Channel, Connection, ExchangeKind};
 use serde_json::{Map, Value};
 
-use super::classify;
+use super::error::{amqp_code, classify};
 use crate::ports::broker::BrokerError;
 use menshen_protocol::login::{Exchange, RabbitMq};
 
@@ -110,9 +110,9 @@ async fn passive_queue(connection: &Connection, queue: &str) -> Result<(), Broke
 }
 
 async fn close_quietly(channel: Channel) {
-    // A channel that is no longer needed; if closing it fails the connection is gone, which the consumer tells.
+    // A channel that is no longer needed; if closing it fails the connection is gone, which the consumer reports.
     if let Err(error) = channel.close(200, "done".into()).await {
-        tracing::debug!(%error, "closing a helper channel");
+        tracing::debug!(%error, "a helper channel could not be closed");
     }
 }
 
@@ -145,9 +145,9 @@ fn amqp_value(value: &Value) -> AMQPValue {
 }
 
 /// It was declared before with other arguments (406), or this user may only use what is there (403), or it is
-/// somebody's own (405): then it is used as it is, if it is there.
+/// another connection's own (405): then it is used as it is, if it is there.
 fn may_be_there(error: &lapin::Error) -> bool {
-    matches!(super::amqp_code(error), Some(403 | 405 | 406))
+    matches!(amqp_code(error), Some(403 | 405 | 406))
 }
 
 #[cfg(test)]

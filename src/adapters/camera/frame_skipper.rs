@@ -1,4 +1,4 @@
-//! While a camera is behind, pictures no other one is predicted from are not even decoded.
+//! While analysis is behind a camera, pictures that no other one is predicted from are not decoded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use gstreamer::{CapsRef, Pad, PadProbeData, PadProbeReturn, PadProbeType};
 
 use menshen_domain::lag::{Codec, Lag, Packing, SinkFeedback, is_disposable};
 
-/// Told of each frame, and watched by what stands before the decoder.
+/// Notes each frame, and whether a frame before the decoder can be left out.
 #[derive(Default)]
 pub struct FrameSkipper {
     lag: Mutex<Lag>,
@@ -23,10 +23,10 @@ impl FrameSkipper {
 
     /// Leaves out what comes into a decoder's pad, while that is of use.
     pub fn guard(self: &Arc<Self>, pad: &Pad, device: &str) {
-        let thrift = Arc::clone(self);
+        let skipper = Arc::clone(self);
         let skipped = metrics::counter!("menshen_frames_skipped_total", "device" => device.to_owned());
         pad.add_probe(PadProbeType::BUFFER, move |pad, info| {
-            if !thrift.is_behind.load(Ordering::Relaxed) {
+            if !skipper.is_behind.load(Ordering::Relaxed) {
                 return PadProbeReturn::Ok;
             }
             let format = pad.current_caps().and_then(|caps| format_of(&caps));
@@ -74,7 +74,7 @@ mod tests {
     use gstreamer_app::AppSink;
 
     /// Pictures that come out of a decoder of 120, two of three of which nothing is predicted from.
-    fn decoded(thrift: &Arc<FrameSkipper>, encoder: &str) -> usize {
+    fn decoded(skipper: &Arc<FrameSkipper>, encoder: &str) -> usize {
         gstreamer::init().unwrap();
         let launch = format!(
             "videotestsrc num-buffers=120 pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1 ! {encoder} \
@@ -82,7 +82,7 @@ mod tests {
         );
         let pipeline = gstreamer::parse::launch(&launch).unwrap().downcast::<gstreamer::Pipeline>().unwrap();
         let pad = pipeline.by_name("decoder").unwrap().static_pad("sink").unwrap();
-        thrift.guard(&pad, "test");
+        skipper.guard(&pad, "test");
         let sink = pipeline.by_name("out").unwrap().downcast::<AppSink>().unwrap();
         pipeline.set_state(State::Playing).unwrap();
         let mut pictures = 0;
@@ -101,12 +101,12 @@ mod tests {
                 "x264enc bframes=2 b-adapt=false b-pyramid=false key-int-max=30 ! video/x-h264,profile=main ! h264parse \
                  ! video/x-h264,stream-format={format},alignment=au"
             );
-            let thrift = Arc::<FrameSkipper>::default();
-            assert_eq!(decoded(&thrift, &encoder), 120, "{format}");
+            let skipper = Arc::<FrameSkipper>::default();
+            assert_eq!(decoded(&skipper, &encoder), 120, "{format}");
             for _ in 0..30 {
-                thrift.note(SinkFeedback::Overwrote);
+                skipper.note(SinkFeedback::Overwrote);
             }
-            let left = decoded(&thrift, &encoder);
+            let left = decoded(&skipper, &encoder);
             assert!((40..60).contains(&left), "{format}: {left} of 120");
         }
     }

@@ -1,5 +1,5 @@
-//! The main stream of a camera beside the one that is looked at. It is received and kept for a moment, but not decoded; when
-//! a picture of an event is wanted, the few pictures from the last key frame on are.
+//! The main stream of a camera, beside the one that is analysed. It is received and kept for a moment, but not decoded;
+//! when a picture of an event is wanted, the few pictures from the last key frame on are.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,56 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gstreamer::prelude::*;
-use gstreamer::{Buffer, BufferFlags, BusSyncReply, Caps, ClockTime, MessageView, Pipeline, State};
+use gstreamer::{
+    Buffer, BufferFlags, BusSyncReply, Caps, ClockTime, FlowError, MessageView, Pipeline, State,
+    StateChangeError, glib,
+};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use super::pipeline::{one_thread, to_frame};
+use super::sample::{SampleError, one_thread, to_frame};
 use super::template::FRAMES;
+use crate::ports::camera::OpenError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::frame::{Frame, HighResError, HighResFrame};
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 
-/// Makes the pipeline anew; the error is told.
-pub type Build = Box<dyn Fn() -> Result<Pipeline, String> + Send>;
+/// Why a main stream does not go on, or has no picture of a moment.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MainStreamError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("the pipeline has no {0}")]
+    Missing(String),
+    #[error(transparent)]
+    Parse(#[from] glib::Error),
+    #[error(transparent)]
+    State(#[from] StateChangeError),
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// In the words of the element, with credentials masked.
+    #[error("{0}")]
+    Element(String),
+    #[error("it ended")]
+    Ended,
+    #[error("no picture for {:.1} s", .0.as_secs_f64())]
+    Silent(Duration),
+    #[error("the main stream's picture was not decoded in time")]
+    Late,
+    #[error("the main stream's pictures cannot be decoded")]
+    Undecodable,
+    #[error("{0}")]
+    Sample(String),
+}
+
+impl From<SampleError> for MainStreamError {
+    fn from(error: SampleError) -> Self {
+        Self::Sample(error.to_string())
+    }
+}
+
+/// Makes a new pipeline.
+pub type Build = Box<dyn Fn() -> Result<Pipeline, OpenError> + Send>;
 
 /// Receives until it is dropped; comes back by itself.
 pub struct MainStream {
@@ -151,7 +189,7 @@ impl HighResFrame for Moment {
     }
 }
 
-/// Encoded pictures that stay, however long somebody wants them.
+/// Encoded pictures that stay for as long as they are wanted.
 struct Held {
     caps: Option<Caps>,
     units: Vec<Buffer>,
@@ -172,36 +210,36 @@ impl HighResFrame for Held {
     fn decode(&self) -> Result<Frame, HighResError> {
         let caps = self.caps.as_ref().filter(|_| !self.units.is_empty());
         let caps = caps.ok_or(HighResError::NoPicture)?;
-        let frame = decode_last(caps, &self.units).map_err(|reason| HighResError::Decoder(reason.into()))?;
+        let frame = decode_last(caps, &self.units).map_err(|error| HighResError::Decoder(error.into()))?;
         Ok(Frame { captured_at_ms: self.at_ms, ..frame })
     }
 }
 
 /// Decodes a group and returns its last picture.
-fn decode_last(caps: &Caps, units: &[Buffer]) -> Result<Frame, String> {
+fn decode_last(caps: &Caps, units: &[Buffer]) -> Result<Frame, MainStreamError> {
     let launch = format!(
         "appsrc name=units format=time ! decodebin ! videoconvert ! video/x-raw,format=(string){{ I420, NV12 }} \
          ! appsink name={FRAMES} sync=false max-buffers=2"
     );
-    let told = |error: gstreamer::glib::Error| error.to_string();
-    let pipeline = gstreamer::parse::launch(&launch).map_err(told)?;
-    let pipeline = pipeline.downcast::<Pipeline>().map_err(|_| "not a pipeline".to_owned())?;
+    let missing = |what: &str| MainStreamError::Missing(what.to_owned());
+    let pipeline = gstreamer::parse::launch(&launch)?;
+    let pipeline = pipeline.downcast::<Pipeline>().map_err(|_| missing("elements"))?;
     let ended = Ended(pipeline.clone());
     pipeline.connect_deep_element_added(|_, _, element| one_thread(element));
     let source = pipeline.by_name("units").and_then(|element| element.downcast::<AppSrc>().ok());
     let sink = pipeline.by_name(FRAMES).and_then(|element| element.downcast::<AppSink>().ok());
-    let (source, sink) = source.zip(sink).ok_or("no appsrc and appsink")?;
+    let (source, sink) = source.zip(sink).ok_or_else(|| missing("appsrc and appsink"))?;
     source.set_caps(Some(caps));
-    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
+    pipeline.set_state(State::Playing)?;
     for (index, unit) in units.iter().enumerate() {
         let mut unit = unit.copy();
         if let Some(unit) = unit.get_mut() {
             unit.set_pts(ClockTime::from_mseconds(index as u64 * 40));
             unit.set_dts(None);
         }
-        source.push_buffer(unit).map_err(|error| error.to_string())?;
+        source.push_buffer(unit)?;
     }
-    source.end_of_stream().map_err(|error| error.to_string())?;
+    source.end_of_stream()?;
     let until = Instant::now() + Duration::from_millis(limits::MAIN_STREAM_DECODE_MS);
     let mut last = None;
     loop {
@@ -210,10 +248,10 @@ fn decode_last(caps: &Caps, units: &[Buffer]) -> Result<Frame, String> {
         match sink.try_pull_sample(left) {
             Some(sample) => last = Some(sample),
             None if sink.is_eos() => break,
-            None => return Err("the main stream's picture was not decoded in time".to_owned()),
+            None => return Err(MainStreamError::Late),
         }
     }
-    let frame = to_frame(&last.ok_or("the main stream's pictures cannot be decoded")?, 0)?.detached();
+    let frame = to_frame(&last.ok_or(MainStreamError::Undecodable)?, 0)?.detached();
     drop(ended);
     Ok(frame)
 }
@@ -233,16 +271,19 @@ fn receive(device: &str, silence: Duration, build: &Build, kept: &Arc<Kept>, sto
     let (first_ms, cap_ms) = limits::MAIN_STREAM_BACKOFF_MS;
     let mut backoff = Backoff::new(first_ms, cap_ms);
     let is_up = metrics::gauge!("menshen_main_stream_up", "device" => device.to_owned());
-    let mut told = String::new();
+    let mut logged = String::new();
     loop {
         let began = Instant::now();
-        let failure = build().and_then(|pipeline| run(&pipeline, silence, kept, stopped, &is_up));
+        let failure = build()
+            .map_err(MainStreamError::from)
+            .and_then(|pipeline| run(&pipeline, silence, kept, stopped, &is_up));
         is_up.set(0.0);
         kept.clear();
-        let Err(reason) = failure else { return };
-        if reason != told {
-            tracing::warn!(device, reason, "the main stream failed; events have pictures of the other one");
-            told = reason;
+        let Err(error) = failure else { return };
+        let reason = error.to_string();
+        if reason != logged {
+            tracing::warn!(device, reason, "the main stream failed; events get pictures of the other stream");
+            logged = reason;
         }
         if began.elapsed() > Duration::from_mins(1) {
             backoff.reset();
@@ -261,11 +302,11 @@ fn run(
     kept: &Arc<Kept>,
     stopped: &Receiver<()>,
     is_up: &metrics::Gauge,
-) -> Result<(), String> {
+) -> Result<(), MainStreamError> {
     let _ended = Ended(pipeline.clone());
     let sink = pipeline.by_name(FRAMES).and_then(|element| element.downcast::<AppSink>().ok());
-    let sink = sink.ok_or_else(|| format!("the pipeline has no appsink `{FRAMES}`"))?;
-    let failure = Arc::new(Mutex::new(None::<String>));
+    let sink = sink.ok_or_else(|| MainStreamError::Missing(format!("appsink `{FRAMES}`")))?;
+    let failure = Arc::new(Mutex::new(None::<MainStreamError>));
     let came = Arc::new(AtomicBool::new(false));
     let (noted, keeping) = (Arc::clone(&came), Arc::clone(kept));
     let new_sample = move |sink: &AppSink| {
@@ -279,20 +320,22 @@ fn run(
         Ok(gstreamer::FlowSuccess::Ok)
     };
     sink.set_callbacks(AppSinkCallbacks::builder().new_sample(new_sample).build());
-    let bus = pipeline.bus().ok_or("the pipeline has no bus")?;
-    let telling = Arc::clone(&failure);
+    let bus = pipeline.bus().ok_or_else(|| MainStreamError::Missing("bus".to_owned()))?;
+    let noted_failure = Arc::clone(&failure);
     bus.set_sync_handler(move |_, message| {
         let reason = match message.view() {
-            MessageView::Error(error) => Some(mask_credentials(&error.error().to_string())),
-            MessageView::Eos(_) => Some("it ended".to_owned()),
+            MessageView::Error(error) => {
+                Some(MainStreamError::Element(mask_credentials(&error.error().to_string())))
+            }
+            MessageView::Eos(_) => Some(MainStreamError::Ended),
             _ => None,
         };
         if let Some(reason) = reason {
-            telling.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+            noted_failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         }
         BusSyncReply::Drop
     });
-    pipeline.set_state(State::Playing).map_err(|error| error.to_string())?;
+    pipeline.set_state(State::Playing)?;
     let mut last = Instant::now();
     loop {
         match stopped.recv_timeout(Duration::from_millis(limits::STREAM_TICK_MS)) {
@@ -306,7 +349,7 @@ fn run(
             last = Instant::now();
             is_up.set(1.0);
         } else if last.elapsed() > silence {
-            return Err(format!("no picture for {:.1} s", silence.as_secs_f64()));
+            return Err(MainStreamError::Silent(silence));
         }
     }
 }

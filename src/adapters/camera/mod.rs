@@ -4,6 +4,7 @@ mod cost;
 mod frame_skipper;
 pub mod main_stream;
 pub mod pipeline;
+mod sample;
 pub mod snapshot;
 pub mod template;
 
@@ -27,7 +28,10 @@ pub struct GstOpener {
 }
 
 impl GstOpener {
-    /// Initialises GStreamer and reads every template; all that are wrong are told.
+    /// Initialises GStreamer and reads every template.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of them.
     pub fn new(folder: &Path) -> Result<Self, Vec<OpenError>> {
         gstreamer::init().map_err(|error| vec![OpenError::Start(format!("GStreamer: {error}"))])?;
         let templates = RwLock::new(read(folder)?);
@@ -69,7 +73,7 @@ impl GstOpener {
     }
 
     /// What is opened beside a device's stream.
-    fn main_view(
+    fn main_stream(
         &self,
         template: &Template,
         spec: &StreamSpec,
@@ -78,9 +82,9 @@ impl GstOpener {
         let other = self.template(name)?;
         other.build(&values)?;
         let silence = other.traits().silence_timeout;
-        let build = Box::new(move || other.build(&values).map_err(|error| error.to_string()));
+        let build = Box::new(move || other.build(&values));
         let started = MainStream::start(&spec.device_id, silence, build);
-        started.map(|view| Some(Arc::new(view))).map_err(|error| OpenError::Start(error.to_string()))
+        started.map(|stream| Some(Arc::new(stream))).map_err(|error| OpenError::Start(error.to_string()))
     }
 }
 
@@ -123,9 +127,9 @@ impl StreamOpener for GstOpener {
         match template.source() {
             Source::Gstreamer => {
                 let pipeline = template.build(&spec.parameters)?;
-                let beside = self.main_view(&template, spec)?;
+                let beside = self.main_stream(&template, spec)?;
                 let frames = match &beside {
-                    Some(main_view) => with_larger(frames, Arc::clone(main_view)),
+                    Some(main_stream) => with_high_res(frames, Arc::clone(main_stream)),
                     None => frames,
                 };
                 let frames = match template.max_fps(&spec.parameters) {
@@ -144,15 +148,15 @@ impl StreamOpener for GstOpener {
 }
 
 /// Frames know where a larger picture of their moment is.
-fn with_larger(frames: FrameSink, main_view: Arc<MainStream>) -> FrameSink {
+fn with_high_res(frames: FrameSink, main_stream: Arc<MainStream>) -> FrameSink {
     Arc::new(move |frame| {
-        let larger = Some(main_view.moment(frame.captured_at_ms));
+        let larger = Some(main_stream.moment(frame.captured_at_ms));
         frames(Frame { larger, ..frame })
     })
 }
 
 /// Lets at most so many frames a second through, evenly. Done here and not by the element `videorate`, which ends the
-/// whole process where a stream tells no frame rate.
+/// whole process where a stream names no frame rate.
 fn thinned(frames: FrameSink, max_fps: f64) -> FrameSink {
     let pace = Mutex::new(Pace::new(max_fps, Instant::now()));
     Arc::new(move |frame| {

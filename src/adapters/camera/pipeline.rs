@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use bytes::Bytes;
 use gstreamer::glib;
 use gstreamer::prelude::*;
-use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, Sample, State};
+use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, State};
 use gstreamer_app::{AppSink, AppSinkCallbacks};
-use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
 
 use super::cost::Cost;
 use super::frame_skipper::FrameSkipper;
 use super::main_stream::MainStream;
+use super::sample::{one_thread, to_frame};
 use super::template::FRAMES;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };
-use menshen_domain::frame::{Frame, PixelFormat, Plane};
 use menshen_domain::secrets::mask_credentials;
 
 /// Stops with its last handle.
@@ -48,9 +46,9 @@ impl Running {
             .and_then(|element| element.downcast::<AppSink>().ok())
             .ok_or_else(|| OpenError::Start(format!("the pipeline has no appsink `{FRAMES}`")))?;
         let failed_once = Arc::new(AtomicBool::new(false));
-        let thrift = Arc::<FrameSkipper>::default();
-        watch_decoders(&pipeline, device, Arc::clone(&notices), Arc::clone(&thrift));
-        let tell = {
+        let skipper = Arc::<FrameSkipper>::default();
+        watch_decoders(&pipeline, device, Arc::clone(&notices), Arc::clone(&skipper));
+        let report = {
             let failed_once = Arc::clone(&failed_once);
             move |notice| {
                 // One ending a stream: what follows the first error is its echo.
@@ -62,10 +60,10 @@ impl Running {
         refuse_broken_pictures(&pipeline);
         let frames: FrameSink = Arc::new(move |frame| {
             let handed = frames(frame);
-            thrift.note(handed);
+            skipper.note(handed);
             handed
         });
-        watch_frames(&sink, frames, tell.clone());
+        watch_frames(&sink, frames, report.clone());
         let bus = pipeline.bus().ok_or_else(|| OpenError::Start("the pipeline has no bus".to_owned()))?;
         let cost = Arc::<Cost>::default();
         let noted = Arc::clone(&cost);
@@ -74,10 +72,10 @@ impl Running {
                 MessageView::Error(error) => {
                     let from = error.src().map(|src| src.name().to_string()).unwrap_or_default();
                     let text = mask_credentials(&format!("{}: {}", from, error.error()));
-                    tell(StreamNotice::Failed(StreamFailure { kind: kind_of(&error.error()), text }));
+                    report(StreamNotice::Failed(StreamFailure { kind: kind_of(&error.error()), text }));
                 }
                 MessageView::StreamStatus(status) => noted.note(status),
-                MessageView::Eos(_) => tell(StreamNotice::Ended),
+                MessageView::Eos(_) => report(StreamNotice::Ended),
                 _ => {}
             }
             BusSyncReply::Drop
@@ -93,8 +91,8 @@ impl Running {
 
 impl Running {
     /// With another stream, which ends together with this one.
-    pub fn beside(mut self, main_view: Option<Arc<MainStream>>) -> Self {
-        self.beside = main_view;
+    pub fn beside(mut self, main_stream: Option<Arc<MainStream>>) -> Self {
+        self.beside = main_stream;
         self
     }
 }
@@ -112,8 +110,8 @@ impl Drop for Running {
 }
 
 /// A viewer that joins between two key frames gets pictures with grey or green holes until the next one; a
-/// face in such a picture must not become anybody's event. Whatever elements the decoder is made of, those
-/// that can hold such pictures back are told to.
+/// face in such a picture must not become an event. Whatever elements the decoder is made of, those
+/// that can hold such pictures back are set to do so.
 fn refuse_broken_pictures(pipeline: &Pipeline) {
     pipeline.connect_deep_element_added(|_, _, element| {
         for (property, value) in [("wait-for-keyframe", "true"), ("output-corrupt", "false")] {
@@ -126,7 +124,7 @@ fn refuse_broken_pictures(pipeline: &Pipeline) {
 
 /// Says what is decoded, as soon as it is known; and has software decoders work in one thread: with several of them a
 /// picture comes later by one picture a thread, takes more memory, and the cores are shared by many cameras anyway.
-fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift: Arc<FrameSkipper>) {
+fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, skipper: Arc<FrameSkipper>) {
     let device = device.to_owned();
     pipeline.connect_deep_element_added(move |_, _, element| {
         let is_decoder = element.factory().is_some_and(|factory| {
@@ -140,7 +138,7 @@ fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift
         let decoder = element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
         let notices = Arc::clone(&notices);
         if let Some(pad) = element.static_pad("sink") {
-            thrift.guard(&pad, &device);
+            skipper.guard(&pad, &device);
             pad.connect_caps_notify(move |pad| {
                 let Some(caps) = pad.current_caps() else { return };
                 let Some(media) = caps.structure(0) else { return };
@@ -152,16 +150,10 @@ fn watch_decoders(pipeline: &Pipeline, device: &str, notices: NoticeSink, thrift
     });
 }
 
-pub(super) fn one_thread(element: &gstreamer::Element) {
-    if element.find_property("max-threads").is_some() {
-        element.set_property_from_str("max-threads", "1");
-    }
-}
-
 fn kind_of(error: &glib::Error) -> FailureKind {
     use gstreamer::{CoreError, ResourceError, StreamError};
     let text = error.message();
-    // rtspsrc tells some of these as a general error, in these words.
+    // rtspsrc reports some of these as a general error, with these texts.
     if error.matches(ResourceError::NotAuthorized) || text.contains("nauthorized") {
         FailureKind::Unauthorized
     } else if error.matches(ResourceError::NotFound)
@@ -186,7 +178,7 @@ fn kind_of(error: &glib::Error) -> FailureKind {
     }
 }
 
-fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) + Send + 'static) {
+fn watch_frames(sink: &AppSink, frames: FrameSink, report: impl Fn(StreamNotice) + Send + 'static) {
     let sequence = AtomicU64::new(0);
     let callbacks = AppSinkCallbacks::builder()
         .new_sample(move |sink| {
@@ -196,49 +188,13 @@ fn watch_frames(sink: &AppSink, frames: FrameSink, tell: impl Fn(StreamNotice) +
                     frames(frame);
                     Ok(FlowSuccess::Ok)
                 }
-                Err(reason) => {
-                    tell(StreamNotice::Failed(StreamFailure { kind: FailureKind::Other, text: reason }));
+                Err(error) => {
+                    let text = error.to_string();
+                    report(StreamNotice::Failed(StreamFailure { kind: FailureKind::Other, text }));
                     Err(FlowError::Error)
                 }
             }
         })
         .build();
     sink.set_callbacks(callbacks);
-}
-
-/// Shares the decoder's buffer; the frame gives it back when it is dropped.
-pub(super) fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, String> {
-    let caps = sample.caps().ok_or("a sample without caps")?;
-    let info = VideoInfo::from_caps(caps).map_err(|error| error.to_string())?;
-    let format = match info.format() {
-        VideoFormat::I420 => PixelFormat::I420,
-        VideoFormat::Nv12 => PixelFormat::Nv12,
-        VideoFormat::Rgb => PixelFormat::Rgb,
-        other => return Err(format!("pixel format {other:?} is not supported; use I420, NV12 or RGB")),
-    };
-    let buffer = sample.buffer_owned().ok_or("a sample without a buffer")?;
-    let mut planes = [Plane::default(); 3];
-    {
-        let meta = buffer.meta::<VideoMeta>();
-        let offsets = meta.as_ref().map_or(info.offset(), |meta| meta.offset());
-        let strides = meta.as_ref().map_or(info.stride(), |meta| meta.stride());
-        for (plane, (offset, stride)) in planes.iter_mut().zip(offsets.iter().zip(strides)) {
-            *plane = Plane { offset: *offset, stride: usize::try_from(*stride).map_err(|e| e.to_string())? };
-        }
-    }
-    let mapped = buffer.into_mapped_buffer_readable().map_err(|_| "a buffer that cannot be read")?;
-    let captured_at_ms =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let frame = Frame {
-        data: Bytes::from_owner(mapped),
-        format,
-        width: info.width(),
-        height: info.height(),
-        planes,
-        captured_at_ms,
-        sequence,
-        larger: None,
-    };
-    frame.validate().map_err(|error| error.to_string())?;
-    Ok(frame)
 }

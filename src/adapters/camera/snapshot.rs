@@ -18,11 +18,11 @@ use url::Url;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };
-use menshen_domain::frame::Frame;
+use menshen_domain::frame::{Frame, FrameError};
 use menshen_domain::limits;
 use menshen_domain::photo::is_whole;
 
-/// Pictures in a row that may fail before the camera counts as gone: one lost picture is no news.
+/// Pictures in a row that may fail before the camera counts as gone: one lost picture is nothing unusual.
 const FAILURES_MAX: u32 = 3;
 
 /// Polls until it is dropped.
@@ -37,7 +37,7 @@ impl Drop for Polling {
     fn drop(&mut self) {
         self.stop.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A panic there is told by the frames that stay away.
+            // A panic there shows by the frames that stay away.
             let _ = thread.join();
         }
     }
@@ -53,7 +53,7 @@ pub fn start(
     let url = values.get("url").and_then(|url| Url::parse(url).ok()).ok_or(wrong("`url` is no URL"))?;
     let interval_ms = values.get("interval_ms").and_then(|text| text.parse::<u64>().ok());
     let interval = Duration::from_millis(interval_ms.ok_or(wrong("`interval_ms` is no number"))?);
-    let mut camera = Camera::new(url).map_err(|error| wrong(&error))?;
+    let mut camera = Camera::new(url).map_err(|error| wrong(&error.to_string()))?;
     let unstarted = |error: std::io::Error| OpenError::Start(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
     let stop = Arc::new(Notify::new());
@@ -79,8 +79,8 @@ async fn poll(camera: &mut Camera, interval: Duration, frames: &FrameSink) -> St
     loop {
         ticks.tick().await;
         let picture = camera.fetch().await;
-        let picture =
-            picture.and_then(|bytes| decode(&bytes).map_err(|text| failed(FailureKind::Codec, text)));
+        let picture = picture
+            .and_then(|bytes| decode(&bytes).map_err(|error| failed(FailureKind::Codec, error.to_string())));
         match picture {
             Ok(frame) => {
                 failures = 0;
@@ -103,6 +103,32 @@ fn failed(kind: FailureKind, text: impl Into<String>) -> StreamFailure {
     StreamFailure { kind, text: text.into() }
 }
 
+/// No camera can be asked at this address.
+#[derive(Debug, thiserror::Error)]
+enum CameraError {
+    #[error("`url` names no host")]
+    NoHost,
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
+
+/// A camera's answer is no picture that can be analysed.
+#[derive(Debug, thiserror::Error)]
+enum PictureError {
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    #[error("the camera's answer is neither JPEG nor PNG")]
+    Format,
+    #[error("the picture cannot be decoded: it is cut off")]
+    CutOff,
+    #[error("the picture cannot be decoded: {0}")]
+    Decode(#[from] image::ImageError),
+    #[error("a picture of {width}x{height} px is too large")]
+    TooLarge { width: u32, height: u32 },
+    #[error(transparent)]
+    Layout(#[from] FrameError),
+}
+
 struct Camera {
     client: reqwest::Client,
     /// Without user and password.
@@ -119,7 +145,7 @@ enum Challenge {
 }
 
 impl Camera {
-    fn new(mut url: Url) -> Result<Self, String> {
+    fn new(mut url: Url) -> Result<Self, CameraError> {
         let decoded = |text: &str| {
             let form = format!("x={}", text.replace('+', "%2B"));
             let pair = url::form_urlencoded::parse(form.as_bytes()).next();
@@ -127,14 +153,13 @@ impl Camera {
         };
         let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
         let cleared = url.set_username("").and_then(|()| url.set_password(None));
-        cleared.map_err(|()| "`url` names no host".to_owned())?;
+        cleared.map_err(|()| CameraError::NoHost)?;
         let client = reqwest::Client::builder()
             .timeout(Duration::from_millis(limits::SNAPSHOT_TIMEOUT_MS))
             .connect_timeout(Duration::from_millis(limits::HTTP_CONNECT_TIMEOUT_MS))
             .redirect(reqwest::redirect::Policy::limited(2))
             .no_proxy()
-            .build()
-            .map_err(|error| error.to_string())?;
+            .build()?;
         Ok(Self { client, url, user, password, challenge: None })
     }
 
@@ -183,7 +208,7 @@ impl Camera {
 }
 
 fn broke_off(error: reqwest::Error) -> StreamFailure {
-    failed(FailureKind::Unreachable, told(error))
+    failed(FailureKind::Unreachable, text_of(error))
 }
 
 /// Digest before Basic, where both are offered.
@@ -217,7 +242,7 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, StreamFailure> {
 }
 
 /// The address may hold a key in its query, so it is left out.
-fn told(error: reqwest::Error) -> String {
+fn text_of(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(cause) = innermost.source() {
@@ -227,28 +252,26 @@ fn told(error: reqwest::Error) -> String {
     if outer == inner { outer } else { format!("{outer}: {inner}") }
 }
 
-fn decode(bytes: &[u8]) -> Result<Frame, String> {
-    let text = |error: image::ImageError| format!("the picture cannot be decoded: {error}");
-    let reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
+fn decode(bytes: &[u8]) -> Result<Frame, PictureError> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) {
-        return Err("the camera's answer is neither JPEG nor PNG".to_owned());
+        return Err(PictureError::Format);
     }
     if !is_whole(bytes) {
-        return Err("the picture cannot be decoded: it is cut off".to_owned());
+        return Err(PictureError::CutOff);
     }
-    let decoder = reader.into_decoder().map_err(text)?;
+    let decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if width > limits::FRAME_SIDE_MAX_PX
         || height > limits::FRAME_SIDE_MAX_PX
         || pixels > limits::PHOTO_PIXELS_MAX
     {
-        return Err(format!("a picture of {width}x{height} px is too large"));
+        return Err(PictureError::TooLarge { width, height });
     }
-    let rgb = DynamicImage::from_decoder(decoder).map_err(text)?.into_rgb8();
+    let rgb = DynamicImage::from_decoder(decoder)?.into_rgb8();
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    Frame::from_rgb(width, height, rgb.into_raw(), now_ms).map_err(|error| error.to_string())
+    Ok(Frame::from_rgb(width, height, rgb.into_raw(), now_ms)?)
 }
 
 #[cfg(test)]

@@ -55,6 +55,25 @@ struct Parameter {
     opens: Option<String>,
 }
 
+/// A value does not fit its parameter. Shows no password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum ParameterError {
+    #[error("`{shown}` is no URL: {reason}")]
+    Url { shown: String, reason: url::ParseError },
+    #[error("`{shown}` names no host")]
+    NoHost { shown: String },
+    #[error("`{value}` is not one of {known}")]
+    NotOneOf { value: String, known: String },
+    #[error("there is no file `{0}`")]
+    NoFile(String),
+    #[error("`{0}` is no device; expected /dev/..., as in /dev/video0")]
+    NotDevice(String),
+    #[error("there is no device `{0}`; is the camera plugged in? See ls /dev/video*")]
+    NoDevice(String),
+    #[error("`{value}` is not a whole number from {min} to {max}")]
+    NotWithin { value: String, min: i64, max: i64 },
+}
+
 /// Where the pictures of a template come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,7 +108,10 @@ pub struct Template {
     parameters: BTreeMap<String, Parameter>,
 }
 
-/// Reads every template of a folder; all that are wrong are told, not just the first.
+/// Reads every template of a folder.
+///
+/// # Errors
+/// Everything that is wrong in any of them.
 pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenError>> {
     let unreadable =
         |reason: String| vec![OpenError::Template { name: folder.display().to_string(), reason }];
@@ -278,38 +300,41 @@ impl Parameter {
         !self.thins && self.opens.is_none()
     }
 
-    fn check(&self, value: &str) -> Result<(), String> {
-        let shown = mask_credentials(value);
+    fn check(&self, value: &str) -> Result<(), ParameterError> {
+        let shown = || mask_credentials(value);
+        let value_of = || value.to_owned();
         match self.kind {
             Kind::Url if self.opens.is_some() && value.is_empty() => Ok(()),
             Kind::Url => {
-                let url = Url::parse(value).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
+                let url =
+                    Url::parse(value).map_err(|reason| ParameterError::Url { shown: shown(), reason })?;
                 if url.host_str().is_none() {
-                    return Err(format!("`{shown}` names no host"));
+                    return Err(ParameterError::NoHost { shown: shown() });
                 }
                 if self.schemes.iter().any(|scheme| scheme == url.scheme()) {
                     return Ok(());
                 }
-                Err(format!("`{}` is not one of {}", url.scheme(), self.schemes.join(", ")))
+                let known = self.schemes.join(", ");
+                Err(ParameterError::NotOneOf { value: url.scheme().to_owned(), known })
             }
             Kind::Path if Path::new(value).is_file() => Ok(()),
-            Kind::Path => Err(format!("there is no file `{value}`")),
+            Kind::Path => Err(ParameterError::NoFile(value_of())),
             Kind::Device if !value.starts_with("/dev/") || value.contains("..") => {
-                Err(format!("`{value}` is no device; expected /dev/..., as in /dev/video0"))
+                Err(ParameterError::NotDevice(value_of()))
             }
             Kind::Device if Path::new(value).exists() => Ok(()),
-            Kind::Device => {
-                Err(format!("there is no device `{value}`; is the camera plugged in? See ls /dev/video*"))
-            }
+            Kind::Device => Err(ParameterError::NoDevice(value_of())),
             Kind::Integer => {
                 let (min, max) = (self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX));
                 match value.parse::<i64>() {
                     Ok(number) if (min..=max).contains(&number) => Ok(()),
-                    _ => Err(format!("`{value}` is not a whole number from {min} to {max}")),
+                    _ => Err(ParameterError::NotWithin { value: value_of(), min, max }),
                 }
             }
             Kind::Choice if self.choices.iter().any(|choice| choice == value) => Ok(()),
-            Kind::Choice => Err(format!("`{value}` is not one of {}", self.choices.join(", "))),
+            Kind::Choice => {
+                Err(ParameterError::NotOneOf { value: value_of(), known: self.choices.join(", ") })
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::FtpRules;
 use super::guard::refused;
+use super::rules::FtpRules;
 use menshen_domain::limits;
 
 const CONNECT: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
@@ -42,7 +42,7 @@ pub fn listen(rules: &FtpRules, local: IpAddr) -> std::io::Result<TcpListener> {
 }
 
 impl Data {
-    /// The connection; whoever else comes to the port is sent away.
+    /// The connection; one from any other address is closed.
     pub async fn connect(self, peer: IpAddr) -> Option<TcpStream> {
         match self {
             Self::Active(address) => timeout(CONNECT, TcpStream::connect(address)).await.ok()?.ok(),

@@ -133,7 +133,7 @@ mod tests {
             (0..limits::FTP_SESSIONS_PER_ADDRESS).map(|_| guard.enter(one).unwrap()).collect();
         assert!(guard.enter(one).is_none() && guard.enter(other).is_some());
         places.pop();
-        assert!(guard.enter(one).is_some(), "whoever goes makes room");
+        assert!(guard.enter(one).is_some(), "a session that ends makes room");
         for _ in 0..limits::FTP_WRONG_LOGINS_MAX {
             guard.wrong_login(other);
         }

@@ -1,12 +1,12 @@
 //! The FTP server snapshot cameras upload to. Own and small, for what a general server does not promise: control lines of
 //! bounded length, data connections from the camera's own address only, replies that say what became of the photo,
-//! nothing on the disk. The words are in `core/ftp`.
+//! nothing on the disk. The protocol itself is in `menshen_protocol::ftp`.
 
 mod data;
 mod guard;
+mod rules;
 mod session;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,31 +15,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use self::guard::Guard;
+pub use self::rules::FtpRules;
+use self::rules::Shared;
 use crate::ports::photos::PhotoIngest;
 use menshen_domain::limits;
 
-/// `[ftp]` of the configuration.
-#[derive(Debug, Clone)]
-pub struct FtpRules {
-    pub listen: SocketAddr,
-    /// First and last port of data connections.
-    pub passive_ports: (u16, u16),
-    /// The address cameras are told for data connections, where the box is behind NAT.
-    pub public_host: Option<Ipv4Addr>,
-    pub upload_bytes_max: usize,
-    /// Photos a minute a device may send.
-    pub uploads_per_minute: u32,
-}
-
-/// Told how it stands: the address it listens on, or why it does not.
+/// Receives the server's state: the address it listens on, or why it does not.
 pub type FtpStatus = Arc<dyn Fn(String) + Send + Sync>;
-
-/// What every session shares.
-struct Shared {
-    rules: FtpRules,
-    desk: Arc<dyn PhotoIngest>,
-    guard: Guard,
-}
 
 /// A running server; dropping it ends it with its sessions.
 pub struct FtpServer {
@@ -50,16 +32,16 @@ pub struct FtpServer {
 impl FtpServer {
     /// Serves on a thread of its own, so that uploads and actors do not wait for each other. A port that is taken is
     /// tried again and again.
-    pub fn start(rules: FtpRules, desk: Arc<dyn PhotoIngest>, board: FtpStatus) -> std::io::Result<Self> {
+    pub fn start(rules: FtpRules, photos: Arc<dyn PhotoIngest>, status: FtpStatus) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let guard = Guard::new(rules.uploads_per_minute);
-        let shared = Arc::new(Shared { rules, desk, guard });
+        let shared = Arc::new(Shared { rules, photos, guard });
         let thread = std::thread::Builder::new().name("ftp".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(shared, &board) => {}
+                    () = serve(shared, &status) => {}
                     () = stopped.notified() => {}
                 }
             });
@@ -72,24 +54,24 @@ impl Drop for FtpServer {
     fn drop(&mut self) {
         self.stop.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told by its own log line.
+            // A panic there has been logged by the panic handler.
             let _ = thread.join();
         }
     }
 }
 
-async fn serve(shared: Arc<Shared>, board: &FtpStatus) {
+async fn serve(shared: Arc<Shared>, status: &FtpStatus) {
     let listen = shared.rules.listen;
     loop {
         match TcpListener::bind(listen).await {
             Ok(listener) => {
-                tracing::info!(%listen, "FTP server");
-                board(listen.to_string());
+                tracing::info!(%listen, "the FTP server is listening");
+                status(listen.to_string());
                 accept(&shared, &listener).await;
             }
             Err(error) => {
                 tracing::error!(%listen, %error, "the FTP server cannot listen; choose another ftp.listen");
-                board(format!("cannot listen on {listen}: {error}"));
+                status(format!("cannot listen on {listen}: {error}"));
             }
         }
         tokio::time::sleep(Duration::from_millis(limits::LOCAL_LISTEN_RETRY_MS)).await;

@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout_at};
 
-use super::Shared;
 use super::data::{self, Broken, Data};
 use super::guard::refused;
+use super::rules::Shared;
 use menshen_domain::limits;
 use menshen_domain::photo::PhotoResult;
 use menshen_protocol::ftp::{Action, ControlSession, Reply, passive_reply};
@@ -68,12 +68,12 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
 
 impl Session<'_> {
     async fn converse(&mut self) -> Result<(), Over> {
-        self.say((220, "Menshen takes photos.")).await?;
+        self.reply((220, "Menshen takes photos.")).await?;
         loop {
             let line = self.line().await?;
             self.is_still_welcome().await?;
             match self.talk.answer(&line) {
-                Action::Reply(reply) => self.say(reply).await?,
+                Action::Reply(reply) => self.reply(reply).await?,
                 Action::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
                 Action::Lines(lines) => self.send(lines).await?,
                 Action::Login { user, password } => self.login(&user, &password).await?,
@@ -81,22 +81,22 @@ impl Session<'_> {
                 Action::Active(address) => self.active(address).await?,
                 Action::Receive { is_photo } => self.receive(is_photo).await?,
                 Action::Quit => {
-                    self.say((221, "Goodbye.")).await?;
+                    self.reply((221, "Goodbye.")).await?;
                     return Err(Over);
                 }
             }
         }
     }
 
-    /// Whoever was let in with a password that is none any more goes.
+    /// A device whose account was changed since it logged in has to log in again.
     async fn is_still_welcome(&mut self) -> Result<(), Over> {
         let Some(LoggedIn { device, user, password }) = &self.logged_in else { return Ok(()) };
-        if self.shared.desk.login(user, password).as_ref() == Some(device) {
-            self.shared.desk.heard(device);
+        if self.shared.photos.login(user, password).as_ref() == Some(device) {
+            self.shared.photos.heard(device);
             return Ok(());
         }
         tracing::info!(device, "an FTP session ends: its account was changed");
-        self.say((421, "The account was changed, log in anew.")).await?;
+        self.reply((421, "The account was changed, log in again.")).await?;
         Err(Over)
     }
 
@@ -113,17 +113,17 @@ impl Session<'_> {
             Ok(Ok(count)) if (count as u64) < limit => Err(Over),
             Ok(Ok(_)) => {
                 refused("long_line");
-                self.say((500, "The line is too long.")).await?;
+                self.reply((500, "The line is too long.")).await?;
                 Err(Over)
             }
             Err(_) => {
-                self.say((421, "Nothing was said for too long.")).await?;
+                self.reply((421, "Nothing was said for too long.")).await?;
                 Err(Over)
             }
         }
     }
 
-    async fn say(&mut self, (code, text): Reply) -> Result<(), Over> {
+    async fn reply(&mut self, (code, text): Reply) -> Result<(), Over> {
         self.send(&format!("{code} {text}\r\n")).await
     }
 
@@ -133,21 +133,21 @@ impl Session<'_> {
     }
 
     async fn login(&mut self, user: &str, password: &str) -> Result<(), Over> {
-        if let Some(device) = self.shared.desk.login(user, password) {
+        if let Some(device) = self.shared.photos.login(user, password) {
             metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
             self.shared.guard.right_login(self.peer);
-            self.shared.desk.heard(&device);
+            self.shared.photos.heard(&device);
             self.logged_in = Some(LoggedIn { device, user: user.to_owned(), password: password.to_owned() });
             self.talk.is_logged_in = true;
-            return self.say((230, "Logged in.")).await;
+            return self.reply((230, "Logged in.")).await;
         }
         metrics::counter!("menshen_ftp_logins_total", "result" => "wrong").increment(1);
         self.shared.guard.wrong_login(self.peer);
         self.wrong += 1;
-        // The name is whatever somebody typed, a password perhaps: it is not logged.
-        tracing::warn!(from = %self.peer, "wrong FTP name or password");
+        // The name may be a password typed into the wrong field: it is not logged.
+        tracing::warn!(from = %self.peer, "an FTP login had a wrong name or password");
         tokio::time::sleep(WRONG_DELAY).await;
-        self.say((530, "Wrong name or password.")).await?;
+        self.reply((530, "Wrong name or password.")).await?;
         if self.wrong >= limits::FTP_LOGIN_TRIES { Err(Over) } else { Ok(()) }
     }
 
@@ -157,53 +157,53 @@ impl Session<'_> {
             Ok(listener) => listener,
             Err(error) => {
                 refused("no_port");
-                tracing::warn!(%error, "no free port in ftp.passive_ports");
-                return self.say((425, "No port is free, try again.")).await;
+                tracing::warn!(%error, "ftp.passive_ports has no free port");
+                return self.reply((425, "No port is free, try again.")).await;
             }
         };
         let port = listener.local_addr().map_or(0, |address| address.port());
-        let told = match (extended, rules.public_host, self.local) {
+        let reply = match (extended, rules.public_host, self.local) {
             (true, _, _) => format!("229 Entering Extended Passive Mode (|||{port}|)"),
             (false, Some(address), _) | (false, None, IpAddr::V4(address)) => passive_reply(address, port),
-            (false, None, IpAddr::V6(_)) => return self.say((522, "Use EPSV.")).await,
+            (false, None, IpAddr::V6(_)) => return self.reply((522, "Use EPSV.")).await,
         };
         self.data = Some(Data::Passive(listener));
-        self.send(&(told + "\r\n")).await
+        self.send(&(reply + "\r\n")).await
     }
 
     async fn active(&mut self, address: SocketAddr) -> Result<(), Over> {
         if address.ip().to_canonical() != self.peer || address.port() < ACTIVE_PORT_MIN {
             refused("foreign_port");
             tracing::warn!(from = %self.peer, "a data connection to another address was refused");
-            return self.say((504, "Only to your own address, above port 1023.")).await;
+            return self.reply((504, "Only to your own address, above port 1023.")).await;
         }
         self.data = Some(Data::Active(address));
-        self.say((200, "OK.")).await
+        self.reply((200, "OK.")).await
     }
 
     async fn receive(&mut self, is_photo: bool) -> Result<(), Over> {
         let shared = self.shared;
         let Some(device) = self.logged_in.as_ref().map(|own| own.device.clone()) else { return Err(Over) };
-        let Some(data) = self.data.take() else { return self.say((425, "PASV or PORT first.")).await };
+        let Some(data) = self.data.take() else { return self.reply((425, "PASV or PORT first.")).await };
         // What is no photo is not counted as one, and may be as large as a clip is: none of it is kept.
         let refuse = |result| {
             if is_photo {
-                shared.desk.refuse(&device, result);
+                shared.photos.refuse(&device, result);
             }
         };
         if is_photo && !shared.guard.may_upload(&device) {
             refuse(PhotoResult::RateLimited);
-            return self.say((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
+            return self.reply((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
         }
-        let place = if is_photo && !shared.desk.has_room() { None } else { shared.guard.receive() };
+        let place = if is_photo && !shared.photos.has_room() { None } else { shared.guard.receive() };
         let Some(place) = place else {
             refuse(PhotoResult::QueueFull);
-            return self.say((450, "Too many photos wait, try again.")).await;
+            return self.reply((450, "Too many photos wait, try again.")).await;
         };
-        self.say((150, "Send it.")).await?;
+        self.reply((150, "Send it.")).await?;
         let Some(mut stream) = data.connect(self.peer).await else {
             refuse(PhotoResult::Interrupted);
-            return self.say((425, "No data connection came about.")).await;
+            return self.reply((425, "No data connection came about.")).await;
         };
         let bytes_max = if is_photo { shared.rules.upload_bytes_max } else { usize::MAX };
         let file = data::receive(&mut stream, bytes_max, is_photo).await;
@@ -215,37 +215,37 @@ impl Session<'_> {
                 (226, "Taken and thrown away: no photo by its name.")
             }
             Err(broken) => {
-                let (result, reply) = told_broken(broken);
+                let (result, reply) = reply_to_broken(broken);
                 refuse(result);
                 reply
             }
         };
-        self.say(reply).await
+        self.reply(reply).await
     }
 
     /// The reply comes when the photo's events are kept, so that what was said to be taken is.
     async fn hand_over(&mut self, device: &str, photo: bytes::Bytes) -> Result<Reply, Over> {
-        let Some(fate) = self.shared.desk.take(device, photo).await else {
-            self.say((421, "This device is not configured any more.")).await?;
+        let Some(outcome) = self.shared.photos.take(device, photo).await else {
+            self.reply((421, "This device is not configured any more.")).await?;
             return Err(Over);
         };
-        Ok(match fate.result {
-            _ if !fate.stored => (451, "It could not be stored, try again."),
+        Ok(match outcome.result {
+            _ if !outcome.stored => (451, "It could not be stored, try again."),
             PhotoResult::QueueFull => (450, "Too many photos wait, try again."),
-            result if result.is_passing() => (451, "It could not be looked at, try again."),
+            result if result.is_passing() => (451, "It could not be analysed, try again."),
             PhotoResult::Undecodable => (550, "No JPEG or PNG, or a broken one."),
             PhotoResult::TooLarge => (552, "The picture is too large."),
             PhotoResult::Recognised => (226, "Taken: recognised."),
             PhotoResult::Stranger => (226, "Taken: a stranger."),
             PhotoResult::NotLive => (226, "Taken: no living face."),
-            PhotoResult::Duplicate => (226, "Taken: told of a moment ago."),
+            PhotoResult::Duplicate => (226, "Taken: a repeat, reported a moment ago."),
             PhotoResult::NoFace => (226, "Taken: no face."),
             _ => (226, "Taken: no face that is good enough."),
         })
     }
 }
 
-fn told_broken(broken: Broken) -> (PhotoResult, Reply) {
+fn reply_to_broken(broken: Broken) -> (PhotoResult, Reply) {
     match broken {
         Broken::TooLarge => (PhotoResult::TooLarge, (552, "The file is larger than ftp.upload_max_kb.")),
         Broken::TooSlow => (PhotoResult::Interrupted, (426, "It came too slowly and was given up.")),

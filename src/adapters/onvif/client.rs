@@ -59,7 +59,7 @@ impl Client {
         let at = connect(device).await?;
         let mut http = reqwest::Client::builder()
             .no_proxy()
-            // A camera that sends its caller elsewhere is told of: passwords' digests go where the installer says.
+            // A camera that redirects is an error: a password's digest goes only where the installer says.
             .redirect(reqwest::redirect::Policy::none())
             // Small servers close what they said they keep open, and look for `Content-Length` in this very spelling.
             .pool_max_idle_per_host(0)
@@ -162,7 +162,7 @@ pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// The first address that takes a connection. reqwest's own errors do not tell these apart.
+/// The first address that takes a connection. reqwest's own errors do not distinguish these.
 async fn connect(url: &Url) -> Result<SocketAddr, OnvifError> {
     let within = Duration::from_millis(limits::ONVIF_CONNECT_MS);
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();

@@ -16,7 +16,7 @@ use menshen_protocol::onvif::discovery::{Answers, FoundCamera, ProbeType, probe}
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3702);
 /// When the questions go out, from the beginning of a search: datagrams get lost, and cameras that wake are slow.
 const ROUNDS_MS: [u64; 3] = [0, 500, 1_500];
-/// Longest wait for a datagram, after which the clock is looked at.
+/// Longest wait for a datagram, after which the time is checked.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A local address to search from.
@@ -32,10 +32,25 @@ impl std::fmt::Display for Interface {
     }
 }
 
+/// There is no address to search from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InterfaceError {
+    #[error("the network interfaces cannot be read: {0}")]
+    Unreadable(String),
+    #[error("{ip} is no address of this machine; --interface takes one of {known}")]
+    Foreign { ip: Ipv4Addr, known: String },
+    #[error("this machine has no IPv4 address but the loopback: check its network cable")]
+    None,
+    #[error(
+        "{count} local addresses are too many to search from at once; give some with --interface, of {known}"
+    )]
+    TooMany { count: usize, known: String },
+}
+
 /// Every IPv4 address of this machine.
-fn all_interfaces() -> Result<Vec<Interface>, String> {
-    let networks = Networks::new_with_refreshed_list()
-        .map_err(|error| format!("the network interfaces cannot be read: {error}"))?;
+fn all_interfaces() -> Result<Vec<Interface>, InterfaceError> {
+    let networks =
+        Networks::new_with_refreshed_list().map_err(|error| InterfaceError::Unreadable(error.to_string()))?;
     let mut found = Vec::new();
     for (name, data) in &networks {
         for network in data.ip_networks() {
@@ -50,7 +65,10 @@ fn all_interfaces() -> Result<Vec<Interface>, String> {
 }
 
 /// The addresses to search from: those `asked` for, else all but the loopback.
-pub fn interfaces(asked: &[Ipv4Addr]) -> Result<Vec<Interface>, String> {
+///
+/// # Errors
+/// When this machine has none of them, or too many.
+pub fn interfaces(asked: &[Ipv4Addr]) -> Result<Vec<Interface>, InterfaceError> {
     let all = all_interfaces()?;
     let listed = |all: &[Interface]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut chosen: Vec<Interface> = Vec::new();
@@ -58,22 +76,19 @@ pub fn interfaces(asked: &[Ipv4Addr]) -> Result<Vec<Interface>, String> {
         chosen.extend(all.iter().filter(|one| !one.ip.is_loopback()).cloned());
     }
     for ip in asked {
-        let one = all.iter().find(|one| one.ip == *ip).ok_or_else(|| {
-            format!("{ip} is no address of this machine; --interface takes one of {}", listed(&all))
-        })?;
+        let one = all
+            .iter()
+            .find(|one| one.ip == *ip)
+            .ok_or_else(|| InterfaceError::Foreign { ip: *ip, known: listed(&all) })?;
         if !chosen.contains(one) {
             chosen.push(one.clone());
         }
     }
     if chosen.is_empty() {
-        return Err("this machine has no IPv4 address but the loopback: check its network cable".to_owned());
+        return Err(InterfaceError::None);
     }
     if chosen.len() > limits::ONVIF_INTERFACES_MAX {
-        return Err(format!(
-            "{} local addresses are too many to search from at once; give some with --interface, of {}",
-            chosen.len(),
-            listed(&all)
-        ));
+        return Err(InterfaceError::TooMany { count: chosen.len(), known: listed(&all) });
     }
     Ok(chosen)
 }
@@ -94,7 +109,7 @@ pub struct Found {
     pub failed: Vec<(Interface, String)>,
 }
 
-enum News {
+enum SearchEvent {
     Answer(IpAddr, Vec<u8>),
     Failed(Interface, String),
 }
@@ -105,22 +120,22 @@ pub fn search(from: &[Interface], within: Duration, mut found: impl FnMut(&Found
     let mut answers = Answers::default();
     let (mut failed, mut read, mut is_cut_short) = (Vec::new(), 0, false);
     std::thread::scope(|scope| {
-        let (sender, news) = bounded(limits::ONVIF_ANSWERS_WAITING);
+        let (sender, events) = bounded(limits::ONVIF_ANSWERS_WAITING);
         for interface in from {
             let sender = sender.clone();
             scope.spawn(move || {
                 if let Err(error) = ask_and_listen(interface.ip, until, &sender) {
                     // Nobody waits for it when the search is over.
-                    let _ = sender.send(News::Failed(interface.clone(), error.to_string()));
+                    let _ = sender.send(SearchEvent::Failed(interface.clone(), error.to_string()));
                 }
             });
         }
         drop(sender);
-        // Ends when the time is over, or when the last of them has failed. Then `news` goes, and the threads end.
-        while let Ok(heard) = news.recv_deadline(until) {
+        // Ends when the time is over, or when the last of them has failed. Then `events` goes, and the threads end.
+        while let Ok(heard) = events.recv_deadline(until) {
             match heard {
-                News::Failed(interface, why) => failed.push((interface, why)),
-                News::Answer(ip, datagram) => {
+                SearchEvent::Failed(interface, why) => failed.push((interface, why)),
+                SearchEvent::Answer(ip, datagram) => {
                     let (place, new) = answers.take(ip, &datagram);
                     answers.cameras().iter().skip(place).take(new).for_each(&mut found);
                     read += 1;
@@ -131,7 +146,7 @@ pub fn search(from: &[Interface], within: Duration, mut found: impl FnMut(&Found
                 }
             }
         }
-        drop(news);
+        drop(events);
     });
     let (others, unreadable, too_many) = (answers.others(), answers.unreadable(), answers.too_many());
     Found { cameras: answers.into_cameras(), others, unreadable, too_many, is_cut_short, failed }
@@ -149,7 +164,7 @@ fn socket(ip: Ipv4Addr) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn ask_and_listen(ip: Ipv4Addr, until: Instant, news: &Sender<News>) -> std::io::Result<()> {
+fn ask_and_listen(ip: Ipv4Addr, until: Instant, events: &Sender<SearchEvent>) -> std::io::Result<()> {
     let socket = socket(ip)?;
     let began = Instant::now();
     let mut rounds = ROUNDS_MS.iter().map(|ms| began + Duration::from_millis(*ms)).peekable();
@@ -170,7 +185,7 @@ fn ask_and_listen(ip: Ipv4Addr, until: Instant, news: &Sender<News>) -> std::io:
         };
         let answer = datagram.get(..length).unwrap_or_default().to_vec();
         // Nobody listens any more.
-        if news.send(News::Answer(from.ip(), answer)).is_err() {
+        if events.send(SearchEvent::Answer(from.ip(), answer)).is_err() {
             break;
         }
     }

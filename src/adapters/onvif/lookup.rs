@@ -12,13 +12,13 @@ use menshen_protocol::onvif::device::{
 };
 use menshen_protocol::onvif::media::{self, Profile, StreamAddress, Version, get_profiles, get_stream_uri};
 
-/// What a camera told.
+/// What a camera answered.
 #[derive(Debug)]
 pub struct Found {
-    /// How far its clock is ahead of this machine's; `None` where it does not tell.
+    /// How far its clock is ahead of this machine's; `None` where it is not known.
     pub clock_ahead_ms: Option<i64>,
     pub version: Version,
-    /// Hosts the camera told that were replaced by the installer's.
+    /// Hosts in the camera's answers that were replaced by the installer's.
     pub moved: Vec<String>,
     pub streams: Vec<FoundStream>,
 }
@@ -61,7 +61,7 @@ pub async fn streams(device: &Url, login: Option<Login>) -> Result<Found, OnvifE
     Ok(Found { clock_ahead_ms: client.clock_ahead_ms, version, moved, streams })
 }
 
-/// The camera's clock against this one's. Some cameras want a login even for this, and some tell no usable time.
+/// The camera's clock against this one's. Some cameras want a login even for this, and some give no usable time.
 async fn clock_ahead_ms(client: &mut Client, device: &Url) -> Result<Option<i64>, OnvifError> {
     let request = get_system_date_and_time();
     let answer = match client.call_open(device, &request).await {
@@ -78,11 +78,11 @@ async fn clock_ahead_ms(client: &mut Client, device: &Url) -> Result<Option<i64>
 
 async fn services(client: &mut Client, device: &Url) -> Result<MediaServices, OnvifError> {
     let answer = client.call(device, &get_services()).await?;
-    let told = answer.read(|bytes| device::read_services(bytes, device));
-    if let Ok(services) = &told
+    let answered = answer.read(|bytes| device::read_services(bytes, device));
+    if let Ok(services) = &answered
         && !services.is_empty()
     {
-        return told;
+        return answered;
     }
     // Cameras from before 2011 know no GetServices, and say so in many ways.
     let answer = client.call(device, &get_capabilities()).await?;

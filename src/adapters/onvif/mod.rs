@@ -1,5 +1,5 @@
 //! Cameras that speak ONVIF: who is on the network, and where one's streams are. For the command line; the messages
-//! are in `wire/onvif`.
+//! are in `menshen_protocol::onvif`.
 
 mod client;
 pub mod discovery;
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// Why a camera told no streams. `step` is the call that failed, as in `GetProfiles`.
+/// Why a camera gave no streams. `step` is the call that failed, as in `GetProfiles`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OnvifError {
     /// Its name is not known.

@@ -5,7 +5,13 @@ use std::time::Duration;
 use reqwest::Client;
 use url::Url;
 
+use crate::ports::relay::RelayError;
 use menshen_domain::limits;
+
+/// The HTTP client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the relays' HTTP client: {0}")]
+pub struct RelaySetupError(reqwest::Error);
 
 #[derive(Clone)]
 pub struct HttpRelay {
@@ -13,7 +19,7 @@ pub struct HttpRelay {
 }
 
 impl HttpRelay {
-    pub fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, RelaySetupError> {
         let client = Client::builder()
             .timeout(Duration::from_millis(limits::RELAY_TIMEOUT_MS))
             // Relays are neighbours; whatever proxy leads to the platform does not lead to them.
@@ -22,20 +28,19 @@ impl HttpRelay {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()
-            .map_err(|error| format!("cannot set up the relays' HTTP client: {error}"))?;
+            .map_err(RelaySetupError)?;
         Ok(Self { client })
     }
 
-    pub async fn call(&self, url: Url) -> Result<(), String> {
+    pub async fn call(&self, url: Url) -> Result<(), RelayError> {
         let response = self.client.get(url).send().await.map_err(|error| {
             // The error's own text names the address.
-            if error.is_timeout() { "no answer within the time limit" } else { "cannot be reached" }
-                .to_owned()
+            if error.is_timeout() { RelayError::TimedOut } else { RelayError::Unreachable(None) }
         })?;
         if response.status().is_success() {
             Ok(())
         } else {
-            Err(format!("answered {}", response.status().as_u16()))
+            Err(RelayError::Status(response.status().as_u16()))
         }
     }
 }

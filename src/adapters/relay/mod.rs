@@ -13,8 +13,9 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::ports::relay::DoorRelay;
+use crate::ports::relay::{DoorRelay, RelayError};
 use http::HttpRelay;
+pub use http::RelaySetupError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::limits;
 use menshen_domain::relay::order::{DoorOrder, RelayAddress, RelayCall};
@@ -35,7 +36,7 @@ struct Due {
 }
 
 impl Relays {
-    pub fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, RelaySetupError> {
         Ok(Self { http: HttpRelay::new()?, due: Arc::default() })
     }
 
@@ -71,9 +72,9 @@ impl Relays {
     }
 
     /// Once, within the time limit.
-    async fn say(&self, call: &RelayCall) -> Result<(), String> {
+    async fn send(&self, call: &RelayCall) -> Result<(), RelayError> {
         let limit = Duration::from_millis(limits::RELAY_TIMEOUT_MS);
-        let said = async {
+        let sent = async {
             match call {
                 RelayCall::Http(url) => self.http.call(url.clone()).await,
                 RelayCall::Modbus { address, unit, coil, on } => {
@@ -84,7 +85,7 @@ impl Relays {
                 }
             }
         };
-        timeout(limit, said).await.unwrap_or_else(|_| Err("no answer within the time limit".to_owned()))
+        timeout(limit, sent).await.unwrap_or(Err(RelayError::TimedOut))
     }
 
     /// Brings an output back to rest after a while, unless a later command took its place: again and again until the
@@ -102,19 +103,19 @@ impl Relays {
                 if !relays.is_due(&output, number) {
                     return;
                 }
-                let Err(reason) = relays.say(&call).await else {
+                let Err(reason) = relays.send(&call).await else {
                     relays.is_done(&output, number);
                     return;
                 };
                 drop(mine);
                 metrics::counter!("menshen_door_rest_failures_total").increment(1);
                 if backoff.failures() == 0 {
-                    tracing::error!(output, reason, "a relay could not be switched off; it is tried again");
+                    tracing::error!(output, %reason, "a relay could not be switched off; it is tried again");
                 }
                 let wait_ms = backoff.next_ms(rand::random());
                 tried_ms += wait_ms;
                 if tried_ms > limits::RELAY_REST_FOR_MS {
-                    tracing::error!(output, reason, "a relay was not switched off; look after the door");
+                    tracing::error!(output, %reason, "a relay was not switched off; look after the door");
                     relays.is_done(&output, number);
                     return;
                 }
@@ -124,29 +125,29 @@ impl Relays {
     }
 }
 
-async fn connect(address: &RelayAddress) -> Result<TcpStream, String> {
+async fn connect(address: &RelayAddress) -> Result<TcpStream, RelayError> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
-    let stream = stream.map_err(|error| format!("cannot be reached: {}", error.kind()))?;
+    let stream = stream.map_err(|error| RelayError::Unreachable(Some(error.kind())))?;
     // A few bytes that must not wait for more.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
 impl DoorRelay for Relays {
-    fn act(&self, order: DoorOrder) -> BoxFuture<'_, Result<(), String>> {
+    fn act(&self, order: DoorOrder) -> BoxFuture<'_, Result<(), RelayError>> {
         async move {
             let after = Duration::from_secs(u64::from(order.seconds));
             let steps = order.steps.into_iter().map(|step| async move {
                 let turn = self.turn(&step.output);
                 let mine = turn.lock().await;
                 let number = self.note(&step.output, step.rest.as_ref());
-                let said = self.say(&step.now).await;
+                let sent = self.send(&step.now).await;
                 drop(mine);
                 // Also after a failure: what was not answered may have been done.
                 if let Some(rest) = step.rest {
                     self.rest_after(step.output, number, rest, after);
                 }
-                said
+                sent
             });
             join_all(steps).await.into_iter().collect()
         }
@@ -163,12 +164,12 @@ impl DoorRelay for Relays {
     fn rest_all(&self) -> BoxFuture<'_, ()> {
         async move {
             let due: Vec<_> = self.due().outputs.drain().collect();
-            let said = due.into_iter().map(|(output, (_, call))| async move {
-                if let Err(reason) = self.say(&call).await {
-                    tracing::error!(output, reason, "a relay was not switched off; look after the door");
+            let sent = due.into_iter().map(|(output, (_, call))| async move {
+                if let Err(reason) = self.send(&call).await {
+                    tracing::error!(output, %reason, "a relay was not switched off; look after the door");
                 }
             });
-            join_all(said).await;
+            join_all(sent).await;
         }
         .boxed()
     }

@@ -4,45 +4,37 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata as _, WriteTransaction};
 
-use super::file::{DatabaseState, Failure, File, mark_complete, mark_incomplete};
-use super::outbox::SET_ASIDE;
-use crate::adapters::record;
+use super::event_tables::{
+    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEXT_SEQUENCE, OPEN, SEQUENCES, SET_ASIDE, open_event,
+    seal_event,
+};
+use super::file::{DatabaseState, Failure, mark_complete, mark_incomplete};
+use super::sealed_file::SealedFile;
 use crate::adapters::space::DiskSpace;
-use crate::adapters::vault::{Place, Sealer, Vault};
+use crate::adapters::vault::{Sealer, Vault};
 use crate::ports::store::{
     Closed, EventCounts, EventStore, FoundEvent, Namespace, RestoredEvent, Retention, StoreError,
     StoredEvent, Trimmed,
 };
 use menshen_domain::event::EventRecord;
 
-/// event id → bytes of its pictures, a passage that still goes on
-const OPEN: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("sealed open");
-/// sequence → bytes of row and pictures, event id, event; in history order
-pub const HISTORY: TableDefinition<u64, (u64, &str, &[u8])> = TableDefinition::new("sealed history");
-/// event id → sequence, so that closing twice is harmless
-const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
-/// receiver → last sequence it has
-pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
-/// `next_sequence`, `history_bytes`
-const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
-const NEXT_SEQUENCE: &str = "next_sequence";
-const HISTORY_BYTES: &str = "history_bytes";
-
 pub struct RedbEventStore {
-    pub(super) file: File,
-    pub(super) vault: Arc<Vault>,
+    pub(super) file: SealedFile,
 }
 
 impl RedbEventStore {
+    /// Opens the events' database, or makes it, and says how it was found.
+    ///
+    /// # Errors
+    /// When another process has it open, or the disk fails. A damaged one is no error: it is set aside.
     pub fn open(
         data_dir: &Path,
         vault: Arc<Vault>,
         space: DiskSpace,
     ) -> Result<(Self, DatabaseState), StoreError> {
-        let (file, found) = File::open(data_dir.join("events.redb"), "events", space)?;
-        file.prepare(&found, |transaction| {
+        let tables = |transaction: &WriteTransaction| {
             transaction.open_table(OPEN)?;
             transaction.open_table(HISTORY)?;
             transaction.open_table(SEQUENCES)?;
@@ -50,12 +42,9 @@ impl RedbEventStore {
             transaction.open_table(COUNTERS)?;
             transaction.open_table(SET_ASIDE)?;
             Ok(())
-        })?;
-        Ok((Self { file, vault }, found))
-    }
-
-    fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
-        self.vault.with(Namespace::Events, work)
+        };
+        let (file, state) = SealedFile::open(data_dir, Namespace::Events, vault, space, tables)?;
+        Ok((Self { file }, state))
     }
 
     /// `None`, counted, when it cannot be read: one bad record must not hold up the line behind it.
@@ -64,19 +53,11 @@ impl RedbEventStore {
             Ok(event) => Some(event),
             Err(failure) => {
                 self.file.space().unreadable("event", 1);
-                tracing::error!(event = id, ?failure, "an event's record cannot be read, the rest goes on");
+                tracing::error!(event = id, ?failure, "an event's record cannot be read and is skipped");
                 None
             }
         }
     }
-}
-
-fn seal_event(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {
-    Ok(key.seal(Place("events", event.event_id.as_bytes()), &record::encode(event)?)?)
-}
-
-pub fn open_event(key: &Sealer, id: &str, sealed: &[u8]) -> Result<EventRecord, Failure> {
-    Ok(record::decode(&key.open(Place("events", id.as_bytes()), sealed)?)?)
 }
 
 fn counter(transaction: &WriteTransaction, name: &str) -> Result<u64, Failure> {
@@ -111,7 +92,7 @@ impl RedbEventStore {
             return Ok(sequence.value());
         }
         let known = transaction.open_table(OPEN)?.remove(id)?.map_or(0, |row| row.value().0);
-        let sealed = self.with_key(|key| seal_event(key, event))?;
+        let sealed = self.file.with_key(|key| seal_event(key, event))?;
         let pictures = if picture_bytes == 0 { known } else { picture_bytes };
         let size = pictures + sealed.len() as u64;
         let sequence = counter(transaction, NEXT_SEQUENCE)?.max(1);
@@ -124,7 +105,7 @@ impl RedbEventStore {
 
     fn is_all_readable(&self) -> Result<bool, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 for row in transaction.open_table(OPEN)?.iter()? {
                     let (id, value) = row?;
                     if open_event(key, id.value(), value.value().1).is_err() {
@@ -149,7 +130,7 @@ impl RedbEventStore {
         transaction: &WriteTransaction,
         keep: impl Fn(&Sealer, &str, &[u8]) -> bool,
     ) -> Result<u64, Failure> {
-        self.with_key(|key| {
+        self.file.with_key(|key| {
             let mut open = transaction.open_table(OPEN)?;
             let mut history = transaction.open_table(HISTORY)?;
             let mut sequences = transaction.open_table(SEQUENCES)?;
@@ -178,7 +159,7 @@ impl RedbEventStore {
     }
 
     /// Removes the oldest until the limits hold. Receivers get events in order, so the oldest are those that
-    /// everybody has; one that somebody lacks is reached only when nothing else is left.
+    /// every receiver has; one that a receiver lacks is reached only when nothing else is left.
     fn trim_in(&self, transaction: &WriteTransaction, retention: &Retention) -> Result<Trimmed, Failure> {
         let mut history = transaction.open_table(HISTORY)?;
         let mut bytes = counter(transaction, HISTORY_BYTES)?;
@@ -188,7 +169,7 @@ impl RedbEventStore {
         }
         let mut sequences = transaction.open_table(SEQUENCES)?;
         let sent = sent_up_to(transaction, &retention.receivers)?;
-        self.with_key(|key| {
+        self.file.with_key(|key| {
             while history.len()? > retention.keep_events || bytes > retention.keep_bytes {
                 let oldest = history.first()?.map(|(sequence, _)| sequence.value());
                 // The last one is kept whatever its size: an event of now is worth more than a limit.
@@ -226,7 +207,7 @@ impl EventStore for RedbEventStore {
             let mut open = transaction.open_table(OPEN)?;
             let known = open.get(id)?.map_or(0, |row| row.value().0);
             let size = if picture_bytes == 0 { known } else { picture_bytes };
-            let sealed = self.with_key(|key| seal_event(key, event))?;
+            let sealed = self.file.with_key(|key| seal_event(key, event))?;
             open.insert(id, (size, sealed.as_slice()))?;
             Ok(())
         })
@@ -247,7 +228,7 @@ impl EventStore for RedbEventStore {
 
     fn open_events(&self) -> Result<Vec<EventRecord>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut events = Vec::new();
                 for row in transaction.open_table(OPEN)?.iter()? {
                     let (id, value) = row?;
@@ -260,7 +241,7 @@ impl EventStore for RedbEventStore {
 
     fn after(&self, sequence: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut events = Vec::new();
                 for row in transaction.open_table(HISTORY)?.range(sequence.saturating_add(1)..)? {
                     if events.len() == limit {
@@ -301,7 +282,7 @@ impl EventStore for RedbEventStore {
         self.file.write(|transaction| {
             let mut cursors = transaction.open_table(CURSORS)?;
             let known = cursors.get(receiver)?.map_or(0, |row| row.value());
-            // A late commit of a courier that was stopped must not take it back.
+            // A late commit of a sender that was stopped must not take it back.
             cursors.insert(receiver, sequence.max(known))?;
             Ok(())
         })
@@ -327,7 +308,7 @@ impl EventStore for RedbEventStore {
 
     fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let sequence = transaction.open_table(SEQUENCES)?.get(event_id)?.map(|row| row.value());
                 let event = if let Some(sequence) = sequence {
                     let row = transaction.open_table(HISTORY)?.get(sequence)?;
@@ -350,7 +331,7 @@ impl EventStore for RedbEventStore {
 
     fn pictures(&self) -> Result<BTreeSet<String>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut pictures = BTreeSet::new();
                 let mut note = |event: EventRecord| pictures.extend(event.pictures().map(str::to_owned));
                 for row in transaction.open_table(OPEN)?.iter()? {

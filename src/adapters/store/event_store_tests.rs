@@ -65,7 +65,7 @@ fn a_wipe_keeps_the_counter_and_the_cursors() {
     close(&store, "a");
     store.put_open(&event("o"), 1).unwrap();
     store.set_cursor("r", 1).unwrap();
-    store.vault.destroy(Namespace::Events).unwrap();
+    store.file.vault.destroy(Namespace::Events).unwrap();
     assert_eq!(store.remove_wiped().unwrap(), 2);
     assert_eq!(store.counts().unwrap().stored_bytes, 0);
     assert_eq!(close(&store, "b"), 2);
@@ -87,7 +87,7 @@ fn an_unreadable_event_is_skipped_and_counted_and_can_come_again() {
         .unwrap();
     let ids: Vec<_> = store.after(0, 2).unwrap().into_iter().map(|e| e.event.event_id).collect();
     assert_eq!(ids, ["a", "c"]);
-    assert_eq!(store.file.space().board().facts().unreadable_records, 1);
+    assert_eq!(store.file.space().status().facts().unreadable_records, 1);
     assert_eq!(store.remove_unreadable().unwrap(), 1);
     assert!(!store.has("b").unwrap() && store.has("a").unwrap());
     assert_eq!(close(&store, "b"), 4);
@@ -96,7 +96,7 @@ fn an_unreadable_event_is_skipped_and_counted_and_can_come_again() {
 #[test]
 fn a_second_process_is_named() {
     let (folder, store) = store();
-    let again = RedbEventStore::open(folder.path(), Arc::clone(&store.vault), space(folder.path()));
+    let again = RedbEventStore::open(folder.path(), Arc::clone(&store.file.vault), space(folder.path()));
     assert!(matches!(again, Err(StoreError::Locked { .. })));
 }
 
@@ -104,7 +104,7 @@ fn a_second_process_is_named() {
 fn an_event_of_the_first_version_is_read_and_sent_as_one_of_today() {
     let (folder, store) = store();
     close_as_written(&store, FIRST_VERSION_EVENT);
-    let vault = Arc::clone(&store.vault);
+    let vault = Arc::clone(&store.file.vault);
     drop(store);
     let (store, _) = RedbEventStore::open(folder.path(), vault, space(folder.path())).unwrap();
     assert!(store.is_all_readable().unwrap());
@@ -112,7 +112,7 @@ fn an_event_of_the_first_version_is_read_and_sent_as_one_of_today() {
     let [StoredEvent { event, .. }] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(event.identity.as_ref().unwrap().name, "Tom");
     assert_eq!((&event.why, event.quality.live, event.quality.attributes), (&None, None, None));
-    assert_eq!(store.file.space().board().facts().unreadable_records, 0);
+    assert_eq!(store.file.space().status().facts().unreadable_records, 0);
     let again = serde_json::to_value(event).unwrap();
     let written: serde_json::Value = serde_json::from_str(FIRST_VERSION_EVENT.1).unwrap();
     let names =

@@ -10,26 +10,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, StorageError, TableDefinition, TableError};
 
-use crate::adapters::files::{sync_folder, told};
+use crate::adapters::files::{io_error, sync_folder};
 use crate::adapters::record::RecordError;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::SealError;
 use crate::ports::store::StoreError;
 
 /// What can go wrong inside a transaction.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    #[error("{0}")]
     Redb(redb::Error),
-    Record(String),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Redb(error) => error.fmt(f),
-            Self::Record(reason) => f.write_str(reason),
-        }
-    }
+    #[error(transparent)]
+    Record(RecordError),
+    #[error(transparent)]
+    Seal(SealError),
 }
 
 impl<E: Into<redb::Error>> From<E> for Failure {
@@ -40,13 +35,13 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Self {
-        Self::Record(error.to_string())
+        Self::Record(error)
     }
 }
 
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
-        Self::Record(error.to_string())
+        Self::Seal(error)
     }
 }
 
@@ -59,10 +54,10 @@ const COMPLETE: &str = "complete";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseState {
     Whole,
-    /// Not there, empty, or not rebuilt to the end: the first start, or somebody deleted it.
+    /// Not there, empty, or not rebuilt to the end: the first start, or it was deleted.
     Missing,
     /// Damaged, and put where it says.
-    QuarantinedEvent {
+    SetAside {
         to: PathBuf,
         reason: String,
     },
@@ -111,14 +106,14 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
         DatabaseError::UpgradeRequired(version) => {
             StoreError::Damaged { path: shown(), reason: format!("file format {version} of an older redb") }
         }
-        other => io_error("open", path, &other.into()),
+        other => redb_error("open", path, &other.into()),
     }
 }
 
 /// Turns any redb error into the port's, with the file it happened to.
-fn io_error(doing: &'static str, path: &Path, error: &redb::Error) -> StoreError {
+fn redb_error(doing: &'static str, path: &Path, error: &redb::Error) -> StoreError {
     match error {
-        redb::Error::Io(error) => told(doing, path, error),
+        redb::Error::Io(error) => io_error(doing, path, error),
         redb::Error::Corrupted(reason) => {
             StoreError::Damaged { path: path.display().to_string(), reason: reason.clone() }
         }
@@ -126,9 +121,9 @@ fn io_error(doing: &'static str, path: &Path, error: &redb::Error) -> StoreError
     }
 }
 
-/// Renames a damaged database, keeping one such file: it is of use to somebody who looks for the cause.
+/// Renames a damaged database, keeping one such file: it may show the cause.
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let failed = |error: std::io::Error| told("set aside", path, &error);
+    let failed = |error: std::io::Error| io_error("set aside", path, &error);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let prefix = format!("{name}.damaged-");
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -185,7 +180,7 @@ impl File {
                     path = %path.display(), reason, set_aside = %to.display(),
                     "DAMAGED DATABASE: it was set aside, what can be rebuilt follows"
                 );
-                (open_checked(&path)?, DatabaseState::QuarantinedEvent { to, reason })
+                (open_checked(&path)?, DatabaseState::SetAside { to, reason })
             }
             Err(other) => return Err(other),
         };
@@ -256,15 +251,17 @@ impl File {
                 if matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo) {
                     self.failed.store(true, Ordering::Release);
                 }
-                io_error(doing, &self.path, &error)
+                redb_error(doing, &self.path, &error)
             }
-            Failure::Record(reason) => StoreError::Damaged { path: self.path.display().to_string(), reason },
+            unreadable @ (Failure::Record(_) | Failure::Seal(_)) => {
+                StoreError::Damaged { path: self.path.display().to_string(), reason: unreadable.to_string() }
+            }
         })
     }
 
     fn open_again(&self) -> Result<(), StoreError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have been here first.
+        // Another thread may have been here first.
         if !self.failed.load(Ordering::Acquire) {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redb::ReadableTable as _;
 
-use super::event_store::HISTORY;
+use super::event_tables::HISTORY;
 use super::registry_store::PEOPLE;
 use super::{DatabaseState, RedbEventStore, RedbRegistryStore};
 use crate::adapters::pictures::PictureFiles;
@@ -97,6 +97,7 @@ pub const FIRST_VERSION_EVENT: (&str, &str) = (
 pub fn close_as_written(store: &RedbEventStore, (id, record): (&str, &str)) {
     let sequence = close(store, id);
     let sealed = store
+        .file
         .vault
         .with(Namespace::Events, |key| key.seal(Place("events", id.as_bytes()), record.as_bytes()));
     let sealed = sealed.unwrap();
@@ -120,18 +121,18 @@ pub struct Opened {
     pub events: RedbEventStore,
     pub events_found: DatabaseState,
     pub pictures: PictureFiles,
-    pub board: Arc<StorageStatus>,
+    pub status: Arc<StorageStatus>,
 }
 
 impl Opened {
     pub fn new(folder: &Path) -> Self {
-        let (vault, board) = (vault(folder), Arc::<StorageStatus>::default());
-        let space = DiskSpace::new(folder, 0, Arc::clone(&board));
+        let (vault, status) = (vault(folder), Arc::<StorageStatus>::default());
+        let space = DiskSpace::new(folder, 0, Arc::clone(&status));
         let (registry, registry_found) =
             RedbRegistryStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();
         let (events, events_found) = RedbEventStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();
         let pictures = PictureFiles::open(folder, Arc::clone(&vault), space).unwrap();
-        Self { vault, registry, registry_found, events, events_found, pictures, board }
+        Self { vault, registry, registry_found, events, events_found, pictures, status }
     }
 
     /// As enrolment does it: photo, then row.

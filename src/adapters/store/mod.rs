@@ -4,11 +4,13 @@
 //! Every write commits with `Durability::Immediate`: when a method returns, the change has been flushed.
 
 mod event_store;
+mod event_tables;
 mod file;
 #[cfg(test)]
 pub mod fixture;
 mod outbox;
 mod registry_store;
+mod sealed_file;
 
 pub use event_store::RedbEventStore;
 pub use file::DatabaseState;

@@ -1,17 +1,15 @@
-//! History lines and what was set aside, in `events.redb`.
+//! Delivery queues and quarantined events, in `events.redb`.
 
-use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadableTable as _, WriteTransaction};
 use url::Url;
 
-use super::event_store::{CURSORS, HISTORY, RedbEventStore, open_event};
+use super::event_store::RedbEventStore;
+use super::event_tables::{CURSORS, HISTORY, SET_ASIDE, open_event};
 use super::file::Failure;
 use crate::adapters::record;
-use crate::ports::outbox::{Outbox, OutboxEntry, QuarantinedEvent};
-use crate::ports::store::{Namespace, StoreError};
+use crate::ports::outbox::{Outbox, OutboxEntry, QuarantinedEvent, UnreadableEvent};
+use crate::ports::store::StoreError;
 use menshen_domain::history::shown;
-
-/// (receiver, sequence) → what it refused
-pub(super) const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
 
 /// Rows of a receiver whose events are no longer kept: there is nothing left to try again.
 fn drop_gone(transaction: &WriteTransaction, receiver: &str) -> Result<(), Failure> {
@@ -30,7 +28,7 @@ fn is_receiver(known: &str, asked: &str) -> bool {
 impl Outbox for RedbEventStore {
     fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         self.file.read(|transaction| {
-            self.vault.with(Namespace::Events, |key| {
+            self.file.with_key(|key| {
                 let table = transaction.open_table(HISTORY)?;
                 table
                     .range(sequence.saturating_add(1)..)?
@@ -38,7 +36,8 @@ impl Outbox for RedbEventStore {
                     .map(|row| {
                         let (sequence, value) = row?;
                         let (_, id, sealed) = value.value();
-                        let event = open_event(key, id, sealed).map_err(|failure| failure.to_string());
+                        let event = open_event(key, id, sealed)
+                            .map_err(|failure| UnreadableEvent(failure.to_string()));
                         Ok(OutboxEntry { sequence: sequence.value(), event })
                     })
                     .collect()

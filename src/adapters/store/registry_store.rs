@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
+use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 
-use super::file::{DatabaseState, Failure, File, mark_complete};
+use super::file::{DatabaseState, Failure, mark_complete};
+use super::sealed_file::SealedFile;
 use crate::adapters::record;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
@@ -22,29 +23,27 @@ const GROUPS: TableDefinition<Hidden, &[u8]> = TableDefinition::new("sealed perm
 const UNREADABLE: TableDefinition<Hidden, &[u8]> = TableDefinition::new("unreadable people");
 
 pub struct RedbRegistryStore {
-    file: File,
-    vault: Arc<Vault>,
+    file: SealedFile,
 }
 
 impl RedbRegistryStore {
+    /// Opens the people's database, or makes it, and says how it was found.
+    ///
+    /// # Errors
+    /// When another process has it open, or the disk fails. A damaged one is no error: it is set aside.
     pub fn open(
         data_dir: &Path,
         vault: Arc<Vault>,
         space: DiskSpace,
     ) -> Result<(Self, DatabaseState), StoreError> {
-        let (file, found) = File::open(data_dir.join("registry.redb"), "registry", space)?;
-        // Tables exist from the first moment, so that readers never meet a missing one.
-        file.prepare(&found, |transaction| {
+        let tables = |transaction: &WriteTransaction| {
             transaction.open_table(PEOPLE)?;
             transaction.open_table(GROUPS)?;
             transaction.open_table(UNREADABLE)?;
             Ok(())
-        })?;
-        Ok((Self { file, vault }, found))
-    }
-
-    fn with_key<T>(&self, work: impl FnOnce(&Sealer) -> T) -> T {
-        self.vault.with(Namespace::Registry, work)
+        };
+        let (file, state) = SealedFile::open(data_dir, Namespace::Registry, vault, space, tables)?;
+        Ok((Self { file }, state))
     }
 
     /// `None`, counted, when it cannot be read.
@@ -53,7 +52,7 @@ impl RedbRegistryStore {
             Ok(person) => Some(person),
             Err(failure) => {
                 self.file.space().unreadable("person", 1);
-                tracing::error!(?failure, "a person's record cannot be read, the rest goes on");
+                tracing::error!(?failure, "a person's record cannot be read and is skipped");
                 None
             }
         }
@@ -71,7 +70,7 @@ fn open_person(key: &Sealer, row: Hidden, value: &[u8]) -> Result<Person, Failur
 impl RegistryStore for RedbRegistryStore {
     fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<u64, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut unreadable = 0;
                 for row in transaction.open_table(PEOPLE)?.iter()? {
                     let (row, value) = row?;
@@ -87,7 +86,7 @@ impl RegistryStore for RedbRegistryStore {
 
     fn get(&self, id: &str) -> Result<Option<Person>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let row = hidden(key, id);
                 let value = transaction.open_table(PEOPLE)?.get(row)?;
                 Ok(value.and_then(|value| self.readable(key, row, value.value())))
@@ -98,7 +97,7 @@ impl RegistryStore for RedbRegistryStore {
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let table = transaction.open_table(PEOPLE)?;
                 let from = after.map_or(Unbounded, |id| Excluded(hidden(key, id)));
                 let mut page = Vec::new();
@@ -116,7 +115,7 @@ impl RegistryStore for RedbRegistryStore {
 
     fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut page = Vec::new();
                 for row in transaction.open_table(PEOPLE)?.iter()?.skip(skip).take(limit) {
                     let (row, value) = row?;
@@ -133,7 +132,7 @@ impl RegistryStore for RedbRegistryStore {
 
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError> {
         self.file.grow(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut table = transaction.open_table(PEOPLE)?;
                 let mut replaced = Vec::new();
                 for person in people {
@@ -151,7 +150,7 @@ impl RegistryStore for RedbRegistryStore {
 
     fn delete(&self, ids: &[String]) -> Result<Vec<Person>, StoreError> {
         self.file.write(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut table = transaction.open_table(PEOPLE)?;
                 let mut gone = Vec::new();
                 for id in ids {
@@ -168,7 +167,7 @@ impl RegistryStore for RedbRegistryStore {
     fn remove_wiped(&self) -> Result<u64, StoreError> {
         self.file.write(|transaction| {
             // Asked for inside: no writer can come between with an older key.
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let mut table = transaction.open_table(PEOPLE)?;
                 let before = table.len()?;
                 table.retain(|_, value| key.owns(value).is_ok())?;
@@ -181,7 +180,7 @@ impl RegistryStore for RedbRegistryStore {
     fn set_aside_unreadable(&self) -> Result<u64, StoreError> {
         let mut bad: Vec<(Hidden, Vec<u8>)> = Vec::new();
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 for row in transaction.open_table(PEOPLE)?.iter()? {
                     let (row, value) = row?;
                     if open_person(key, row.value(), value.value()).is_err() {
@@ -207,7 +206,7 @@ impl RegistryStore for RedbRegistryStore {
 
     fn is_unreadable(&self, id: &str) -> Result<bool, StoreError> {
         self.file.read(|transaction| {
-            self.with_key(|key| {
+            self.file.with_key(|key| {
                 let row = hidden(key, id);
                 let value = transaction.open_table(PEOPLE)?.get(row)?;
                 Ok(value.is_some_and(|value| open_person(key, row, value.value()).is_err()))
@@ -225,7 +224,7 @@ impl RegistryStore for RedbRegistryStore {
             for row in transaction.open_table(GROUPS)?.iter()? {
                 let (row, value) = row?;
                 let opened =
-                    self.vault.master_sealer().open(Place("permission groups", &row.value()), value.value());
+                    self.file.master_sealer().open(Place("permission groups", &row.value()), value.value());
                 match opened.map(|plain| record::decode(&plain)) {
                     Ok(Ok(group)) => groups.push(group),
                     _ => self.file.space().unreadable("permission group", 1),
@@ -240,7 +239,7 @@ impl RegistryStore for RedbRegistryStore {
         self.file.write(|transaction| {
             transaction.delete_table(GROUPS)?;
             let mut table = transaction.open_table(GROUPS)?;
-            let key = self.vault.master_sealer();
+            let key = self.file.master_sealer();
             for group in groups {
                 let row = key.hidden("permission groups", &[group.id.as_bytes()]);
                 let sealed = key.seal(Place("permission groups", &row), &record::encode(group)?)?;

@@ -67,13 +67,13 @@ fn a_full_disk_is_told_and_heals_when_there_is_room_again() {
     };
     let error = (0..200).find_map(|_| grow().err()).expect("the disk is full at some time");
     assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
-    assert!(opened.board.facts().full.contains("registry"));
+    assert!(opened.status.facts().full.contains("registry"));
     assert_eq!(store.get("kept").unwrap().unwrap().id, "kept", "reading goes on");
     let again = grow();
     assert!(matches!(again, Err(StoreError::DiskFull { .. })), "and is told again: {again:?}");
     std::fs::remove_file(filler).unwrap();
     grow().expect("healed without a restart");
-    assert!(opened.board.facts().full.is_empty());
+    assert!(opened.status.facts().full.is_empty());
     assert_eq!(store.get("kept").unwrap().unwrap().id, "kept");
     store.delete(&["kept".into()]).unwrap();
 }
@@ -85,6 +85,6 @@ fn growth_stops_before_the_disk_is_quite_full_and_deleting_goes_on() {
     let space = DiskSpace::new(folder.path(), u64::MAX, Arc::default());
     let (store, _) = RedbRegistryStore::open(folder.path(), vault, space).unwrap();
     assert!(matches!(store.put(&[person("1", "p.img")]), Err(StoreError::DiskFull { .. })));
-    assert!(store.file.space().board().facts().full.contains("registry"));
+    assert!(store.file.space().status().facts().full.contains("registry"));
     assert!(store.delete(&["1".into()]).unwrap().is_empty());
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::seal::{KeyId, Place, SealError, Sealer, Secret, derived, random};
-use crate::adapters::files::{told, write_flushed};
+use crate::adapters::files::{io_error, write_flushed};
 use crate::ports::store::StoreError;
 
 /// Name of the systemd credential.
@@ -59,7 +59,7 @@ pub fn master(places: &KeyPlaces) -> Result<Sealer, StoreError> {
         .recursive(true)
         .mode(0o700)
         .create(&folder)
-        .map_err(|error| told("create", &folder, &error))?;
+        .map_err(|error| io_error("create", &folder, &error))?;
     let secret = match credential(places)? {
         Some(secret) => secret,
         None => from_file(places)?,
@@ -75,7 +75,7 @@ fn credential(places: &KeyPlaces) -> Result<Option<Secret>, StoreError> {
     match fs::read(&path) {
         Ok(bytes) => parse(&path, &Zeroizing::new(bytes)).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(told("read", &path, &error)),
+        Err(error) => Err(io_error("read", &path, &error)),
     }
 }
 
@@ -87,11 +87,11 @@ fn from_file(places: &KeyPlaces) -> Result<Secret, StoreError> {
             format!("others may read the master key; run: chmod 600 {}", path.display()),
         )),
         Ok(_) => {
-            let bytes = fs::read(&path).map_err(|error| told("read", &path, &error))?;
+            let bytes = fs::read(&path).map_err(|error| io_error("read", &path, &error))?;
             parse(&path, &Zeroizing::new(bytes))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(places, &path),
-        Err(error) => Err(told("read", &path, &error)),
+        Err(error) => Err(io_error("read", &path, &error)),
     }
 }
 
@@ -111,7 +111,7 @@ fn make(places: &KeyPlaces, path: &Path) -> Result<Secret, StoreError> {
     let secret = random::<32>().map_err(|_| key_error(path, "the system gives no random numbers"))?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(*secret)));
     write_flushed(&path.with_extension("part"), path, text.as_bytes())
-        .map_err(|error| told("write", path, &error))?;
+        .map_err(|error| io_error("write", path, &error))?;
     tracing::warn!(path = %path.display(), "a master key was made; keep a copy of it in a safe place");
     Ok(secret)
 }
@@ -200,7 +200,7 @@ impl DataKey {
         let wrapped = match fs::read(&path) {
             Ok(wrapped) => wrapped,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(told("read", &path, &error)),
+            Err(error) => return Err(io_error("read", &path, &error)),
         };
         let away = places.data_dir.display();
         let plain = master.open(Place("data-key", name.as_bytes()), &wrapped).map_err(|error| match error {
@@ -225,7 +225,7 @@ impl DataKey {
             .seal(Place("data-key", name.as_bytes()), &self.to_plain())
             .map_err(|error| key_error(&path, error.to_string()))?;
         write_flushed(&path.with_extension("key.part"), &path, &wrapped)
-            .map_err(|error| told("write", &path, &error))
+            .map_err(|error| io_error("write", &path, &error))
     }
 
     /// Replaces the key file; the old file's bytes are overwritten too, as far as the disk lets us.

@@ -40,16 +40,16 @@ impl Vault {
         })
     }
 
-    fn slot(&self, shelf: Namespace) -> &ArcSwap<DataKey> {
-        match shelf {
+    fn slot(&self, namespace: Namespace) -> &ArcSwap<DataKey> {
+        match namespace {
             Namespace::Registry => &self.registry,
             Namespace::Events => &self.events,
         }
     }
 
     /// Works with the data key of the moment.
-    pub fn with<T>(&self, shelf: Namespace, work: impl FnOnce(&Sealer) -> T) -> T {
-        work(&self.slot(shelf).load().sealer)
+    pub fn with<T>(&self, namespace: Namespace, work: impl FnOnce(&Sealer) -> T) -> T {
+        work(&self.slot(namespace).load().sealer)
     }
 
     /// For what a wipe must not take: sealed with the master key itself.
@@ -73,39 +73,39 @@ impl Vault {
     }
 }
 
-fn name(shelf: Namespace) -> &'static str {
-    match shelf {
+fn name(namespace: Namespace) -> &'static str {
+    match namespace {
         Namespace::Registry => "registry",
         Namespace::Events => "events",
     }
 }
 
 impl Keys for Vault {
-    fn destroy(&self, shelf: Namespace) -> Result<(), StoreError> {
+    fn destroy(&self, namespace: Namespace) -> Result<(), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let key = DataKey::fresh(true).map_err(|error| StoreError::Key {
             path: self.places.folder().display().to_string(),
             reason: error.to_string(),
         })?;
-        let written = key.replace(&self.places, &self.master, name(shelf));
+        let written = key.replace(&self.places, &self.master, name(namespace));
         if written.is_ok() {
-            self.slot(shelf).store(Arc::new(key));
-        } else if let Ok(Some(kept)) = DataKey::read(&self.places, &self.master, name(shelf)) {
+            self.slot(namespace).store(Arc::new(key));
+        } else if let Ok(Some(kept)) = DataKey::read(&self.places, &self.master, name(namespace)) {
             // Whichever key the file holds is the one that counts.
-            self.slot(shelf).store(Arc::new(kept));
+            self.slot(namespace).store(Arc::new(kept));
         }
         written
     }
 
-    fn is_wipe_unfinished(&self, shelf: Namespace) -> bool {
-        self.slot(shelf).load().wipe_unfinished
+    fn is_wipe_unfinished(&self, namespace: Namespace) -> bool {
+        self.slot(namespace).load().wipe_unfinished
     }
 
-    fn finish_wipe(&self, shelf: Namespace) -> Result<(), StoreError> {
+    fn finish_wipe(&self, namespace: Namespace) -> Result<(), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = self.slot(shelf).load().finished();
-        key.write(&self.places, &self.master, name(shelf))?;
-        self.slot(shelf).store(Arc::new(key));
+        let key = self.slot(namespace).load().finished();
+        key.write(&self.places, &self.master, name(namespace))?;
+        self.slot(namespace).store(Arc::new(key));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Sealing single records with XChaCha20-Poly1305.
 //!
 //! A sealed record is `version, key id (8), nonce (24), ciphertext and tag`. The nonce is random: with 24 bytes
-//! two never meet. The place a record belongs to (table or shelf, and its key there) is authenticated with it, so
+//! two never meet. The place a record belongs to (table or namespace, and its key there) is authenticated with it, so
 //! that nobody can pass one person's record off as another's.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub const VERSION: u8 = 2;
 pub const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
-/// Version and key id: enough to tell who sealed a record.
+/// Version and key id: enough to know which key sealed a record.
 pub const HEAD_BYTES: usize = 1 + KEY_ID_BYTES;
 
 pub type Secret = Zeroizing<[u8; 32]>;
@@ -30,7 +30,7 @@ pub enum SealError {
     Broken,
 }
 
-/// Where a record belongs: table or shelf, and the key there.
+/// Where a record belongs: table or namespace, and the key there.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a>(pub &'static str, pub &'a [u8]);
 
@@ -73,7 +73,7 @@ impl Sealer {
         Ok(Zeroizing::new(plain))
     }
 
-    /// Whether this key sealed the record, as far as its head tells.
+    /// Whether this key sealed the record, as far as its head says.
     pub fn owns(&self, sealed: &[u8]) -> Result<(), SealError> {
         match sealed {
             [VERSION, rest @ ..] if rest.starts_with(&self.id) => Ok(()),
@@ -83,7 +83,7 @@ impl Sealer {
         }
     }
 
-    /// A name that tells nothing of what it was made from, the same every time.
+    /// A name that says nothing of what it was made from, the same every time.
     pub fn hidden(&self, table: &'static str, parts: &[&[u8]]) -> [u8; 16] {
         let full = keyed_hash(&self.names, table, parts);
         let mut short = [0; 16];
@@ -91,12 +91,12 @@ impl Sealer {
         short
     }
 
-    fn bound(&self, Place(shelf, key): Place<'_>) -> Vec<u8> {
-        let mut bound = Vec::with_capacity(HEAD_BYTES + 1 + shelf.len() + key.len());
+    fn bound(&self, Place(namespace, key): Place<'_>) -> Vec<u8> {
+        let mut bound = Vec::with_capacity(HEAD_BYTES + 1 + namespace.len() + key.len());
         bound.push(VERSION);
         bound.extend_from_slice(&self.id);
-        bound.push(shelf.len() as u8);
-        bound.extend_from_slice(shelf.as_bytes());
+        bound.push(namespace.len() as u8);
+        bound.extend_from_slice(namespace.as_bytes());
         bound.extend_from_slice(key);
         bound
     }

@@ -4,6 +4,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use anyhow::Context as _;
+
 use crate::config::Settings;
 
 /// The program that set-up runs too: one way of fetching, one way of checking what came.
@@ -11,8 +13,7 @@ const FETCH: &str = include_str!("../../../scripts/fetch");
 /// What it imports.
 const MINIFAS: &str = include_str!("../../../scripts/minifas.py");
 
-pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> Result<ExitCode, Vec<String>> {
-    let failed = |what: &str, error: &std::io::Error| vec![format!("cannot {what}: {error}")];
+pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> anyhow::Result<ExitCode> {
     // A folder of its own, since Python looks for imports there; no other user may write into it.
     let folder = std::env::temp_dir().join(format!("menshen-fetch-{}", uuid::Uuid::now_v7()));
     std::fs::DirBuilder::new()
@@ -20,7 +21,7 @@ pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> Result<Exi
         .create(&folder)
         .and_then(|()| std::fs::write(folder.join("fetch.py"), FETCH))
         .and_then(|()| std::fs::write(folder.join("minifas.py"), MINIFAS))
-        .map_err(|error| failed("write the fetching program", &error))?;
+        .context("cannot write the fetching program")?;
     let mut command = Command::new("python3");
     command.arg(folder.join("fetch.py")).args(["--only", name]).arg("--models").arg(&settings.models_dir);
     if let Some(from) = from {
@@ -29,6 +30,6 @@ pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> Result<Exi
     let status = command.status();
     // A temporary folder that cannot be removed does no harm.
     let _ = std::fs::remove_dir_all(&folder);
-    let status = status.map_err(|error| failed("run python3, which fetches models", &error))?;
+    let status = status.context("cannot run python3, which fetches models")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

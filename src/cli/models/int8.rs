@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
+use anyhow::{Context as _, Error, bail};
+
 use crate::adapters::onnx::OrtLoader;
+use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::evaluation::embeddings::{Embedded, Photos, embed_with, list_images};
 use crate::evaluation::pairs::mixed_pairs;
@@ -21,35 +24,33 @@ const FACES: usize = 200;
 const FALSE_MATCH_RATE: f64 = 1e-3;
 
 /// Measures, makes, measures again, and writes `int8.toml` beside the model if the loss is acceptable.
-pub fn optimize_int8(settings: &Settings, names: &[String], images: &Path) -> Result<(), Vec<String>> {
+pub fn optimize_int8(settings: &Settings, names: &[String], images: &Path) -> anyhow::Result<()> {
     let name = match names {
         [] => &settings.recognition.embedder,
         [name] => name,
-        _ => return Err(vec!["--int8 takes one model at a time".to_owned()]),
+        _ => bail!("--int8 takes one model at a time"),
     };
-    optimize_one(settings, name, images).map_err(|error| vec![format!("{name}: {error}")])
+    optimize_one(settings, name, images).with_context(|| name.clone())
 }
 
-fn optimize_one(settings: &Settings, name: &str, images: &Path) -> Result<(), String> {
-    let loader =
-        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
+fn optimize_one(settings: &Settings, name: &str, images: &Path) -> anyhow::Result<()> {
+    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
     let Some(accelerator) = loader.accelerator() else {
-        return Err(
+        bail!(
             "8-bit integers are for accelerators (ONNX Runtime's own kernels are no faster with them): run \
-                    scripts/setup --openvino and set runtime.accelerator, for example \"openvino:CPU\""
-                .to_owned(),
+             scripts/setup --openvino and set runtime.accelerator, for example \"openvino:CPU\""
         );
     };
-    let selection = read_selection(settings).map_err(|error| error.to_string())?;
-    let ready = selection.load(name, Backend::Cpu(&loader)).map_err(|error| error.to_string())?;
+    let selection = read_selection(settings)?;
+    let ready = selection.load(name, Backend::Cpu(&loader))?;
     let models = ready.models;
     let model = models.embedder_model().clone();
-    let photos = list_images(images)?;
+    let photos = list_images(images).map_err(Error::msg)?;
     let (measured, others) = split(&photos);
 
     let (ranges, faces) = calibrate(&models, &loader, images, &measured)?;
-    let path = write_int8(&model, &ranges).map_err(|error| error.to_string())?;
-    let least = verify_int8(&model, &loader, &path).map_err(|error| error.to_string())?;
+    let path = write_int8(&model, &ranges)?;
+    let least = verify_int8(&model, &loader, &path)?;
     print_line(&format!(
         "{name}: ranges of {} values measured on {faces} faces; cosine {least:.4} on made pictures",
         ranges.len()
@@ -57,7 +58,8 @@ fn optimize_one(settings: &Settings, name: &str, images: &Path) -> Result<(), St
 
     let photos = Photos { folder: images, names: &others, tilt_deg: 0.0 };
     let embed = |models: &ModelSet| {
-        embed_with(models, &loader, settings.recognition.workers, photos).map(|done| done.embedded)
+        let done = embed_with(models, &loader, settings.recognition.workers, photos);
+        done.map(|done| done.embedded).map_err(Error::msg)
     };
     print_line(&format!(
         "embedding {} other photos as the model came, then in 8-bit integers on {accelerator}",
@@ -67,10 +69,10 @@ fn optimize_one(settings: &Settings, name: &str, images: &Path) -> Result<(), St
     let loss = loss(&original, &int8)?;
     print_loss(&loss);
     if let Some(objection) = loss.objection() {
-        return Err(format!("not accepted: {objection}"));
+        bail!("not accepted: {objection}");
     }
     let calibration = Calibration { original_sha256: model.sha256.clone(), faces, loss, ranges };
-    let target = calibration.write(&model).map_err(|error| error.to_string())?;
+    let target = calibration.write(&model)?;
     print_line(&format!(
         "accepted; written to {}. The box uses it with runtime.int8 = true",
         target.display()
@@ -97,26 +99,24 @@ fn calibrate(
     loader: &OrtLoader,
     images: &Path,
     photos: &[String],
-) -> Result<(Ranges, usize), String> {
-    let mut calibrator =
-        Calibrator::new(models.embedder_model(), loader).map_err(|error| error.to_string())?;
-    let mut analyzer = models.load(loader).map_err(|error| error.to_string())?;
+) -> anyhow::Result<(Ranges, usize)> {
+    let mut calibrator = Calibrator::new(models.embedder_model(), loader)?;
+    let mut analyzer = models.load(loader)?;
     for name in photos {
-        let bytes =
-            std::fs::read(images.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let frame = decode_photo(&bytes).map_err(|error| format!("{name}: {error}"))?;
-        let face = analyzer.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
+        let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let frame = decode_photo(&bytes).with_context(|| name.clone())?;
+        let face = analyzer.largest_face(&frame).with_context(|| name.clone())?;
         if let Some((_, Some(aligned))) = face {
-            calibrator.add(&analyzer.embedder_input(&aligned)).map_err(|error| error.to_string())?;
+            calibrator.add(&analyzer.embedder_input(&aligned))?;
         }
     }
     match calibrator.finish() {
-        (_, 0) => Err(format!("{}: no face in any of {} photos", images.display(), photos.len())),
+        (_, 0) => bail!("{}: no face in any of {} photos", images.display(), photos.len()),
         found => Ok(found),
     }
 }
 
-fn loss(original: &Embedded, int8: &Embedded) -> Result<Loss, String> {
+fn loss(original: &Embedded, int8: &Embedded) -> anyhow::Result<Loss> {
     let cosines: Vec<f64> = original
         .iter()
         .filter_map(|(name, a)| Some(cosine(&a.as_ref()?.vector, &int8.get(name)?.as_ref()?.vector)))
@@ -127,7 +127,7 @@ fn loss(original: &Embedded, int8: &Embedded) -> Result<Loss, String> {
     let rates = |(genuine, mut impostor): (Vec<f32>, Vec<f32>)| {
         rate_at(&genuine, &mut impostor, FALSE_MATCH_RATE)
             .map(|point| Rates { true_match_rate: point.rate, mark: point.threshold })
-            .ok_or_else(|| "the photos show too few people for a false match rate of 1e-3".to_owned())
+            .context("the photos show too few people for a false match rate of 1e-3")
     };
     Ok(Loss {
         genuine_pairs,
@@ -153,9 +153,4 @@ fn print_loss(loss: &Loss) {
         "  cosine between the two: least {:.4}, mean {:.4}",
         loss.cosine_least, loss.cosine_mean
     ));
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn print_line(line: &str) {
-    println!("{line}");
 }

@@ -8,21 +8,26 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Error, bail};
 use clap::{Args, Subcommand};
 
 use self::int8::optimize_int8;
-use super::ConfigArgs;
+use super::config_args::ConfigArgs;
+use super::output::print_line;
 use crate::adapters::changes_file::ChangesFile;
-use crate::adapters::onnx::OrtLoader;
+use crate::adapters::onnx::{LibraryError, OrtLoader};
 use crate::config::Settings;
 use crate::evaluation::embeddings::list_images;
 use crate::ports::changes::ChangesStore as _;
+use crate::ports::store::StoreError;
 use crate::runtime::models::{check_models, load_fastest, read_selection};
+use crate::runtime::problems::Problems;
 use menshen_models::attributes::{AttributeModels, attribute_self_test};
 use menshen_models::equivalence::{COSINE_MIN, cosine, milliseconds_a_run, verify_accelerated, verify_int8};
 use menshen_models::optimize::{self, OptimizeError};
 use menshen_models::self_test::{SelfTest, self_test};
 use menshen_models::{Catalogue, ModelSet, ModelSpec};
+use menshen_vision::FaceAnalyzer;
 use menshen_vision::inference::{InferenceLoader as _, Placement};
 use menshen_vision::photo::decode_photo;
 
@@ -34,18 +39,18 @@ pub struct ModelsArgs {
 
 #[derive(Subcommand)]
 enum ModelsCommand {
-    /// Described models and the state of their files 列出模型
+    /// List described models and the state of their files 列出模型
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Make models fast without changing their answers (the box does it itself at its first start) 优化模型
+    /// Optimize models: faster, with the same results (`menshen run` does it at its first start) 优化模型
     #[command(alias = "prepare")]
     Optimize {
-        /// Names; none means all 模型名，缺省为全部
+        /// Names of models; default: all 模型名，缺省为全部
         names: Vec<String>,
-        /// Make an embedder's form in 8-bit integers for the accelerator, and accept it only if it recognises as well on
-        /// the photos of --images 生成 8 位整数版本（须通过精度检验）
+        /// Quantize an embedder to 8-bit integers for the accelerator; accepted only if it recognises as well on the photos
+        /// of --images 生成 8 位整数版本（须通过精度检验）
         #[arg(long, requires = "images")]
         int8: bool,
         /// With --int8: a folder with a folder of photos for each person 每人一个子目录的照片目录
@@ -54,10 +59,10 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Checksums, loading, speed, and for embedders and models of age and gender a self-test; with photos also whether
-    /// optimised and original give the same features 检查模型
+    /// Check checksums, loading and speed, and run the self-test of embedders and of models of age and gender; with
+    /// --images also compare the features of optimised and original models 检查模型
     Check {
-        /// Names; none means all 模型名，缺省为全部
+        /// Names of models; default: all 模型名，缺省为全部
         names: Vec<String>,
         /// Folder of photos to compare features on 用于比对特征的照片目录
         #[arg(long)]
@@ -75,18 +80,18 @@ enum ModelsCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Recognise with another embedder from now on 切换特征模型
+    /// Switch to another embedder 切换特征模型
     ///
-    /// The new one is tested, everyone's photo is embedded with it in the background while the old one goes on, and then
-    /// the two change places in one moment. Works on a running box (over its local API) and on one that is not running.
+    /// The new embedder is tested and embeds all photos in the background while the old one keeps recognising; then the two
+    /// are exchanged at once. Works while Menshen runs (over the local API) and while it does not.
     Use {
         /// Name of an embedder 模型名
         #[arg(required_unless_present_any = ["back", "cancel"], conflicts_with_all = ["back", "cancel"])]
         name: Option<String>,
-        /// Go back to the one before; its features were kept 回退到之前的模型
+        /// Switch back to the previous embedder, whose features were kept 回退到之前的模型
         #[arg(long)]
         back: bool,
-        /// End the change that is going on; the present model stays 取消正在进行的切换
+        /// Cancel the running change; the present model stays 取消正在进行的切换
         #[arg(long, conflicts_with = "back")]
         cancel: bool,
         #[command(flatten)]
@@ -94,7 +99,7 @@ enum ModelsCommand {
     },
 }
 
-pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         ModelsCommand::Fetch { name, from, config } => {
             return fetch::fetch(&config.settings()?, name, from.as_deref());
@@ -117,8 +122,8 @@ pub fn run(arguments: &ModelsArgs) -> Result<ExitCode, Vec<String>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_catalogue(settings: &Settings) -> Result<Catalogue, Vec<String>> {
-    let catalogue = Catalogue::read(&settings.models_dir).map_err(|error| vec![error.to_string()])?;
+fn read_catalogue(settings: &Settings) -> anyhow::Result<Catalogue> {
+    let catalogue = Catalogue::read(&settings.models_dir)?;
     for renamed in catalogue.renamed() {
         print_line(&format!("warning: {renamed}"));
     }
@@ -130,9 +135,9 @@ fn select<'a>(
     settings: &Settings,
     catalogue: &'a Catalogue,
     names: &[String],
-) -> Result<Vec<&'a ModelSpec>, Vec<String>> {
+) -> anyhow::Result<Vec<&'a ModelSpec>> {
     let known: Vec<&ModelSpec> = catalogue.models().collect();
-    let unknown: Vec<String> = names
+    let unknown: Problems = names
         .iter()
         .filter(|name| known.iter().all(|model| model.name != **name))
         .map(|name| {
@@ -141,9 +146,7 @@ fn select<'a>(
             catalogue.broken_named(name).map_or_else(unknown, ToString::to_string)
         })
         .collect();
-    if !unknown.is_empty() {
-        return Err(unknown);
-    }
+    unknown.or_ok(())?;
     let active = active_embedder(settings)?;
     let is_meant = |model: &ModelSpec| match names {
         [] => model.path().exists() || is_used(settings, &active, model),
@@ -156,7 +159,7 @@ fn is_used(settings: &Settings, embedder: &str, model: &ModelSpec) -> bool {
     model.name == embedder || model.name == settings.recognition.detector
 }
 
-fn list(settings: &Settings) -> Result<(), Vec<String>> {
+fn list(settings: &Settings) -> anyhow::Result<()> {
     let catalogue = read_catalogue(settings)?;
     let active = active_embedder(settings)?;
     for model in catalogue.models() {
@@ -175,23 +178,23 @@ fn list(settings: &Settings) -> Result<(), Vec<String>> {
             model.licence
         ));
     }
-    let broken: Vec<String> = catalogue.broken().map(ToString::to_string).collect();
-    if broken.is_empty() { Ok(()) } else { Err(broken) }
+    let broken: Problems = catalogue.broken().map(ToString::to_string).collect();
+    Ok(broken.or_ok(())?)
 }
 
 /// The one chosen in the field, else the configured one.
-pub fn active_embedder(settings: &Settings) -> Result<String, Vec<String>> {
-    let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
+pub fn active_embedder(settings: &Settings) -> Result<String, StoreError> {
+    let changes = ChangesFile::new(&settings.data_dir).load()?;
     Ok(changes.embedder.map_or_else(|| settings.recognition.embedder.clone(), |chosen| chosen.name))
 }
 
-fn loader(settings: &Settings) -> Result<OrtLoader, Vec<String>> {
-    OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| vec![error.to_string()])
+fn loader(settings: &Settings) -> Result<OrtLoader, LibraryError> {
+    OrtLoader::new(&settings.onnxruntime, &settings.provider)
 }
 
-fn optimize_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
+fn optimize_all(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     for model in select(settings, &catalogue, names)? {
         match optimize::optimize(model, &loader) {
             Ok((note, done)) => print_line(&format!(
@@ -206,23 +209,23 @@ fn optimize_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>
             Err(error) => problems.push(format!("{}: {error}", model.name)),
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    Ok(problems.or_ok(())?)
 }
 
-fn check_all(settings: &Settings, names: &[String]) -> Result<(), Vec<String>> {
+fn check_all(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
     let (catalogue, loader) = (read_catalogue(settings)?, loader(settings)?);
-    let mut problems: Vec<String> = Vec::new();
+    let mut problems = Problems::default();
     if names.is_empty() {
         problems.extend(catalogue.broken().map(ToString::to_string));
     }
     for model in select(settings, &catalogue, names)? {
-        let checked = check_one(model, &loader).map_err(|error| error.to_string());
+        let checked = check_one(model, &loader).map_err(anyhow::Error::from);
         match checked.and_then(|line| Ok(line + &test_one(settings, model, &loader)?)) {
             Ok(line) => print_line(&line),
-            Err(error) => problems.push(format!("{}: {error}", model.name)),
+            Err(error) => problems.push(error.context(model.name.clone())),
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    Ok(problems.or_ok(())?)
 }
 
 fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, OptimizeError> {
@@ -254,23 +257,21 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, OptimizeEr
 }
 
 /// Whether an embedder recognises, and whether models of age and gender see anything, behind the configured detector.
-fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> Result<String, String> {
-    let analyzer = |embedder: &str| {
-        let selection = read_selection(settings).map_err(|error| error.to_string())?;
-        let models = load_fastest(&selection, settings, embedder, loader);
-        models.map_err(|error| error.to_string())?.load(loader).map_err(|error| error.to_string())
+fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> anyhow::Result<String> {
+    let analyzer = |embedder: &str| -> anyhow::Result<FaceAnalyzer> {
+        let selection = read_selection(settings)?;
+        Ok(load_fastest(&selection, settings, embedder, loader)?.load(loader)?)
     };
     match model.role.as_str() {
         "embedder" => {
-            let SelfTest { same_least, different } =
-                self_test(&mut analyzer(&model.name)?).map_err(|error| error.to_string())?;
+            let SelfTest { same_least, different } = self_test(&mut analyzer(&model.name)?)?;
             Ok(format!("; self-test: same person at least {same_least:.2}, two people {different:.2}"))
         }
         "age" | "gender" => {
-            let models = AttributeModels::default().with(model).map_err(|error| error.to_string())?;
-            let mut nets = models.load(loader).map_err(|error| error.to_string())?;
+            let models = AttributeModels::default().with(model)?;
+            let mut nets = models.load(loader)?;
             let mut analyzer = analyzer(&settings.recognition.embedder)?;
-            let seen = attribute_self_test(&mut analyzer, &mut nets).map_err(|error| error.to_string())?;
+            let seen = attribute_self_test(&mut analyzer, &mut nets)?;
             Ok(format!("; self-test: {seen}"))
         }
         _ => Ok(String::new()),
@@ -278,20 +279,17 @@ fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> Resul
 }
 
 /// The configured chain with optimised and with original models on the same aligned faces.
-fn compare(settings: &Settings, images: &Path) -> Result<(), Vec<String>> {
-    let one = |error: String| vec![error];
+fn compare(settings: &Settings, images: &Path) -> anyhow::Result<()> {
     let loader = loader(settings)?;
-    let mut models = check_models(settings).map_err(|error| one(error.to_string()))?;
-    let names = list_images(images).map_err(one)?;
-    let (faces, least) = compare_photos(&mut models, &loader, images, &names).map_err(one)?;
+    let mut models = check_models(settings)?;
+    let names = list_images(images).map_err(Error::msg)?;
+    let (faces, least) = compare_photos(&mut models, &loader, images, &names)?;
     print_line(&format!("least cosine between original and optimised features: {least:.6}, {faces} faces"));
     if faces == 0 {
-        return Err(vec![format!("{}: no face in any photo", images.display())]);
+        bail!("{}: no face in any photo", images.display());
     }
     if least < COSINE_MIN {
-        return Err(vec![format!(
-            "the optimised embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed"
-        )]);
+        bail!("the optimised embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed");
     }
     Ok(())
 }
@@ -301,30 +299,24 @@ fn compare_photos(
     loader: &OrtLoader,
     images: &Path,
     names: &[String],
-) -> Result<(usize, f64), String> {
-    let mut original = models.load(loader).map_err(|error| error.to_string())?;
-    if let Some(error) = models.use_optimized(loader).first() {
-        return Err(error.to_string());
+) -> anyhow::Result<(usize, f64)> {
+    let mut original = models.load(loader)?;
+    if let Some(error) = models.use_optimized(loader).into_iter().next() {
+        return Err(error.into());
     }
-    let mut optimized = models.load(loader).map_err(|error| error.to_string())?;
+    let mut optimized = models.load(loader)?;
     let (mut faces, mut least) = (0, 1.0f64);
     for name in names {
-        let bytes =
-            std::fs::read(images.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let frame = decode_photo(&bytes).map_err(|error| format!("{name}: {error}"))?;
-        let face = optimized.largest_face(&frame).map_err(|error| format!("{name}: {error}"))?;
+        let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let frame = decode_photo(&bytes).with_context(|| name.clone())?;
+        let face = optimized.largest_face(&frame).with_context(|| name.clone())?;
         let Some((_, Some(aligned))) = face else { continue };
-        let a = original.embed(&aligned).map_err(|error| error.to_string())?;
-        let b = optimized.embed(&aligned).map_err(|error| error.to_string())?;
+        let a = original.embed(&aligned)?;
+        let b = optimized.embed(&aligned)?;
         least = least.min(cosine(&a.vector, &b.vector));
         faces += 1;
     }
     Ok((faces, least))
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::actors::registry::swap::{MigrationContext, SwapError, choose, conclude};
@@ -12,11 +13,12 @@ use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::cli::local_api::LocalApi;
+use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::ports::store::StoreError;
-use crate::runtime::app::{base_tuning, create_data_dir};
 use crate::runtime::models::{load_fastest, read_selection};
-use crate::runtime::open::open_registry_and_pictures;
+use crate::runtime::storage::{Storage, create_data_dir};
+use crate::runtime::tuning::base_tuning;
 use crate::status::models::ModelStatus;
 use menshen_domain::models::SwapState;
 
@@ -24,17 +26,17 @@ use menshen_domain::models::SwapState;
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// `None`: back to the one before.
-pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Vec<String>> {
+pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<ExitCode> {
     create_data_dir(&settings.data_dir)?;
-    let facts = match open_registry_and_pictures(settings) {
+    let opened = Storage::open(settings).and_then(|storage| Ok((storage.registry()?, storage.pictures()?)));
+    let facts = match opened {
         Ok(stores) => offline(settings, name, &stores),
         Err(StoreError::Locked { .. }) => online(settings, name),
-        Err(other) => Err(other.to_string()),
-    }
-    .map_err(|error| vec![error])?;
+        Err(other) => Err(other.into()),
+    }?;
     let swap = &facts["swap"];
     if let Some(reason) = swap["reason"].as_str() {
-        return Err(vec![format!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]))]);
+        bail!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]));
     }
     print_line(&format!(
         "{} is in force 已启用: {} people, {} photos embedded now",
@@ -53,20 +55,14 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Ve
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends the swap of the running box.
-pub fn cancel(settings: &Settings) -> Result<ExitCode, Vec<String>> {
-    let cancelled = || {
-        let api = LocalApi::new(settings)?;
-        api.post("/menshen/api/models/cancel", None)?;
-        let facts = watch(&api)?;
-        print_line(&format!(
-            "{}: {} goes on 继续使用原模型",
-            text(&facts["swap"]["state"]),
-            text(&facts["embedder"])
-        ));
-        Ok(ExitCode::SUCCESS)
-    };
-    cancelled().map_err(|error: String| vec![error])
+/// Cancels the swap of the running box.
+pub fn cancel(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let api = LocalApi::new(settings)?;
+    api.post("/menshen/api/models/cancel", None)?;
+    let facts = watch(&api)?;
+    let (state, embedder) = (text(&facts["swap"]["state"]), text(&facts["embedder"]));
+    print_line(&format!("{state}: {embedder} goes on 继续使用原模型"));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn text(value: &Value) -> &str {
@@ -78,33 +74,30 @@ fn offline(
     settings: &Settings,
     name: Option<&str>,
     (store, pictures): &(impl crate::ports::store::RegistryStore, impl crate::ports::store::PictureStore),
-) -> Result<Value, String> {
-    let text_of = |error: StoreError| error.to_string();
-    let tuner =
-        Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings)).map_err(text_of)?;
+) -> anyhow::Result<Value> {
+    let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings))?;
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
-    let name = name.or(previous).ok_or("no other embedder was in force before this one")?;
-    let loader =
-        OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
-    let selection = read_selection(settings).map_err(|error| error.to_string())?;
+    let name = name.or(previous).context("no other embedder was in force before this one")?;
+    let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
+    let selection = read_selection(settings)?;
     let from = selection.describe(current).ok();
-    let board = ModelStatus::default();
-    board.begin(from.as_ref().map_or(current, |(id, _)| id), name);
+    let status = ModelStatus::default();
+    status.begin(from.as_ref().map_or(current, |(id, _)| id), name);
     let run = || {
         if name == current {
             return Err(SwapError::AlreadyActive { model: "it".to_owned() });
         }
         let models = load_fastest(&selection, settings, name, &loader)
             .map_err(|error| SwapError::Model(error.into()))?;
-        board.swap(|swap| swap.to = models.embedder_id());
+        status.swap(|swap| swap.to = models.embedder_id());
         let ground = MigrationContext {
             store,
             pictures,
             committing: &std::sync::Mutex::default(),
             turn: &tokio::sync::Mutex::default(),
-            status: &board,
+            status: &status,
             stop: &AtomicBool::new(false),
             loader: &loader,
             threads: settings.recognition.workers,
@@ -118,18 +111,18 @@ fn offline(
         scope.spawn(|| {
             while !over.load(Ordering::Acquire) {
                 std::thread::park_timeout(PROGRESS_EVERY);
-                progress(&json!(board.facts()));
+                progress(&json!(status.facts()));
             }
         });
         let outcome = run();
-        conclude(&board, &outcome);
+        conclude(&status, &outcome);
         over.store(true, Ordering::Release);
     });
-    Ok(json!(board.facts()))
+    Ok(json!(status.facts()))
 }
 
 /// Asks the running box, and watches.
-fn online(settings: &Settings, name: Option<&str>) -> Result<Value, String> {
+fn online(settings: &Settings, name: Option<&str>) -> anyhow::Result<Value> {
     let api = LocalApi::new(settings)?;
     let body = name.map_or_else(|| json!({ "back": true }), |name| json!({ "name": name }));
     api.post("/menshen/api/models/use", Some(&body))?;
@@ -137,7 +130,7 @@ fn online(settings: &Settings, name: Option<&str>) -> Result<Value, String> {
 }
 
 /// Until the swap is over.
-fn watch(api: &LocalApi) -> Result<Value, String> {
+fn watch(api: &LocalApi) -> anyhow::Result<Value> {
     loop {
         let facts = api.get("/menshen/api/models")?;
         let is_over = [SwapState::Done, SwapState::Refused, SwapState::Cancelled];
@@ -149,13 +142,7 @@ fn watch(api: &LocalApi) -> Result<Value, String> {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "progress is for the terminal")]
 fn progress(facts: &Value) {
     let swap = &facts["swap"];
-    eprintln!("{}: {} of {} people", text(&swap["state"]), swap["people_done"], swap["people"]);
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn print_line(line: &str) {
-    println!("{line}");
+    print_note(&format!("{}: {} of {} people", text(&swap["state"]), swap["people_done"], swap["people"]));
 }

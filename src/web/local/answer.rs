@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::LocalDeps;
+use super::state::LocalDeps;
 use crate::actors::handle::NotDelivered;
 use menshen_domain::limits;
 use menshen_domain::status::{Language, ProtocolError, StatusCode};
@@ -20,7 +20,7 @@ pub fn wrong(detail: impl Into<String>) -> ProtocolError {
 
 impl LocalDeps {
     /// The response of a call that was taken.
-    pub fn say(&self, answer: Answer) -> HttpResponse {
+    pub fn respond(&self, answer: Answer) -> HttpResponse {
         match answer {
             Ok(data) => HttpResponse::Ok().json(json!({ "data": data })),
             Err(refusal) => refused(&refusal, self.language),
@@ -65,7 +65,7 @@ fn http_status(code: StatusCode) -> Http {
     }
 }
 
-/// Paths and methods nobody serves.
-pub async fn no_such_call(parts: Data<LocalDeps>) -> HttpResponse {
-    parts.say(Err(ProtocolError::new(StatusCode::LocalNotFound, "no such path or method")))
+/// Paths and methods that have no handler.
+pub async fn no_such_call(deps: Data<LocalDeps>) -> HttpResponse {
+    deps.respond(Err(ProtocolError::new(StatusCode::LocalNotFound, "no such path or method")))
 }

@@ -1,4 +1,4 @@
-//! What came with a call: its query and its body, bounded and checked before anybody looks at it.
+//! What came with a call: its query and its body, bounded and checked before a handler uses it.
 
 use std::collections::BTreeMap;
 use std::future::Ready;
@@ -58,7 +58,7 @@ impl Call {
         self.device.as_deref().or_else(|| self.text("ip")).or_else(|| self.text("ep_id"))
     }
 
-    /// The content type as it was sent, and the body, for whoever reads it by itself.
+    /// The content type as it was sent, and the body, for a handler that reads it by itself.
     pub fn into_body(self) -> (String, Payload) {
         (self.content_type_sent, self.payload)
     }

@@ -1,12 +1,12 @@
-//! Capture devices: how they stand, and adding, changing and removing them while the box runs.
+//! Capture devices: their state, and adding, changing and removing them while the box runs.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
+use super::state::LocalDeps;
 use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::limits;
@@ -14,7 +14,7 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::stream::StreamState;
 use menshen_domain::tuning::DeviceChange;
 
-/// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and how it stands.
+/// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and its state.
 fn shown(device: &DeviceStatus) -> Value {
     let config = &device.config;
     let (state, reason) = match &device.state {
@@ -37,15 +37,15 @@ fn shown(device: &DeviceStatus) -> Value {
     })
 }
 
-pub async fn list(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = list_now(&parts, &call).await;
-    parts.say(answer)
+pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = list_now(&deps, &call).await;
+    deps.respond(answer)
 }
 
-async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
+async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
     let limit = call.number("limit", limits::DEVICES_MAX as u64, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, limits::DEVICES_MAX as u64)? as usize;
-    let mut devices = ask(parts.devices.send(ListDevices)).await?;
+    let mut devices = ask(deps.devices.send(ListDevices)).await?;
     if let Some(ip) = call.text("ip") {
         devices.retain(|device| device.config.ip == ip);
         if devices.is_empty() {
@@ -56,44 +56,44 @@ async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
     Ok(json!({ "total": devices.len(), "devices": page }))
 }
 
-pub async fn add(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = put_now(&parts, call, DeviceChange::Add).await;
-    parts.say(answer)
+pub async fn add(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = put_now(&deps, call, DeviceChange::Add).await;
+    deps.respond(answer)
 }
 
-pub async fn change(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = put_now(&parts, call, DeviceChange::Set).await;
-    parts.say(answer)
+pub async fn change(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = put_now(&deps, call, DeviceChange::Set).await;
+    deps.respond(answer)
 }
 
 async fn put_now(
-    parts: &LocalDeps,
+    deps: &LocalDeps,
     mut call: Call,
     change: impl Fn(menshen_domain::tuning::DeviceTable) -> DeviceChange,
 ) -> Answer {
     let mut table = call.json().await?;
     let ip = text_of(&table, &["ip"])?;
     table.remove("ip");
-    let done = ask(parts.devices.send(ChangeDevice { ip, change: change(table) })).await??;
+    let done = ask(deps.devices.send(ChangeDevice { ip, change: change(table) })).await??;
     Ok(done.as_ref().map_or(Value::Null, shown))
 }
 
-pub async fn remove(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = remove_now(&parts, call).await;
-    parts.say(answer)
+pub async fn remove(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = remove_now(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn remove_now(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn remove_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let ip = match call.text("ip") {
         Some(ip) => ip.to_owned(),
         None => text_of(&call.json_opt().await?, &["ip"]).map_err(|_| wrong("`ip` says which device"))?,
     };
-    ask(parts.devices.send(ChangeDevice { ip: ip.clone(), change: DeviceChange::Remove })).await??;
+    ask(deps.devices.send(ChangeDevice { ip: ip.clone(), change: DeviceChange::Remove })).await??;
     Ok(json!({ "ip": ip }))
 }
 
 /// Pipelines and the configuration file's devices are read again.
-pub async fn reload(parts: Data<LocalDeps>) -> HttpResponse {
-    let answer = ask(parts.devices.send(ReloadDevices)).await.and_then(|done| done);
-    parts.say(answer.map(|done| json!({ "changed": done.changed, "devices": done.devices })))
+pub async fn reload(deps: Data<LocalDeps>) -> HttpResponse {
+    let answer = ask(deps.devices.send(ReloadDevices)).await.and_then(|done| done);
+    deps.respond(answer.map(|done| json!({ "changed": done.changed, "devices": done.devices })))
 }

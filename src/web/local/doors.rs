@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
+use super::state::LocalDeps;
 use crate::actors::devices::door::order_of;
 use crate::actors::devices::message::ActOnDoor;
 use crate::actors::reporter::message::ReportDevices;
@@ -16,40 +16,40 @@ use menshen_domain::tuning::GateMode;
 use menshen_protocol::lenient;
 use menshen_protocol::local::WireAction;
 
-pub async fn mode(parts: Data<LocalDeps>) -> HttpResponse {
-    let mode = parts.tuner.shared().load().gate_mode;
-    parts.say(Ok(json!({ "controller_mode": mode })))
+pub async fn mode(deps: Data<LocalDeps>) -> HttpResponse {
+    let mode = deps.tuner.shared().load().gate_mode;
+    deps.respond(Ok(json!({ "controller_mode": mode })))
 }
 
-pub async fn set_mode(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = change_mode(&parts, call).await;
-    parts.say(answer)
+pub async fn set_mode(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = change_mode(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn change_mode(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn change_mode(deps: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["controller_mode"])?;
     let mode: GateMode = serde_json::from_value(Value::from(text))
         .map_err(|_| wrong("`controller_mode` must be opendoor, alarm or avoid"))?;
-    parts.change(move |changes| changes.gate_mode = Some(mode)).await?;
+    deps.change(move |changes| changes.gate_mode = Some(mode)).await?;
     // The platform hears of a changed mode with the device list.
-    parts.reporter.send_until_answered(|| ReportDevices).await;
+    deps.reporter.send_until_answered(|| ReportDevices).await;
     Ok(json!({ "controller_mode": mode }))
 }
 
-pub async fn act(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = act_now(&parts, call).await;
-    parts.say(answer)
+pub async fn act(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = act_now(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn act_now(parts: &LocalDeps, mut call: Call) -> Answer {
-    let asked_ms = (parts.monotonic_ms)();
+async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
+    let asked_ms = (deps.monotonic_ms)();
     let mut commands = Vec::new();
     for raw in list_of(&mut call.json().await?, "action", limits::LOCAL_ACTIONS_MAX)? {
         let action: WireAction = lenient::object(raw).map_err(|error| wrong(format!("action: {error}")))?;
         let command = action.command(limits::DOOR_SECONDS_MAX).map_err(|error| wrong(error.to_string()))?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
-        order_of(parts.roster.find(ip).as_ref(), ip, &command)?;
+        order_of(deps.device_list.find(ip).as_ref(), ip, &command)?;
         commands.push((action, command));
     }
     let mut results = Vec::new();
@@ -57,10 +57,10 @@ async fn act_now(parts: &LocalDeps, mut call: Call) -> Answer {
         let ip = action.action_ip.clone();
         let id = action.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let act = ActOnDoor { id: id.clone(), ip, command, asked_ms };
-        let outcome = ask(parts.devices.send(act)).await.and_then(|done| done);
+        let outcome = ask(deps.devices.send(act)).await.and_then(|done| done);
         let (code, message) = match &outcome {
-            Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
-            Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
+            Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(deps.language).to_owned()),
+            Err(refusal) => (refusal.code.code(), refusal.message(deps.language)),
         };
         results.push(json!({
             "id": id,

@@ -1,4 +1,4 @@
-//! Who may call: with a token whoever has it, without one only this machine.
+//! Who may call: with a token every caller that has it, without one only this machine.
 
 use std::net::IpAddr;
 
@@ -10,22 +10,22 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use sha2::{Digest as _, Sha256};
 
-use super::LocalDeps;
 use super::answer::refused_as;
+use super::state::LocalDeps;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(parts) = request.app_data::<Data<LocalDeps>>().cloned() else {
+    let Some(deps) = request.app_data::<Data<LocalDeps>>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let problem = if parts.token.is_empty() {
+    let problem = if deps.token.is_empty() {
         (!is_local_host(&request))
             .then_some((Http::FORBIDDEN, "without local_api.token only this machine may call"))
     } else {
-        (!has_token(&request, &parts.token)).then_some((
+        (!has_token(&request, &deps.token)).then_some((
             Http::UNAUTHORIZED,
             "the token is missing or wrong: send Authorization: Bearer TOKEN, or ?token=TOKEN",
         ))
@@ -35,7 +35,7 @@ pub async fn guard(
         Some((status, detail)) => {
             metrics::counter!("menshen_local_calls_refused_total").increment(1);
             let refusal = ProtocolError::new(StatusCode::BadRequest, detail);
-            Ok(request.into_response(refused_as(status, &refusal, parts.language)))
+            Ok(request.into_response(refused_as(status, &refusal, deps.language)))
         }
     }
 }

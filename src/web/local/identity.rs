@@ -1,13 +1,13 @@
-//! Who this box is and where its platform is. A change starts the box afresh, in place.
+//! Who this box is and where its platform is. A change restarts the box in place.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::LocalDeps;
 use super::answer::{Answer, wrong};
 use super::body::{Call, text_of};
+use super::state::LocalDeps;
 use menshen_domain::history::shown;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::Changes;
@@ -16,7 +16,7 @@ use menshen_domain::tuning::Changes;
 const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(300);
 
 impl LocalDeps {
-    /// Makes a change durable and puts it in force.
+    /// Writes a change to disk and applies it.
     pub(super) async fn change(
         &self,
         work: impl FnOnce(&mut Changes) + Send + 'static,
@@ -43,7 +43,7 @@ impl LocalDeps {
 
     /// Soon: the answer goes out first.
     fn restart(&self) {
-        tracing::warn!("starting afresh, as the local API asked for");
+        tracing::warn!("the local API asked for a restart");
         let restart = std::sync::Arc::clone(&self.restart);
         actix_rt::spawn(async move {
             tokio::time::sleep(ANSWER_FIRST).await;
@@ -52,53 +52,53 @@ impl LocalDeps {
     }
 }
 
-pub async fn dev_sno(parts: Data<LocalDeps>) -> HttpResponse {
-    parts.say(Ok(json!({ "dev_sno": parts.dev_sno_now() })))
+pub async fn dev_sno(deps: Data<LocalDeps>) -> HttpResponse {
+    deps.respond(Ok(json!({ "dev_sno": deps.dev_sno_now() })))
 }
 
-pub async fn set_dev_sno(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = change_dev_sno(&parts, call).await;
-    parts.say(answer)
+pub async fn set_dev_sno(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = change_dev_sno(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn change_dev_sno(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn change_dev_sno(deps: &LocalDeps, mut call: Call) -> Answer {
     let dev_sno = text_of(&call.json().await?, &["dev_sno", "devSno"])?;
     let is_plain =
         dev_sno.len() <= 128 && dev_sno.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !is_plain {
         return Err(wrong("`dev_sno` must be at most 128 letters, digits, `-`, `_` or `.`"));
     }
-    if dev_sno != parts.dev_sno_now() {
+    if dev_sno != deps.dev_sno_now() {
         let kept = dev_sno.clone();
-        parts.change(move |changes| changes.dev_sno = Some(kept)).await?;
-        parts.restart();
+        deps.change(move |changes| changes.dev_sno = Some(kept)).await?;
+        deps.restart();
     }
     Ok(json!({ "dev_sno": dev_sno }))
 }
 
-pub async fn login_url(parts: Data<LocalDeps>) -> HttpResponse {
-    parts.say(Ok(json!({ "login_url": shown_or_null(parts.login_url_now().as_ref()) })))
+pub async fn login_url(deps: Data<LocalDeps>) -> HttpResponse {
+    deps.respond(Ok(json!({ "login_url": shown_or_null(deps.login_url_now().as_ref()) })))
 }
 
 fn shown_or_null(url: Option<&Url>) -> Value {
     url.map_or(Value::Null, |url| Value::from(shown(url)))
 }
 
-pub async fn set_login_url(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = change_login_url(&parts, call).await;
-    parts.say(answer)
+pub async fn set_login_url(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = change_login_url(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn change_login_url(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn change_login_url(deps: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["login_url", "loginUrl"])?;
     let url = super::urls::http_url(&text).map_err(|problem| wrong(format!("`login_url` {problem}")))?;
-    if parts.login_url.is_none() {
+    if deps.login_url.is_none() {
         return Err(wrong("this box works standalone: set mode = \"platform\" in its configuration first"));
     }
-    if Some(&url) != parts.login_url_now().as_ref() {
+    if Some(&url) != deps.login_url_now().as_ref() {
         let kept = url.clone();
-        parts.change(move |changes| changes.login_url = Some(kept)).await?;
-        parts.restart();
+        deps.change(move |changes| changes.login_url = Some(kept)).await?;
+        deps.restart();
     }
     Ok(json!({ "login_url": shown(&url) }))
 }

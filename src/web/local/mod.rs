@@ -13,9 +13,12 @@ pub mod models;
 pub mod photo;
 pub mod picture;
 pub mod set_aside;
+pub mod state;
 pub mod urls;
 pub mod users;
 pub mod wipe;
+
+pub use state::LocalDeps;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,53 +28,16 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
-use tokio::sync::Notify;
-use url::Url;
 
-use crate::actors::devices::DevicesActor;
-use crate::actors::devices::device_list::DeviceList;
-use crate::actors::face_engine::photos::PhotoIntake;
-use crate::actors::handle::Handle;
-use crate::actors::identify::Identifier;
-use crate::actors::registry::RegistryActor;
-use crate::actors::reporter::ReporterActor;
-use crate::actors::session::SharedSession;
-use crate::actors::tuning::Tuner;
-use crate::status::models::ModelStatus;
 use crate::web::health::Health;
 use menshen_domain::limits;
-use menshen_domain::status::Language;
-
-/// What the handlers work with.
-pub struct LocalDeps {
-    pub registry: Handle<RegistryActor>,
-    pub reporter: Handle<ReporterActor>,
-    pub devices: Handle<DevicesActor>,
-    pub identifier: Identifier,
-    pub photos: Arc<PhotoIntake>,
-    pub tuner: Tuner,
-    pub models: Arc<ModelStatus>,
-    pub session: SharedSession,
-    /// Asks the runtime to start afresh.
-    pub restart: Arc<Notify>,
-    pub roster: DeviceList,
-    pub language: Language,
-    pub dev_sno: String,
-    /// `None` in standalone mode.
-    pub login_url: Option<Url>,
-    /// Empty: none is asked for.
-    pub token: String,
-    /// Milliseconds since the epoch, and on the monotonic clock.
-    pub wall_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
-    pub monotonic_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
-}
 
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
-pub async fn serve(listen: SocketAddr, parts: Arc<LocalDeps>, health: Arc<Health>) {
+pub async fn serve(listen: SocketAddr, deps: Arc<LocalDeps>, health: Arc<Health>) {
     loop {
-        match bind(listen, Arc::clone(&parts)) {
+        match bind(listen, Arc::clone(&deps)) {
             Ok(server) => {
-                tracing::info!(%listen, "local API");
+                tracing::info!(%listen, "the local API is listening");
                 health.set_local_api(listen.to_string());
                 if let Err(error) = server.await {
                     tracing::error!(%error, "the local API ended");
@@ -86,11 +52,11 @@ pub async fn serve(listen: SocketAddr, parts: Arc<LocalDeps>, health: Arc<Health
     }
 }
 
-fn bind(listen: SocketAddr, parts: Arc<LocalDeps>) -> std::io::Result<Server> {
-    let parts = Data::from(parts);
+fn bind(listen: SocketAddr, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
+    let deps = Data::from(deps);
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(parts.clone())
+            .app_data(deps.clone())
             .wrap(from_fn(guard::guard))
             .configure(routes)
             .default_service(web::to(answer::no_such_call))
@@ -136,10 +102,9 @@ fn routes(config: &mut ServiceConfig) {
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {
-        let get = move |parts: Data<LocalDeps>| async move { urls::get(&parts, kind) };
-        let set = move |parts: Data<LocalDeps>, call: body::Call| async move {
-            urls::set(&parts, kind, call).await
-        };
+        let get = move |deps: Data<LocalDeps>| async move { urls::get(&deps, kind) };
+        let set =
+            move |deps: Data<LocalDeps>, call: body::Call| async move { urls::set(&deps, kind, call).await };
         config
             .route(&fog(kind.name()), web::get().to(get))
             .route(&fog(kind.name()), web::post().to(set))

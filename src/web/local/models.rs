@@ -4,29 +4,29 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::json;
 
-use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, text_of};
+use super::state::LocalDeps;
 use crate::actors::registry::message::{CancelSwap, UseModel, WantedModel};
 
-pub async fn show(parts: Data<LocalDeps>) -> HttpResponse {
-    parts.say(Ok(json!(parts.models.facts())))
+pub async fn show(deps: Data<LocalDeps>) -> HttpResponse {
+    deps.respond(Ok(json!(deps.models.facts())))
 }
 
-/// `name`: the embedder to go to; or `back`: true, the one before. Answers when the swap has begun; how it goes on is told by
-/// [`show`].
-pub async fn use_model(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = use_now(&parts, call).await;
-    parts.say(answer)
+/// `name`: the embedder to go to; or `back`: true, the one before. Answers when the swap has begun; [`show`]
+/// reports its progress.
+pub async fn use_model(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = use_now(&deps, call).await;
+    deps.respond(answer)
 }
 
-/// Ends the swap that is going on; [`show`] tells when it has.
-pub async fn cancel(parts: Data<LocalDeps>) -> HttpResponse {
-    let answer = ask(parts.registry.send(CancelSwap)).await.and_then(|done| done);
-    parts.say(answer.map(|()| json!(parts.models.facts())))
+/// Cancels the running swap; [`show`] reports when it has ended.
+pub async fn cancel(deps: Data<LocalDeps>) -> HttpResponse {
+    let answer = ask(deps.registry.send(CancelSwap)).await.and_then(|done| done);
+    deps.respond(answer.map(|()| json!(deps.models.facts())))
 }
 
-async fn use_now(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn use_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let body = call.json().await?;
     let wanted = match (body.get("back"), body.contains_key("name")) {
         (Some(_), true) => return Err(wrong("`name` or `back`, not both")),
@@ -34,6 +34,6 @@ async fn use_now(parts: &LocalDeps, mut call: Call) -> Answer {
         (Some(_), false) => return Err(wrong("`back` must be true")),
         (None, _) => WantedModel::Named(text_of(&body, &["name"])?),
     };
-    ask(parts.registry.send(UseModel { wanted })).await??;
-    Ok(json!(parts.models.facts()))
+    ask(deps.registry.send(UseModel { wanted })).await??;
+    Ok(json!(deps.models.facts()))
 }

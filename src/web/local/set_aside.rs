@@ -5,22 +5,22 @@ use actix_web::web::Data;
 use serde_json::json;
 use url::Url;
 
-use super::LocalDeps;
 use super::answer::{Answer, ask};
 use super::body::Call;
+use super::state::LocalDeps;
 use crate::actors::reporter::message::{ListQuarantined, RetryQuarantined};
 use menshen_domain::history::shown;
 use menshen_domain::limits;
 
-pub async fn list(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = list_now(&parts, &call).await;
-    parts.say(answer)
+pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = list_now(&deps, &call).await;
+    deps.respond(answer)
 }
 
-async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
+async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
     let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, u32::MAX.into())? as usize;
-    let rows = ask(parts.reporter.send(ListQuarantined { skip, limit })).await??;
+    let rows = ask(deps.reporter.send(ListQuarantined { skip, limit })).await??;
     let show = |receiver: &str| Url::parse(receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
     let events: Vec<_> = rows
         .iter()
@@ -35,15 +35,15 @@ async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
 }
 
 /// `receiver` and `sequence` narrow it down; without a body all are tried again.
-pub async fn retry(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = retry_now(&parts, call).await;
-    parts.say(answer)
+pub async fn retry(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = retry_now(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn retry_now(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn retry_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let body = call.json_opt().await?;
     let receiver = body.get("receiver").and_then(|value| value.as_str()).map(str::to_owned);
     let sequence = body.get("sequence").and_then(serde_json::Value::as_u64);
-    let count = ask(parts.reporter.send(RetryQuarantined { receiver, sequence })).await??;
+    let count = ask(deps.reporter.send(RetryQuarantined { receiver, sequence })).await??;
     Ok(json!({ "retried": count }))
 }

@@ -1,12 +1,12 @@
-//! Addresses that get events, history and status reports besides those the platform's login names.
+//! Addresses that events, history and status reports go to, besides those the platform's login names.
 
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::LocalDeps;
 use super::answer::{Answer, wrong};
 use super::body::Call;
+use super::state::LocalDeps;
 use crate::actors::reporter::message::ReceiversChanged;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
@@ -30,8 +30,8 @@ impl Kind {
         }
     }
 
-    fn own(self, parts: &LocalDeps) -> Vec<Url> {
-        let tuning = parts.tuner.shared();
+    fn own(self, deps: &LocalDeps) -> Vec<Url> {
+        let tuning = deps.tuner.shared();
         let tuning = tuning.load();
         match self {
             Self::History => tuning.history_urls.clone(),
@@ -41,8 +41,8 @@ impl Kind {
     }
 
     /// Those of the login, which only the platform changes.
-    fn of_platform(self, parts: &LocalDeps) -> Vec<Url> {
-        let Some(session) = parts.session.load_full() else { return Vec::new() };
+    fn of_platform(self, deps: &LocalDeps) -> Vec<Url> {
+        let Some(session) = deps.session.load_full() else { return Vec::new() };
         match self {
             Self::History => session.record_urls.clone(),
             Self::Event => Vec::new(),
@@ -51,30 +51,43 @@ impl Kind {
     }
 }
 
-pub fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|error| format!("is no URL: {error}"))?;
+/// Why a text is not the address of a web server; the sentence begins with what the text was for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    #[error("is no URL: {0}")]
+    Syntax(#[from] url::ParseError),
+    #[error("must be http or https")]
+    Scheme,
+}
+
+/// Reads the address of a web server.
+///
+/// # Errors
+/// When the text is no URL, or one of something else.
+pub fn http_url(text: &str) -> Result<Url, UrlError> {
+    let url = Url::parse(text.trim())?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        _ => Err("must be http or https".to_owned()),
+        _ => Err(UrlError::Scheme),
     }
 }
 
-pub fn get(parts: &LocalDeps, kind: Kind) -> HttpResponse {
-    parts.say(Ok(show(parts, kind)))
+pub fn get(deps: &LocalDeps, kind: Kind) -> HttpResponse {
+    deps.respond(Ok(show(deps, kind)))
 }
 
-fn show(parts: &LocalDeps, kind: Kind) -> Value {
+fn show(deps: &LocalDeps, kind: Kind) -> Value {
     let texts = |urls: Vec<Url>| urls.iter().map(shown).collect::<Vec<_>>();
-    json!({ "urls": texts(kind.own(parts)), "platform_urls": texts(kind.of_platform(parts)) })
+    json!({ "urls": texts(kind.own(deps)), "platform_urls": texts(kind.of_platform(deps)) })
 }
 
-pub async fn set(parts: &LocalDeps, kind: Kind, call: Call) -> HttpResponse {
-    let answer = change(parts, kind, call).await;
-    parts.say(answer)
+pub async fn set(deps: &LocalDeps, kind: Kind, call: Call) -> HttpResponse {
+    let answer = change(deps, kind, call).await;
+    deps.respond(answer)
 }
 
 /// `urls`: a list, or `url`: a text with commas between, as `recordAddr` is written. An empty one clears the list.
-async fn change(parts: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
+async fn change(deps: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     let mut body = call.json().await?;
     let texts: Vec<String> = match (body.remove("urls"), body.remove("url")) {
         (Some(list), _) => lenient::texts(list).map_err(|error| wrong(format!("`urls`: {error}")))?,
@@ -92,15 +105,14 @@ async fn change(parts: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     if urls.len() > limits::LOCAL_URLS_MAX {
         return Err(wrong(format!("at most {} addresses", limits::LOCAL_URLS_MAX)));
     }
-    parts
-        .change(move |changes| match kind {
-            Kind::History => changes.history_urls = Some(urls),
-            Kind::Event => changes.realtime_urls = Some(urls),
-            Kind::Monitor => changes.monitor_urls = Some(urls),
-        })
-        .await?;
+    deps.change(move |changes| match kind {
+        Kind::History => changes.history_urls = Some(urls),
+        Kind::Event => changes.realtime_urls = Some(urls),
+        Kind::Monitor => changes.monitor_urls = Some(urls),
+    })
+    .await?;
     if kind == Kind::History {
-        parts.reporter.send_until_answered(|| ReceiversChanged).await;
+        deps.reporter.send_until_answered(|| ReceiversChanged).await;
     }
-    Ok(show(parts, kind))
+    Ok(show(deps, kind))
 }

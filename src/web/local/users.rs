@@ -6,9 +6,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Map, Value, json};
 
-use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, text_of};
+use super::state::LocalDeps;
 use crate::actors::registry::message::{
     DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
 };
@@ -38,36 +38,36 @@ fn check_group(name: Option<&str>) -> Result<(), ProtocolError> {
     }
 }
 
-pub async fn list(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = list_now(&parts, &call).await;
-    parts.say(answer)
+pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = list_now(&deps, &call).await;
+    deps.respond(answer)
 }
 
-async fn list_now(parts: &LocalDeps, call: &Call) -> Answer {
+async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
     check_group(call.text("group_name"))?;
     if let Some(id) = call.text("identity_id") {
-        let found = ask(parts.registry.send(GetPerson { id: id.to_owned() })).await??;
+        let found = ask(deps.registry.send(GetPerson { id: id.to_owned() })).await??;
         let found = found.ok_or_else(|| ProtocolError::new(StatusCode::IdNotFound, id.to_owned()))?;
         return Ok(json!({ "total": 1, "users": [user_of(&found.person)] }));
     }
     let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, limits::GALLERY_CAPACITY as u64)? as usize;
-    let page = ask(parts.registry.send(FindPeople { skip, limit })).await??;
+    let page = ask(deps.registry.send(FindPeople { skip, limit })).await??;
     Ok(json!({ "total": page.total, "users": page.people.iter().map(user_of).collect::<Vec<_>>() }))
 }
 
-pub async fn add(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = put_now(&parts, call, Verb::Add).await;
-    parts.say(answer)
+pub async fn add(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = put_now(&deps, call, Verb::Add).await;
+    deps.respond(answer)
 }
 
-pub async fn update(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = put_now(&parts, call, Verb::Update).await;
-    parts.say(answer)
+pub async fn update(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = put_now(&deps, call, Verb::Update).await;
+    deps.respond(answer)
 }
 
 /// One user object, or `user_info_list` with several. A single one that fails is an error.
-async fn put_now(parts: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
+async fn put_now(deps: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     let mut body = call.json().await?;
     check_group(body.get("group_name").and_then(Value::as_str))?;
     let is_single = !body.contains_key("user_info_list");
@@ -78,48 +78,48 @@ async fn put_now(parts: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     };
     let (mut success, mut failed, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for user in users {
-        match make(parts, user, verb).await {
+        match make(deps, user, verb).await {
             Ok(request) => requests.push(request),
             Err(UnusableUser { id, name, refusal, .. }) if !is_single => {
-                failed.push(told(parts, &id, &name, &Err(refusal)));
+                failed.push(entry(deps, &id, &name, &Err(refusal)));
             }
             Err(unusable) => return Err(unusable.refusal),
         }
     }
     if !requests.is_empty() {
         let requests = Arc::new(requests);
-        for outcome in ask(parts.registry.send(EnrolPeople { requests })).await? {
+        for outcome in ask(deps.registry.send(EnrolPeople { requests })).await? {
             let looks_like = outcome.result.as_ref().ok().and_then(|enrolled| enrolled.looks_like.clone());
             let result = outcome.result.map(|_| ());
             if let (true, Err(refusal)) = (is_single, &result) {
                 return Err(refusal.clone());
             }
             let list = if result.is_ok() { &mut success } else { &mut failed };
-            let mut told = told(parts, &outcome.id, &outcome.name, &result);
+            let mut entry = entry(deps, &outcome.id, &outcome.name, &result);
             if let Some(other) = looks_like {
-                told["message"] = success_with_lookalike(&other, parts.language).into();
-                told["looks_like"] = other.into();
+                entry["message"] = success_with_lookalike(&other, deps.language).into();
+                entry["looks_like"] = other.into();
             }
-            list.push(told);
+            list.push(entry);
         }
     }
     Ok(json!({ "success_users": success, "failed_users": failed }))
 }
 
-fn told(parts: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolError>) -> Value {
+fn entry(deps: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolError>) -> Value {
     let (code, message) = match result {
-        Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(parts.language).to_owned()),
-        Err(refusal) => (refusal.code.code(), refusal.message(parts.language)),
+        Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(deps.language).to_owned()),
+        Err(refusal) => (refusal.code.code(), refusal.message(deps.language)),
     };
     json!({ "userid": id, "username": name, "message": message, "code": code })
 }
 
-async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, UnusableUser> {
+async fn make(deps: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, UnusableUser> {
     let id = user.as_object().map_or(Ok(String::new()), |user| text_of(user, &["identity_id"]));
     let id = id.map_err(|refusal| UnusableUser::nameless("", refusal))?;
     let unknown = |refusal| UnusableUser::nameless(&id, refusal);
     let old =
-        async { ask(parts.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
+        async { ask(deps.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
     match (verb, old.is_some()) {
         (Verb::Add, true) => {
             Err(unknown(ProtocolError::new(StatusCode::IdentityExists, "PUT changes a person who is there")))
@@ -128,7 +128,7 @@ async fn make(parts: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest
             Err(unknown(ProtocolError::new(StatusCode::IdNotFound, "POST adds a person")))
         }
         _ => {
-            let session = parts.session.load_full();
+            let session = deps.session.load_full();
             EnrolRequest::from_wire(user, id.clone(), old.as_ref(), session.as_deref())
                 .map_err(|unusable| UnusableUser { refusal: as_local(unusable.refusal), ..unusable })
         }
@@ -140,13 +140,13 @@ fn as_local(refusal: ProtocolError) -> ProtocolError {
     if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
 }
 
-pub async fn delete(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = delete_now(&parts, call).await;
-    parts.say(answer)
+pub async fn delete(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = delete_now(&deps, call).await;
+    deps.respond(answer)
 }
 
 /// `identity_id` in the query or the body, or `userid_list` in the body.
-async fn delete_now(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let single = call.text("identity_id").map(str::to_owned);
     let mut body = call.json_opt().await?;
     check_group(call.text("group_name").or(body.get("group_name").and_then(Value::as_str)))?;
@@ -161,18 +161,18 @@ async fn delete_now(parts: &LocalDeps, mut call: Call) -> Answer {
         (None, false) => (vec![text_of(&body, &["identity_id"])?], true),
     };
     let (mut success, mut failed) = (Vec::new(), Vec::new());
-    for outcome in ask(parts.registry.send(DeletePeople { ids })).await? {
+    for outcome in ask(deps.registry.send(DeletePeople { ids })).await? {
         if let (true, Err(refusal)) = (is_single, &outcome.result) {
             return Err(refusal.clone());
         }
         let list = if outcome.result.is_ok() { &mut success } else { &mut failed };
-        list.push(told(parts, &outcome.id, "", &outcome.result));
+        list.push(entry(deps, &outcome.id, "", &outcome.result));
     }
     Ok(json!({ "success_users": success, "failed_users": failed }))
 }
 
-async fn groups(parts: &LocalDeps) -> Result<Vec<PermissionGroup>, ProtocolError> {
-    ask(parts.registry.send(ListPermissions)).await?
+async fn groups(deps: &LocalDeps) -> Result<Vec<PermissionGroup>, ProtocolError> {
+    ask(deps.registry.send(ListPermissions)).await?
 }
 
 fn show(groups: &[PermissionGroup]) -> Value {
@@ -199,46 +199,46 @@ fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, Proto
         .collect()
 }
 
-async fn keep(parts: &LocalDeps, groups: Vec<PermissionGroup>) -> Answer {
-    ask(parts.registry.send(SyncPermissions { groups: groups.clone() })).await??;
+async fn keep(deps: &LocalDeps, groups: Vec<PermissionGroup>) -> Answer {
+    ask(deps.registry.send(SyncPermissions { groups: groups.clone() })).await??;
     Ok(show(&groups))
 }
 
-pub async fn permissions(parts: Data<LocalDeps>) -> HttpResponse {
-    let answer = groups(&parts).await.map(|groups| show(&groups));
-    parts.say(answer)
+pub async fn permissions(deps: Data<LocalDeps>) -> HttpResponse {
+    let answer = groups(&deps).await.map(|groups| show(&groups));
+    deps.respond(answer)
 }
 
 /// Adds groups, or replaces those with the same id.
-pub async fn add_permissions(parts: Data<LocalDeps>, mut call: Call) -> HttpResponse {
+pub async fn add_permissions(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
     let answer = async {
         let new = groups_of(call.json().await?)?;
-        let mut all = groups(&parts).await?;
+        let mut all = groups(&deps).await?;
         all.retain(|group| new.iter().all(|new| new.id != group.id));
         all.extend(new);
-        keep(&parts, all).await
+        keep(&deps, all).await
     }
     .await;
-    parts.say(answer)
+    deps.respond(answer)
 }
 
 /// Replaces the whole list, as `sync_permissions` does.
-pub async fn replace_permissions(parts: Data<LocalDeps>, mut call: Call) -> HttpResponse {
-    let answer = async { keep(&parts, groups_of(call.json().await?)?).await }.await;
-    parts.say(answer)
+pub async fn replace_permissions(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
+    let answer = async { keep(&deps, groups_of(call.json().await?)?).await }.await;
+    deps.respond(answer)
 }
 
-pub async fn delete_permissions(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
+pub async fn delete_permissions(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = async {
         let id = call.text("id").ok_or_else(|| wrong("`id` is missing in the query"))?;
-        let mut all = groups(&parts).await?;
+        let mut all = groups(&deps).await?;
         let before = all.len();
         all.retain(|group| group.id != id);
         if all.len() == before {
             return Err(ProtocolError::new(StatusCode::LocalNotFound, format!("no permission group `{id}`")));
         }
-        keep(&parts, all).await
+        keep(&deps, all).await
     }
     .await;
-    parts.say(answer)
+    deps.respond(answer)
 }

@@ -4,20 +4,20 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::LocalDeps;
 use super::answer::{Answer, ask, wrong};
 use super::body::Call;
+use super::state::LocalDeps;
 use crate::actors::registry::message::WipePeople;
 use crate::actors::reporter::message::WipeEvents;
 use menshen_protocol::command::WipeOptions;
 use menshen_protocol::lenient;
 
-pub async fn wipe(parts: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = wipe_now(&parts, call).await;
-    parts.say(answer)
+pub async fn wipe(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = wipe_now(&deps, call).await;
+    deps.respond(answer)
 }
 
-async fn wipe_now(parts: &LocalDeps, mut call: Call) -> Answer {
+async fn wipe_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let mut body = call.json().await?;
     // With or without the wrapper that the command has.
     let options = body.remove("wipe_options").unwrap_or(Value::Object(body));
@@ -27,11 +27,11 @@ async fn wipe_now(parts: &LocalDeps, mut call: Call) -> Answer {
         return Err(wrong("`users` or `events` must be true"));
     }
     if options.users {
-        let count = ask(parts.registry.send(WipePeople)).await??;
+        let count = ask(deps.registry.send(WipePeople)).await??;
         tracing::warn!(count, "everyone was deleted, as the local API asked");
     }
     if options.events {
-        ask(parts.reporter.send(WipeEvents)).await??;
+        ask(deps.reporter.send(WipeEvents)).await??;
         tracing::warn!("all events were deleted, as the local API asked");
     }
     Ok(json!({ "wipe_options": options }))

@@ -1,4 +1,4 @@
-//! What an installer is told when a camera gives no streams.
+//! The texts an installer reads when a camera gives no streams.
 
 use crate::adapters::onvif::OnvifError;
 use menshen_domain::status::Language;
@@ -80,7 +80,7 @@ pub fn text(error: &OnvifError, language: Language) -> String {
             "the camera wants a login (401): give --user and --password-stdin".to_owned(),
         ),
         OnvifError::Unauthorized { clock_unknown, .. } => {
-            let mut told = both(
+            let mut text = both(
                 "用户名或密码不正确，或该用户无 ONVIF 权限（401 / NotAuthorized）：部分厂商的 ONVIF 用户需单独创建；\
                  多次错误会锁定账号，请勿反复尝试"
                     .to_owned(),
@@ -89,12 +89,12 @@ pub fn text(error: &OnvifError, language: Language) -> String {
                     .to_owned(),
             );
             if *clock_unknown {
-                told.push_str(&both(
+                text.push_str(&both(
                     "。摄像机未给出时间，摘要按本机时间计算：请核对摄像机时钟".to_owned(),
-                    ". The camera did not tell its time, so this machine's was used: check the camera's clock".to_owned(),
+                    ". The camera did not give its time, so this machine's was used: check the camera's clock".to_owned(),
                 ));
             }
-            told
+            text
         }
         OnvifError::NotOnvif { status, what } => {
             let (zh, en) = match what {

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::ConfigArgs;
-use super::devices::{Offline, offline, say};
-use super::local_api::LocalApi;
 use crate::actors::devices::door::order_of;
 use crate::adapters::relay::Relays;
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::local_api::LocalApi;
+use crate::cli::offline::{Offline, offline};
+use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::ports::relay::DoorRelay as _;
@@ -19,36 +21,41 @@ use reqwest::Method;
 
 #[derive(Args)]
 pub struct DoorArgs {
-    /// The device whose door it is 设备地址
+    /// The device of the door 设备地址
     ip: String,
     /// opendoor, closedoor or alarm 动作
     #[arg(value_parser = mode, default_value = "opendoor")]
     mode: ActionMode,
-    /// How long it stays open or rings 持续时间（秒）
+    /// Seconds that the door stays open or the alarm rings 持续时间（秒）
     #[arg(long, default_value_t = DEFAULT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::DOOR_SECONDS_MAX)))]
     seconds: u32,
-    /// Of the relay's outputs; 0 for all 继电器输出
+    /// Output of the relay; 0 for all 继电器输出
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
     port: u32,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-fn mode(text: &str) -> Result<ActionMode, String> {
-    ActionMode::from_wire(text).ok_or_else(|| "there is opendoor, closedoor, alarm".to_owned())
+/// A word that is no action of a door.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("there is opendoor, closedoor, alarm")]
+struct UnknownMode;
+
+fn mode(text: &str) -> Result<ActionMode, UnknownMode> {
+    ActionMode::from_wire(text).ok_or(UnknownMode)
 }
 
 const PATH: &str = "/SophonFogSys/api/EventAction";
 
-pub fn fire(arguments: &DoorArgs) -> Result<(), String> {
-    let settings = arguments.config.settings().map_err(|errors| errors.join("; "))?;
+pub fn act(arguments: &DoorArgs) -> anyhow::Result<()> {
+    let settings = arguments.config.settings()?;
     match offline(&settings)? {
         None => through_the_box(arguments, &settings),
         Some(files) => by_itself(arguments, &files),
     }
 }
 
-fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> Result<(), String> {
+fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> anyhow::Result<()> {
     let action = json!({
         "action_ip": arguments.ip, "action_mode": arguments.mode.wire(), "action_duration": arguments.seconds,
         "logic_port": arguments.port,
@@ -56,9 +63,9 @@ fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> Result<(), Stri
     let answer = LocalApi::new(settings)?.call(Method::PUT, PATH, Some(&json!({ "action": [action] })))?;
     let done = &answer["action"][0];
     if done["result"].as_bool() != Some(true) {
-        return Err(format!("{}: {}", arguments.ip, done["message"].as_str().unwrap_or("no answer")));
+        bail!("{}: {}", arguments.ip, done["message"].as_str().unwrap_or("no answer"));
     }
-    say(&format!(
+    print_line(&format!(
         "{}: {} done 已执行 (id {})",
         arguments.ip,
         arguments.mode.wire(),
@@ -68,25 +75,22 @@ fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> Result<(), Stri
 }
 
 /// No box is running: this process is there for as long as the door is open.
-fn by_itself(arguments: &DoorArgs, files: &Offline) -> Result<(), String> {
+fn by_itself(arguments: &DoorArgs, files: &Offline) -> anyhow::Result<()> {
     let DoorArgs { ip, mode, seconds, port, .. } = arguments;
-    let (devices, _) = files.book.list(&files.tuner.changes());
+    let (devices, _) = files.device_configs.list(&files.tuner.changes());
     let device = devices.iter().find(|device| device.ip == *ip);
     let command = DoorCommand { mode: *mode, seconds: *seconds, logic_port: *port, action_port: 0 };
-    let order = order_of(device, ip, &command).map_err(|refusal| refusal.to_string())?;
+    let order = order_of(device, ip, &command)?;
     let rests = order.steps.iter().any(|step| step.rest.is_some());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let relays = Relays::new()?;
-        let done = relays.act(order).await.map_err(|reason| format!("{ip}: the relay {reason}"));
+        let done = relays.act(order).await.map_err(|reason| anyhow!("{ip}: the relay {reason}"));
         if done.is_ok() {
-            say(&format!("{ip}: {} done 已执行", mode.wire()));
+            print_line(&format!("{ip}: {} done 已执行", mode.wire()));
         }
         if rests {
-            say(&format!("{ip}: switched back in {seconds} s, or with Ctrl-C 将自动复位"));
+            print_line(&format!("{ip}: switched back in {seconds} s, or with Ctrl-C 将自动复位"));
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(u64::from(*seconds))) => {}
                 _ = tokio::signal::ctrl_c() => {}

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Stdin, stdin};
 
+use anyhow::{Context as _, anyhow, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// A password is not longer; more is another file.
 const BYTES_MAX: u64 = 1024;
 
-/// One line. `prompt` is shown where somebody types it.
-pub fn read_password(prompt: &str) -> Result<String, String> {
+/// One line. `prompt` is shown on a terminal.
+pub fn read_password(prompt: &str) -> anyhow::Result<String> {
     let terminal = stdin();
     let unseen = if terminal.is_terminal() {
         ask(prompt);
@@ -23,13 +24,13 @@ pub fn read_password(prompt: &str) -> Result<String, String> {
         ask("\n");
     }
     drop(unseen);
-    read.map_err(|error| format!("the password cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| "the password is no UTF-8".to_owned())?;
+    read.context("the password cannot be read")?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("the password is no UTF-8"))?;
     let password = text.trim_end_matches(['\r', '\n']);
     match password.len() as u64 {
-        0 => Err("--password-stdin: there is no password on standard input".to_owned()),
+        0 => bail!("--password-stdin: there is no password on standard input"),
         1..=BYTES_MAX => Ok(password.to_owned()),
-        _ => Err(format!("--password-stdin: longer than {BYTES_MAX} bytes; is it the password?")),
+        _ => bail!("--password-stdin: longer than {BYTES_MAX} bytes; is it the password?"),
     }
 }
 
@@ -40,12 +41,12 @@ struct Unseen<'a> {
 }
 
 impl<'a> Unseen<'a> {
-    fn new(terminal: &'a Stdin) -> Result<Self, String> {
-        let failed = |error: rustix::io::Errno| format!("the terminal would show the password: {error}");
-        let before = tcgetattr(terminal).map_err(failed)?;
+    fn new(terminal: &'a Stdin) -> anyhow::Result<Self> {
+        const WOULD_SHOW: &str = "the terminal would show the password";
+        let before = tcgetattr(terminal).context(WOULD_SHOW)?;
         let mut modes = before.clone();
         modes.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(terminal, OptionalActions::Flush, &modes).map_err(failed)?;
+        tcsetattr(terminal, OptionalActions::Flush, &modes).context(WOULD_SHOW)?;
         Ok(Self { terminal, before })
     }
 }
@@ -57,7 +58,7 @@ impl Drop for Unseen<'_> {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the terminal is where somebody types")]
+#[allow(clippy::print_stderr, reason = "the prompt is for the terminal")]
 fn ask(text: &str) {
     eprint!("{text}");
 }

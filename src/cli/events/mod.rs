@@ -1,14 +1,18 @@
 //! `menshen events`: history from the command line, while the box is not running.
 
+mod list;
+
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, event_list};
+use super::config_args::ConfigArgs;
+use super::output::print_line;
 use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
 use crate::ports::store::StoreError;
-use crate::runtime::open::open_events;
+use crate::runtime::storage::Storage;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
 
@@ -20,26 +24,26 @@ pub struct EventsArgs {
 
 #[derive(Subcommand)]
 enum EventsCommand {
-    /// List what is stored, oldest first, as JSON lines without names and pictures 事件列表
+    /// List stored events, oldest first, as JSON lines without names and pictures 事件列表
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// Events a history receiver refused for good 被拒收的事件
     #[command(subcommand)]
-    QuarantinedEvent(SetAsideCommand),
+    SetAside(SetAsideCommand),
 }
 
 #[derive(Subcommand)]
 enum SetAsideCommand {
-    /// Receiver, sequence, time and reason of each 列表
+    /// List receiver, sequence, time and reason of each 列表
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Try them again at the next start, all or some 重新上报
+    /// Send them again after the next start, all or some 重新上报
     Retry {
-        /// Only those of this receiver's address
+        /// Only those of this receiver address
         #[arg(long)]
         receiver: Option<String>,
         /// Only the one with this sequence
@@ -50,40 +54,39 @@ enum SetAsideCommand {
     },
 }
 
-pub fn run(arguments: &EventsArgs) -> Result<ExitCode, Vec<String>> {
+pub fn run(arguments: &EventsArgs) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        EventsCommand::List { config } => event_list::list(&open(config)?),
-        EventsCommand::QuarantinedEvent(SetAsideCommand::List { config }) => list(&open(config)?),
-        EventsCommand::QuarantinedEvent(SetAsideCommand::Retry { receiver, sequence, config }) => {
+        EventsCommand::List { config } => list::list(&open(config)?),
+        EventsCommand::SetAside(SetAsideCommand::List { config }) => list(&open(config)?),
+        EventsCommand::SetAside(SetAsideCommand::Retry { receiver, sequence, config }) => {
             retry(&open(config)?, receiver.as_deref(), *sequence)
         }
     }
 }
 
-pub fn open(config: &ConfigArgs) -> Result<RedbEventStore, Vec<String>> {
+pub fn open(config: &ConfigArgs) -> anyhow::Result<RedbEventStore> {
     let settings = config.settings()?;
-    open_events(&settings).map(|stores| stores.store).map_err(|error| match error {
+    Storage::open(&settings).and_then(|storage| storage.events()).map_err(|error| match error {
         StoreError::Locked { .. } => {
             let listen =
                 settings.local_api.listen.map_or_else(|| "local_api.listen".to_owned(), |a| a.to_string());
-            vec![format!(
+            anyhow!(
                 "the box is running on this data folder: stop it first; for events set aside ask its local API, GET http://{listen}/menshen/api/set-aside or \
                  POST http://{listen}/menshen/api/set-aside/retry"
-            )]
+            )
         }
-        other => vec![other.to_string()],
+        other => other.into(),
     })
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn list(store: &RedbEventStore) -> Result<ExitCode, Vec<String>> {
+fn list(store: &RedbEventStore) -> anyhow::Result<ExitCode> {
     let mut skip = 0;
     loop {
-        let rows = store.set_asides(skip, limits::SET_ASIDE_PAGE).map_err(|error| vec![error.to_string()])?;
+        let rows = store.set_asides(skip, limits::SET_ASIDE_PAGE)?;
         for row in &rows {
             let receiver = url::Url::parse(&row.receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
             let retry = if row.retry { "\tretry" } else { "" };
-            println!("{receiver}\t{}\t{}\t{}{retry}", row.sequence, row.at_ms, row.reason);
+            print_line(&format!("{receiver}\t{}\t{}\t{}{retry}", row.sequence, row.at_ms, row.reason));
         }
         if rows.is_empty() {
             return Ok(ExitCode::SUCCESS);
@@ -92,13 +95,8 @@ fn list(store: &RedbEventStore) -> Result<ExitCode, Vec<String>> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn retry(
-    store: &RedbEventStore,
-    receiver: Option<&str>,
-    sequence: Option<u64>,
-) -> Result<ExitCode, Vec<String>> {
-    let count = store.retry_set_aside(receiver, sequence).map_err(|error| vec![error.to_string()])?;
-    println!("{count} will be tried again at the next start");
+fn retry(store: &RedbEventStore, receiver: Option<&str>, sequence: Option<u64>) -> anyhow::Result<ExitCode> {
+    let count = store.retry_set_aside(receiver, sequence)?;
+    print_line(&format!("{count} will be tried again at the next start"));
     Ok(ExitCode::SUCCESS)
 }

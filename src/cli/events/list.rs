@@ -4,18 +4,17 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::ports::store::{EventStore, StoreError};
+use crate::cli::output::print_line;
+use crate::ports::store::EventStore;
 use menshen_domain::event::EventRecord;
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-pub fn list(store: &impl EventStore) -> Result<ExitCode, Vec<String>> {
+pub fn list(store: &impl EventStore) -> anyhow::Result<ExitCode> {
     const PAGE: usize = 500;
-    let one = |error: StoreError| vec![error.to_string()];
     let mut after = 0;
     loop {
-        let page = store.after(after, PAGE).map_err(one)?;
+        let page = store.after(after, PAGE)?;
         for stored in &page {
-            println!("{}", line(Some(stored.sequence), &stored.event));
+            print_line(&line(Some(stored.sequence), &stored.event).to_string());
         }
         match page.last() {
             Some(last) => after = last.sequence,
@@ -23,8 +22,8 @@ pub fn list(store: &impl EventStore) -> Result<ExitCode, Vec<String>> {
         }
     }
     // Passages that had not ended when the box did; they get their place at its next start.
-    for event in store.open_events().map_err(one)? {
-        println!("{}", line(None, &event));
+    for event in store.open_events()? {
+        print_line(&line(None, &event).to_string());
     }
     Ok(ExitCode::SUCCESS)
 }

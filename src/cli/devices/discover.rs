@@ -8,13 +8,15 @@ use clap::Args;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ConfigArgs;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::ports::changes::ChangesStore as _;
 use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::runtime::devices::SettingsConfigStore;
+use crate::runtime::problems::Problems;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
@@ -23,28 +25,28 @@ use menshen_protocol::onvif::discovery::FoundCamera;
 
 #[derive(Args)]
 pub struct DiscoverArgs {
-    /// How long answers are waited for 等待应答的秒数
+    /// Seconds to wait for answers 等待应答的秒数
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX))]
     seconds: u64,
-    /// Search from this address of this machine only; may be repeated. Else from all but the loopback 从本机此地址搜索
+    /// Search only from this address of this machine; may be repeated. Default: all but the loopback 从本机此地址搜索
     #[arg(long = "interface", value_name = "IP")]
     interfaces: Vec<Ipv4Addr>,
-    /// As JSON 输出 JSON
+    /// Print JSON 输出 JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
+pub fn discover(arguments: &DiscoverArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
     let known = known_devices(&settings)?;
-    let from = interfaces(&arguments.interfaces).map_err(|error| vec![error])?;
+    let from = interfaces(&arguments.interfaces)?;
     let zh = settings.language == Language::Zh;
     if !arguments.json {
         let (seconds, from) = (arguments.seconds, from.iter().map(ToString::to_string).collect::<Vec<_>>());
         let from = from.join(", ");
-        note(&if zh {
+        print_note(&if zh {
             format!("正在搜索 {seconds} 秒，从 {from} …")
         } else {
             format!("searching for {seconds} s from {from} …")
@@ -52,15 +54,15 @@ pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
     }
     let found = search(&from, Duration::from_secs(arguments.seconds), |camera| {
         if !arguments.json {
-            note(&format!("  + {} {}", camera.ip, camera.name.as_deref().unwrap_or_default()));
+            print_note(&format!("  + {} {}", camera.ip, camera.name.as_deref().unwrap_or_default()));
         }
     });
     let failed = found.failed.iter().map(|(interface, why)| format!("{interface}: {why}"));
     if found.failed.len() == from.len() && found.cameras.is_empty() {
-        return Err(failed.collect());
+        return Err(failed.collect::<Problems>().into());
     }
     if arguments.json {
-        say(&as_json(&found, &known).to_string());
+        print_line(&as_json(&found, &known).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if !found.cameras.is_empty() {
@@ -75,21 +77,21 @@ pub fn discover(arguments: &DiscoverArgs) -> Result<ExitCode, Vec<String>> {
             line(&ip, &text(&camera.name), &text(&camera.hardware), device, &addresses.join(" "));
         }
     }
-    failed.for_each(|text| note(&text));
+    failed.for_each(|text| print_note(&text));
     for text in summary(&found, zh) {
-        note(&text);
+        print_note(&text);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The devices of this box as its next start has them; the box need not run, and is not disturbed.
-fn known_devices(settings: &Settings) -> Result<Vec<DeviceConfig>, Vec<String>> {
-    let changes = ChangesFile::new(&settings.data_dir).load().map_err(|error| vec![error.to_string()])?;
-    let again = settings.clone();
-    let book = SettingsConfigStore::new(settings, Box::new(move || Ok(again.clone())));
-    let (devices, problems) = book.list(&changes);
+fn known_devices(settings: &Settings) -> anyhow::Result<Vec<DeviceConfig>> {
+    let changes = ChangesFile::new(&settings.data_dir).load()?;
+    let unchanged = settings.clone();
+    let configs = SettingsConfigStore::new(settings, Box::new(move || Ok(unchanged.clone())));
+    let (devices, problems) = configs.list(&changes);
     for problem in &problems {
-        note(problem);
+        print_note(problem);
     }
     Ok(devices)
 }
@@ -128,11 +130,11 @@ fn as_json(found: &Found, known: &[DeviceConfig]) -> Value {
     })
 }
 
-/// What is to be said besides the table.
+/// Lines beside the table.
 fn summary(found: &Found, zh: bool) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     let count = found.cameras.len();
-    told.push(match (count, zh) {
+    lines.push(match (count, zh) {
         (0, true) => "没有摄像机应答：请确认摄像机与本机在同一网段、已启用 ONVIF（海康：网络 → 高级 → 集成协议），\
                       且防火墙放行 UDP 3702"
             .to_owned(),
@@ -156,29 +158,19 @@ fn summary(found: &Found, zh: bool) -> Vec<String> {
         (found.too_many, "台摄像机超出上限，未列出", "answers of more cameras than are listed"),
     ];
     for (count, chinese, english) in more.into_iter().filter(|(count, ..)| *count > 0) {
-        told.push(if zh { format!("{count} {chinese}") } else { format!("{count} {english}") });
+        lines.push(if zh { format!("{count} {chinese}") } else { format!("{count} {english}") });
     }
     if found.is_cut_short {
         let max = limits::ONVIF_ANSWERS_MAX;
-        told.push(if zh {
+        lines.push(if zh {
             format!("应答超过 {max} 个，提前结束：有设备在泛洪")
         } else {
             format!("ended early after {max} answers: something floods this network")
         });
     }
-    told
+    lines
 }
 
 fn line(ip: &str, name: &str, hardware: &str, device: &str, addresses: &str) {
-    say(&format!("{ip:<16} {name:<28} {hardware:<20} {device:<16} {addresses}"));
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
-}
-
-#[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer for whoever reads it")]
-fn note(line: &str) {
-    eprintln!("{line}");
+    print_line(&format!("{ip:<16} {name:<28} {hardware:<20} {device:<16} {addresses}"));
 }

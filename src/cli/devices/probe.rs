@@ -6,16 +6,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded, select};
 use serde_json::json;
 use url::Url;
 
-use super::ConfigArgs;
 use crate::adapters::camera::GstOpener;
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
+use crate::runtime::problems::Problems;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::secrets::mask_credentials;
@@ -28,13 +31,13 @@ use menshen_vision::quality::measure;
 pub struct ProbeArgs {
     /// The stream's address, or the `ip` of a configured device 视频流地址或设备地址
     target: String,
-    /// A file of pipelines/ without .toml; else chosen by the address 采集管道
+    /// A file of pipelines/ without .toml; default: chosen by the address 采集管道
     #[arg(long)]
     pipeline: Option<String>,
     /// More values for the pipeline, as in transport=udp 管道参数
     #[arg(long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
-    /// As JSON 输出 JSON
+    /// Print JSON 输出 JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,7 +50,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Pictures are watched for this long once they come.
 const WATCHED: Duration = Duration::from_secs(3);
-/// Pictures that are looked at for faces.
+/// Pictures that are searched for faces.
 const LOOKED_AT: usize = 10;
 
 /// What is wrong with a stream.
@@ -134,26 +137,28 @@ impl Fault {
     }
 }
 
-pub fn probe(arguments: &ProbeArgs) -> Result<ExitCode, Vec<String>> {
+pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
-    let spec = arguments.spec(&settings).map_err(|error| vec![error])?;
+    let spec = arguments.spec(&settings)?;
     let began = Instant::now();
-    match look(&spec, &settings, began) {
+    match watch_stream(&spec, &settings, began) {
         Ok(seen) => {
-            seen.tell(&spec, arguments.json, settings.language);
+            seen.print(&spec, arguments.json, settings.language);
             Ok(ExitCode::SUCCESS)
         }
         Err(fault) if arguments.json => {
-            say(&json!({ "ok": false, "fault": fault.kind(), "message": fault.text(settings.language) })
-                .to_string());
+            print_line(
+                &json!({ "ok": false, "fault": fault.kind(), "message": fault.text(settings.language) })
+                    .to_string(),
+            );
             Ok(ExitCode::FAILURE)
         }
-        Err(fault) => Err(vec![fault.text(settings.language)]),
+        Err(fault) => bail!(fault.text(settings.language)),
     }
 }
 
 impl ProbeArgs {
-    fn spec(&self, settings: &Settings) -> Result<StreamSpec, String> {
+    fn spec(&self, settings: &Settings) -> anyhow::Result<StreamSpec> {
         let mut parameters = std::collections::BTreeMap::new();
         let device = settings.devices.iter().find(|device| device.ip == self.target);
         let pipeline = match (&self.pipeline, device) {
@@ -170,7 +175,7 @@ impl ProbeArgs {
         for text in &self.parameters {
             let (key, value) = text
                 .split_once('=')
-                .ok_or_else(|| format!("`{text}`: expected KEY=VALUE, as in transport=udp"))?;
+                .with_context(|| format!("`{text}`: expected KEY=VALUE, as in transport=udp"))?;
             parameters.insert(key.to_owned(), value.to_owned());
         }
         Ok(StreamSpec { device_id: self.target.clone(), pipeline, parameters })
@@ -184,7 +189,7 @@ struct Seen {
     size: (u32, u32),
     frames_per_s: f64,
     first_picture: Duration,
-    /// Of the pictures that were looked at.
+    /// Pictures that were searched for faces.
     looked_at: usize,
     with_faces: usize,
     faces_most: usize,
@@ -194,20 +199,19 @@ struct Seen {
     brightness: Option<f32>,
 }
 
-fn look(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, Fault> {
+fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, Fault> {
     let url = spec.parameters.get("url").map(String::as_str).unwrap_or_default();
     if !Path::new(url).is_file() && !url.is_empty() {
         reach(url)?;
     }
-    let opener = GstOpener::new(&settings.pipelines_dir).map_err(|errors| {
-        Fault::Template(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })?;
+    let opener = GstOpener::new(&settings.pipelines_dir)
+        .map_err(|errors| Fault::Template(Problems::from_iter(errors).to_string()))?;
     let (frame_sender, frames) = bounded::<Frame>(1);
     let (notice_sender, notices) = bounded(8);
     let stream = opener
         .open(
             spec,
-            // The newest would be lost when one waits: looking at faces is slower than the camera, and that is all right.
+            // A frame that comes while another waits is dropped: detection may be slower than the camera.
             Arc::new(move |frame| match frame_sender.try_send(frame) {
                 Ok(()) => SinkFeedback::Accepted,
                 Err(_) => SinkFeedback::Overwrote,
@@ -216,7 +220,7 @@ fn look(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, 
         )
         .map_err(|error| Fault::Template(mask_credentials(&error.to_string())))?;
     let seen = watch(&frames, &notices, settings, began);
-    // Closing a broken stream may take a while, and nobody waits for it.
+    // Closing a broken stream may take a while; the answer does not wait for it.
     std::thread::spawn(move || drop(stream));
     seen
 }
@@ -290,7 +294,7 @@ fn watch(
                     seen.first_picture = began.elapsed();
                     seen.size = (frame.width, frame.height);
                     first = Some((Instant::now(), frame.sequence));
-                    // Not before: whoever has no stream need not wait for models.
+                    // Not before: without a stream there is no need to wait for models.
                     analyzer = Some(load(settings)?);
                 }
                 if let Some(analyzer) = analyzer.as_mut().filter(|_| seen.looked_at < LOOKED_AT) {
@@ -306,7 +310,7 @@ fn watch(
 }
 
 fn load(settings: &Settings) -> Result<FaceAnalyzer, Fault> {
-    let (models, loader) = ready_models(settings).map_err(|errors| Fault::Template(errors.join("; ")))?;
+    let (models, loader) = ready_models(settings).map_err(|error| Fault::Template(error.to_string()))?;
     models.load(&loader).map_err(|error| Fault::Template(error.to_string()))
 }
 
@@ -325,10 +329,10 @@ impl Seen {
         }
     }
 
-    fn tell(&self, spec: &StreamSpec, as_json: bool, language: Language) {
+    fn print(&self, spec: &StreamSpec, as_json: bool, language: Language) {
         let (width, height) = self.size;
         if as_json {
-            say(&json!({
+            print_line(&json!({
                 "ok": true, "pipeline": spec.pipeline, "codec": self.codec, "decoder": self.decoder, "width": width,
                 "height": height, "frames_per_s": (self.frames_per_s * 10.0).round() / 10.0,
                 "first_picture_ms": self.first_picture.as_millis() as u64, "pictures_looked_at": self.looked_at,
@@ -340,7 +344,7 @@ impl Seen {
         }
         let zh = language == Language::Zh;
         let (codec, fps, first) = (&self.codec, self.frames_per_s, self.first_picture.as_secs_f64());
-        say(&if zh {
+        print_line(&if zh {
             format!(
                 "码流正常：{codec} {width}×{height}，{fps:.1} 帧/秒，{first:.1} 秒出图（{}）",
                 self.decoder
@@ -355,7 +359,7 @@ impl Seen {
         let faces = match (self.face_px, zh) {
             (None, true) => format!("{of} 张图中没有人脸：请让一人站在通行位置再测"),
             (None, false) => {
-                format!("no face in {of} pictures: have somebody stand where people pass, and try again")
+                format!("no face in {of} pictures: have a person stand where people pass, and try again")
             }
             (Some(px), true) => format!(
                 "{of} 张图中 {with} 张有人脸，最多 {most} 人；最大人脸 {px:.0} 像素{}，亮度 {:.2}",
@@ -368,9 +372,9 @@ impl Seen {
                 self.brightness.unwrap_or_default()
             ),
         };
-        say(&faces);
+        print_line(&faces);
         if fps < f64::from(ENOUGH_FPS) {
-            say(if zh {
+            print_line(if zh {
                 "帧率偏低：建议 10 帧/秒以上"
             } else {
                 "few frames: 10 a second or more are good"
@@ -382,8 +386,3 @@ impl Seen {
 /// What the original box asks for (protocol section 10).
 const GOOD_FACE_PX: f32 = 120.0;
 const ENOUGH_FPS: u8 = 9;
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
-}

@@ -3,16 +3,18 @@
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
 
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ConfigArgs;
 use super::password::read_password;
 use super::streams_fault::{kind, text};
 use super::streams_suggest::Suggested;
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::output::{print_line, print_note};
 use menshen_domain::limits;
 use menshen_domain::status::Language;
 
@@ -20,16 +22,16 @@ use menshen_domain::status::Language;
 pub struct StreamsArgs {
     /// HOST, HOST:PORT or http://…/onvif/device_service 摄像机地址
     target: String,
-    /// A user of the camera; some makers keep ONVIF users apart from those of the web page 用户名
+    /// A user of the camera; with some makers ONVIF users are not those of the web page 用户名
     #[arg(long)]
     user: Option<String>,
-    /// Other users of this machine can see it; better --password-stdin 密码（本机其他用户可见）
+    /// Password; other users of this machine can see it, so prefer --password-stdin 密码（本机其他用户可见）
     #[arg(long, requires = "user", conflicts_with = "password_stdin")]
     password: Option<String>,
     /// Read the password from standard input: type it unseen, or pipe it in 从标准输入读取密码（不回显）
     #[arg(long, requires = "user")]
     password_stdin: bool,
-    /// As JSON 输出 JSON
+    /// Print JSON 输出 JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -38,23 +40,20 @@ pub struct StreamsArgs {
 
 const SERVICE: &str = "/onvif/device_service";
 
-pub fn streams(arguments: &StreamsArgs) -> Result<ExitCode, Vec<String>> {
+pub fn streams(arguments: &StreamsArgs) -> anyhow::Result<ExitCode> {
     let language = arguments.config.settings()?.language;
-    let (device, login) = arguments.asked().map_err(|error| vec![error])?;
+    let (device, login) = arguments.asked()?;
     let host = device.host_str().unwrap_or_default().to_owned();
     if !arguments.json {
         let port = device.port_or_known_default().unwrap_or_default();
-        note(&if language == Language::Zh {
+        print_note(&if language == Language::Zh {
             format!("正在查询 {host}:{port} …")
         } else {
             format!("asking {host}:{port} …")
         });
     }
     let user = login.as_ref().map(|login| login.user.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| vec![error.to_string()])?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found = runtime.block_on(ask(&device, login));
     // A name server that does not answer would hold it for half a minute.
     runtime.shutdown_background();
@@ -62,24 +61,24 @@ pub fn streams(arguments: &StreamsArgs) -> Result<ExitCode, Vec<String>> {
         Ok(found) => {
             let suggested = Suggested::of(&found.streams, &host, user.as_deref());
             if arguments.json {
-                say(&as_json(&found, &suggested, language).to_string());
+                print_line(&as_json(&found, &suggested, language).to_string());
             } else {
-                tell(&found, &suggested, &host, language);
+                print_found(&found, &suggested, &host, language);
             }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if arguments.json => {
             let message = text(&error, language);
-            say(&json!({ "ok": false, "fault": kind(&error), "message": message }).to_string());
+            print_line(&json!({ "ok": false, "fault": kind(&error), "message": message }).to_string());
             Ok(ExitCode::FAILURE)
         }
-        Err(error) => Err(vec![text(&error, language)]),
+        Err(error) => bail!(text(&error, language)),
     }
 }
 
 impl StreamsArgs {
     /// The device service, without a login in it, and the login.
-    fn asked(&self) -> Result<(Url, Option<Login>), String> {
+    fn asked(&self) -> anyhow::Result<(Url, Option<Login>)> {
         let mut url = device_service(&self.target)?;
         let of_url = (!url.username().is_empty())
             .then(|| (decoded(url.username()), decoded(url.password().unwrap_or_default())));
@@ -92,7 +91,7 @@ impl StreamsArgs {
         let password = match &self.password {
             Some(password) => password.clone(),
             None if self.password_stdin => read_password(&format!("{user} 密码 password: "))?,
-            None => return Err("--user wants --password-stdin, or --password".to_owned()),
+            None => bail!("--user wants --password-stdin, or --password"),
         };
         Ok((url, Some(Login { user, password })))
     }
@@ -102,12 +101,12 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The address of the device service that a target stands for.
-fn device_service(target: &str) -> Result<Url, String> {
+/// The address of the device service that a target means.
+fn device_service(target: &str) -> anyhow::Result<Url> {
     let target = target.trim();
     let wrong = |why: &str| {
         let target = menshen_domain::secrets::mask_credentials(target);
-        format!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
+        anyhow!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
     };
     let text = match target.split_once("://") {
         Some(("http" | "https", _)) => target.to_owned(),
@@ -143,7 +142,7 @@ fn as_json(found: &Found, suggested: &Suggested, language: Language) -> Value {
 /// A clock that is further off deserves a word: recordings and events of the camera carry it.
 const CLOCK_OFF_MS: u64 = 10_000;
 
-fn tell(found: &Found, suggested: &Suggested, host: &str, language: Language) {
+fn print_found(found: &Found, suggested: &Suggested, host: &str, language: Language) {
     let zh = language == Language::Zh;
     for FoundStream { profile, address } in &found.streams {
         let name = if profile.name.is_empty() { &profile.token } else { &profile.name };
@@ -155,54 +154,44 @@ fn tell(found: &Found, suggested: &Suggested, host: &str, language: Language) {
             Ok(address) => address.shown(),
             Err(error) => text(error, language),
         };
-        say(&format!("{name:<28} {codec:<6} {size:<10} {rate:<6} {address}"));
+        print_line(&format!("{name:<28} {codec:<6} {size:<10} {rate:<6} {address}"));
     }
     if !found.moved.is_empty() {
-        let told = found.moved.join(", ");
-        note(&if zh {
-            format!("摄像机给出的主机 {told} 已换成 {host}（端口未变）：摄像机在路由器之后，或有多个地址")
+        let hosts = found.moved.join(", ");
+        print_note(&if zh {
+            format!("摄像机给出的主机 {hosts} 已换成 {host}（端口未变）：摄像机在路由器之后，或有多个地址")
         } else {
             format!(
-                "the camera told {told}, replaced by {host} with its RTSP port kept: it is behind a router, or has several \
+                "the camera named {hosts}, replaced by {host} with its RTSP port kept: it is behind a router, or has several \
                  addresses"
             )
         });
     }
     if let Some(ahead_ms) = found.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_OFF_MS) {
         let seconds = ahead_ms.unsigned_abs() / 1_000;
-        note(&match (ahead_ms > 0, zh) {
+        print_note(&match (ahead_ms > 0, zh) {
             (true, true) => format!("摄像机时钟快 {seconds} 秒：请设置其时间"),
             (false, true) => format!("摄像机时钟慢 {seconds} 秒：请设置其时间"),
             (true, false) => format!("the camera's clock is {seconds} s ahead: set it"),
             (false, false) => format!("the camera's clock is {seconds} s behind: set it"),
         });
     }
-    note(match (zh, suggested.has_password()) {
+    print_note(match (zh, suggested.has_password()) {
         (true, true) => "添加为设备（PASSWORD 处填密码，@ 写作 %40，/ 写作 %2F）：",
         (false, true) => "to add it (put the password for PASSWORD, with %40 for @ and %2F for /):",
         (true, false) => "添加为设备：",
         (false, false) => "to add it:",
     });
-    suggested.whole.iter().for_each(|line| say(line));
+    suggested.whole.iter().for_each(|line| print_line(line));
     if !suggested.lighter.is_empty() {
-        note(if zh {
+        print_note(if zh {
             "或者，摄像机较多且人脸离得近时，在子码流中识别、图片取自主码流，更省算力（先用 devices probe 看子码流中人脸是否够大）："
         } else {
             "or, with many cameras and faces that come near: recognised in the sub-stream, pictures of the main one, at less work \
-             (devices probe tells whether faces are large enough there):"
+             (devices probe shows whether faces are large enough there):"
         });
-        suggested.lighter.iter().for_each(|line| say(line));
+        suggested.lighter.iter().for_each(|line| print_line(line));
     }
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
-}
-
-#[allow(clippy::print_stderr, reason = "progress is for the terminal, the answer for whoever reads it")]
-fn note(line: &str) {
-    eprintln!("{line}");
 }
 
 #[cfg(test)]
@@ -222,7 +211,7 @@ mod tests {
             assert_eq!(device_service(target).unwrap().as_str(), expected, "{target}");
         }
         for target in ["", "rtsp://u:s3cret@10.0.0.9/x", "http://", "a b"] {
-            let error = device_service(target).unwrap_err();
+            let error = device_service(target).unwrap_err().to_string();
             assert!(error.contains("HOST:PORT") && !error.contains("s3cret"), "{error}");
         }
     }

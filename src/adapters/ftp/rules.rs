@@ -1,0 +1,27 @@
+//! What every session of the server goes by.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::guard::Guard;
+use crate::ports::photos::PhotoIngest;
+
+/// `[ftp]` of the configuration.
+#[derive(Debug, Clone)]
+pub struct FtpRules {
+    pub listen: SocketAddr,
+    /// First and last port of data connections.
+    pub passive_ports: (u16, u16),
+    /// The address cameras get for data connections, where the box is behind NAT.
+    pub public_host: Option<Ipv4Addr>,
+    pub upload_bytes_max: usize,
+    /// Photos a minute a device may send.
+    pub uploads_per_minute: u32,
+}
+
+/// What every session shares.
+pub struct Shared {
+    pub rules: FtpRules,
+    pub photos: Arc<dyn PhotoIngest>,
+    pub guard: Guard,
+}

@@ -1,0 +1,36 @@
+//! The tables of `events.redb`, and how an event is sealed in them.
+
+use redb::TableDefinition;
+
+use super::file::Failure;
+use crate::adapters::record;
+use crate::adapters::vault::{Place, Sealer};
+use menshen_domain::event::EventRecord;
+
+/// event id → bytes of its pictures, a passage that has not ended
+pub const OPEN: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("sealed open");
+/// sequence → bytes of row and pictures, event id, event; in history order
+pub const HISTORY: TableDefinition<u64, (u64, &str, &[u8])> = TableDefinition::new("sealed history");
+/// event id → sequence, so that closing twice is harmless
+pub const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
+/// receiver → last sequence it has
+pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
+/// `next_sequence`, `history_bytes`
+pub const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
+pub const NEXT_SEQUENCE: &str = "next_sequence";
+pub const HISTORY_BYTES: &str = "history_bytes";
+/// (receiver, sequence) → what it refused
+pub const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
+
+/// Seals an event for its place in the table.
+pub fn seal_event(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {
+    Ok(key.seal(Place("events", event.event_id.as_bytes()), &record::encode(event)?)?)
+}
+
+/// Opens what [`seal_event`] sealed.
+///
+/// # Errors
+/// When it was sealed with a destroyed key, is damaged, or was written by a newer version.
+pub fn open_event(key: &Sealer, id: &str, sealed: &[u8]) -> Result<EventRecord, Failure> {
+    Ok(record::decode(&key.open(Place("events", id.as_bytes()), sealed)?)?)
+}

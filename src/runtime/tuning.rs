@@ -1,0 +1,17 @@
+//! The values that can be changed while the box runs, as the configuration file has them.
+
+use crate::config::Settings;
+use menshen_domain::tuning::Tuning;
+
+/// What the configuration file says of the values that can be changed in the field.
+pub fn base_tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        threshold: settings.recognition.threshold,
+        range: settings.recognition.score_range,
+        enrol_strangers: settings.recognition.enrol_strangers,
+        realtime_urls: settings.events.realtime_urls.clone(),
+        history_urls: settings.events.history_urls.clone(),
+        monitor_urls: settings.monitor_urls.clone(),
+        gate_mode: settings.gate_mode,
+    }
+}

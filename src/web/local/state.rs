@@ -1,0 +1,42 @@
+//! What the handlers of the local API work with.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::actors::devices::DevicesActor;
+use crate::actors::devices::device_list::DeviceList;
+use crate::actors::face_engine::photos::PhotoIntake;
+use crate::actors::handle::Handle;
+use crate::actors::identify::Identifier;
+use crate::actors::registry::RegistryActor;
+use crate::actors::reporter::ReporterActor;
+use crate::actors::session::SharedSession;
+use crate::actors::tuning::Tuner;
+use crate::status::models::ModelStatus;
+use menshen_domain::status::Language;
+
+/// What the handlers work with.
+pub struct LocalDeps {
+    pub registry: Handle<RegistryActor>,
+    pub reporter: Handle<ReporterActor>,
+    pub devices: Handle<DevicesActor>,
+    pub identifier: Identifier,
+    pub photos: Arc<PhotoIntake>,
+    pub tuner: Tuner,
+    pub models: Arc<ModelStatus>,
+    pub session: SharedSession,
+    /// Asks the runtime to start again as a new process.
+    pub restart: Arc<Notify>,
+    pub device_list: DeviceList,
+    pub language: Language,
+    pub dev_sno: String,
+    /// `None` in standalone mode.
+    pub login_url: Option<Url>,
+    /// Empty: none is asked for.
+    pub token: String,
+    /// Milliseconds since the epoch, and on the monotonic clock.
+    pub wall_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub monotonic_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
