@@ -77,7 +77,7 @@ enum ModelsCommand {
     },
     /// Recognise with another embedder from now on 切换特征模型
     ///
-    /// The new one is tested, everyone's photo is embedded with it in the background while the old one goes on, and then
+    /// The new one is tested, everyone's photo is embedded with it in the background while the old one recognises, and then
     /// the two change places in one moment. Works on a running box (over its local API) and on one that is not running.
     Use {
         /// Name of an embedder 模型名
@@ -86,7 +86,7 @@ enum ModelsCommand {
         /// Go back to the one before; its features were kept 回退到之前的模型
         #[arg(long)]
         back: bool,
-        /// End the change that is going on; the present model stays 取消正在进行的切换
+        /// Cancel the running change; the present model stays 取消正在进行的切换
         #[arg(long, conflicts_with = "back")]
         cancel: bool,
         #[command(flatten)]

@@ -34,10 +34,10 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> Result<ExitCode, Ve
     .map_err(|error| vec![error])?;
     let swap = &facts["swap"];
     if let Some(reason) = swap["reason"].as_str() {
-        return Err(vec![format!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]))]);
+        return Err(vec![format!("{}: {reason}; {} stays active", text(&swap["to"]), text(&swap["from"]))]);
     }
     print_line(&format!(
-        "{} is in force 已启用: {} people, {} photos embedded now",
+        "{} is active 已启用: {} people, {} photos embedded now",
         text(&swap["to"]),
         swap["people"],
         swap["embedded"]
@@ -60,7 +60,7 @@ pub fn cancel(settings: &Settings) -> Result<ExitCode, Vec<String>> {
         api.post("/menshen/api/models/cancel", None)?;
         let facts = watch(&api)?;
         print_line(&format!(
-            "{}: {} goes on 继续使用原模型",
+            "{}: {} stays active 继续使用原模型",
             text(&facts["swap"]["state"]),
             text(&facts["embedder"])
         ));
@@ -85,7 +85,7 @@ fn offline(
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
-    let name = name.or(previous).ok_or("no other embedder was in force before this one")?;
+    let name = name.or(previous).ok_or("no other embedder was active before this one")?;
     let loader =
         OrtLoader::new(&settings.onnxruntime, &settings.provider).map_err(|error| error.to_string())?;
     let selection = read_selection(settings).map_err(|error| error.to_string())?;
