@@ -1,9 +1,9 @@
 //! Running ONNX models with ONNX Runtime, through `ort`.
 //!
-//! The library is loaded at run time. It is looked for, in this order: `runtime.onnxruntime` of the
+//! The library is loaded at run time. It is searched for in this order: `runtime.onnxruntime` of the
 //! configuration, the environment variable `ORT_DYLIB_PATH`, `.setup/lib` under the working directory (where
 //! `scripts/setup` puts it), `lib` beside the executable, and the system's library path. With OpenVINO the build that has
-//! it is looked for first, in `.setup/openvino` (`scripts/setup --openvino`) and `openvino` beside the executable.
+//! it is searched for first, in `.setup/openvino` (`scripts/setup --openvino`) and `openvino` beside the executable.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -37,7 +37,7 @@ pub struct LibraryError {
 impl OrtLoader {
     /// `configured` is an empty path when the configuration names none.
     pub fn new(configured: &Path, provider: &Provider) -> Result<Self, LibraryError> {
-        // ONNX Runtime allows one environment a process; whoever comes later shares it.
+        // ONNX Runtime allows one environment a process; later loaders share it.
         static SHARED: Mutex<Option<Environment>> = Mutex::new(None);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(environment) = shared.as_ref() {

@@ -73,7 +73,7 @@ pub struct Photos<'a> {
     pub folder: &'a Path,
     /// Relative to `folder`.
     pub names: &'a [String],
-    /// Each is turned by this around its middle before anything looks at it, degrees, clockwise.
+    /// Each is turned by this around its middle before it is processed, degrees, clockwise.
     pub tilt_deg: f32,
 }
 

@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 /// People enrolled from photos in a bench.
 pub const KNOWN_MAX: usize = 1000;
 
-/// Random unit vectors: nobody in the clip is among them, so every look searches everyone.
+/// Random unit vectors: no face of a clip is among them, so every search compares with everyone.
 pub fn made_up_gallery(model: &str, dimension: usize, people: usize) -> Result<Gallery, String> {
     let mut random = StdRng::seed_from_u64(1);
     // Room for those who are known besides.

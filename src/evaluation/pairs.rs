@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_of_one_person_are_told_from_pairs_of_two() {
+    fn pairs_of_one_person_are_distinguished_from_pairs_of_two() {
         let embedding = |x: f32, y: f32| Some(Embedding { model: "m".into(), vector: vec![x, y], norm: 1.0 });
         let embedded = Embedded::from([
             ("a/1.jpg".to_owned(), embedding(1.0, 0.0)),

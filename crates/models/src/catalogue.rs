@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_broken_description_is_told() {
+    fn every_broken_description_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let good =
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/sface/model.toml"))

@@ -15,10 +15,13 @@ use menshen_vision::spec::{
 /// Name of a description, in the model's folder.
 pub const DESCRIPTION_FILE: &str = "model.toml";
 
-/// Keys with an old spelling, which is read for one release more: old and new, as they are written.
-const RENAMED: [(&str, &str); 2] = [("closer_looks", "refinement_passes"), ("prepare", "optimize")];
+/// Old and new spelling of a key.
+type Renaming = (&'static str, &'static str);
+
+/// Keys with an old spelling, which is read for one release more.
+const RENAMED: [Renaming; 2] = [("closer_looks", "refinement_passes"), ("prepare", "optimize")];
 /// The same of the keys in `[optimize]`.
-const RENAMED_IN_OPTIMIZE: (&str, &str) = ("narrow_layers", "quantize_dense");
+const RENAMED_IN_OPTIMIZE: Renaming = ("narrow_layers", "quantize_dense");
 
 /// Why a description is of no use.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -221,7 +224,7 @@ impl ModelSpec {
     }
 
     /// A checked description without its folder, and the old spellings in it.
-    fn parse(text: &str) -> Result<(Self, Vec<(&'static str, &'static str)>), DescriptionError> {
+    fn parse(text: &str) -> Result<(Self, Vec<Renaming>), DescriptionError> {
         let renamed = old_spellings(&toml::from_str(text).map_err(DescriptionError::Toml)?)?;
         // Once more, from the text: errors then name the line.
         let model: Self = toml::from_str(text).map_err(DescriptionError::Toml)?;
@@ -375,7 +378,7 @@ impl ModelSpec {
 }
 
 /// Keys of a description that have an old spelling in it.
-fn old_spellings(table: &toml::Table) -> Result<Vec<(&'static str, &'static str)>, DescriptionError> {
+fn old_spellings(table: &toml::Table) -> Result<Vec<Renaming>, DescriptionError> {
     let mut found = Vec::new();
     let optimize = RENAMED.iter().flat_map(|(old, new)| [old, new]);
     let sections = optimize.filter_map(|name| table.get(*name)?.as_table());

@@ -179,7 +179,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("menshen-domain", OUTSIDE),
     ("menshen-protocol", OUTSIDE),
     ("menshen-gallery", OUTSIDE),
-    ("menshen-vision", &["std::fs", "std::net", "std::process", "std::env", "memmap2"]),
+    ("menshen-vision", OUTSIDE),
 ];
 
 /// Loops that stay: the files, and why. At most one.

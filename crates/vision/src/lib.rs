@@ -8,6 +8,7 @@
 //! their names. It makes a feature of a face, and leaves to others whose it is.
 
 #![deny(missing_docs)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod align;

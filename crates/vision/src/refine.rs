@@ -66,7 +66,7 @@ impl View {
         Ok(if tilt_deg == 0.0 { Some(plain) } else { plain.turned(pass.side_px, tilt_deg) })
     }
 
-    /// Turned so that a face tilted by this angle stands upright in its middle.
+    /// Turned so that a face tilted by this angle is upright in its middle.
     fn turned(self, side: u32, tilt_deg: f32) -> Option<Self> {
         let middle = [(side as f32 - 1.0) / 2.0; 2];
         let back = Similarity::turn(tilt_deg, middle, self.centre);
@@ -184,7 +184,7 @@ mod tests {
         Frame::from_rgb(width, height, rgb, 0).unwrap()
     }
 
-    /// The middles of the spots, the left eye first as a detector would say; and somebody else at the border.
+    /// The middles of the spots, the left eye first as a detector would say; and another face at the border.
     fn find(cut_out: &Frame) -> Vec<Detection> {
         let mut face = face_at(0.0, 0.0, 1.0);
         for (point, colour) in face.landmarks.iter_mut().zip(COLOURS) {

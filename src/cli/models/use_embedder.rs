@@ -36,10 +36,10 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<Exit
     }?;
     let swap = &facts["swap"];
     if let Some(reason) = swap["reason"].as_str() {
-        bail!("{}: {reason}; {} goes on", text(&swap["to"]), text(&swap["from"]));
+        bail!("{}: {reason}; {} stays active", text(&swap["to"]), text(&swap["from"]));
     }
     print_line(&format!(
-        "{} is in force 已启用: {} people, {} photos embedded now",
+        "{} is active 已启用: {} people, {} photos embedded now",
         text(&swap["to"]),
         swap["people"],
         swap["embedded"]
@@ -61,7 +61,7 @@ pub fn cancel(settings: &Settings) -> anyhow::Result<ExitCode> {
     api.post("/menshen/api/models/cancel", None)?;
     let facts = watch(&api)?;
     let (state, embedder) = (text(&facts["swap"]["state"]), text(&facts["embedder"]));
-    print_line(&format!("{state}: {embedder} goes on 继续使用原模型"));
+    print_line(&format!("{state}: {embedder} stays active 继续使用原模型"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,7 +79,7 @@ fn offline(
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
-    let name = name.or(previous).context("no other embedder was in force before this one")?;
+    let name = name.or(previous).context("no other embedder was active before this one")?;
     let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
     let selection = read_selection(settings)?;
     let from = selection.describe(current).ok();

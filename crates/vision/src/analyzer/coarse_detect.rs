@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_in_the_copy_is_told_in_pixels_of_the_photo() {
+    fn what_is_found_in_the_copy_is_given_in_pixels_of_the_photo() {
         let large = enlarged(&face(10.0, 0.9), [4.0, 2.0]);
         assert_eq!(large.bbox, BBox { x1: 40.0, y1: 20.0, x2: 120.0, y2: 80.0 });
         let [x, y] = large.landmarks[0];

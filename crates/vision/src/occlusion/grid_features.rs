@@ -101,7 +101,7 @@ fn cells(aligned: &[u8]) -> Vec<Cell> {
     cells
 }
 
-/// A quarter, a half, a quarter, down and across; the edge goes on beyond itself.
+/// A quarter, a half, a quarter, down and across; the edge is repeated beyond itself.
 fn smoothed(luma: &[f32]) -> Vec<f32> {
     let last = ALIGNED_SIDE - 1;
     let pass = |from: &[f32], step: usize, place: fn(usize) -> usize| -> Vec<f32> {
