@@ -67,7 +67,7 @@ impl DevicesActor {
     }
 
     /// Changes to a list of devices; streams of unchanged devices keep running. Returns the `ip`s of those that changed.
-    /// `anew`: pipelines whose streams are opened again in any case.
+    /// `reopen`: pipelines whose streams are opened again in any case.
     pub(super) fn apply(
         &mut self,
         configs: Vec<DeviceConfig>,
