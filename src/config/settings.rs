@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use super::attributes::{AttributeSettings, read_attributes};
@@ -425,13 +426,18 @@ fn read_listen(mut section: Section<'_>) -> SocketAddr {
     listen.unwrap_or(WEB_LISTEN)
 }
 
+/// A part without `=` is a level; a list of targets would take any other word for the name of one.
+fn is_no_level(part: &str) -> bool {
+    !part.contains('=') && part.parse::<LevelFilter>().is_err()
+}
+
 fn read_log(mut section: Section<'_>) -> (String, LogFormat) {
     let level = section
         .take_checked("level", "info".to_owned(), |text| {
-            let lone = text.split(',').filter(|part| !part.contains('='));
-            match lone
+            match text
+                .split(',')
                 .map(str::trim)
-                .find(|part| part.parse::<tracing::level_filters::LevelFilter>().is_err())
+                .find(|part| part.parse::<Targets>().is_err() || is_no_level(part))
             {
                 None => Ok(text),
                 Some(wrong) => Err(ValueError::LogLevel(wrong.to_owned())),
