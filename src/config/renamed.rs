@@ -60,8 +60,8 @@ mod tests {
     fn old_spellings_are_read_and_named_with_their_place() {
         let text = format!("{BASE}lead_min = 0.125\n[passages]\nsure_margin = 0.25\n");
         let settings = load_text("m.toml", &text, &Overrides::default()).unwrap();
-        assert_eq!(settings.recognition.top2_margin_min, 0.125);
-        assert_eq!(settings.passages.high_confidence_margin, 0.25);
+        assert!((settings.recognition.top2_margin_min - 0.125).abs() < f32::EPSILON);
+        assert!((settings.passages.high_confidence_margin - 0.25).abs() < f32::EPSILON);
         let warnings: Vec<String> = settings.renamed_keys.iter().map(ToString::to_string).collect();
         assert_eq!(warnings.len(), 2);
         assert!(
@@ -75,7 +75,7 @@ mod tests {
         let env = [("MENSHEN_RECOGNITION__LEAD_MIN".to_owned(), "0.5".to_owned())];
         let overrides = Overrides::new(env.into_iter(), &[]).unwrap();
         let settings = load_text("m.toml", BASE, &overrides).unwrap();
-        assert_eq!(settings.recognition.top2_margin_min, 0.5);
+        assert!((settings.recognition.top2_margin_min - 0.5).abs() < f32::EPSILON);
         assert_eq!(settings.renamed_keys[0].place, "MENSHEN_RECOGNITION__LEAD_MIN");
     }
 

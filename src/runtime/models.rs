@@ -114,11 +114,11 @@ pub enum StartError {
         /// The chosen one.
         name: String,
         /// What is wrong with it.
-        reason: ChosenError,
+        reason: Box<ChosenError>,
         /// The one before.
         previous: String,
         /// What is wrong with that.
-        other: ChosenError,
+        other: Box<ChosenError>,
     },
 }
 
@@ -175,7 +175,12 @@ pub fn start_models(
             }
             Err(other) => {
                 let (name, previous) = (name.to_owned(), previous.clone());
-                return Err(StartError::BothBroken { name, reason, previous, other });
+                return Err(StartError::BothBroken {
+                    name,
+                    reason: Box::new(reason),
+                    previous,
+                    other: Box::new(other),
+                });
             }
         },
     };

@@ -73,7 +73,7 @@ pub fn recover_events(
         match events.close(event, 0, &Retention::EVERYTHING) {
             // Stays open until a start finds room; a full disk must not keep the box from starting.
             Err(error @ StoreError::DiskFull { .. }) => {
-                tracing::error!(%error, "an event could not be closed and stays open")
+                tracing::error!(%error, "an event could not be closed and stays open");
             }
             other => drop(other?),
         }

@@ -43,7 +43,7 @@ pub(super) fn describe(recorder: &dyn metrics::Recorder) {
             Kind::Gauge => recorder.describe_gauge(metric.name.into(), unit, metric.help.into()),
             // Without buckets of its own a histogram of this recorder is a summary.
             Kind::Histogram | Kind::Summary => {
-                recorder.describe_histogram(metric.name.into(), unit, metric.help.into())
+                recorder.describe_histogram(metric.name.into(), unit, metric.help.into());
             }
         }
         if metric.kind == Kind::Counter && metric.labels.is_empty() {

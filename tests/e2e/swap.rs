@@ -167,7 +167,9 @@ fn a_swap_under_load_loses_no_passage_and_no_enrolment() {
     api_is_up(&bed);
     bed.enrol(&[("1001", "Barack Obama", "obama-1.jpg"), ("1002", "Joe Biden", "biden-1.jpg")]);
     crowd(&bed, 0..24);
-    cameras.iter_mut().for_each(|camera| camera.go().unwrap());
+    for camera in &mut cameras {
+        camera.go().unwrap();
+    }
     let walked = |cameras: &[TestCamera; 2], more: usize| {
         let before = [0, 1].map(|at: usize| cameras[at].reported("walk-ended").len());
         eventually("people walk on", LONG, || {

@@ -2,6 +2,7 @@
 //! guided by coverage. Photos are decoded by `menshen-vision`, hence the dependency.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::disallowed_methods, reason = "the seeds are files")]
 
 #[path = "../../../tests/fuzz/checks.rs"]
 mod checks;

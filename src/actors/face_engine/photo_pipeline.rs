@@ -29,8 +29,15 @@ use menshen_vision::photo::decode_scaled;
 pub struct ProcessedPhoto {
     pub drafts: Vec<ReportDraft>,
     pub answer: PhotoAnswer,
-    /// The largest face, for the door: what kind of person, `None` for an unknown one. Absent where no door may act.
-    pub face: Option<Option<PersonKind>>,
+    /// The largest face, for the door. Absent where no door may act.
+    pub face: Option<FaceAtDoor>,
+}
+
+/// Whom a door has before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaceAtDoor {
+    /// What kind of person; `None` for an unknown one.
+    pub kind: Option<PersonKind>,
 }
 
 /// A shot, and whom it is decided to show.
@@ -266,7 +273,7 @@ impl PhotoPolicy<'_> {
             detail: first.detail.clone(),
             stored: Vec::new(),
         };
-        let face = acts.then_some(kind);
+        let face = acts.then_some(FaceAtDoor { kind });
         ProcessedPhoto {
             drafts: outcomes.iter_mut().filter_map(|face| face.draft.take().map(|draft| *draft)).collect(),
             answer,

@@ -13,7 +13,7 @@ use super::camera::CameraSession;
 use super::error::EngineError;
 use super::intake::{CameraSlot, FrameIntake};
 use super::message::{PhotoAnswer, PhotoFace};
-use super::photo_pipeline::{ProcessedPhoto, model_failure, process_photo};
+use super::photo_pipeline::{FaceAtDoor, ProcessedPhoto, model_failure, process_photo};
 use super::photos::{DevicePhotoJob, PhotoIntake};
 use super::report::PassageReport;
 use super::request_queue::{PhotoRequest, Question, Queued, RequestQueue};
@@ -263,7 +263,7 @@ impl Worker {
                 return job.answer.give(PhotoAnswer::without(result, refusal.detail));
             }
         };
-        if let Some(kind) = face {
+        if let Some(FaceAtDoor { kind }) = face {
             (self.deps.on_face)(&job.device.config.ip, kind);
         }
         for draft in &mut drafts {
@@ -318,7 +318,7 @@ impl Worker {
         match self.recogniser.models().load(self.deps.loader.as_ref()) {
             Ok(analyzer) => self.analyzer = analyzer,
             Err(error) => {
-                tracing::error!(%error, "loading the models again failed; the worker keeps the old ones")
+                tracing::error!(%error, "loading the models again failed; the worker keeps the old ones");
             }
         }
     }

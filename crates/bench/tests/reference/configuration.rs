@@ -234,7 +234,7 @@ fn values(facts: &toml::Value) -> String {
         ("choice", ..) => list("choices").join(", "),
         ("url", ..) => list("schemes")
             .iter()
-            .map(|scheme| scheme.replace("`", ""))
+            .map(|scheme| scheme.replace('`', ""))
             .map(|scheme| code(&format!("{scheme}://")))
             .collect::<Vec<_>>()
             .join(", "),
