@@ -154,6 +154,21 @@ const MODULES: &[modules::Rule] = &[
         ],
         must_not_touch: DRIVERS,
     },
+    // Figures of a model, for the command line and for menshen-bench.
+    modules::Rule {
+        module: "evaluation",
+        may_use: &[
+            "telemetry",
+            "config",
+            "adapters",
+            "runtime",
+            "menshen_domain",
+            "menshen_gallery",
+            "menshen_vision",
+            "menshen_models",
+        ],
+        must_not_touch: DRIVERS,
+    },
     // The command line is on top of all.
     modules::Rule { module: "cli", may_use: &["*"], must_not_touch: &[] },
 ];

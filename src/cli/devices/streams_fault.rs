@@ -29,7 +29,7 @@ pub fn kind(error: &OnvifError) -> &'static str {
 /// What it is and what to do.
 #[allow(clippy::too_many_lines, reason = "one entry an error, in two languages")]
 pub fn text(error: &OnvifError, language: Language) -> String {
-    let both = |zh: String, en: String| if language == Language::Zh { zh } else { en };
+    let both = |zh: String, en: String| pick(language, zh, en);
     match error {
         OnvifError::Name(host) => both(
             format!("域名“{host}”无法解析：请检查拼写和 DNS，或改用 IP 地址"),
@@ -75,43 +75,10 @@ pub fn text(error: &OnvifError, language: Language) -> String {
             format!("摄像机要求改用 {to}：请以该地址查询"),
             format!("the camera sends its callers to {to}: ask that address"),
         ),
-        OnvifError::Unauthorized { had_login: false, .. } => both(
-            "摄像机要求登录（401）：请加 --user 和 --password-stdin".to_owned(),
-            "the camera wants a login (401): give --user and --password-stdin".to_owned(),
-        ),
-        OnvifError::Unauthorized { clock_unknown, .. } => {
-            let mut text = both(
-                "用户名或密码不正确，或该用户无 ONVIF 权限（401 / NotAuthorized）：部分厂商的 ONVIF 用户需单独创建；\
-                 多次错误会锁定账号，请勿反复尝试"
-                    .to_owned(),
-                "the user name or the password is wrong, or the user may not use ONVIF (401 / NotAuthorized): some makers keep \
-                 ONVIF users apart. Cameras lock accounts after a few wrong tries"
-                    .to_owned(),
-            );
-            if *clock_unknown {
-                text.push_str(&both(
-                    "。摄像机未给出时间，摘要按本机时间计算：请核对摄像机时钟".to_owned(),
-                    ". The camera did not give its time, so this machine's was used: check the camera's clock".to_owned(),
-                ));
-            }
-            text
+        OnvifError::Unauthorized { had_login, clock_unknown, .. } => {
+            unauthorized(*had_login, *clock_unknown, language)
         }
-        OnvifError::NotOnvif { status, what } => {
-            let (zh, en) = match what {
-                SoapError::Page => ("网页", "a web page".to_owned()),
-                _ => ("非 SOAP 内容", what.to_string()),
-            };
-            both(
-                format!(
-                    "该地址不是 ONVIF 服务（HTTP {status}，{zh}）：请在摄像机中启用 ONVIF（海康：网络 → 高级 → 集成协议），\
-                     并检查端口和路径"
-                ),
-                format!(
-                    "this is no ONVIF service (HTTP {status}, {en}): switch ONVIF on in the camera (Hikvision: Network, \
-                     Advanced, Integration Protocol), and check port and path"
-                ),
-            )
-        }
+        OnvifError::NotOnvif { status, what } => not_onvif(*status, what, language),
         OnvifError::Xml(step, what) => both(
             format!("{step} 的应答无法读取：{what}；请升级摄像机固件，或查阅厂商的 RTSP 路径"),
             format!(
@@ -135,4 +102,55 @@ pub fn text(error: &OnvifError, language: Language) -> String {
             "the camera has no profiles: switch its main stream on in its web page".to_owned(),
         ),
     }
+}
+
+/// `zh` or `en`, by the language of the box.
+fn pick(language: Language, zh: String, en: String) -> String {
+    if language == Language::Zh { zh } else { en }
+}
+
+fn unauthorized(had_login: bool, clock_unknown: bool, language: Language) -> String {
+    if !had_login {
+        return pick(
+            language,
+            "摄像机要求登录（401）：请加 --user 和 --password-stdin".to_owned(),
+            "the camera wants a login (401): give --user and --password-stdin".to_owned(),
+        );
+    }
+    let mut text = pick(
+        language,
+        "用户名或密码不正确，或该用户无 ONVIF 权限（401 / NotAuthorized）：部分厂商的 ONVIF 用户需单独创建；\
+         多次错误会锁定账号，请勿反复尝试"
+            .to_owned(),
+        "the user name or the password is wrong, or the user may not use ONVIF (401 / NotAuthorized): some makers keep \
+         ONVIF users apart. Cameras lock accounts after a few wrong tries"
+            .to_owned(),
+    );
+    if clock_unknown {
+        text.push_str(&pick(
+            language,
+            "。摄像机未给出时间，摘要按本机时间计算：请核对摄像机时钟".to_owned(),
+            ". The camera did not give its time, so this machine's was used: check the camera's clock"
+                .to_owned(),
+        ));
+    }
+    text
+}
+
+fn not_onvif(status: u16, what: &SoapError, language: Language) -> String {
+    let (zh, en) = match what {
+        SoapError::Page => ("网页", "a web page".to_owned()),
+        _ => ("非 SOAP 内容", what.to_string()),
+    };
+    pick(
+        language,
+        format!(
+            "该地址不是 ONVIF 服务（HTTP {status}，{zh}）：请在摄像机中启用 ONVIF（海康：网络 → 高级 → 集成协议），\
+             并检查端口和路径"
+        ),
+        format!(
+            "this is no ONVIF service (HTTP {status}, {en}): switch ONVIF on in the camera (Hikvision: Network, \
+             Advanced, Integration Protocol), and check port and path"
+        ),
+    )
 }

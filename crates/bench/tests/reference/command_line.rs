@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory as _};
 
-use super::{cell, code, plain};
+use super::markdown::{cell, code, plain};
 
 pub fn page() -> String {
     let mut page = String::from(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{cell, code, plain};
+use super::markdown::{cell, code, plain};
 
 /// Keys of a pipeline file.
 const PIPELINE_KEYS: &[(&str, &str)] = &[

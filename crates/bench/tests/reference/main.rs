@@ -6,6 +6,7 @@
 
 mod command_line;
 mod configuration;
+mod markdown;
 mod metrics;
 
 use std::path::{Path, PathBuf};
@@ -33,24 +34,6 @@ fn hold(page: &str, title: &str, sources: &str, body: &str) {
     let lines = found.lines().zip(text.lines()).position(|(found, expected)| found != expected);
     let line = lines.map_or(found.lines().count().min(text.lines().count()), |line| line) + 1;
     assert!(found == text, "docs/reference/{page}:{line}: not what {sources} says; run: {UPDATE}");
-}
-
-/// Text that Markdown shows as it is: what is not in backquotes could be taken for HTML or emphasis.
-fn plain(text: &str) -> String {
-    let escaped = |part: &str| part.replace('<', "\\<").replace('*', "\\*").replace('[', "\\[");
-    let parts = text.split('`').enumerate();
-    let parts = parts.map(|(at, part)| if at % 2 == 0 { escaped(part) } else { format!("`{part}`") });
-    parts.collect()
-}
-
-/// The same for a cell of a table.
-fn cell(text: &str) -> String {
-    plain(text).replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Code for a cell of a table.
-fn code(text: &str) -> String {
-    format!("`{}`", text.replace('|', "\\|"))
 }
 
 #[test]

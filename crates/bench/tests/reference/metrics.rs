@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use menshen::telemetry::{ALL, Kind, Metric, Unit};
 
-use super::cell;
+use super::markdown::cell;
 
 pub fn page() -> String {
     let mut page = String::from(
