@@ -21,7 +21,7 @@ use crate::ports::device_config_store::DeviceConfigStore;
 use crate::web::health::Health;
 use menshen_domain::device::DeviceStatus;
 
-/// Everything built, nothing running. [`parts`](super::parts) makes the actors from it.
+/// Everything built, nothing running. `runtime::parts` makes the actors from it.
 pub struct App {
     pub handles: Handles,
     pub health: Arc<Health>,
