@@ -9,12 +9,12 @@ use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
 use super::product::ready_models;
-use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen::evaluation::pairs::person_of;
 use menshen::runtime::models::read_selection;
 use menshen_domain::attributes::{AgeGroup, Attributes, Gender};
+use menshen_sim::figures::print_figures;
 use menshen_vision::photo::decode_scaled;
 
 /// One line of JSON; `genders` is a CSV file with the columns person, gender.
@@ -57,7 +57,7 @@ pub fn attributes(images: &Path, genders: Option<&Path>, settings: &Settings) ->
     if let Some(labels) = &labels {
         note_gender(&mut line, &people, labels);
     }
-    print(&line);
+    print_figures(&line);
     Ok(())
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Error, Result, bail};
 use serde_json::json;
 
-use super::recognition::{note, print, timed_embeddings};
+use super::recognition::{note, timed_embeddings};
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{Centring, Photos, list_images};
 use menshen::evaluation::pairs::all_pairs;
 use menshen::evaluation::statistics::rate_at;
+use menshen_sim::figures::print_figures;
 use menshen_vision::embedder::normalise;
 
 /// Places of the printed mean: finer than the features' own noise.
@@ -40,6 +41,6 @@ pub fn calibrate(images: &Path, settings: &Settings) -> Result<()> {
         note(&mut line, "tar_at_far", name, rate_at(&genuine, &mut impostor, far));
     }
     line["mean"] = json!(mean);
-    print(&line);
+    print_figures(&line);
     Ok(())
 }

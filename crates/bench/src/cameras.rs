@@ -8,7 +8,6 @@ use toml::Table;
 
 use super::frames::play;
 use super::product::{opener, ready_models, settings};
-use super::recognition::print;
 use menshen::cli::ConfigArgs;
 use menshen::config::Settings;
 use menshen_domain::frame::Frame;
@@ -16,6 +15,7 @@ use menshen_domain::models::Precision;
 use menshen_domain::quality::judge;
 use menshen_sim::cameras::enrolment::People;
 use menshen_sim::cameras::{Asked, Walker, run};
+use menshen_sim::figures::print_figures;
 use menshen_testbed::camera::{CameraArgs, encode};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::quality::measure;

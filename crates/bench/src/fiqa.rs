@@ -8,11 +8,11 @@ use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
 use super::product::ready_models;
-use super::recognition::print;
 use menshen::config::Settings;
 use menshen::evaluation::embeddings::{list_images, progress};
 use menshen_domain::quality::{LevelName, QualityLevel};
 use menshen_domain::status::ProtocolError;
+use menshen_sim::figures::print_figures;
 
 /// A line of JSON a photo, and one of them all: how many pass `level`, which checks the others fail, what is covered.
 pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
@@ -31,7 +31,7 @@ pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
         let started = ThreadTime::now();
         let judged = analyzer.judge_photo(&bytes, &level);
         judging_s += started.elapsed().as_secs_f64();
-        print(&match judged {
+        print_figures(&match judged {
             Err(error) => {
                 let refusal = ProtocolError::from(error);
                 let code = refusal.code.code();
@@ -56,7 +56,7 @@ pub fn fiqa(images: &Path, level: &str, settings: &Settings) -> Result<()> {
     let [left_eye, right_eye, mouth] = covered;
     let refused: BTreeMap<String, Value> =
         refused.into_iter().map(|(code, count)| (code.to_string(), count.into())).collect();
-    print(&json!({
+    print_figures(&json!({
         "bench": "fiqa",
         "photos": names.len(),
         "passed": passed,

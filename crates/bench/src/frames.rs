@@ -27,6 +27,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::quality::QualityLevel;
 use menshen_gallery::Gallery;
+use menshen_sim::figures::print_figures;
 use menshen_testbed::camera::{self, CameraArgs};
 use menshen_vision::FaceAnalyzer;
 
@@ -200,7 +201,6 @@ fn stop(stream: Box<dyn Stream>, frames: &Receiver<Frame>) {
     drop(stream);
 }
 
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
 fn print(head: &serde_json::Value, played: &Played, fps: u32) {
     let frames = played.frames as f64;
     let mut line = json!({
@@ -215,7 +215,7 @@ fn print(head: &serde_json::Value, played: &Played, fps: u32) {
     for (key, value) in head.as_object().into_iter().flatten() {
         line[key] = value.clone();
     }
-    println!("{line}");
+    print_figures(&line);
 }
 
 fn device() -> DeviceConfig {

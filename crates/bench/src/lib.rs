@@ -6,6 +6,7 @@ mod cameras;
 mod fiqa;
 mod frames;
 mod outage;
+mod photos;
 mod product;
 pub mod recognition;
 mod search;
@@ -112,6 +113,10 @@ enum BenchCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Snapshot cameras that upload by FTP: every photo accounted for, and how long it took 抓拍机 FTP 上传测试
+    Snapshots(photos::snapshots::SnapshotsArgs),
+    /// Photo terminals that post all at once, with many people enrolled 拍照终端并发测试
+    Terminals(photos::terminals::TerminalsArgs),
     /// Fill the stores of a configuration, for campaigns that begin with full ones 填充测试数据
     #[command(subcommand)]
     Fill(FillCommand),
@@ -196,6 +201,8 @@ fn run(arguments: &BenchArgs) -> Result<ExitCode> {
             let whole = cameras::cameras(arguments)?;
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        BenchCommand::Snapshots(arguments) => return photos::snapshots::run(arguments),
+        BenchCommand::Terminals(arguments) => return photos::terminals::run(arguments),
         BenchCommand::Start { people, photo, starts, config } => {
             let asked = start::Asked { people: *people, photo, starts: *starts };
             start::start(&asked, &settings(config)?)?;

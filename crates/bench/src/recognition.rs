@@ -16,6 +16,7 @@ use menshen_domain::candidate::Candidate;
 use menshen_domain::face::Embedding;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_gallery::Gallery;
+use menshen_sim::figures::print_figures;
 
 /// One line of the list of pairs.
 struct ListedPair {
@@ -64,7 +65,7 @@ pub fn accuracy(pairs: &Path, images: &Path, tilt_deg: f32, settings: &Settings)
     for (name, far) in [("1e-3", 1e-3), ("1e-4", 1e-4)] {
         note(&mut line, "tar_at_far", name, rate_at(&genuine, &mut impostor, far));
     }
-    print(&line);
+    print_figures(&line);
     Ok(())
 }
 
@@ -120,7 +121,7 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<()> {
         note(&mut line, "tpir_at_fpir", name, rate_at(&mated, &mut others, fpir));
     }
     margins.report(&mut line, settings)?;
-    print(&line);
+    print_figures(&line);
     Ok(())
 }
 
@@ -210,11 +211,6 @@ fn embedding_of<'a>(embedded: &'a Embedded, name: &str) -> Option<&'a Embedding>
 pub fn note(line: &mut Value, what: &str, at: &str, point: Option<OperatingPoint>) {
     line[format!("{what}_{at}")] = json!(point.map(|point| point.rate));
     line[format!("{what}_{at}_threshold")] = json!(point.map(|point| point.threshold));
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-pub fn print(line: &Value) {
-    println!("{line}");
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use menshen::evaluation::made_up::{made_up_gallery, unit_vector};
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
+use menshen_sim::figures::print_figures;
 
 /// As SFace has.
 const DIMENSION: usize = 128;
@@ -50,7 +51,7 @@ pub fn search(people: usize, probes: usize) -> Result<()> {
     let identical = fast.iter().zip(&plain).zip(&together).filter(|((a, b), c)| a == b && a == c).count();
 
     let each = probes.len().max(1) as f64;
-    print(&json!({
+    print_figures(&json!({
         "bench": "search",
         "rows": gallery.features(),
         "dimension": DIMENSION,
@@ -82,9 +83,4 @@ fn large_page_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let kilobytes = text.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
     Some(kilobytes.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-fn print(line: &serde_json::Value) {
-    println!("{line}");
 }

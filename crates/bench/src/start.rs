@@ -21,6 +21,7 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
 use menshen_domain::quality::QualityLevel;
+use menshen_sim::figures::print_figures;
 use menshen_testbed::box_config::BoxConfig;
 use menshen_testbed::box_process::TestBox;
 
@@ -61,7 +62,7 @@ pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<()> {
         runs.sort_by_key(|run| run.first_recognition);
         figures.push(runs.swap_remove(runs.len() / 2));
     }
-    print(&json!({
+    print_figures(&json!({
         "bench": "start",
         "people": asked.people,
         "ready_ms": figures[1].ready.as_millis() as u64,
@@ -76,7 +77,7 @@ pub fn start(asked: &Asked<'_>, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The product's part in `menshen-sim terminals`.
+/// Fills a registry before a campaign: made-up people, and a real one.
 pub fn fill_people(config: &Path, people: usize, photo: &Path) -> Result<()> {
     let settings = settings_of(config)?;
     create_data_dir(&settings.data_dir)?;
@@ -198,11 +199,6 @@ fn recognise(port: u16, photo: &[u8]) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
-}
-
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal and for scripts")]
-fn print(line: &serde_json::Value) {
-    println!("{line}");
 }
 
 #[allow(clippy::print_stderr, reason = "progress is for the terminal")]

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 use menshen_testbed::camera::{self, CameraArgs};
 
-use super::{demo, faults, load, outage, photos, platform};
+use super::{demo, faults, load, outage, platform};
 
 /// A simulated management platform, cameras and fault campaigns for Menshen 模拟平台、摄像机与故障测试
 #[derive(Parser)]
@@ -26,10 +26,6 @@ enum SimCommand {
     Demo(demo::DemoArgs),
     /// Thousands of people in one message, two cameras and photo checks: how fast, and what waits 大批量下发测试
     Load(load::LoadArgs),
-    /// Snapshot cameras that upload by FTP: every photo accounted for, and how long it took 抓拍机 FTP 上传测试
-    Snapshots(photos::snapshots::SnapshotsArgs),
-    /// Photo terminals that post all at once, with many people enrolled 拍照终端并发测试
-    Terminals(photos::terminals::TerminalsArgs),
     /// A box that drains the events of a three-day outage while people keep walking by 长时间断网后的补传测试
     Outage(outage::OutageArgs),
     /// Random faults from a seed against a whole box, and a comparison of the ledgers at both ends 随机故障测试
@@ -62,8 +58,6 @@ fn run(arguments: SimArgs) -> Result<ExitCode> {
         SimCommand::Platform(arguments) => platform::run(&arguments).map(|()| ExitCode::SUCCESS),
         SimCommand::Demo(arguments) => demo::run(&arguments),
         SimCommand::Load(arguments) => load::run(&arguments),
-        SimCommand::Snapshots(arguments) => photos::snapshots::run(&arguments),
-        SimCommand::Terminals(arguments) => photos::terminals::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments),
         SimCommand::Faults(arguments) => faults::run(&arguments),
         SimCommand::Kills(arguments) => faults::kills::run(&arguments),

@@ -1,32 +1,25 @@
-//! `menshen-sim terminals`: photo terminals that all post at once, with many people enrolled.
+//! `menshen-bench terminals`: photo terminals that all post at once, with many people enrolled.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use menshen_testbed::box_config::Device;
 use serde_json::{Value, json};
 
+use crate::start::fill_people;
+
 use super::photo_box::{PhotoBox, config, folder, read};
-use crate::figures::print_figures;
-use menshen_testbed::process::program;
+use menshen_sim::figures::print_figures;
 use menshen_testbed::statistics::percentile;
 
 /// Makes up `people` people in the registry a configuration names, and enrols the one on `photo` as `known`.
 /// `menshen-bench` writes them with the product's own stores.
-fn fill(config: &Path, people: usize, photo: &Path) -> Result<()> {
-    let mut command = std::process::Command::new(program("menshen-bench")?);
-    command.args(["fill", "people", "--count", &people.to_string(), "--photo"]).arg(photo);
-    command.arg("--config").arg(config);
-    let status = command.status().context("menshen-bench")?;
-    if status.success() { Ok(()) } else { bail!("menshen-bench fill people: {status}") }
-}
-
 #[derive(Args, Debug, Clone)]
 pub struct TerminalsArgs {
     /// Terminals that post in the same moment 同时提交的终端数
@@ -60,7 +53,7 @@ pub fn run(asked: &TerminalsArgs) -> Result<ExitCode> {
         config.devices.push(device.with("pipeline", "post").with("dedup_s", 0));
     }
     let enrolled = asked.pictures.join("obama-1.jpg");
-    let own = PhotoBox::start(&folder, config, |config| fill(config, asked.people, &enrolled))?;
+    let own = PhotoBox::start(&folder, config, |config| fill_people(config, asked.people, &enrolled))?;
     own.wait_devices(asked.terminals)?;
     let (photo, together) = (Arc::new(photo), Arc::new(Barrier::new(asked.terminals)));
     let (port, rounds, every) =

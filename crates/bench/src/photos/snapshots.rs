@@ -1,4 +1,4 @@
-//! `menshen-sim snapshots`: cameras that upload a photo each second by FTP, with a client that is not the product's.
+//! `menshen-bench snapshots`: cameras that upload a photo each second by FTP, with a client that is not the product's.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use serde_json::json;
 use suppaftp::FtpStream;
 
 use super::photo_box::{PhotoBox, config, folder, read};
-use crate::figures::print_figures;
+use menshen_sim::figures::print_figures;
 use menshen_testbed::box_config::Device;
 use menshen_testbed::broker::free_port;
 use menshen_testbed::platform::ledger::now_ms;
