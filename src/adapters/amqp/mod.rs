@@ -5,6 +5,7 @@
 //! machine's work: a link that breaks says so and is then thrown away whole.
 
 mod error;
+mod stream;
 mod topology;
 
 use std::path::PathBuf;
@@ -18,13 +19,13 @@ use lapin::message::Delivery as LapinDelivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
 };
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ConnectionStatus, Consumer,
     Event,
 };
+use tokio_rustls::TlsConnector;
 
 use self::error::{amqp_code, classify, lost};
 use self::topology::{prepare_other, prepare_queue};
@@ -170,15 +171,17 @@ impl AmqpConnector {
             },
         };
         let properties = ConnectionProperties::default().with_connection_name("menshen".into());
-        let mut tls = OwnedTLSConfig::default();
-        if let Some(path) = self.ca_file.as_ref().filter(|_| parameters.uses_tls()) {
-            let pem = tokio::fs::read_to_string(path).await.map_err(|error| {
-                BrokerError::Unreachable(format!("cannot read platform.ca_file {}: {error}", path.display()))
-            })?;
-            tls.cert_chain = Some(pem);
-        }
-        let runtime = lapin::runtime::default_runtime().map_err(classify)?;
-        Connection::connect_uri_with_config(uri, properties, tls, runtime).await.map_err(classify)
+        let tls = if parameters.uses_tls() { Some(self.tls().await?) } else { None };
+        let connect = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, tls.clone()).await?);
+        Connection::connector(uri, stream::runtime(), connect, properties).await.map_err(classify)
+    }
+
+    async fn tls(&self) -> Result<TlsConnector, BrokerError> {
+        let Some(path) = &self.ca_file else { return stream::tls(None) };
+        let pem = tokio::fs::read(path).await.map_err(|error| {
+            BrokerError::Unreachable(format!("cannot read platform.ca_file {}: {error}", path.display()))
+        })?;
+        stream::tls(Some(&pem))
     }
 }
 
