@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use dcv_color_primitives::{ColorSpace, ImageFormat, PixelFormat as Layout, convert_image};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::evaluation::made_up::made_up_gallery;
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
@@ -20,7 +21,6 @@ use menshen_vision::letterbox::Letterboxer;
 use menshen_vision::quality::measure;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use yuv::{YuvChromaSubsampling, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 const PEOPLE: usize = 50_000;
 const DIMENSION: usize = 128;
@@ -44,24 +44,26 @@ fn frame() -> Frame {
     let wall = background(1920, 1080);
     let picture = Walker::load(".setup/pictures/obama-2.jpg", 1080).unwrap().draw(&wall, 0.5);
     let (w, h) = picture.dimensions();
-    let mut planar = YuvPlanarImageMut::<u8>::alloc(w, h, YuvChromaSubsampling::Yuv420);
-    yuv::rgb_to_yuv420(
-        &mut planar,
-        &picture,
-        w * 3,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt601,
-        YuvConversionMode::Balanced,
+    let bgr: Vec<u8> = picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
+    let (luma, quarter) = ((w * h) as usize, (w * h / 4) as usize);
+    let mut data = vec![0; luma + 2 * quarter];
+    let (y_plane, chroma) = data.split_at_mut(luma);
+    let (u_plane, v_plane) = chroma.split_at_mut(quarter);
+    let format =
+        |pixel_format, color_space, num_planes| ImageFormat { pixel_format, color_space, num_planes };
+    convert_image(
+        w,
+        h,
+        &format(Layout::Bgr, ColorSpace::Rgb, 1),
+        None,
+        &[&bgr],
+        &format(Layout::I420, ColorSpace::Bt601, 3),
+        None,
+        &mut [y_plane, u_plane, v_plane],
     )
     .unwrap();
-    let parts = [planar.y_plane.borrow(), planar.u_plane.borrow(), planar.v_plane.borrow()];
-    let strides = [planar.y_stride, planar.u_stride, planar.v_stride];
-    let mut data = Vec::new();
-    let planes = [0, 1, 2].map(|index| {
-        let plane = Plane { offset: data.len(), stride: strides[index] as usize };
-        data.extend_from_slice(parts[index]);
-        plane
-    });
+    let planes = [(0, w), (luma, w / 2), (luma + quarter, w / 2)];
+    let planes = planes.map(|(offset, stride)| Plane { offset, stride: stride as usize });
     Frame {
         data: data.into(),
         format: PixelFormat::I420,

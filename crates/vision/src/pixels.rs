@@ -4,7 +4,7 @@
 //! hue is off by a few per cent, which neither detector nor embedder notices (both were trained on JPEG of
 //! all origins).
 
-use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+use dcv_color_primitives::{ColorSpace, ErrorKind, ImageFormat, convert_image};
 
 use menshen_domain::frame::{Frame, PixelFormat, Plane};
 
@@ -42,22 +42,31 @@ pub fn rgb_region(frame: &Frame, x1: usize, y1: usize, x2: usize, y2: usize) -> 
     let x2 = x2.min(frame.width as usize);
     let y2 = y2.min(frame.height as usize);
     let (x1, y1) = (x1.min(x2), y1.min(y2));
-    // Chroma is shared by two by two pixels: converting starts at an even one.
+    let (width, height) = (x2 - x1, y2 - y1);
+    let size = (width as u32, height as u32);
+    if width == 0 || height == 0 {
+        return (Vec::new(), size.0, size.1);
+    }
+    if frame.format == PixelFormat::Rgb {
+        let Plane { offset, stride } = frame.planes[0];
+        let lines = (y1..y2).map(|y| &frame.data[offset + y * stride + x1 * 3..][..width * 3]);
+        return (joined(lines, width * height * 3), size.0, size.1);
+    }
+    // Chroma is shared by two by two pixels: what is converted begins and ends at even ones.
     let (even_x, even_y) = (x1 / 2 * 2, y1 / 2 * 2);
-    let mut rgb = vec![0; (x2 - even_x) * (y2 - even_y) * 3];
-    if rgb.is_empty() || x1 == x2 || y1 == y2 {
-        return (Vec::new(), (x2 - x1) as u32, (y2 - y1) as u32);
-    }
-    if convert(frame, even_x, even_y, x2 - even_x, y2 - even_y, &mut rgb).is_err() {
+    let (even_width, even_height) = ((x2 - even_x).next_multiple_of(2), (y2 - even_y).next_multiple_of(2));
+    let mut rgb = vec![0; even_width * even_height * 3];
+    let luma = luma_of(frame, even_x, even_y, even_width, even_height);
+    let chroma = chroma_of(frame, even_x, even_y, even_width, even_height);
+    if let Err(error) = nv12_to_rgb(&luma, &chroma, even_width, even_height, &mut rgb) {
         // The rectangle was clipped and the frame validated, so this cannot happen; black would hide it.
-        debug_assert!(false, "a rectangle of a valid frame is convertible");
+        debug_assert!(false, "a rectangle of a valid frame is convertible: {error}");
     }
-    if (even_x, even_y) != (x1, y1) {
-        let row = (x2 - even_x) * 3;
-        let kept = rgb.chunks_exact(row).skip(y1 - even_y).map(|line| &line[(x1 - even_x) * 3..]);
-        rgb = joined(kept, (x2 - x1) * (y2 - y1) * 3);
+    if (even_width, even_height) != (width, height) {
+        let kept = rgb.chunks_exact(even_width * 3).skip(y1 - even_y).take(height);
+        rgb = joined(kept.map(|line| &line[(x1 - even_x) * 3..][..width * 3]), width * height * 3);
     }
-    (rgb, (x2 - x1) as u32, (y2 - y1) as u32)
+    (rgb, size.0, size.1)
 }
 
 /// Rows one after the other, a row at a time: byte by byte it takes twenty times as long.
@@ -69,59 +78,58 @@ pub fn joined<'a>(rows: impl Iterator<Item = &'a [u8]>, bytes: usize) -> Vec<u8>
     all
 }
 
-/// `width` × `height` pixels from an even position on.
-fn convert(
-    frame: &Frame,
-    x: usize,
-    y: usize,
+/// Packed luma of a rectangle of even sides; beyond an odd side of the frame its last column and row are repeated.
+fn luma_of(frame: &Frame, x: usize, y: usize, width: usize, height: usize) -> Vec<u8> {
+    let (plane, stride) = (frame.plane(0), frame.planes[0].stride);
+    let within = width.min(frame.width as usize - x);
+    let mut luma = Vec::with_capacity(width * height);
+    for row in y..y + height {
+        let line = &plane[row.min(frame.height as usize - 1) * stride + x..][..within];
+        luma.extend_from_slice(line);
+        luma.extend(line.last().filter(|_| within < width));
+    }
+    luma
+}
+
+/// U and V of a rectangle of even sides, in turn.
+fn chroma_of(frame: &Frame, x: usize, y: usize, width: usize, height: usize) -> Vec<u8> {
+    let line = |plane: usize, row: usize, from: usize, bytes: usize| {
+        &frame.plane(plane)[row * frame.planes[plane].stride + from..][..bytes]
+    };
+    let rows = y / 2..(y + height) / 2;
+    if frame.format == PixelFormat::Nv12 {
+        return joined(rows.map(|row| line(1, row, x, width)), width * height / 2);
+    }
+    let mut chroma = vec![0; width * height / 2];
+    for (row, pairs) in rows.zip(chroma.chunks_exact_mut(width)) {
+        let [u, v] = [1, 2].map(|plane| line(plane, row, x / 2, width / 2));
+        for ((pair, u), v) in pairs.chunks_exact_mut(2).zip(u).zip(v) {
+            pair.copy_from_slice(&[*u, *v]);
+        }
+    }
+    chroma
+}
+
+/// Packed planes of even sides to packed RGB.
+fn nv12_to_rgb(
+    luma: &[u8],
+    chroma: &[u8],
     width: usize,
     height: usize,
     rgb: &mut [u8],
-) -> Result<(), yuv::YuvError> {
-    // Packed copies: the conversion leaves out a last row that is shorter than its stride, as that of a
-    // rectangle at the end of the buffer is.
-    let part = |plane: usize, column: usize, row: usize, row_bytes: usize, rows: usize| -> Vec<u8> {
-        let stride = frame.planes[plane].stride;
-        let lines = (row..row + rows).map(|line| &frame.plane(plane)[line * stride + column..][..row_bytes]);
-        joined(lines, row_bytes * rows)
+) -> Result<(), ErrorKind> {
+    let source = ImageFormat {
+        pixel_format: dcv_color_primitives::PixelFormat::Nv12,
+        color_space: ColorSpace::Bt601,
+        num_planes: 2,
     };
-    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-    let (range, matrix, mode) = (YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
-    let (w, h) = (width as u32, height as u32);
-    match frame.format {
-        PixelFormat::Rgb => {
-            rgb.copy_from_slice(&part(0, x * 3, y, width * 3, height));
-            Ok(())
-        }
-        PixelFormat::I420 => {
-            let luma = part(0, x, y, width, height);
-            let [u, v] = [1, 2].map(|plane| part(plane, x / 2, y / 2, half_width, half_height));
-            let image = YuvPlanarImage {
-                y_plane: &luma,
-                y_stride: w,
-                u_plane: &u,
-                u_stride: half_width as u32,
-                v_plane: &v,
-                v_stride: half_width as u32,
-                width: w,
-                height: h,
-            };
-            yuv::yuv420_to_rgb(&image, rgb, w * 3, range, matrix)
-        }
-        PixelFormat::Nv12 => {
-            let (luma, chroma) =
-                (part(0, x, y, width, height), part(1, x, y / 2, half_width * 2, half_height));
-            let image = YuvBiPlanarImage {
-                y_plane: &luma,
-                y_stride: w,
-                uv_plane: &chroma,
-                uv_stride: half_width as u32 * 2,
-                width: w,
-                height: h,
-            };
-            yuv::yuv_nv12_to_rgb(&image, rgb, w * 3, range, matrix, mode)
-        }
-    }
+    let target = ImageFormat {
+        pixel_format: dcv_color_primitives::PixelFormat::Rgb,
+        color_space: ColorSpace::Rgb,
+        num_planes: 1,
+    };
+    let (width, height) = (width as u32, height as u32);
+    convert_image(width, height, &source, None, &[luma, chroma], &target, None, &mut [rgb])
 }
 
 /// Bilinear sample at a fractional position; outside the frame it is black.
@@ -224,18 +232,19 @@ mod tests {
     }
 
     /// A YUV frame with a coloured ramp in it.
-    fn yuv_frame(format: PixelFormat) -> Frame {
-        let (w, h) = (34usize, 20usize);
+    fn yuv_frame(format: PixelFormat, w: usize, h: usize) -> Frame {
         let luma: Vec<u8> = (0..w * h).map(|i| 40 + (i % w * 4 + i / w * 2) as u8).collect();
-        let (u, v) = (vec![110u8; w / 2 * h / 2], vec![150u8; w / 2 * h / 2]);
-        let quarter = w / 2 * h / 2;
+        let half = w.div_ceil(2);
+        let quarter = half * h.div_ceil(2);
+        let (u, v): (Vec<u8>, Vec<u8>) =
+            (0..quarter).map(|i| (90 + (i % half * 2) as u8, 170 - (i / half * 3) as u8)).unzip();
         let (data, planes) = if format == PixelFormat::I420 {
-            let offsets = [(0, w), (w * h, w / 2), (w * h + quarter, w / 2)];
+            let offsets = [(0, w), (w * h, half), (w * h + quarter, half)];
             ([luma, u, v].concat(), offsets.map(|(offset, stride)| Plane { offset, stride }))
         } else {
             let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
             let planes =
-                [Plane { offset: 0, stride: w }, Plane { offset: w * h, stride: w }, Plane::default()];
+                [Plane { offset: 0, stride: w }, Plane { offset: w * h, stride: half * 2 }, Plane::default()];
             ([luma, uv].concat(), planes)
         };
         let frame = Frame {
@@ -255,7 +264,7 @@ mod tests {
     #[test]
     fn regions_and_samples_are_the_pixels_of_the_frame() {
         for format in [PixelFormat::I420, PixelFormat::Nv12] {
-            let frame = yuv_frame(format);
+            let frame = yuv_frame(format, 34, 20);
             let (whole, ..) = rgb_region(&frame, 0, 0, 34, 20);
             assert!(whole.chunks(3).all(|pixel| pixel != [0; 3]), "{format:?}: every pixel is there");
             let (rgb, width, height) = rgb_region(&frame, 3, 5, 30, 99);
@@ -280,6 +289,29 @@ mod tests {
                 f32::midpoint(sample_bilinear(&frame, 10.0, 6.0)[1], sample_bilinear(&frame, 11.0, 6.0)[1]);
             assert!((between - mean).abs() < 0.5, "{between} {mean}");
         }
-        assert_eq!(rgb_region(&yuv_frame(PixelFormat::I420), 50, 50, 60, 60).0.len(), 0);
+        assert_eq!(rgb_region(&yuv_frame(PixelFormat::I420, 34, 20), 50, 50, 60, 60).0.len(), 0);
+    }
+
+    #[test]
+    fn every_rectangle_is_converted_whatever_its_sides_and_those_of_the_frame() {
+        for (format, (w, h)) in [PixelFormat::I420, PixelFormat::Nv12]
+            .into_iter()
+            .flat_map(|format| [(34, 20), (33, 19), (32, 17), (17, 32)].map(|size| (format, size)))
+        {
+            let frame = yuv_frame(format, w, h);
+            frame.validate().unwrap();
+            for (x1, y1, x2, y2) in
+                [(0, 0, w, h), (1, 1, w, h), (2, 3, 9, 8), (w - 1, h - 1, w, h), (5, 4, 6, 5)]
+            {
+                let (rgb, width, height) = rgb_region(&frame, x1, y1, x2, y2);
+                assert_eq!((width as usize, height as usize), (x2 - x1, y2 - y1));
+                for (index, found) in rgb.chunks_exact(3).enumerate() {
+                    let (x, y) = (x1 + index % (x2 - x1), y1 + index / (x2 - x1));
+                    let expected = rgb_at(&frame, x, y);
+                    let is_near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2);
+                    assert!(is_near, "{format:?} {w}x{h} at {x},{y}: {found:?} {expected:?}");
+                }
+            }
+        }
     }
 }
