@@ -155,7 +155,7 @@ mod tests {
             good.replace("dimension = 128", "dimension = -1"),
             good.replace("dimension = 128", "dimension = 127"),
             detector.replace("from_deg = 3.0", "from_deg = 200.0"),
-            detector.replace("share_told = 0.33", "share_told = 0.0"),
+            detector.replace("reported_share = 0.33", "reported_share = 0.0"),
             detector.replace("[[refinement_passes]]", "[[looks]]"),
         ];
         for (i, text) in bad.iter().enumerate() {
@@ -171,7 +171,8 @@ mod tests {
         assert!(catalogue.find("sface", "embedder").is_ok(), "the others are of use");
         assert!(catalogue.find("m0", "embedder").unwrap_err().to_string().contains("oracle"));
         let all = catalogue.broken().map(ToString::to_string).collect::<String>();
-        for expected in ["oracle", "license", "dimension", "127 values", "tilted: from_deg", "share_told"] {
+        for expected in ["oracle", "license", "dimension", "127 values", "tilted: from_deg", "reported_share"]
+        {
             assert!(all.contains(expected), "{all}");
         }
     }

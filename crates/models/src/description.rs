@@ -296,17 +296,17 @@ impl ModelSpec {
         if !self.refinement_passes.iter().all(is_sound) {
             return Err(Rule("refinement_passes: face_px must be at least 16, side_px face_px to 1024"));
         }
-        let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = self.tilted else {
+        let Some(TiltedSpec { from_deg, sure_score, reported_share, face_px, side_px }) = self.tilted else {
             return Ok(());
         };
         if self.refinement_passes.is_empty() {
             return Err(Rule("tilted: needs refinement_passes"));
         }
         let is_sound = is_sound(&RefinementPass { face_px, side_px, mirrored: false });
-        let are_shares = [sure_score, share_told].iter().all(|share| (0.1..=1.0).contains(share));
+        let are_shares = [sure_score, reported_share].iter().all(|share| (0.1..=1.0).contains(share));
         if !is_sound || !(0.5..90.0).contains(&from_deg) || !are_shares {
             return Err(Rule(
-                "tilted: from_deg must be 0.5 to 90, sure_score and share_told 0.1 to 1, face_px at least 16, side_px face_px to 1024",
+                "tilted: from_deg must be 0.5 to 90, sure_score and reported_share 0.1 to 1, face_px at least 16, side_px face_px to 1024",
             ));
         }
         Ok(())

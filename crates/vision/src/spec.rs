@@ -77,7 +77,8 @@ pub struct TiltedSpec {
     /// Where the detector's score is below this, a face may be tilted whatever the refinement passes measure.
     pub sure_score: f32,
     /// Share of a tilt that the refinement passes measure, 0–1.
-    pub share_told: f32,
+    #[serde(alias = "share_told")]
+    pub reported_share: f32,
     /// As [`RefinementPass::face_px`].
     pub face_px: u32,
     /// As [`RefinementPass::side_px`].

@@ -126,7 +126,7 @@ fn loss(original: &Embedded, int8: &Embedded) -> anyhow::Result<Loss> {
     let (genuine_pairs, impostor_pairs) = (of_original.0.len(), of_original.1.len());
     let rates = |(genuine, mut impostor): (Vec<f32>, Vec<f32>)| {
         rate_at(&genuine, &mut impostor, FALSE_MATCH_RATE)
-            .map(|point| Rates { true_match_rate: point.rate, mark: point.threshold })
+            .map(|point| Rates { true_match_rate: point.rate, threshold: point.threshold })
             .context("the photos show too few people for a false match rate of 1e-3")
     };
     Ok(Loss {
@@ -143,9 +143,9 @@ fn loss(original: &Embedded, int8: &Embedded) -> anyhow::Result<Loss> {
 fn print_loss(loss: &Loss) {
     print_line(&format!("{} pairs of one person, {} of two", loss.genuine_pairs, loss.impostor_pairs));
     let rows = [("as it came", loss.original), ("8-bit integers", loss.int8), ("one of each", loss.mixed)];
-    for (what, Rates { true_match_rate, mark }) in rows {
+    for (what, Rates { true_match_rate, threshold }) in rows {
         print_line(&format!(
-            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, threshold {mark:.4}",
+            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, threshold {threshold:.4}",
             true_match_rate * 100.0
         ));
     }

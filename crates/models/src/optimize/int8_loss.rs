@@ -9,7 +9,8 @@ pub struct Rates {
     /// Share of genuine pairs above the threshold that one of a thousand impostor pairs is above.
     pub true_match_rate: f64,
     /// That threshold, a cosine similarity.
-    pub mark: f32,
+    #[serde(alias = "mark")]
+    pub threshold: f32,
 }
 
 /// What 8-bit integers cost, measured on photos that the ranges were not measured on.
@@ -36,7 +37,7 @@ impl Loss {
     /// True match rate that may be lost: what refinement and centring gain (docs/measurements/accuracy.md) is twice that.
     pub const RATE_MAX: f64 = 0.002;
     /// How far the threshold may move: the match threshold stays as it is calibrated.
-    pub const MARK_MAX: f32 = 0.01;
+    pub const THRESHOLD_SHIFT_MAX: f32 = 0.01;
     /// One pair must weigh no more than half of [`Loss::RATE_MAX`].
     pub const GENUINE_MIN: usize = 1000;
     /// Ten pairs above the threshold.
@@ -53,7 +54,7 @@ impl Loss {
             .map(|(what, found)| Objection::TooMuch {
                 what,
                 lost: original.true_match_rate - found.true_match_rate,
-                moved: (original.mark - found.mark).abs(),
+                moved: (original.threshold - found.threshold).abs(),
             })
             .find(|objection| !objection.is_acceptable())
     }
@@ -81,7 +82,7 @@ pub enum Objection {
          and {} are accepted",
         .lost * 100.0,
         Loss::RATE_MAX * 100.0,
-        Loss::MARK_MAX
+        Loss::THRESHOLD_SHIFT_MAX
     )]
     TooMuch {
         /// Which features.
@@ -98,7 +99,7 @@ impl Objection {
     fn is_acceptable(&self) -> bool {
         match *self {
             Self::TooFew { .. } => false,
-            Self::TooMuch { lost, moved, .. } => lost <= Loss::RATE_MAX && moved <= Loss::MARK_MAX,
+            Self::TooMuch { lost, moved, .. } => lost <= Loss::RATE_MAX && moved <= Loss::THRESHOLD_SHIFT_MAX,
         }
     }
 }

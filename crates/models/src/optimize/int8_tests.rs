@@ -105,7 +105,7 @@ fn far_values_are_left_out_of_a_range() {
 }
 
 fn loss(int8: (f64, f32), mixed: (f64, f32)) -> Loss {
-    let rates = |(true_match_rate, mark)| Rates { true_match_rate, mark };
+    let rates = |(true_match_rate, threshold)| Rates { true_match_rate, threshold };
     Loss {
         genuine_pairs: 4000,
         impostor_pairs: 1_000_000,

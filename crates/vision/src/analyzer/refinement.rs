@@ -63,7 +63,8 @@ impl FaceAnalyzer {
         face: &Detection,
         landmarks: &Landmarks,
     ) -> Result<Option<Landmarks>, VisionError> {
-        let Some(TiltedSpec { from_deg, sure_score, share_told, face_px, side_px }) = self.detector.tilted
+        let Some(TiltedSpec { from_deg, sure_score, reported_share, face_px, side_px }) =
+            self.detector.tilted
         else {
             return Ok(None);
         };
@@ -92,7 +93,7 @@ impl FaceAnalyzer {
             if left.abs() < from_deg / 2.0 {
                 break;
             }
-            tilt += left / share_told;
+            tilt += left / reported_share;
         }
         Ok(upright)
     }
