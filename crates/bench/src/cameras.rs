@@ -93,7 +93,7 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool> {
         enrol: arguments.enrol.clone().map(|photos| People { photos, enlarge: arguments.enlarge }),
         peer: arguments.peer.clone(),
     };
-    run(&asked, &print)
+    run(&asked, &print_figures)
 }
 
 fn absolute(path: &Path) -> Result<String> {

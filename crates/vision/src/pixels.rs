@@ -96,7 +96,7 @@ fn chroma_of(frame: &Frame, x: usize, y: usize, width: usize, height: usize) -> 
     let line = |plane: usize, row: usize, from: usize, bytes: usize| {
         &frame.plane(plane)[row * frame.planes[plane].stride + from..][..bytes]
     };
-    let rows = y / 2..(y + height) / 2;
+    let rows = y / 2..y / 2 + height / 2;
     if frame.format == PixelFormat::Nv12 {
         return joined(rows.map(|row| line(1, row, x, width)), width * height / 2);
     }

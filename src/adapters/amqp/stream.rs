@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use async_rs::traits::Reactor;
 use async_rs::util::RuntimeParts;
 use async_rs::{Runtime, Tokio};
-use futures_util::Stream;
 use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_util::{Stream, TryFutureExt as _};
 use lapin::tcp::AsyncTcpStream;
 use lapin::uri::AMQPUri;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
@@ -65,12 +65,14 @@ impl Reactor for BrokerReactor {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        async move {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(boxed(stream))
-        }
+        dial(address).map_ok(boxed)
     }
+}
+
+async fn dial(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn boxed(stream: impl Duplex + 'static) -> BrokerStream {
@@ -80,8 +82,7 @@ fn boxed(stream: impl Duplex + 'static) -> BrokerStream {
 /// Connects to the address's host, over TLS with a `tls`.
 pub async fn connect(uri: &AMQPUri, tls: Option<TlsConnector>) -> io::Result<AsyncTcpStream<BrokerStream>> {
     let host = uri.authority.host.as_str();
-    let stream = TcpStream::connect((host, uri.authority.port)).await?;
-    stream.set_nodelay(true)?;
+    let stream = dial((host, uri.authority.port)).await?;
     Ok(AsyncTcpStream::Plain(match tls {
         None => boxed(stream),
         Some(tls) => {
