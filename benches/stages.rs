@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dcv_color_primitives::{ColorSpace, ImageFormat, PixelFormat as Layout, convert_image};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::evaluation::made_up::made_up_gallery;
-use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::frame::{Colour, Frame, PixelAspect, PixelFormat, Plane};
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
 use menshen_models::{Catalogue, ModelSet};
@@ -67,6 +67,8 @@ fn frame() -> Frame {
     Frame {
         data: data.into(),
         format: PixelFormat::I420,
+        colour: Colour::default(),
+        pixel_aspect: PixelAspect::SQUARE,
         width: w,
         height: h,
         planes,

@@ -89,7 +89,7 @@ fn analyze(
         .largest_face(&frame)
         .context(name.clone())?
         .ok_or_else(|| anyhow!("{name}: no face found in the picture 图片中没有检测到人脸"))?;
-    let quality = describe(&measure(&frame, &face, aligned.as_deref()), &face);
+    let quality = describe(&measure(&frame, &face, aligned.as_deref().ok()), &face);
     print_line(&format!("{name}: {count} face(s) 张人脸; {quality}"));
     if let Some(nets) = nets {
         let guessed = nets.estimate(&frame, &face.landmarks).context(name.clone())?;

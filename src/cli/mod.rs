@@ -75,5 +75,5 @@ pub fn main() -> ExitCode {
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
-    done.unwrap_or_else(|error| print_error(&error))
+    output::end(done.unwrap_or_else(|error| print_error(&error)))
 }

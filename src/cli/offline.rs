@@ -28,6 +28,6 @@ pub fn offline(settings: &Settings) -> anyhow::Result<Option<Offline>> {
     let mut settings = settings.clone();
     settings.change_identity(&tuner.changes());
     let unchanged = settings.clone();
-    let device_configs = SettingsConfigStore::new(&settings, Box::new(move || Ok(unchanged.clone())));
+    let device_configs = SettingsConfigStore::new(&settings, Arc::new(move || Ok(unchanged.clone())));
     Ok(Some(Offline { device_configs, tuner }))
 }

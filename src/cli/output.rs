@@ -1,25 +1,37 @@
 //! What the commands print: answers to the standard output, progress and problems to the standard error.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::runtime::problems::Problems;
 
+/// An answer could not be written: the command has not done what was asked.
+static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
+
 /// A line of the answer.
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
 pub fn print_line(line: &str) {
-    println!("{line}");
+    print_text(&format!("{line}\n"));
 }
 
-/// Lines of the answer, each with its end.
-#[allow(clippy::print_stdout, reason = "the answer is for the terminal")]
+/// Lines of the answer, each with its end. Who has read enough (`| head`) has closed the pipe: the command goes on, since it may be
+/// changing something. Any other failure, such as a full disk, makes it fail in the end.
 pub fn print_text(lines: &str) {
-    print!("{lines}");
+    let mut out = std::io::stdout().lock();
+    let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) else { return };
+    if error.kind() != ErrorKind::BrokenPipe && !IS_INCOMPLETE.swap(true, Ordering::Relaxed) {
+        print_note(&format!("error: the answer cannot be written: {error}"));
+    }
 }
 
-/// A line beside the answer, which a program that reads the answer does not get.
-#[allow(clippy::print_stderr, reason = "progress is for the terminal")]
+/// A line beside the answer, which a program that reads the answer does not get. Where nobody can get it, it is lost.
 pub fn print_note(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What a command ends with: a failure where its answer could not be written.
+pub fn end(code: ExitCode) -> ExitCode {
+    if IS_INCOMPLETE.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
 }
 
 /// Prints what a command failed with: one line a problem, and how many there are if there are several.

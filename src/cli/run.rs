@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,13 +14,19 @@ use super::config_args::ConfigArgs;
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
+use crate::telemetry::count_dropped_lines;
 
 const LIBRARIES: &str =
     "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
 
 pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.settings()?;
-    start_log(&settings);
+    // Before the log starts: a process that replaces itself takes along neither threads nor lines that wait.
+    let unlimited = share_memory_pools();
+    let log = start_log(&settings);
+    if let Err(error) = unlimited {
+        tracing::warn!(%error, "memory pools could not be limited; the box will use more memory");
+    }
     for renamed in &settings.renamed_keys {
         tracing::warn!(
             place = renamed.place,
@@ -27,12 +35,14 @@ pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
             "configuration uses an old spelling"
         );
     }
-    share_memory_pools();
     let arguments = arguments.clone();
-    let reread = Box::new(move || arguments.settings());
+    let reread = Arc::new(move || arguments.settings());
     match actix::System::new().block_on(crate::runtime::run(settings, reread))? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
-        Ended::Restart => Err(restart_in_place()),
+        Ended::Restart => {
+            drop(log);
+            Err(restart_in_place())
+        }
     }
 }
 
@@ -40,19 +50,19 @@ pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
 /// whose pictures leave pieces in ever more of the pools: six cameras that were opened and closed took half as much memory
 /// again within a quarter of an hour. The number of pools is fixed when the process starts, so it starts itself once more
 /// with two of them.
-fn share_memory_pools() {
+///
+/// # Errors
+/// When the process cannot replace itself.
+fn share_memory_pools() -> std::io::Result<()> {
     use std::os::unix::process::CommandExt as _;
     const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
     if std::env::var_os(POOLS.0).is_some() {
-        return;
+        return Ok(());
     }
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
-    let failed = match std::env::current_exe() {
-        Ok(own) => std::process::Command::new(own).arg0(name).args(arguments).env(POOLS.0, POOLS.1).exec(),
-        Err(error) => error,
-    };
-    tracing::warn!(error = %failed, "memory pools could not be limited; the box will use more memory");
+    let own = std::env::current_exe()?;
+    Err(std::process::Command::new(own).arg0(name).args(arguments).env(POOLS.0, POOLS.1).exec())
 }
 
 /// Becomes a new process with the same id, so that nothing of the old state is left and the service manager
@@ -63,18 +73,31 @@ fn restart_in_place() -> anyhow::Error {
     anyhow::anyhow!("cannot restart in place: {error}; start menshen again")
 }
 
-/// Logs to the standard error, as a service manager expects.
-pub fn start_log(settings: &Settings) {
+/// Lines that wait for whoever reads the log; some 200 bytes each. More are dropped and counted.
+const LOG_LINES_MAX: usize = 8192;
+
+/// Logs to the standard error, as a service manager expects, from a thread of its own: a log that is full, closed or not read costs
+/// lines of the log and nothing else. What is returned writes the last lines when it is dropped.
+pub fn start_log(settings: &Settings) -> WorkerGuard {
     // Libraries log at levels of their own; directives of the configuration come later and win.
     let directives = format!("{LIBRARIES},{}", settings.log_level);
     // The configuration refuses what is no list of levels.
     let filter = directives.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    count_dropped_lines(writer.error_counter());
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        // Its own errors it would print, which ends the process where the standard error is closed.
+        .log_internal_errors(false)
+        .with_writer(writer);
     let layer = match settings.log_format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    guard
 }

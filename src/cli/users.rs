@@ -55,7 +55,7 @@ pub fn run(arguments: &UsersArgs) -> anyhow::Result<ExitCode> {
 /// Builds the app and starts only what enrolment needs.
 async fn start(settings: Settings) -> anyhow::Result<App> {
     // Without the devices' part nothing reads the configuration again.
-    let app = build(settings, Box::new(|| Err(Problems::default()))).await?;
+    let app = build(settings, Arc::new(|| Err(Problems::default()))).await?;
     let passages = app.start_passages()?;
     for mut part in [app.engine_part(passages.sender()), app.registry_part()] {
         part.start().map_err(|reason| PartError::new(part.name(), reason))?;

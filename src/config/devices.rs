@@ -9,11 +9,12 @@ use super::reader::{ConfigError, Findings, Section};
 use super::value_error::ValueError;
 use menshen_domain::device::PUSH_PIPELINES;
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
+use menshen_domain::frame::PixelAspect;
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::tuning::DeviceTable;
-use menshen_domain::view::{Region, View};
+use menshen_domain::view::{Region, Rotation, View};
 
 /// `[[devices]]` blocks by `ip`, in the file's order.
 #[derive(Clone, Default, PartialEq)]
@@ -124,7 +125,19 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
         section
             .wrong("face_min_px", format!("must be {FACE_MIN_PX} to 2000, or 0 for that of [recognition]"));
     }
-    View { regions, face_min_px: Some(least).filter(|px| *px > 0.0) }
+    let rotation = section.take_checked("rotation", 0, |degrees| {
+        Rotation::from_degrees(degrees).map_err(|error| error.to_string())
+    });
+    let pixel_aspect = section.take_checked("pixel_aspect", String::new(), |text| match text.as_str() {
+        "" => Ok(None),
+        text => text.parse::<PixelAspect>().map(Some).map_err(|error| error.to_string()),
+    });
+    View {
+        regions,
+        face_min_px: Some(least).filter(|px| *px > 0.0),
+        rotation: rotation.unwrap_or_default(),
+        pixel_aspect: pixel_aspect.flatten(),
+    }
 }
 
 /// No embedder makes anything of smaller faces.

@@ -1,6 +1,6 @@
 //! The devices of the configuration file, with what was added, changed or removed in the field.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::problems::Problems;
 use crate::config::Settings;
@@ -13,7 +13,7 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceTable};
 
 /// Reads the configuration file once more.
-pub type Reread = Box<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
+pub type Reread = Arc<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
 
 pub struct SettingsConfigStore {
     dev_sno: String,

@@ -15,6 +15,7 @@ pub mod problems;
 pub mod recognition;
 pub mod recover;
 pub mod run;
+mod signals;
 pub mod storage;
 pub mod supervise;
 pub mod tuning;

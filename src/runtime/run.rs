@@ -10,6 +10,7 @@ use super::app::App;
 use super::devices::Reread;
 use super::handles::Handles;
 use super::problems::{Problem, Problems};
+use super::signals::Signals;
 use super::supervise::{Part, watch};
 use crate::actors::passages::PassageForwarder;
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
@@ -65,10 +66,11 @@ pub async fn build(settings: Settings, reread: Reread) -> Result<App, Problems> 
 /// # Errors
 /// Everything that keeps the box from starting, or the part that cannot be kept alive.
 pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> {
+    let signals = Signals::new();
     let metrics = telemetry::install().map_err(Problems::one)?;
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
-    let app = build(settings, reread).await?;
+    let app = build(settings, Arc::clone(&reread)).await?;
     let web = web::serve(listen, Arc::clone(&app.health), metrics.clone())
         .map_err(|reason| Problems::one(ListenError { listen, reason }))?;
     let passages = app.start_passages().map_err(Problems::one)?;
@@ -80,10 +82,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
     tracing::info!(%listen, devices = app.device_count(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &app.health, app.clock.as_ref()) => Err(Problems::one(reason)),
-        name = signal() => {
-            tracing::info!(signal = name, "shutting down");
-            Ok(Ended::Stopped)
-        }
+        ended = signals.end(&reread) => Ok(ended),
         () = app.restart.notified() => {
             tracing::info!("a change asked for a restart, shutting down");
             Ok(Ended::Restart)
@@ -157,20 +156,5 @@ async fn upkeep(metrics: Exporter) {
     loop {
         tokio::time::sleep(METRICS_UPKEEP).await;
         metrics.run_upkeep();
-    }
-}
-
-/// The first signal that asks for the end.
-async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be watched; end the process by force");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
     }
 }

@@ -1,16 +1,28 @@
 //! The recorder of this process, and its values as Prometheus text.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 pub use metrics_exporter_prometheus::BuildError;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use tracing_appender::non_blocking::ErrorCounter;
+
 use super::declare::{Former, Kind, Metric};
-use super::table::{ALL, INFERENCE_SECONDS};
+use super::table::{ALL, INFERENCE_SECONDS, LOG_LINES_DROPPED};
 
 /// Upper bounds in seconds: a detection takes 10–50 ms on a small core, a stuck one shows at the top.
 const INFERENCE_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0];
+
+/// Set where the log runs in a thread of its own; a command that is no box has none.
+static LOG_LINES: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Has the lines that this counter counts shown as [`LOG_LINES_DROPPED`].
+pub fn count_dropped_lines(counter: ErrorCounter) {
+    // There is one log in a process.
+    let _ = LOG_LINES.set(counter);
+}
 
 /// Reads what the recorder holds.
 #[derive(Clone)]
@@ -60,6 +72,9 @@ impl Exporter {
 
     /// All values as Prometheus text; renamed metrics under both names.
     pub fn render(&self) -> String {
+        if let Some(counter) = LOG_LINES.get() {
+            metrics::counter!(LOG_LINES_DROPPED.metric().name).absolute(counter.dropped_lines() as u64);
+        }
         translated(&self.0.render())
     }
 

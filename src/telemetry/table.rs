@@ -182,6 +182,8 @@ declare! {
         "启动时发现损坏并移开的数据库：registry、events";
     PART_RESTARTS = Counter "menshen_part_restarts_total", Count, [part],
         "Restarts of a part of the box by the supervisor", "监督程序重启各部分的次数";
+    LOG_LINES_DROPPED = Counter "menshen_log_lines_dropped_total", Count, [],
+        "Lines of the log that nobody read in time", "因无人读取而丢弃的日志行数";
     TASK_PANICS = Counter "menshen_task_panics_total", Count, [task],
         "Panics of background tasks, which are started again", "后台任务崩溃（并重新启动）的次数";
 }

@@ -42,6 +42,7 @@ mod receiver;
 mod standalone;
 mod storage;
 mod swap;
+mod terminal;
 mod testbed;
 mod tls;
 mod why;

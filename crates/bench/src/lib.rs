@@ -11,6 +11,7 @@ mod product;
 pub mod recognition;
 mod search;
 pub mod start;
+mod turned;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,6 +92,17 @@ enum BenchCommand {
         /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
         #[arg(long)]
         images: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Faces on their side or upside down: recognised, refused or mistaken 横置与倒置人脸
+    Turned {
+        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
+        #[arg(long)]
+        images: PathBuf,
+        /// People with two photos at least 人数
+        #[arg(long, default_value_t = 500)]
+        people: usize,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -211,6 +223,9 @@ fn run(arguments: &BenchArgs) -> Result<ExitCode> {
             recognition::accuracy(pairs, images, *tilt, &settings(config)?)?;
         }
         BenchCommand::Calibrate { images, config } => calibration::calibrate(images, &settings(config)?)?,
+        BenchCommand::Turned { images, people, config } => {
+            turned::turned(images, *people, &settings(config)?)?
+        }
         BenchCommand::Identify { images, config } => recognition::identify(images, &settings(config)?)?,
         BenchCommand::Fiqa { images, level, config } => fiqa::fiqa(images, level, &settings(config)?)?,
         BenchCommand::Attributes { images, genders, config } => {

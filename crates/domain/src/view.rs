@@ -1,6 +1,7 @@
-//! Which part of a camera's picture is processed: regions of interest and the least size of a face.
+//! How a camera's picture is processed: which way up, regions of interest and the least size of a face.
 
 use super::face::BBox;
+use super::frame::PixelAspect;
 
 /// A rectangle in shares of the picture's width and height, 0–1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,13 +68,63 @@ pub struct Window {
     pub height: u32,
 }
 
-/// What is processed of one camera's picture. The default is everything.
+/// By how much a camera's picture is turned clockwise before it is processed: for a camera that hangs upside down or on its side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rotation {
+    /// Not at all.
+    #[default]
+    None,
+    /// By 90 degrees.
+    Quarter,
+    /// By 180 degrees.
+    Half,
+    /// By 270 degrees.
+    ThreeQuarters,
+}
+
+/// A number is no [`Rotation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 0, 90, 180 or 270, degrees clockwise")]
+pub struct RotationError;
+
+impl Rotation {
+    /// From degrees.
+    ///
+    /// # Errors
+    ///
+    /// When it is no quarter turn.
+    pub fn from_degrees(degrees: u32) -> Result<Self, RotationError> {
+        match degrees {
+            0 => Ok(Self::None),
+            90 => Ok(Self::Quarter),
+            180 => Ok(Self::Half),
+            270 => Ok(Self::ThreeQuarters),
+            _ => Err(RotationError),
+        }
+    }
+
+    /// In degrees, clockwise.
+    pub fn degrees(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Quarter => 90,
+            Self::Half => 180,
+            Self::ThreeQuarters => 270,
+        }
+    }
+}
+
+/// How one camera's picture is processed. The default is all of it, as it comes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct View {
     /// Faces whose middle is outside all of them are ignored; empty: the whole picture.
     pub regions: Vec<Region>,
     /// Shorter side of a face, px of the picture; `None`: as for every camera.
     pub face_min_px: Option<f32>,
+    /// Which way the picture is turned first; regions are those of the turned picture.
+    pub rotation: Rotation,
+    /// Form of its pixels; `None`: what the stream says.
+    pub pixel_aspect: Option<PixelAspect>,
 }
 
 /// What is processed around the regions, as a share of their size: a face in a region's corner has to be seen whole.
@@ -124,7 +175,7 @@ mod tests {
     fn view(regions: &[[f32; 4]]) -> View {
         View {
             regions: regions.iter().map(|region| Region::new(*region).unwrap()).collect(),
-            face_min_px: None,
+            ..View::default()
         }
     }
 
@@ -171,7 +222,7 @@ mod tests {
             sides in proptest::array::uniform4(0.0f32..=1.0), width in 16u32..4000, height in 16u32..4000,
         ) {
             if let Ok(region) = Region::new(sides)
-                && let Some(window) = (View { regions: vec![region], face_min_px: None }).window(width, height)
+                && let Some(window) = (View { regions: vec![region], ..View::default() }).window(width, height)
             {
                 proptest::prop_assert!(window.x + window.width <= width && window.y + window.height <= height);
                 proptest::prop_assert!([window.x, window.y, window.width, window.height].iter().all(|px| px % 2 == 0));

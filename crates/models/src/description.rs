@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use menshen_vision::spec::{
     AgeSpec, DetectorSpec, EmbedderSpec, GenderSpec, InputSpec, LivenessSpec, OutputSpec, PopulationSpec,
-    RefinementPass, SpecError, TiltedSpec,
+    RefinementPass, SpecError, TiltedSpec, TurnedSpec,
 };
 
 /// Name of a description, in the model's folder.
@@ -188,6 +188,8 @@ pub struct ModelSpec {
     pub refinement_passes: Vec<RefinementPass>,
     /// Of a detector: how a tilted face is turned upright.
     pub tilted: Option<TiltedSpec>,
+    /// Of a detector: how a face that stands on its head is told.
+    pub turned: Option<TurnedSpec>,
     /// Of an embedder: length and calibration of its features.
     pub embedder: Option<EmbedderSpec>,
     /// Of a network of liveness: what it is shown and what its output means.
@@ -295,6 +297,14 @@ impl ModelSpec {
             |pass: &RefinementPass| pass.face_px >= 16 && (pass.face_px..=1024).contains(&pass.side_px);
         if !self.refinement_passes.iter().all(is_sound) {
             return Err(Rule("refinement_passes: face_px must be at least 16, side_px face_px to 1024"));
+        }
+        if let Some(TurnedSpec { upright_score, margin }) = self.turned {
+            if self.refinement_passes.is_empty() {
+                return Err(Rule("turned: needs refinement_passes"));
+            }
+            if !(0.1..=1.0).contains(&upright_score) || !(0.0..=0.5).contains(&margin) {
+                return Err(Rule("turned: upright_score must be 0.1 to 1, margin 0 to 0.5"));
+            }
         }
         let Some(TiltedSpec { from_deg, sure_score, reported_share, face_px, side_px }) = self.tilted else {
             return Ok(());

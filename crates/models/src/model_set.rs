@@ -246,6 +246,7 @@ impl ModelSet {
             spec: self.detector_spec,
             refinement_passes: model.refinement_passes.clone(),
             tilted: model.tilted,
+            turned: model.turned,
             free_size: model.optimize.free_size && self.detector.is_free(),
         };
         let model = &self.embedder.model;

@@ -27,6 +27,17 @@ pub enum VisionError {
     Frame(#[from] FrameError),
 }
 
+/// Why a face cannot be brought to its standard place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misaligned {
+    /// Its landmarks coincide.
+    #[error("the face cannot be aligned")]
+    Landmarks,
+    /// It may lie on its side or stand on its head.
+    #[error("it cannot be told which way up the face is; turn the picture upright")]
+    Orientation,
+}
+
 /// Why the output of a network is of no use.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OutputError {

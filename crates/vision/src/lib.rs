@@ -13,6 +13,7 @@
 
 pub mod align;
 pub mod analyzer;
+pub mod as_seen;
 pub mod attributes;
 pub mod embedder;
 pub mod error;
@@ -33,4 +34,4 @@ pub mod tensor;
 pub mod yunet;
 
 pub use analyzer::FaceAnalyzer;
-pub use error::VisionError;
+pub use error::{Misaligned, VisionError};

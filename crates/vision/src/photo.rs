@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::error::VisionError;
+use crate::error::{Misaligned, VisionError};
 use crate::quality::QualityFailure;
 use menshen_domain::frame::{Frame, FrameError};
 use menshen_domain::limits;
@@ -53,9 +53,9 @@ pub enum PhotoError {
     /// The largest face does not pass the level that was asked for.
     #[error("{0}")]
     Quality(Box<QualityFailure>),
-    /// The landmarks of the face coincide.
-    #[error("the face cannot be aligned")]
-    NotAligned,
+    /// The face cannot be brought to its standard place.
+    #[error(transparent)]
+    Misaligned(Misaligned),
     /// No feature could be made of the face.
     #[error("{0}")]
     Feature(VisionError),
@@ -77,7 +77,7 @@ impl PhotoError {
             Self::NoFace => StatusCode::NoFace,
             Self::Quality(failure) if failure.is_size_only() => StatusCode::FaceTooSmall,
             Self::Quality(_) => StatusCode::LowQuality,
-            Self::NotAligned | Self::Feature(_) => StatusCode::BadFeature,
+            Self::Misaligned(_) | Self::Feature(_) => StatusCode::BadFeature,
             Self::Detection(_) => StatusCode::ServerProcessFailed,
         }
     }

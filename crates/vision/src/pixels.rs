@@ -1,19 +1,58 @@
-//! Reading RGB out of a frame whatever its layout, without converting the whole of it.
-//!
-//! YUV is taken as BT.601 limited range, what SD and most surveillance cameras send. For BT.709 streams the
-//! hue is off by a few per cent, which neither detector nor embedder notices (both were trained on JPEG of
-//! all origins).
+//! Reading RGB out of a frame whatever its layout and colours, without converting the whole of it.
 
 use dcv_color_primitives::{ColorSpace, ErrorKind, ImageFormat, convert_image};
 
-use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::frame::{Colour, Frame, Matrix, PixelFormat, Plane, Range};
 
-/// Fixed-point BT.601 limited range, scaled by 2^16 (ITU-R BT.601-7, section 2.5.3).
-fn yuv_to_rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
-    let c = 76_309 * (i32::from(y) - 16);
-    let (d, e) = (i32::from(u) - 128, i32::from(v) - 128);
-    let to_byte = |value: i32| ((value + 32_768) >> 16).clamp(0, 255) as u8;
-    [to_byte(c + 104_597 * e), to_byte(c - 25_675 * d - 53_279 * e), to_byte(c + 132_201 * d)]
+/// From luma and chroma to red, green and blue: `c = luma · (y − black)`, then `r = c + red_v · v`,
+/// `g = c − green_u · u − green_v · v`, `b = c + blue_u · u`, with `u` and `v` less 128.
+struct Coefficients {
+    black: f32,
+    luma: f32,
+    red_v: f32,
+    green_u: f32,
+    green_v: f32,
+    blue_u: f32,
+}
+
+impl Coefficients {
+    /// Of a matrix with these shares of red and blue in luma (ITU-R BT.601-7 and BT.709-6, section 2.5 and item 3.2 to 3.4).
+    const fn new(red: f32, blue: f32, range: Range) -> Self {
+        let green = 1.0 - red - blue;
+        // 219 steps of luma and 224 of chroma in the limited range, 255 in the full one.
+        let (black, luma, chroma) = match range {
+            Range::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
+            Range::Full => (0.0, 1.0, 1.0),
+        };
+        Self {
+            black,
+            luma,
+            red_v: chroma * 2.0 * (1.0 - red),
+            green_u: chroma * 2.0 * (1.0 - blue) * blue / green,
+            green_v: chroma * 2.0 * (1.0 - red) * red / green,
+            blue_u: chroma * 2.0 * (1.0 - blue),
+        }
+    }
+
+    fn of(colour: Colour) -> &'static Self {
+        static BT601: Coefficients = Coefficients::new(0.299, 0.114, Range::Limited);
+        static BT601_FULL: Coefficients = Coefficients::new(0.299, 0.114, Range::Full);
+        static BT709: Coefficients = Coefficients::new(0.2126, 0.0722, Range::Limited);
+        static BT709_FULL: Coefficients = Coefficients::new(0.2126, 0.0722, Range::Full);
+        match (colour.matrix, colour.range) {
+            (Matrix::Bt601, Range::Limited) => &BT601,
+            (Matrix::Bt601, Range::Full) => &BT601_FULL,
+            (Matrix::Bt709, Range::Limited) => &BT709,
+            (Matrix::Bt709, Range::Full) => &BT709_FULL,
+        }
+    }
+
+    #[inline]
+    fn to_rgb(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
+        let (c, d, e) = (self.luma * (y - self.black), u - 128.0, v - 128.0);
+        [c + self.red_v * e, c - self.green_u * d - self.green_v * e, c + self.blue_u * d]
+            .map(|value| value.clamp(0.0, 255.0))
+    }
 }
 
 /// The pixel at (x, y), which must lie inside.
@@ -25,14 +64,10 @@ pub fn rgb_at(frame: &Frame, x: usize, y: usize) -> [u8; 3] {
             let at = p[0].offset + y * p[0].stride + x * 3;
             [data[at], data[at + 1], data[at + 2]]
         }
-        PixelFormat::I420 => yuv_to_rgb(
-            data[p[0].offset + y * p[0].stride + x],
-            data[p[1].offset + y / 2 * p[1].stride + x / 2],
-            data[p[2].offset + y / 2 * p[2].stride + x / 2],
-        ),
-        PixelFormat::Nv12 => {
-            let chroma = p[1].offset + y / 2 * p[1].stride + x / 2 * 2;
-            yuv_to_rgb(data[p[0].offset + y * p[0].stride + x], data[chroma], data[chroma + 1])
+        PixelFormat::I420 | PixelFormat::Nv12 => {
+            let luma = f32::from(data[p[0].offset + y * p[0].stride + x]);
+            let [u, v] = chroma_at(frame, x, y).map(f32::from);
+            Coefficients::of(frame.colour).to_rgb(luma, u, v).map(|value| (value + 0.5) as u8)
         }
     }
 }
@@ -58,7 +93,7 @@ pub fn rgb_region(frame: &Frame, x1: usize, y1: usize, x2: usize, y2: usize) -> 
     let mut rgb = vec![0; even_width * even_height * 3];
     let luma = luma_of(frame, even_x, even_y, even_width, even_height);
     let chroma = chroma_of(frame, even_x, even_y, even_width, even_height);
-    if let Err(error) = nv12_to_rgb(&luma, &chroma, even_width, even_height, &mut rgb) {
+    if let Err(error) = nv12_to_rgb(frame.colour, &luma, &chroma, [even_width, even_height], &mut rgb) {
         // The rectangle was clipped and the frame validated, so this cannot happen; black would hide it.
         debug_assert!(false, "a rectangle of a valid frame is convertible: {error}");
     }
@@ -112,15 +147,20 @@ fn chroma_of(frame: &Frame, x: usize, y: usize, width: usize, height: usize) -> 
 
 /// Packed planes of even sides to packed RGB.
 fn nv12_to_rgb(
+    colour: Colour,
     luma: &[u8],
     chroma: &[u8],
-    width: usize,
-    height: usize,
+    [width, height]: [usize; 2],
     rgb: &mut [u8],
 ) -> Result<(), ErrorKind> {
     let source = ImageFormat {
         pixel_format: dcv_color_primitives::PixelFormat::Nv12,
-        color_space: ColorSpace::Bt601,
+        color_space: match (colour.matrix, colour.range) {
+            (Matrix::Bt601, Range::Limited) => ColorSpace::Bt601,
+            (Matrix::Bt601, Range::Full) => ColorSpace::Bt601FR,
+            (Matrix::Bt709, Range::Limited) => ColorSpace::Bt709,
+            (Matrix::Bt709, Range::Full) => ColorSpace::Bt709FR,
+        },
         num_planes: 2,
     };
     let target = ImageFormat {
@@ -157,7 +197,7 @@ pub fn sample_bilinear(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
         weights,
     );
     let [u, v] = chroma_at(frame, column + usize::from(fx >= 0.5), row + usize::from(fy >= 0.5));
-    to_rgb(luma, f32::from(u), f32::from(v))
+    Coefficients::of(frame.colour).to_rgb(luma, f32::from(u), f32::from(v))
 }
 
 #[inline]
@@ -176,12 +216,6 @@ fn chroma_at(frame: &Frame, x: usize, y: usize) -> [u8; 2] {
         return [data[at], data[at + 1]];
     }
     [1, 2].map(|plane: usize| data[p[plane].offset + y / 2 * p[plane].stride + x / 2])
-}
-
-/// As [`yuv_to_rgb`], in floating point.
-fn to_rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
-    let (c, d, e) = (1.164_38 * (y - 16.0), u - 128.0, v - 128.0);
-    [c + 1.596_03 * e, c - 0.391_76 * d - 0.812_97 * e, c + 2.017_23 * d].map(|value| value.clamp(0.0, 255.0))
 }
 
 #[cold]
@@ -206,19 +240,40 @@ fn sample_at_border(frame: &Frame, x: f32, y: f32) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use menshen_domain::frame::PixelAspect;
 
+    /// 75 % colour bars are avoided: these are pure colours as the recommendations' equations give them.
     #[test]
-    fn reference_colours_of_bt601() {
-        for (yuv, rgb) in [
-            ([16, 128, 128], [0, 0, 0]),
-            ([235, 128, 128], [255, 255, 255]),
-            ([81, 90, 240], [255, 0, 0]),
-            ([145, 54, 34], [0, 255, 0]),
-            ([41, 240, 110], [0, 0, 255]),
+    fn reference_colours_of_every_matrix_and_range() {
+        let colour = |matrix, range| Colour { matrix, range };
+        let (limited, full) = (Range::Limited, Range::Full);
+        for (colour, yuv, rgb) in [
+            (colour(Matrix::Bt601, limited), [16, 128, 128], [0, 0, 0]),
+            (colour(Matrix::Bt601, limited), [235, 128, 128], [255, 255, 255]),
+            (colour(Matrix::Bt601, limited), [81, 90, 240], [255, 0, 0]),
+            (colour(Matrix::Bt601, limited), [145, 54, 34], [0, 255, 0]),
+            (colour(Matrix::Bt601, limited), [41, 240, 110], [0, 0, 255]),
+            (colour(Matrix::Bt601, full), [0, 128, 128], [0, 0, 0]),
+            (colour(Matrix::Bt601, full), [16, 128, 128], [16, 16, 16]),
+            (colour(Matrix::Bt601, full), [76, 85, 255], [255, 0, 0]),
+            (colour(Matrix::Bt709, limited), [63, 102, 240], [255, 0, 0]),
+            (colour(Matrix::Bt709, limited), [173, 42, 26], [0, 255, 0]),
+            (colour(Matrix::Bt709, limited), [32, 240, 118], [0, 0, 255]),
+            (colour(Matrix::Bt709, full), [54, 99, 255], [255, 0, 0]),
+            (colour(Matrix::Bt709, full), [18, 255, 116], [0, 0, 255]),
         ] {
-            let found = yuv_to_rgb(yuv[0], yuv[1], yuv[2]);
-            for (a, b) in found.iter().zip(rgb) {
-                assert!(a.abs_diff(b) <= 2, "{yuv:?} gave {found:?}, expected {rgb:?}");
+            let mut frame = yuv_frame(PixelFormat::I420, 16, 16);
+            let mut data = frame.data.to_vec();
+            for (plane, value) in frame.planes.iter().zip(yuv) {
+                let rows = if plane.offset == 0 { 256 } else { 64 };
+                data[plane.offset..plane.offset + rows].fill(value);
+            }
+            frame = Frame { data: data.into(), colour, ..frame };
+            let (region, ..) = rgb_region(&frame, 4, 4, 6, 6);
+            let sampled = sample_bilinear(&frame, 4.5, 4.5).map(|value| (value + 0.5) as u8);
+            for found in [rgb_at(&frame, 5, 5), sampled, [region[0], region[1], region[2]]] {
+                let is_near = found.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 3);
+                assert!(is_near, "{colour:?} {yuv:?} gave {found:?}, expected {rgb:?}");
             }
         }
     }
@@ -250,6 +305,8 @@ mod tests {
         let frame = Frame {
             data: data.into(),
             format,
+            colour: Colour::default(),
+            pixel_aspect: PixelAspect::SQUARE,
             width: w as u32,
             height: h as u32,
             planes,

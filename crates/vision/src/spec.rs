@@ -85,6 +85,17 @@ pub struct TiltedSpec {
     pub side_px: u32,
 }
 
+/// `[turned]`: which way up a face is, where it does not score as an upright one. The detector lays upright landmarks on a face that lies
+/// on its side or stands on its head, and the features of such faces are all alike.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TurnedSpec {
+    /// A face that scores this in a refinement pass is upright; no turned one does.
+    pub upright_score: f32,
+    /// By how much one way up must score more than every other, or the face is refused.
+    pub margin: f32,
+}
+
 /// `[embedder]`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

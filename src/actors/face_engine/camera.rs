@@ -15,7 +15,9 @@ use menshen_domain::frame::Frame;
 use menshen_domain::frame_gate::{FrameGate, Presence};
 use menshen_domain::passage::{Observation, PassageFact, PassageKey, Passages};
 use menshen_domain::score::Scale;
+use menshen_vision::as_seen::as_seen;
 use menshen_vision::motion::motion_grid;
+use menshen_vision::resize::Resizer;
 use menshen_vision::{FaceAnalyzer, VisionError};
 
 /// Calibrations a camera remembers: passages last a minute, so none is older than one swap back.
@@ -43,6 +45,8 @@ pub struct CameraSession {
     /// Calibrations by model id, the present one last: a passage that ends without a shot of the present model is
     /// scored by the one that judged it.
     scales: Vec<(String, Scale)>,
+    /// Makes pixels square.
+    resizer: Resizer,
 }
 
 impl CameraSession {
@@ -51,7 +55,15 @@ impl CameraSession {
         passages.set_liveness_min(rules.passages.liveness_min.filter(|_| device.liveness));
         let frame_gate = FrameGate::new(rules.frame_gate.clone());
         let scales = vec![scale_of(&rules.recogniser.get())];
-        Self { device, rules, passages, frame_gate, reported: HashMap::new(), scales }
+        Self {
+            device,
+            rules,
+            passages,
+            frame_gate,
+            reported: HashMap::new(),
+            scales,
+            resizer: Resizer::default(),
+        }
     }
 
     /// Changes the configuration; open passages continue under it.
@@ -79,6 +91,7 @@ impl CameraSession {
         frame: &Frame,
     ) -> Result<Vec<PassageReport>, VisionError> {
         let now_ms = self.rules.clock.monotonic_ms();
+        let frame = &as_seen(frame, &self.device.view, &mut self.resizer)?;
         let window = self.device.view.window(frame.width, frame.height);
         let seen = window.map_or_else(|| frame.clone(), |window| frame.window(window));
         if !self.passes_gate(&seen, now_ms) {

@@ -23,7 +23,9 @@ use menshen_domain::relay;
 use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::FaceAnalyzer;
+use menshen_vision::as_seen::as_seen;
 use menshen_vision::photo::decode_scaled;
+use menshen_vision::resize::Resizer;
 
 /// A processed photo: what is reported, and the answer.
 pub struct ProcessedPhoto {
@@ -95,7 +97,9 @@ pub fn process_photo(
 ) -> Result<ProcessedPhoto, ProtocolError> {
     let config = &job.device.config;
     let timer = StageTimer::of_device(config);
-    let (mut frame, scale) = timer.run("decode_photo", || decode_scaled(&job.photo))?;
+    let (frame, scale) = timer.run("decode_photo", || decode_scaled(&job.photo))?;
+    let seen = as_seen(&frame, &config.view, &mut Resizer::default());
+    let mut frame = seen.map_err(|error| model_failure(&error))?;
     frame.captured_at_ms = job.received_ms;
     let mut detections =
         timer.run("detect", || analyzer.detect(&frame)).map_err(|error| model_failure(&error))?;

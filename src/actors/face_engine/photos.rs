@@ -14,7 +14,7 @@ use super::message::{PhotoAnswer, RecognisePhoto};
 use super::rules::CameraRules;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::frame::{Frame, PixelFormat, Plane};
+use menshen_domain::frame::{Colour, Frame, PixelAspect, PixelFormat, Plane};
 use menshen_domain::limits;
 use menshen_domain::photo::{PhotoResult, RecentlyReported};
 
@@ -258,6 +258,8 @@ fn heartbeat(captured_at_ms: u64) -> Frame {
     Frame {
         data: Bytes::from_static(&GREY),
         format: PixelFormat::I420,
+        colour: Colour::default(),
+        pixel_aspect: PixelAspect::SQUARE,
         width: 16,
         height: 16,
         planes: [

@@ -8,7 +8,9 @@ use menshen_domain::event::EventPicture;
 use menshen_domain::face::BBox;
 use menshen_domain::frame::Frame;
 use menshen_domain::passage::Shot;
+use menshen_vision::as_seen::as_seen;
 use menshen_vision::jpeg::{crop_jpeg, scene_jpeg};
+use menshen_vision::resize::Resizer;
 
 pub fn spot_name(event_id: &str) -> String {
     format!("{event_id}-spot.jpg")
@@ -53,7 +55,10 @@ fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
     let result = if decoded.is_ok() { "ok" } else { "missing" };
     metrics::counter!("menshen_main_pictures_total", "device" => device.ep_id.clone(), "result" => result)
         .increment(1);
-    match decoded {
+    let seen = decoded.map_err(|reason| reason.to_string()).and_then(|larger| {
+        as_seen(&larger, &device.view, &mut Resizer::default()).map_err(|reason| reason.to_string())
+    });
+    match seen {
         Ok(larger) => {
             // Sub-streams may be squeezed: each direction has a scale of its own.
             let across = larger.width as f32 / frame.width as f32;

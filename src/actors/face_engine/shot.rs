@@ -14,7 +14,7 @@ use menshen_domain::passage::{Observation, Shot};
 use menshen_domain::quality::{Check, judge};
 use menshen_vision::align::align;
 use menshen_vision::quality::measure;
-use menshen_vision::{FaceAnalyzer, VisionError};
+use menshen_vision::{FaceAnalyzer, Misaligned, VisionError};
 
 /// Why a detected face makes no shot.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -25,9 +25,9 @@ pub enum Unfit {
     /// It fails checks of the live level.
     #[error("{}, face_size {face_size_px:.0} px", names(checks))]
     BelowLevel { checks: Vec<Check>, face_size_px: f32 },
-    /// Its landmarks coincide.
-    #[error("the face cannot be aligned")]
-    NotAligned,
+    /// It cannot be brought to its standard place.
+    #[error(transparent)]
+    Misaligned(#[from] Misaligned),
 }
 
 impl Unfit {
@@ -38,7 +38,8 @@ impl Unfit {
             Self::BelowLevel { checks, .. } => {
                 checks.first().map_or(Reason::NoShot, |check| Reason::of_check(*check))
             }
-            Self::NotAligned => Reason::NoShot,
+            Self::Misaligned(Misaligned::Landmarks) => Reason::NoShot,
+            Self::Misaligned(Misaligned::Orientation) => Reason::TurnedAway,
         }
     }
 }
@@ -120,7 +121,7 @@ impl<'a> ShotMaker<'a> {
     /// the candidates for it are returned beside the shot, which shares the pixels of `frame`.
     ///
     /// # Errors
-    /// [`Unfit::NotAligned`]; else a model has failed.
+    /// [`Unfit::Misaligned`]; else a model has failed.
     pub fn shoot(
         &mut self,
         frame: &Frame,
@@ -140,7 +141,7 @@ impl<'a> ShotMaker<'a> {
     /// The same picture, embedded and searched with the present model after a swap.
     ///
     /// # Errors
-    /// [`Unfit::NotAligned`]; else a model has failed.
+    /// [`Unfit::Misaligned`]; else a model has failed.
     pub fn renew(&mut self, shot: &Shot) -> Result<Shot, ShotError> {
         let (embedding, _) = self.embed(&shot.frame, &shot.observation.detection)?;
         let (candidates, _) = self.search(&embedding, None);
@@ -150,7 +151,7 @@ impl<'a> ShotMaker<'a> {
     /// The embedding of the aligned face, and the head pose where alignment found a tilted head.
     fn embed(&mut self, frame: &Frame, face: &Detection) -> Result<(Embedding, Option<HeadPose>), ShotError> {
         let timer = self.timer();
-        let aligned = timer.run("align", || self.analyzer.align(frame, face))?.ok_or(Unfit::NotAligned)?;
+        let aligned = timer.run("align", || self.analyzer.align(frame, face))?.map_err(Unfit::from)?;
         let embedding = timer.run("embed", || self.analyzer.embed(&aligned.face))?;
         Ok((embedding, aligned.tilted_pose()))
     }
@@ -198,6 +199,7 @@ mod tests {
         let names = format!("{}, {}", Check::HeadPose.name(), Check::Clarity.name());
         assert_eq!(below.to_string(), format!("{names}, face_size 80 px"));
         assert_eq!(below.reason(), Reason::TurnedAway);
-        assert_eq!(Unfit::NotAligned.reason(), Reason::NoShot);
+        assert_eq!(Unfit::from(Misaligned::Landmarks).reason(), Reason::NoShot);
+        assert_eq!(Unfit::from(Misaligned::Orientation).reason(), Reason::TurnedAway);
     }
 }

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use gstreamer::prelude::*;
 use gstreamer::{Sample, glib};
-use gstreamer_video::{VideoFormat, VideoInfo, VideoMeta};
+use gstreamer_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoInfo, VideoMeta};
 
-use menshen_domain::frame::{Frame, FrameError, PixelFormat, Plane};
+use menshen_domain::frame::{Colour, Frame, FrameError, Matrix, PixelAspect, PixelFormat, Plane, Range};
 
 /// A sample that is no frame.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,8 @@ pub fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, SampleError> {
     let frame = Frame {
         data: Bytes::from_owner(mapped),
         format,
+        colour: colour(&info),
+        pixel_aspect: pixel_aspect(&info),
         width: info.width(),
         height: info.height(),
         planes,
@@ -71,4 +73,26 @@ pub fn to_frame(sample: &Sample, sequence: u64) -> Result<Frame, SampleError> {
     };
     frame.validate()?;
     Ok(frame)
+}
+
+/// What the stream says, or what GStreamer takes a picture of this size for. BT.2020 and SMPTE 240M are nearer to BT.709 than to
+/// BT.601, FCC is nearly BT.601.
+fn colour(info: &VideoInfo) -> Colour {
+    let colorimetry = info.colorimetry();
+    let matrix = match colorimetry.matrix() {
+        VideoColorMatrix::Bt709 | VideoColorMatrix::Bt2020 | VideoColorMatrix::Smpte240m => Matrix::Bt709,
+        _ => Matrix::Bt601,
+    };
+    let range = match colorimetry.range() {
+        VideoColorRange::Range0_255 => Range::Full,
+        _ => Range::Limited,
+    };
+    Colour { matrix, range }
+}
+
+/// Square where the stream says nothing, or nonsense.
+fn pixel_aspect(info: &VideoInfo) -> PixelAspect {
+    let side = |side: i32| u32::try_from(side).unwrap_or_default();
+    let par = info.par();
+    PixelAspect::new(side(par.numer()), side(par.denom())).unwrap_or_default()
 }

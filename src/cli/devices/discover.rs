@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -88,7 +89,7 @@ pub fn discover(arguments: &DiscoverArgs) -> anyhow::Result<ExitCode> {
 fn known_devices(settings: &Settings) -> anyhow::Result<Vec<DeviceConfig>> {
     let changes = ChangesFile::new(&settings.data_dir).load()?;
     let unchanged = settings.clone();
-    let configs = SettingsConfigStore::new(settings, Box::new(move || Ok(unchanged.clone())));
+    let configs = SettingsConfigStore::new(settings, Arc::new(move || Ok(unchanged.clone())));
     let (devices, problems) = configs.list(&changes);
     for problem in &problems {
         print_note(problem);

@@ -106,7 +106,7 @@ fn calibrate(
         let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
         let frame = decode_photo(&bytes).with_context(|| name.clone())?;
         let face = analyzer.largest_face(&frame).with_context(|| name.clone())?;
-        if let Some((_, Some(aligned))) = face {
+        if let Some((_, Ok(aligned))) = face {
             calibrator.add(&analyzer.embedder_input(&aligned))?;
         }
     }

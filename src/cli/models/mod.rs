@@ -310,7 +310,7 @@ fn compare_photos(
         let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
         let frame = decode_photo(&bytes).with_context(|| name.clone())?;
         let face = optimized.largest_face(&frame).with_context(|| name.clone())?;
-        let Some((_, Some(aligned))) = face else { continue };
+        let Some((_, Ok(aligned))) = face else { continue };
         let a = original.embed(&aligned)?;
         let b = optimized.embed(&aligned)?;
         least = least.min(cosine(&a.vector, &b.vector));

@@ -85,7 +85,7 @@ pub fn self_test(analyzer: &mut FaceAnalyzer) -> Result<SelfTest, SelfTestError>
 
 fn embed(analyzer: &mut FaceAnalyzer, frame: &Frame) -> Result<Embedding, SelfTestError> {
     let found = analyzer.largest_face(frame)?;
-    let aligned = found.and_then(|(_, aligned)| aligned);
+    let aligned = found.and_then(|(_, aligned)| aligned.ok());
     Ok(analyzer.embed(&aligned.ok_or(SelfTestError::NoFace)?)?)
 }
 

@@ -5,8 +5,9 @@
 //! (docs/measurements/performance.md).
 
 use super::FaceAnalyzer;
+use super::refinement::best_score;
 use crate::align::{AlignedFace, align};
-use crate::error::VisionError;
+use crate::error::{Misaligned, VisionError};
 use crate::refine::mean_landmarks;
 use menshen_domain::face::{BBox, Detection};
 use menshen_domain::frame::Frame;
@@ -28,7 +29,7 @@ impl FaceAnalyzer {
     pub(super) fn coarse_detect(
         &mut self,
         frame: &Frame,
-    ) -> Result<Option<(Detection, Option<AlignedFace>)>, VisionError> {
+    ) -> Result<Option<(Detection, Result<AlignedFace, Misaligned>)>, VisionError> {
         let mut passes = self.detector.refinement_passes.clone();
         let longer = frame.width.max(frame.height);
         if passes.is_empty() || longer < PHOTO_MIN {
@@ -54,11 +55,17 @@ impl FaceAnalyzer {
         if seen.len() < passes.len() {
             return Ok(None);
         }
+        let score = best_score(&seen);
         seen.push(rough);
         let face = mean(&seen);
-        let tilted = self.upright(frame, &face, &face.landmarks)?;
-        let aligned = align(frame, tilted.as_ref().unwrap_or(&face.landmarks));
-        Ok(Some((Detection { landmarks: tilted.unwrap_or(face.landmarks), ..face }, aligned)))
+        Ok(Some(match self.upright(frame, &face, &face.landmarks, score)? {
+            Ok(tilted) => {
+                let aligned = align(frame, tilted.as_ref().unwrap_or(&face.landmarks));
+                let face = Detection { landmarks: tilted.unwrap_or(face.landmarks), ..face };
+                (face, aligned.ok_or(Misaligned::Landmarks))
+            }
+            Err(misaligned) => (face, Err(misaligned)),
+        }))
     }
 }
 

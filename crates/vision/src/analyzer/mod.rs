@@ -1,20 +1,22 @@
 //! The chain for one worker thread: detect → align → measure → embed.
 
 mod coarse_detect;
+mod orientation;
 mod refinement;
 
+pub use orientation::Orientation;
 pub use refinement::Aligned;
 
 use crate::align::AlignedFace;
 use crate::embedder::{self, Embedder};
-use crate::error::VisionError;
+use crate::error::{Misaligned, VisionError};
 use crate::inference::{Network, Tensor};
 use crate::letterbox::Letterboxer;
 use crate::liveness::{self, LivenessNetwork};
 use crate::photo::{PhotoError, decode_scaled};
 use crate::quality::{QualityFailure, measure};
 use crate::resize::Resizer;
-use crate::spec::{DetectorSpec, RefinementPass, TiltedSpec};
+use crate::spec::{DetectorSpec, RefinementPass, TiltedSpec, TurnedSpec};
 use crate::yunet;
 use menshen_domain::attributes::Attributes;
 use menshen_domain::event::ShotQuality;
@@ -36,6 +38,8 @@ pub struct Detector {
     pub refinement_passes: Vec<RefinementPass>,
     /// How a face that seems tilted is turned upright; `None`: it is not.
     pub tilted: Option<TiltedSpec>,
+    /// How a face that stands on its head is told; `None`: it is taken for upright.
+    pub turned: Option<TurnedSpec>,
     /// Whether the network takes smaller inputs than its description says.
     pub free_size: bool,
 }
@@ -57,7 +61,7 @@ struct MeasuredFace {
     frame: Frame,
     /// In pixels of `frame`.
     face: Detection,
-    aligned: Option<AlignedFace>,
+    aligned: Result<AlignedFace, Misaligned>,
     /// In pixels of the photo.
     measurements: Measurements,
     judgement: Judgement,
@@ -163,7 +167,7 @@ impl FaceAnalyzer {
         let (frame, factor) = decode_scaled(bytes)?;
         let found = self.largest_face(&frame).map_err(PhotoError::Detection)?;
         let (face, aligned) = found.ok_or(PhotoError::NoFace)?;
-        let mut measurements = measure(&frame, &face, aligned.as_deref());
+        let mut measurements = measure(&frame, &face, aligned.as_deref().ok());
         measurements.face_size_px *= factor;
         measurements.bbox = measurements.bbox.scaled(factor);
         let judgement = judge(level, &measurements);
@@ -203,7 +207,7 @@ impl FaceAnalyzer {
             let failure = QualityFailure { measurements, judgement, level: level.clone() };
             return Err(PhotoError::Quality(Box::new(failure)));
         }
-        let aligned = aligned.ok_or(PhotoError::NotAligned)?;
+        let aligned = aligned.map_err(PhotoError::Misaligned)?;
         let embedding = self.embed(&aligned).map_err(PhotoError::Feature)?;
         Ok(AnalyzedFace { measurements, judgement, embedding })
     }

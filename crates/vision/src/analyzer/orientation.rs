@@ -1,0 +1,71 @@
+//! Which way up a face is.
+
+use super::FaceAnalyzer;
+use crate::error::VisionError;
+use crate::spec::TurnedSpec;
+use menshen_domain::face::Detection;
+use menshen_domain::frame::Frame;
+
+/// Quarter turns, degrees clockwise.
+const TURNS: [f32; 3] = [90.0, 180.0, 270.0];
+
+/// Which way up a face is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Orientation {
+    /// As it was detected, or tilted by less than a quarter turn.
+    Upright,
+    /// Turned clockwise by about so many degrees.
+    Turned(f32),
+    /// Two ways up score alike.
+    Unclear,
+}
+
+impl FaceAnalyzer {
+    /// Which way up `face` is, which scores `upright_score` as an upright one. Only a face that scores less than an upright one does
+    /// costs anything: its cut-out is detected in once more for every quarter turn.
+    pub(super) fn orientation(
+        &mut self,
+        frame: &Frame,
+        face: &Detection,
+        upright_score: f32,
+    ) -> Result<Orientation, VisionError> {
+        let Some(spec) = self.detector.turned.filter(|spec| upright_score < spec.upright_score) else {
+            return Ok(Orientation::Upright);
+        };
+        let Some(pass) = self.detector.refinement_passes.iter().max_by_key(|pass| pass.face_px).copied()
+        else {
+            return Ok(Orientation::Upright);
+        };
+        let mut scores = [0.0; TURNS.len()];
+        for (score, turn) in scores.iter_mut().zip(TURNS) {
+            let seen = self.refine(frame, face, &[pass], turn)?;
+            *score = seen.first().map_or(0.0, |seen| seen.score);
+        }
+        Ok(decide(upright_score, scores, spec))
+    }
+}
+
+fn decide(upright: f32, turned: [f32; TURNS.len()], spec: TurnedSpec) -> Orientation {
+    let ways = [(Orientation::Upright, upright)]
+        .into_iter()
+        .chain(TURNS.map(Orientation::Turned).into_iter().zip(turned));
+    let mut ways: Vec<(Orientation, f32)> = ways.collect();
+    ways.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let [(best, score), (_, second), ..] = ways[..] else { return Orientation::Upright };
+    if score - second >= spec.margin { best } else { Orientation::Unclear }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_up_that_scores_best_counts_when_it_is_clear() {
+        let spec = TurnedSpec { upright_score: 0.915, margin: 0.01 };
+        assert_eq!(decide(0.86, [0.0, 0.93, 0.0], spec), Orientation::Turned(180.0));
+        assert_eq!(decide(0.73, [0.93, 0.71, 0.87], spec), Orientation::Turned(90.0));
+        assert_eq!(decide(0.90, [0.0, 0.87, 0.83], spec), Orientation::Upright);
+        assert_eq!(decide(0.870, [0.0, 0.875, 0.0], spec), Orientation::Unclear);
+        assert_eq!(decide(0.0, [0.0; 3], spec), Orientation::Unclear);
+    }
+}
