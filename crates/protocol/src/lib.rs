@@ -17,6 +17,7 @@ pub mod control;
 pub mod event;
 pub mod fiqa;
 pub mod ftp;
+pub mod json;
 pub mod lenient;
 pub mod local;
 pub mod login;
