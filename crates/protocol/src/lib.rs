@@ -23,6 +23,7 @@ pub mod local;
 pub mod login;
 mod number;
 pub mod onvif;
+pub mod page;
 pub mod picture;
 pub mod reply;
 pub mod report;
