@@ -26,7 +26,7 @@ impl ChangesStore for ChangesFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Changes::default()),
             Err(error) => return Err(io_error("read", &self.path, &error)),
         };
-        serde_json::from_str(&text).map_err(|error| StoreError::Damaged {
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| StoreError::Damaged {
             path: self.path.display().to_string(),
             reason: format!("{error}; correct it, or delete it to go back to the configuration file"),
         })

@@ -14,6 +14,13 @@ pub enum BrokerError {
     Refused(String),
     #[error("the broker cannot be reached: {0}")]
     Unreachable(String),
+    /// The broker did not take this reply now: its queue is full or gone, or publishing is not permitted. Nothing else
+    /// is the worse for it, and the same may be tried again.
+    #[error("the broker did not take the reply: {0}")]
+    NotTaken(String),
+    /// The broker takes no reply of this length; how long one may be, where it said so.
+    #[error("the reply is longer than the broker takes{}", max_bytes.map_or_else(String::new, |max| format!(" ({max} bytes)")))]
+    TooLong { max_bytes: Option<usize> },
     /// The connection was up and broke.
     #[error("the connection to the broker is lost: {0}")]
     Lost(String),
@@ -35,6 +42,8 @@ pub struct Delivery {
     pub tag: u64,
     pub body: Bytes,
     pub redelivered: bool,
+    /// Earlier deliveries that failed, where the queue counts them (quorum queues do).
+    pub failed_before: u64,
 }
 
 /// What a connection reports.
@@ -64,7 +73,7 @@ pub trait BrokerConnector: Send + Sync {
 pub trait BrokerConnection: Send + Sync {
     /// Whether this pair has a queue for replies.
     fn takes_replies(&self, to: QueuePair) -> bool;
-    /// Sends a reply; returns when the broker has confirmed it. Waits for as long as the broker is blocked.
+    /// Tries once to send a reply; returns when the broker has confirmed it. Waits for as long as the broker is blocked.
     fn reply(&self, to: QueuePair, body: Bytes) -> BoxFuture<'_, Result<(), BrokerError>>;
     /// Acknowledges one delivery.
     fn ack(&self, from: QueuePair, tag: u64) -> BoxFuture<'_, Result<(), BrokerError>>;

@@ -16,6 +16,20 @@ pub enum PlatformError {
     Unreachable { host: String, reason: String },
     #[error("{host} answered {status}{detail}")]
     Status { host: String, status: u16, detail: String },
+    /// It named another address, which was not asked.
+    #[error(
+        "{host} answered {status}: the address has moved to {to}, and a redirect is not followed here; {advice}"
+    )]
+    Redirect {
+        host: String,
+        status: u16,
+        /// Without a query, which may repeat the token.
+        to: String,
+        /// What the installer is to do.
+        advice: String,
+        /// The new address is that of a login page, by its name.
+        leads_to_login: bool,
+    },
     /// It answered 200 with something else than what was asked for.
     #[error("{host} answered something unusable: {reason}")]
     Data { host: String, reason: String },
@@ -29,7 +43,11 @@ pub enum PlatformError {
 impl PlatformError {
     /// The token is no longer good.
     pub fn is_session_rejected(&self) -> bool {
-        matches!(self, Self::Status { status: 401 | 403, .. } | Self::Page { .. })
+        match self {
+            Self::Status { status: 401 | 403, .. } | Self::Page { .. } => true,
+            Self::Redirect { leads_to_login, .. } => *leads_to_login,
+            _ => false,
+        }
     }
 
     /// Trying the same again cannot help: the address or the request itself is wrong.
@@ -38,14 +56,20 @@ impl PlatformError {
             Self::Status { status, .. } => {
                 (400..500).contains(status) && ![401, 403, 408, 425, 429].contains(status)
             }
-            Self::Unreachable { .. } | Self::Data { .. } | Self::Page { .. } | Self::TooLarge { .. } => false,
+            Self::Unreachable { .. }
+            | Self::Redirect { .. }
+            | Self::Data { .. }
+            | Self::Page { .. }
+            | Self::TooLarge { .. } => false,
         }
     }
 
     /// The protocol's code for it.
     pub fn to_refusal(&self) -> ProtocolError {
         let code = match self {
-            Self::Unreachable { .. } | Self::Status { .. } => StatusCode::RemoteServerFailed,
+            Self::Unreachable { .. } | Self::Status { .. } | Self::Redirect { .. } => {
+                StatusCode::RemoteServerFailed
+            }
             Self::Data { .. } | Self::Page { .. } => StatusCode::RemoteDataFailed,
             Self::TooLarge { .. } => StatusCode::ImageTooLarge,
         };
@@ -55,7 +79,7 @@ impl PlatformError {
 
 /// The calls the box makes. Every call has its own time limit and size limit.
 pub trait PlatformApi: Send + Sync {
-    /// Logs in and composes the session.
+    /// Logs in and composes the session. A login by GET is followed over redirects within its server.
     fn log_in(&self) -> BoxFuture<'_, Result<Session, PlatformError>>;
 
     /// Details of people, raw; `ids` is already a chunk of bearable size.
@@ -66,8 +90,8 @@ pub trait PlatformApi: Send + Sync {
         ids: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Value>, PlatformError>>;
 
-    /// Posts a JSON body; `Ok` only for HTTP 200 that is no web page: a login page is not the receiver's word. With
-    /// a session the call carries `token` and `dev_sno`.
+    /// Posts a JSON body; `Ok` only for HTTP 200 that is no web page by its bytes: a login page is not the receiver's
+    /// word. No redirect is followed. With a session the call carries `token` and `dev_sno`.
     fn post<'a>(
         &'a self,
         session: Option<&'a Session>,
@@ -76,7 +100,7 @@ pub trait PlatformApi: Send + Sync {
         purpose: PostPurpose,
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
-    /// Downloads a registry photo; refuses what is no picture by its first bytes.
+    /// Downloads a registry photo, over redirects within its server; refuses what is no picture by its first bytes.
     fn photo<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Bytes, PlatformError>>;
 }
 

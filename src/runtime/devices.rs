@@ -121,7 +121,9 @@ impl DeviceConfigStore for SettingsConfigStore {
                     let detail = format!("{many} devices; at most {} fit one box", limits::DEVICES_MAX);
                     return Err(refused(StatusCode::LocalParamError, detail));
                 }
-                table.clone()
+                let mut table = table.clone();
+                table.retain(|_, value| !value.is_null());
+                table
             }
             (DeviceChange::Set(keys), Some(present)) => {
                 let mut table = present.clone();

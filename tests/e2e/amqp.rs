@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{
     BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const CLOSED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -40,10 +41,27 @@ impl Hand {
 
     /// A queue with an argument the box does not know of.
     pub fn queue(&self, name: &str) {
+        self.queue_with(name, &json!({ "x-max-length": 10_000 }));
+    }
+
+    /// A queue with these arguments: texts and integers.
+    pub fn queue_with(&self, name: &str, given: &Value) {
         let mut arguments = FieldTable::default();
-        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(10_000));
+        for (key, value) in given.as_object().unwrap() {
+            let value = match value.as_str() {
+                Some(text) => AMQPValue::LongString(text.into()),
+                None => AMQPValue::LongLongInt(value.as_i64().unwrap_or(1)),
+            };
+            let value = if given[key] == true { AMQPValue::Boolean(true) } else { value };
+            arguments.insert(key.as_str().into(), value);
+        }
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.runtime.block_on(self.channel.queue_declare(name.into(), options, arguments)).unwrap();
+    }
+
+    pub fn delete(&self, queue: &str) {
+        let deleted = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        self.runtime.block_on(deleted).unwrap();
     }
 
     /// On a connection of its own: publishing to an exchange that is not there yet is an error on it.

@@ -1,5 +1,6 @@
 //! Real-time pushes grow old: the reporter alone, on a real store, with a clock the test moves.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,9 +42,12 @@ impl Clock for Hand {
     }
 }
 
-/// Notes what is posted.
+/// Notes what is posted, and fails while it is told to.
 #[derive(Default)]
-struct Ear(Mutex<Vec<Value>>);
+struct Ear {
+    heard: Mutex<Vec<Value>>,
+    failure: Mutex<Option<PlatformError>>,
+}
 
 impl PlatformApi for Ear {
     fn log_in(&self) -> BoxFuture<'_, Result<Session, PlatformError>> {
@@ -65,8 +69,9 @@ impl PlatformApi for Ear {
         purpose: PostPurpose,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         assert_eq!(purpose, PostPurpose::RealTime);
-        self.0.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-        async { Ok(()) }.boxed()
+        self.heard.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        let failure = self.failure.lock().unwrap().clone();
+        async { failure.map_or(Ok(()), Err) }.boxed()
     }
     fn photo<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Bytes, PlatformError>> {
         std::future::pending().boxed()
@@ -92,15 +97,13 @@ fn passage(id: &str, decided_ms: u64) -> RecordPassage {
     RecordPassage { event, pictures: Vec::new(), stage: PassageStage::Open, decided_ms }
 }
 
-#[test]
-fn what_waited_too_long_is_history_and_never_news() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let places = KeyPlaces { data_dir: folder.path().to_path_buf(), key_file: None, credentials_dir: None };
+/// A reporter with one event server, its store in `folder`.
+fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<RedbEventStore>) {
+    let places = KeyPlaces { data_dir: folder.to_path_buf(), key_file: None, credentials_dir: None };
     let vault = Arc::new(Vault::open(places).unwrap());
-    let space = DiskSpace::new(folder.path(), 0, Arc::default());
-    let (store, _) = RedbEventStore::open(folder.path(), Arc::clone(&vault), space.clone()).unwrap();
+    let space = DiskSpace::new(folder, 0, Arc::default());
+    let (store, _) = RedbEventStore::open(folder, Arc::clone(&vault), space.clone()).unwrap();
     let store = Arc::new(store);
-    let (clock, ear) = (Arc::new(Hand::default()), Arc::new(Ear::default()));
     let tuning = Tuning {
         threshold: 82.0,
         range: ScoreRange::default(),
@@ -110,11 +113,11 @@ fn what_waited_too_long_is_history_and_never_news() {
         monitor_urls: Vec::new(),
         gate_mode: GateMode::OpenDoor,
     };
-    let parts = ReporterDeps {
+    let deps = ReporterDeps {
         storage: Storage {
             events: store.clone(),
             outbox: store.clone(),
-            pictures: Arc::new(PictureFiles::open(folder.path(), Arc::clone(&vault), space).unwrap()),
+            pictures: Arc::new(PictureFiles::open(folder, Arc::clone(&vault), space).unwrap()),
             keys: vault.clone(),
             waiting: Arc::default(),
             status: Arc::default(),
@@ -134,21 +137,83 @@ fn what_waited_too_long_is_history_and_never_news() {
             has_platform: false,
         }),
     };
-    let pushed = actix::System::new().block_on(async {
+    (deps, store)
+}
+
+impl Ear {
+    fn count(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
+    /// Waits for more than `before` pushes, and a little for what follows from the last one.
+    async fn hears_more_than(&self, before: usize) -> bool {
+        for _ in 0..400 {
+            if self.count() > before {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+}
+
+#[test]
+fn what_waited_too_long_is_history_and_never_news() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (clock, ear) = (Arc::new(Hand::default()), Arc::new(Ear::default()));
+    let (parts, store) = deps(folder.path(), &clock, &ear);
+    actix::System::new().block_on(async {
         let reporter = ReporterActor::new(parts, tokio::sync::watch::channel(Vec::new()).0).start();
         clock.0.store(100_000, Ordering::SeqCst);
         let oldest_ms = 100_000 - limits::REALTIME_TTL_MS;
         reporter.send(passage("stale", oldest_ms - 1)).await.unwrap().unwrap();
         reporter.send(passage("fresh", oldest_ms)).await.unwrap().unwrap();
-        for _ in 0..400 {
-            if !ear.0.lock().unwrap().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        ear.0.lock().unwrap().clone()
+        ear.hears_more_than(0).await
     });
+    let pushed = ear.heard.lock().unwrap().clone();
     let ids: Vec<_> = pushed.iter().map(|body| body["ext_data"]["event_id"].clone()).collect();
     assert_eq!(ids, ["fresh"]);
     assert_eq!(store.open_events().unwrap().len(), 2, "both are kept");
+}
+
+/// As history does: a receiver in trouble is asked ever more rarely, whatever the trouble is, and at once after it.
+#[test]
+fn an_event_server_in_trouble_is_asked_ever_more_rarely() {
+    let host = || "h".to_owned();
+    let redirect = PlatformError::Redirect {
+        host: host(),
+        status: 307,
+        to: "http://elsewhere/".to_owned(),
+        advice: String::new(),
+        leads_to_login: false,
+    };
+    let status = |status| PlatformError::Status { host: host(), status, detail: String::new() };
+    let down = PlatformError::Unreachable { host: host(), reason: "refused".to_owned() };
+    let troubles = [redirect, status(503), status(404), PlatformError::Page { host: host() }, down];
+    for (number, trouble) in troubles.into_iter().enumerate() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (clock, ear) = (Arc::new(Hand::default()), Arc::new(Ear::default()));
+        let (parts, _) = deps(folder.path(), &clock, &ear);
+        actix::System::new().block_on(async {
+            let reporter = ReporterActor::new(parts, tokio::sync::watch::channel(Vec::new()).0).start();
+            *ear.failure.lock().unwrap() = Some(trouble.clone());
+            // A match a second for a minute.
+            for second in 0..60u64 {
+                let now_ms = 100_000 + second * 1_000;
+                clock.0.store(now_ms, Ordering::SeqCst);
+                reporter.send(passage(&format!("{number}-{second}"), now_ms)).await.unwrap().unwrap();
+                tokio::time::sleep(Duration::from_millis(60)).await;
+            }
+            let tried = ear.count();
+            assert!((4..=20).contains(&tried), "{trouble}: {tried} pushes of 60 were tried");
+            *ear.failure.lock().unwrap() = None;
+            clock.0.store(200_000, Ordering::SeqCst);
+            for id in ["after-1", "after-2", "after-3"] {
+                let before = ear.count();
+                reporter.send(passage(id, 200_000)).await.unwrap().unwrap();
+                assert!(ear.hears_more_than(before).await, "{trouble}: {id} was not pushed");
+            }
+        });
+    }
 }

@@ -74,7 +74,7 @@ pub fn command(bytes: &[u8]) {
     }
 }
 
-/// Every field is answered once, and whatever is applied keeps the match threshold on the scale.
+/// Every field that says something is answered once, and whatever is applied keeps the match threshold on the scale.
 fn control(fields: Map<String, Value>) {
     let now = Tuning {
         threshold: 82.0,
@@ -85,7 +85,8 @@ fn control(fields: Map<String, Value>) {
         monitor_urls: Vec::new(),
         gate_mode: GateMode::OpenDoor,
     };
-    let names: BTreeSet<String> = fields.keys().map(|name| name.chars().take(64).collect()).collect();
+    let asked = fields.iter().filter(|(_, value)| !lenient::is_absent(value));
+    let names: BTreeSet<String> = asked.map(|(name, _)| name.chars().take(64).collect()).collect();
     let (wanted, result, reasons) = check_fields(&now, fields);
     let answered: BTreeSet<String> =
         result.success_field.keys().chain(result.faild_field.keys()).cloned().collect();
@@ -124,7 +125,7 @@ pub fn user(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
         one_user(value);
     }
-    if let Ok(answer) = serde_json::from_slice::<UserListAnswer>(bytes) {
+    if let Ok(answer) = UserListAnswer::parse(bytes) {
         answer.data.user_list.into_iter().for_each(one_user);
     }
 }

@@ -37,6 +37,7 @@ pub mod person;
 pub mod photo;
 pub mod photo_rules;
 pub mod quality;
+pub mod receiver_pause;
 pub mod relay;
 pub mod relogin;
 pub mod score;

@@ -79,6 +79,13 @@ pub enum LinkInput {
         /// Whether the broker refused.
         refused: bool,
     },
+    /// The connection that came up as `attempt` is good: a command came over it and was answered and acknowledged, or it
+    /// held for a while. Coming up is no proof: a broker that ends each connection at the first reply would be connected
+    /// to several times a second.
+    Proven {
+        /// The attempt that came up.
+        attempt: u64,
+    },
     /// The connection that came up as `attempt` is gone.
     Lost {
         /// The attempt that came up.
@@ -196,13 +203,16 @@ impl Link {
             (WaitingToLogIn, LinkInput::RetryDue { .. }) => vec![self.log_in()],
             (Connecting, LinkInput::Connected { .. }) => {
                 self.state = Up;
-                self.connect_backoff.reset();
                 self.refusals = 0;
                 self.failures = 0;
                 Vec::new()
             }
             (Connecting, LinkInput::ConnectFailed { refused, .. }) => {
                 vec![self.connect_failed(refused, jitter)]
+            }
+            (Up, LinkInput::Proven { .. }) => {
+                self.connect_backoff.reset();
+                Vec::new()
             }
             (Up, LinkInput::Lost { .. }) => {
                 self.reconnects += 1;
@@ -282,6 +292,7 @@ impl LinkInput {
             | Self::LoginFailed { attempt }
             | Self::Connected { attempt }
             | Self::ConnectFailed { attempt, .. }
+            | Self::Proven { attempt }
             | Self::Lost { attempt }
             | Self::RetryDue { attempt } => Some(attempt),
             Self::Start | Self::SessionRejected | Self::Stop => None,
@@ -326,6 +337,29 @@ mod tests {
         let effects = link.step(LinkInput::RetryDue { attempt: attempt_of(&effects) }, 0.5);
         assert!(matches!(effects[..], [LinkEffect::Connect { .. }]));
         assert_eq!(link.reconnects(), 1);
+    }
+
+    #[test]
+    fn only_a_proven_connection_makes_the_next_one_quick() {
+        let (mut link, mut attempt) = up();
+        let mut delays = Vec::new();
+        for round in 0..6 {
+            if round == 4 {
+                assert!(
+                    link.step(LinkInput::Proven { attempt: attempt - 1 }, 1.0).is_empty(),
+                    "of an older one"
+                );
+                assert!(link.step(LinkInput::Proven { attempt }, 1.0).is_empty());
+            }
+            let effects = link.step(LinkInput::Lost { attempt }, 1.0);
+            let Some(LinkEffect::RetryAfter { attempt: wait, delay_ms }) = effects.last() else {
+                panic!("{effects:?}")
+            };
+            delays.push(*delay_ms);
+            attempt = attempt_of(&link.step(LinkInput::RetryDue { attempt: *wait }, 1.0));
+            link.step(LinkInput::Connected { attempt }, 1.0);
+        }
+        assert_eq!(delays, [500, 1000, 2000, 4000, 500, 1000]);
     }
 
     #[test]

@@ -82,6 +82,8 @@ fn epoch(number: i64) -> Option<Bound> {
 fn bound(value: &Value, whole_day: bool) -> Result<Option<Bound>, ()> {
     match value {
         Value::Null => Ok(None),
+        // PHP's way to say nothing.
+        Value::Array(values) if values.is_empty() => Ok(None),
         Value::Number(number) => {
             let whole = number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds as i64));
             whole.map(epoch).ok_or(())
@@ -200,7 +202,12 @@ mod tests {
 
     #[test]
     fn nothing_said_is_no_bound_and_nonsense_is_told() {
-        for info in [json!({}), json!({ "end_time": "" }), json!({ "end_time": null, "start_time": 0 })] {
+        for info in [
+            json!({}),
+            json!({ "end_time": "" }),
+            json!({ "end_time": null, "start_time": 0 }),
+            json!({ "end_time": [] }),
+        ] {
             assert_eq!(of(info), Validity::default());
         }
         for wrong in ["tomorrow", "2026-02-30", "2026-13-01", "2026-01-01 25:00", "2026-01-01 10", "1-2-3-4"]

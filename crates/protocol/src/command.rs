@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::lenient;
+use super::{json, lenient};
 use menshen_domain::quality::LevelName;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
@@ -82,7 +82,7 @@ pub struct WirePermission {
     #[serde(deserialize_with = "lenient::text")]
     pub id: String,
     /// Its texts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object_or_default")]
     pub info: WirePermissionInfo,
 }
 
@@ -90,21 +90,21 @@ pub struct WirePermission {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WirePermissionInfo {
     /// The name to show.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub name: String,
     /// Free text.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub description: String,
 }
 
-/// `wipe_options`: what is removed. What is absent stays.
+/// `wipe_options`: what is removed. What is absent, empty or off in any spelling stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WipeOptions {
     /// All people.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::switch_or_off")]
     pub users: bool,
     /// All events.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::switch_or_off")]
     pub events: bool,
 }
 
@@ -128,7 +128,7 @@ impl Envelope {
     /// When the message is no JSON object: there is no method a reply could name.
     pub fn parse(body: &[u8]) -> Result<Self, Unreadable> {
         let unreadable = |detail: String| Unreadable { refusal: wrong(detail) };
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
+        let value = json::parse(body).map_err(|error| {
             unreadable(format!("not JSON: line {} column {}", error.line(), error.column()))
         })?;
         let Value::Object(mut fields) = value else {
@@ -146,7 +146,7 @@ impl Envelope {
             None => return Ok(Self::broken(message_id, "`method` is missing".to_owned())),
         };
         let (extend_params, extend_error) = match fields.remove("extend_params") {
-            None | Some(Value::Null) => (ExtendParams::default(), None),
+            None => (ExtendParams::default(), None),
             Some(value) => match lenient::object(value) {
                 Ok(params) => (params, None),
                 Err(error) => (ExtendParams::default(), Some(wrong(format!("extend_params: {error}")))),
@@ -192,13 +192,13 @@ impl Command {
                 Ok(Self::SyncPermissions { groups })
             }
             "wipe_data" => {
-                let raw = required(fields, "wipe_options")?;
+                let raw = required_object(fields, "wipe_options")?;
                 let options =
                     lenient::object(raw).map_err(|error| wrong(format!("wipe_options: {error}")))?;
                 Ok(Self::WipeData { options })
             }
             "fiqa" => Self::parse_fiqa(fields),
-            "control_config" => match required(fields, "config_field")? {
+            "control_config" => match required_object(fields, "config_field")? {
                 Value::Object(fields) => Ok(Self::ControlConfig { fields }),
                 other => {
                     Err(wrong(format!("config_field must be an object, got {}", lenient::kind_of(&other))))
@@ -209,7 +209,7 @@ impl Command {
     }
 
     fn parse_fiqa(fields: &mut Map<String, Value>) -> Result<Self, ProtocolError> {
-        let Value::Object(mut info) = required(fields, "info")? else {
+        let Value::Object(mut info) = required_object(fields, "info")? else {
             return Err(wrong("info must be an object"));
         };
         let picture = match required(&mut info, "image_base64_str")? {
@@ -222,7 +222,8 @@ impl Command {
             }
         };
         let level = match info.remove("fiqa_level") {
-            None | Some(Value::Null) => LevelName::default(),
+            None => LevelName::default(),
+            Some(absent) if lenient::is_absent(&absent) => LevelName::default(),
             Some(Value::String(name)) => LevelName::parse(&name).ok_or_else(|| {
                 let name = shortened(&name);
                 wrong(format!("info.fiqa_level `{name}` is none of high, middle, low, custom, no"))
@@ -238,9 +239,14 @@ impl Command {
     }
 
     fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, ProtocolError> {
+        let has_ids = fields.get("userid_list").is_some_and(|ids| !lenient::is_absent(ids));
         match fields.remove("user_info_list") {
-            Some(Value::Array(users)) => return Ok(Self::AddUsers { users }),
-            None | Some(Value::Null) => {}
+            // Typed platforms write both lists, one of them empty.
+            Some(Value::Array(users)) if !(users.is_empty() && has_ids) => {
+                return Ok(Self::AddUsers { users });
+            }
+            None => {}
+            Some(absent) if lenient::is_absent(&absent) => {}
             Some(other) => {
                 return Err(wrong(format!(
                     "user_info_list must be a list, got {}",
@@ -261,6 +267,14 @@ impl Command {
 
 fn required(fields: &mut Map<String, Value>, key: &str) -> Result<Value, ProtocolError> {
     fields.remove(key).filter(|value| !value.is_null()).ok_or_else(|| wrong(format!("`{key}` is missing")))
+}
+
+/// An object that must be there: what PHP writes for one that is not is not there.
+fn required_object(fields: &mut Map<String, Value>, key: &str) -> Result<Value, ProtocolError> {
+    fields
+        .remove(key)
+        .filter(|value| !lenient::is_absent(value))
+        .ok_or_else(|| wrong(format!("`{key}` is missing")))
 }
 
 /// `userid_list`, in order, without repeats.
@@ -353,6 +367,78 @@ mod tests {
             Envelope::parse(br#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":null}}"#)
                 .unwrap();
         assert!(matches!(envelope.command, Ok(Command::Fiqa { level: LevelName::High, .. })));
+    }
+
+    fn wiped(options: &str) -> Option<(bool, bool)> {
+        let body = format!(r#"{{"method":"wipe_data","wipe_options":{options}}}"#);
+        match Envelope::parse(body.as_bytes()).unwrap().command {
+            Ok(Command::WipeData { options }) => Some((options.users, options.events)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn whatever_does_not_mean_wipe_means_keep() {
+        for keep in ["0", "\"false\"", "null", "false", "\"0\"", "\"\"", "[]", "0.0"] {
+            assert_eq!(wiped(&format!(r#"{{"users":{keep},"events":true}}"#)), Some((false, true)), "{keep}");
+            assert_eq!(wiped(&format!(r#"{{"users":"1","events":{keep}}}"#)), Some((true, false)), "{keep}");
+        }
+        assert_eq!(wiped(r#"{"users":true}"#), Some((true, false)));
+        assert_eq!(wiped("{}"), Some((false, false)));
+        for doubtful in
+            [r#"{"users":"yes","events":true}"#, r#"{"users":2}"#, r#"{"users":{}}"#, "[]", "\"\"", "null"]
+        {
+            assert_eq!(wiped(doubtful), None, "{doubtful}: nothing is wiped where it is not clear what");
+        }
+    }
+
+    #[test]
+    fn empty_values_of_php_and_java_are_absent() {
+        for nothing in ["[]", "\"\"", "null"] {
+            let parse = |fields: &str| Envelope::parse(fields.replace('?', nothing).as_bytes()).unwrap();
+            let envelope = parse(r#"{"method":"delete_users","userid_list":["1"],"extend_params":?}"#);
+            assert!(
+                envelope.command.is_ok() && envelope.extend_params == ExtendParams::default(),
+                "{nothing}"
+            );
+            let envelope = parse(
+                r#"{"method":"delete_users","userid_list":["1",?,2],"extend_params":{"notify_path":?,"path":?}}"#,
+            );
+            assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids }) if ids == ["1", "2"]));
+            let envelope = parse(
+                r#"{"method":"sync_permissions","permissions_info_list":[{"id":1,"info":?},
+                    {"id":"2","info":{"name":?,"description":?}}]}"#,
+            );
+            let Ok(Command::SyncPermissions { groups }) = envelope.command else { panic!("{nothing}") };
+            assert_eq!((groups[0].id.as_str(), groups[1].info.name.as_str()), ("1", ""));
+            let envelope = parse(r#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":?}}"#);
+            assert!(
+                matches!(envelope.command, Ok(Command::Fiqa { level: LevelName::High, .. })),
+                "{nothing}"
+            );
+            let envelope = parse(
+                r#"{"method":"add_users_plus","user_info_list":?,"userid_list":["1"],"extend_params":{"path":"p"}}"#,
+            );
+            assert!(matches!(envelope.command, Ok(Command::AddUsersById { .. })), "{nothing}");
+            let envelope = parse(r#"{"method":"add_users_plus","user_info_list":[{}],"userid_list":?}"#);
+            assert!(matches!(envelope.command, Ok(Command::AddUsers { .. })), "{nothing}");
+            for (fields, missing) in [
+                (r#"{"method":"fiqa","info":?}"#, "`info` is missing"),
+                (r#"{"method":"control_config","config_field":?}"#, "`config_field` is missing"),
+            ] {
+                let refusal = parse(fields).command.err().unwrap();
+                assert!(refusal.detail.contains(missing), "{nothing}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_long_ids_are_read() {
+        let body = "\u{feff}{\"method\":\"delete_users\",\"messageId\":1234567890123456789012,\"userid_list\":[12345678901234567890,123456789012345678901234567890,1001.0,\"1001\"]}";
+        let envelope = Envelope::parse(body.as_bytes()).unwrap();
+        assert_eq!(envelope.message_id, Some(Value::from("1234567890123456789012")));
+        let Ok(Command::DeleteUsers { ids }) = envelope.command else { panic!("no command") };
+        assert_eq!(ids, ["12345678901234567890", "123456789012345678901234567890", "1001"]);
     }
 
     proptest::proptest! {

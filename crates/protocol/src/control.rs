@@ -82,7 +82,8 @@ pub fn check_fields(
     let mut result = ControlConfigResult::default();
     let mut rejected = Vec::new();
     let mut threshold = None;
-    for (name, value) in fields {
+    // What a typed platform left unset is not asked for.
+    for (name, value) in fields.into_iter().filter(|(_, value)| !lenient::is_absent(value)) {
         let read = match name.as_str() {
             "threshold" => number(&value).map(|number| threshold = Some(number)),
             "threshold_range" => range(&value).map(|range| wanted.range = Some(range)),
@@ -147,14 +148,7 @@ fn range(value: &Value) -> Result<[f32; 3], ConfigFieldError> {
 }
 
 fn switch(value: &Value) -> Result<bool, ConfigFieldError> {
-    match value {
-        Value::Bool(on) => Ok(*on),
-        Value::Number(number) if number.as_i64() == Some(0) => Ok(false),
-        Value::Number(number) if number.as_i64() == Some(1) => Ok(true),
-        Value::String(text) if text.eq_ignore_ascii_case("true") || text == "1" => Ok(true),
-        Value::String(text) if text.eq_ignore_ascii_case("false") || text == "0" => Ok(false),
-        _ => Err(ConfigFieldError::NotSwitch(lenient::kind_of(value))),
-    }
+    lenient::switch_of(value).ok_or_else(|| ConfigFieldError::NotSwitch(lenient::kind_of(value)))
 }
 
 #[cfg(test)]
@@ -201,10 +195,25 @@ mod tests {
         assert_eq!(wanted.range, Some([0.0, 75.5, 99.0]));
         check(json!({}), &[], &[]);
         check(
-            json!({ "threshold": null, "threshold_range": [90, 80, 70] }),
+            json!({ "threshold": {}, "threshold_range": [90, 80, 70] }),
             &[],
             &["threshold", "threshold_range"],
         );
+    }
+
+    #[test]
+    fn what_is_left_empty_is_not_asked_for() {
+        for nothing in [json!(null), json!(""), json!([])] {
+            let wanted = check(
+                json!({ "threshold": nothing, "threshold_range": nothing, "support_stranger_group": "0" }),
+                &["support_stranger_group"],
+                &[],
+            );
+            assert_eq!((wanted.threshold, wanted.range, wanted.strangers), (None, None, Some(false)));
+            let wanted =
+                check(json!({ "threshold": "90", "support_stranger_group": nothing }), &["threshold"], &[]);
+            assert_eq!((wanted.threshold, wanted.strangers), (Some(90.0), None), "{nothing}");
+        }
     }
 
     #[test]

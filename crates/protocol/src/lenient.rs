@@ -4,6 +4,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
+use super::json;
+
 /// Why a field cannot be read. Never holds its value, which may be a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum FieldError {
@@ -18,27 +20,77 @@ pub enum FieldError {
     NotText(&'static str),
 }
 
-/// An object as `T`. Derived readers would take a list for an object, its values by position: for commands that
-/// is too liberal.
+/// Whether nothing is said: null, or what PHP and Java write in place of a value that is not there. PHP cannot tell an
+/// empty object from an empty list, and form libraries write an empty text for a number or a switch that was not set.
+pub fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+/// An object as `T`; what [`is_absent`] is an empty one. Derived readers would take a list for an object, its values by
+/// position: for commands that is too liberal.
 ///
 /// # Errors
 ///
 /// When it is no object, or one that is no `T`.
 pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
-    if value.is_object() {
-        Ok(serde_json::from_value(value)?)
-    } else {
-        Err(FieldError::NotObject(kind_of(&value)))
+    match value {
+        Value::Object(_) => Ok(serde_json::from_value(value)?),
+        absent if is_absent(&absent) => Ok(serde_json::from_value(Value::Object(Map::new()))?),
+        other => Err(FieldError::NotObject(kind_of(&other))),
     }
 }
 
-/// Free keys, for a field that may be null.
+/// An object that must be there, for a field.
 ///
 /// # Errors
 ///
-/// When it is neither null nor an object.
+/// When it is absent, no object, or one that is no `T`.
+pub fn object_field<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    if is_absent(&value) {
+        return Err(de::Error::custom("must be an object, and is empty"));
+    }
+    object(value).map_err(de::Error::custom)
+}
+
+/// An object, for a field that may be absent.
+///
+/// # Errors
+///
+/// When it is no object, or one that is no `T`.
+pub fn object_opt<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    if is_absent(&value) {
+        return Ok(None);
+    }
+    object(value).map(Some).map_err(de::Error::custom)
+}
+
+/// As [`object_opt`]; what is absent has the type's default.
+///
+/// # Errors
+///
+/// As [`object_opt`].
+pub fn object_or_default<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(object_opt(deserializer)?.unwrap_or_default())
+}
+
+/// Free keys, for a field that may be absent.
+///
+/// # Errors
+///
+/// When it is neither absent nor an object.
 pub fn map_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    Ok(Option::<Map<String, Value>>::deserialize(deserializer)?.unwrap_or_default())
+    object_or_default(deserializer)
 }
 
 /// A string, or a number or bool in its place: platforms write ids both ways.
@@ -50,29 +102,42 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     text_of(Value::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
+/// As [`text`]; what is absent is an empty text.
+///
+/// # Errors
+///
+/// When it is a list with something in it, or an object.
+pub fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(text_opt(deserializer)?.unwrap_or_default())
+}
+
 /// As [`text`], for a field that may be absent or null.
 ///
 /// # Errors
 ///
-/// When it is a list or an object.
+/// When it is a list with something in it, or an object.
 pub fn text_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        absent if is_absent(&absent) => Ok(None),
         value => text_of(value).map(Some).map_err(de::Error::custom),
     }
 }
 
-/// A list of strings, or of numbers; a lone value counts as a list of one.
+/// A list of strings, or of numbers; a lone value counts as a list of one. Entries that say nothing are left out.
 ///
 /// # Errors
 ///
 /// When it, or an entry, is a list of lists or an object.
 pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(values) => {
-            values.into_iter().map(text_of).collect::<Result<_, _>>().map_err(de::Error::custom)
-        }
+        absent if is_absent(&absent) => Ok(Vec::new()),
+        Value::Array(values) => values
+            .into_iter()
+            .filter(|value| !is_absent(value))
+            .map(text_of)
+            .collect::<Result<_, _>>()
+            .map_err(de::Error::custom),
         value => text_of(value).map(|one| vec![one]).map_err(de::Error::custom),
     }
 }
@@ -93,40 +158,72 @@ pub fn texts_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
 ///
 /// # Errors
 ///
-/// When it cannot be read as an integer.
+/// When it is there and cannot be read as an integer.
 pub fn integer_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    match Option::<Value>::deserialize(deserializer)? {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => integer_of(&value)
-            .map(Some)
-            .ok_or_else(|| de::Error::custom(format!("expected an integer, got {}", kind_of(&value)))),
+    let value = Value::deserialize(deserializer)?;
+    if is_absent(&value) {
+        return Ok(None);
     }
+    integer_of(&value)
+        .map(Some)
+        .ok_or_else(|| de::Error::custom(format!("expected an integer, got {}", kind_of(&value))))
 }
 
 /// A switch: true/false, 0/1, or either as a string.
 ///
 /// # Errors
 ///
-/// When it can be read neither as true nor as false.
+/// When it is there and can be read neither as true nor as false.
 pub fn switch_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    match Option::<Value>::deserialize(deserializer)? {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(on)) => Ok(Some(on)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(value) => match integer_of(&value) {
-            Some(number @ (0 | 1)) => Ok(Some(number == 1)),
-            _ => Err(de::Error::custom(format!("expected 0, 1, true or false, got {}", kind_of(&value)))),
+    let value = Value::deserialize(deserializer)?;
+    if is_absent(&value) {
+        return Ok(None);
+    }
+    switch_of(&value)
+        .map(Some)
+        .ok_or_else(|| de::Error::custom(format!("expected 0, 1, true or false, got {}", kind_of(&value))))
+}
+
+/// As [`switch_opt`]; what is absent is off.
+///
+/// # Errors
+///
+/// As [`switch_opt`].
+pub fn switch_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(switch_opt(deserializer)?.unwrap_or(false))
+}
+
+/// A switch, however it is written; `None` for anything else.
+pub fn switch_of(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(on) => Some(*on),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+        value => match integer_of(value) {
+            Some(number @ (0 | 1)) => Some(number == 1),
+            _ => None,
         },
     }
 }
 
-fn integer_of(value: &Value) -> Option<i64> {
+/// An integer, however it is written; `None` for anything else.
+pub fn integer_of(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number
             .as_i64()
             .or_else(|| number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64)),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| json::whole_digits(text)?.parse().ok())
+        }
+        _ => None,
+    }
+}
+
+/// An id, however it is written; `None` for what can be none.
+pub fn id_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_) | Value::Number(_) => text_of(value.clone()).ok(),
         _ => None,
     }
 }
@@ -134,7 +231,11 @@ fn integer_of(value: &Value) -> Option<i64> {
 fn text_of(value: Value) -> Result<String, FieldError> {
     match value {
         Value::String(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(number) => {
+            let written = number.to_string();
+            // Typed platforms write the id 1001 as 1001.0.
+            Ok(if number.is_f64() { json::whole_digits(&written).unwrap_or(written) } else { written })
+        }
         Value::Bool(on) => Ok(on.to_string()),
         other => Err(FieldError::NotText(kind_of(&other))),
     }
@@ -149,5 +250,90 @@ pub fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Fields {
+        #[serde(deserialize_with = "switch_opt")]
+        switch: Option<bool>,
+        #[serde(deserialize_with = "switch_or_off")]
+        plain_switch: bool,
+        #[serde(deserialize_with = "integer_opt")]
+        number: Option<i64>,
+        #[serde(deserialize_with = "map_opt")]
+        map: Map<String, Value>,
+        #[serde(deserialize_with = "object_opt")]
+        object: Option<Box<Self>>,
+        #[serde(deserialize_with = "texts")]
+        texts: Vec<String>,
+        #[serde(deserialize_with = "texts_opt")]
+        texts_opt: Option<Vec<String>>,
+    }
+
+    #[test]
+    fn what_says_nothing_is_absent_in_every_place() {
+        for nothing in [json!(null), json!([]), json!(""), json!("  ")] {
+            for key in ["switch", "plain_switch", "number", "map", "object", "texts"] {
+                let read: Fields = object(json!({ key: nothing })).unwrap();
+                assert_eq!(read, Fields::default(), "{key}: {nothing}");
+            }
+            assert_eq!(object::<Fields>(nothing).unwrap(), Fields::default());
+        }
+        for something in [json!([1]), json!({ "a": {} }), json!("x")] {
+            for key in ["switch", "plain_switch", "number"] {
+                assert!(object::<Fields>(json!({ key: something })).is_err(), "{key}: {something}");
+            }
+        }
+        assert!(object::<Fields>(json!({ "object": [1] })).is_err(), "values by position are no object");
+    }
+
+    #[test]
+    fn switches_and_numbers_are_read_however_they_are_written() {
+        for (written, expected) in [
+            (json!(0), false),
+            (json!("0"), false),
+            (json!("false"), false),
+            (json!("FALSE"), false),
+            (json!(0.0), false),
+            (json!(1), true),
+            (json!(" true "), true),
+            (json!("1"), true),
+        ] {
+            assert_eq!(switch_of(&written), Some(expected), "{written}");
+        }
+        for (written, expected) in [("5", 5), (" 5 ", 5), ("5.0", 5), ("1e3", 1000), ("-7", -7)] {
+            assert_eq!(integer_of(&json!(written)), Some(expected), "{written}");
+        }
+        for nonsense in ["5x", "5.5", ".", "e3", "1e99", "--5"] {
+            assert_eq!(integer_of(&json!(nonsense)), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn ids_keep_all_their_digits() {
+        let read = |body: &str| id_of(&json::parse(body.as_bytes()).unwrap());
+        for (body, id) in [
+            ("1001", "1001"),
+            ("\"007\"", "007"),
+            ("9007199254740993", "9007199254740993"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("1001.0", "1001"),
+            ("1.2345678901E10", "12345678901"),
+            ("9007199254740993.0", "9007199254740993"),
+            ("-5", "-5"),
+            ("1.5", "1.5"),
+        ] {
+            assert_eq!(read(body).as_deref(), Some(id), "{body}");
+        }
+        assert_eq!([read("null"), read("[1]"), read("true")], [None, None, None]);
     }
 }

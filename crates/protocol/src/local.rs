@@ -1,7 +1,7 @@
 //! Bodies of the local API (protocol section 9). Where the protocol names no fields, they are those of section 3.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::lenient;
 use menshen_domain::limits;
@@ -80,6 +80,38 @@ impl WireAction {
     }
 }
 
+/// Keys of a device that are switches, and others that say nothing when they are empty; a list may be meant to be empty.
+const DEVICE_SWITCHES: [&str; 3] = ["enabled", "liveness", "attributes"];
+const DEVICE_LISTS: [&str; 2] = ["regions", "permission_groups"];
+const DEVICE_OTHERS: [&str; 3] = ["face_min_px", "parameters", "type"];
+
+/// A device's keys as clients write them: switches as 0 or `"true"`, group ids as numbers, and what was left empty. A
+/// null stays: it takes a key away.
+pub fn device_keys(mut keys: Map<String, Value>) -> Map<String, Value> {
+    keys.retain(|key, value| {
+        let key = key.as_str();
+        let is_text = value.is_string() && DEVICE_LISTS.contains(&key);
+        let says_nothing = is_text || DEVICE_SWITCHES.contains(&key) || DEVICE_OTHERS.contains(&key);
+        value.is_null() || !(says_nothing && lenient::is_absent(value))
+    });
+    for (key, value) in &mut keys {
+        if let Some(on) = lenient::switch_of(value).filter(|_| DEVICE_SWITCHES.contains(&key.as_str())) {
+            *value = Value::Bool(on);
+        }
+        let number = value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
+        if let Some(number) = number.filter(|_| key == "face_min_px") {
+            *value = Value::from(number);
+        }
+        if key == "permission_groups"
+            && value.is_array()
+            && let Ok(ids) = lenient::texts(value.clone())
+        {
+            *value = Value::from(ids);
+        }
+    }
+    keys
+}
+
 /// A person as `GET users` shows them: the fields of `add_users_plus`, without the photo.
 pub fn user_of(person: &Person) -> Value {
     serde_json::json!({
@@ -137,5 +169,30 @@ mod tests {
             let problem = read(text).unwrap_err();
             assert!(problem.contains(expected), "{text}: {problem}");
         }
+        for nothing in ["[]", "\"\"", "null"] {
+            let text = format!(
+                r#"{{"action_ip":"1","action_mode":"alarm","action_duration":{nothing},"logic_port":{nothing},"action_port":{nothing}}}"#
+            );
+            let command = read(&text).unwrap();
+            assert_eq!((command.seconds, command.logic_port, command.action_port), (5, 0, 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_devices_keys_are_read_liberally() {
+        let Value::Object(keys) = serde_json::json!({
+            "name": "", "enabled": "0", "liveness": 1, "attributes": "", "face_min_px": "24", "regions": [],
+            "permission_groups": [1, "a", ""], "parameters": [], "type": "", "memo": null,
+        }) else {
+            panic!("an object")
+        };
+        let expected = serde_json::json!({
+            "name": "", "enabled": false, "liveness": true, "face_min_px": 24.0, "regions": [],
+            "permission_groups": ["1", "a"], "memo": null,
+        });
+        assert_eq!(Value::Object(device_keys(keys)), expected);
+        let keys = [("regions".to_owned(), Value::from("")), ("permission_groups".to_owned(), Value::Null)];
+        let read = device_keys(keys.into_iter().collect());
+        assert_eq!(Value::Object(read), serde_json::json!({ "permission_groups": null }));
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::lenient;
+use super::{json, lenient};
 
 /// What a platform answers to a login, HTTP 200.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,6 +43,7 @@ pub struct LoginDocument {
     #[serde(default, deserialize_with = "lenient::text_opt")]
     pub message: Option<String>,
     /// The broker.
+    #[serde(deserialize_with = "lenient::object_field")]
     pub rabbitmq: RabbitMq,
 }
 
@@ -93,7 +94,7 @@ pub struct RabbitMq {
     #[serde(rename = "unNeedBindExchange", default, deserialize_with = "lenient::switch_opt")]
     pub un_need_bind_exchange: Option<bool>,
     /// Must be there unless `unNeedBindExchange` makes it meaningless.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object_opt")]
     pub exchange: Option<Exchange>,
 }
 
@@ -173,17 +174,26 @@ pub struct Exchange {
     #[serde(default, deserialize_with = "lenient::switch_opt")]
     pub auto_delete: Option<bool>,
     /// AMQP arguments.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object_opt")]
     pub arguments: Option<Map<String, Value>>,
     /// What the queue is bound with.
     #[serde(rename = "routingKey", default, deserialize_with = "lenient::text_opt")]
     pub routing_key: Option<String>,
 }
 
+impl ErrorDocument {
+    /// What an answer says of a failure; `None` where it says nothing of one. A platform may write an empty `error`
+    /// beside its data.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        lenient::object(json::parse(body).ok()?).ok()
+    }
+}
+
 /// What a platform answers to a failed call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDocument {
     /// What failed.
+    #[serde(deserialize_with = "lenient::object_field")]
     pub error: ErrorBody,
 }
 
@@ -229,8 +239,9 @@ impl LoginDocument {
     ///
     /// When it is no login document, or names no exchange and needs one.
     pub fn parse(body: &[u8]) -> Result<Self, LoginError> {
+        let value = json::parse(body).map_err(|error| LoginError::Document(error.to_string()))?;
         let document: Self =
-            serde_json::from_slice(body).map_err(|error| LoginError::Document(error.to_string()))?;
+            lenient::object(value).map_err(|error| LoginError::Document(error.to_string()))?;
         if document.rabbitmq.binds_exchange() && document.rabbitmq.exchange.is_none() {
             return Err(LoginError::NoExchange);
         }
@@ -368,78 +379,4 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINIMAL: &str = r#"{"token":"t","rabbitmq":{"host":"h","port":"5672","login":"l","password":"p",
-        "queue":"q","exchange":{"name":"e","type":"direct","durable":true,"auto_delete":false}}}"#;
-
-    fn session(document: &str) -> Session {
-        let url = Url::parse("http://h:9061/api/gateway/login?x=1").unwrap();
-        Session::new(&LoginDocument::parse(document.as_bytes()).unwrap(), &url).unwrap()
-    }
-
-    #[test]
-    fn defaults_are_the_protocols() {
-        let session = session(MINIMAL);
-        assert_eq!(session.record_upload_period_s, 5);
-        assert_eq!(session.device_monitor_period_s, 20);
-        assert!(session.upload_reg && session.upload_spot_pic && session.upload_recognize_face);
-        assert_eq!(session.image_base.as_str(), "http://h:9061/");
-        assert_eq!((session.rabbitmq.port, session.rabbitmq.vhost()), (5672, "/"));
-        assert!(session.record_urls.is_empty() && session.device_list_url.is_none());
-    }
-
-    #[test]
-    fn urls_compose_as_the_protocol_says() {
-        let document = MINIMAL.replacen(
-            '{',
-            r#"{"recordAddr":" /box/record , https://o:1/x,record2","imgServerAddr":"http://img/base/","#,
-            1,
-        );
-        let session = session(&document);
-        let urls: Vec<_> = session.record_urls.iter().map(Url::as_str).collect();
-        assert_eq!(urls, ["http://h:9061/box/record", "https://o:1/x", "http://h:9061/record2"]);
-        assert_eq!(session.photo_url("/a/b.jpg").unwrap().as_str(), "http://img/base/a/b.jpg");
-        assert_eq!(session.platform_url("notify").unwrap().as_str(), "http://h:9061/notify");
-    }
-
-    #[test]
-    fn the_login_says_whether_the_broker_speaks_tls() {
-        let broker = |host: &str, port: u16, more: &str| {
-            let text =
-                format!(r#"{{"host":"{host}","port":{port},"login":"l","password":"p","queue":"q"{more}}}"#);
-            serde_json::from_str::<RabbitMq>(&text).unwrap()
-        };
-        for (host, port, more, expect) in [
-            ("h", 5672, "", false),
-            ("h", 5671, "", true),
-            ("amqps://h/", 5672, "", true),
-            ("amqp://h", 5671, "", false),
-            ("h", 5671, r#","ssl":false"#, false),
-            ("h", 9000, r#","ssl":"true""#, true),
-            ("h", 9000, r#","tls":1"#, true),
-        ] {
-            let broker = broker(host, port, more);
-            assert_eq!((broker.uses_tls(), broker.host_name()), (expect, "h"), "{host} {port} {more}");
-        }
-    }
-
-    #[test]
-    fn a_missing_must_field_is_named() {
-        let error = LoginDocument::parse(br#"{"token":"t","rabbitmq":{"host":"h","port":1}}"#).unwrap_err();
-        assert!(error.to_string().contains("login"), "{error}");
-        let error = LoginDocument::parse(b"<html>login please</html>").unwrap_err();
-        assert!(matches!(error, LoginError::Document(_)));
-    }
-
-    #[test]
-    fn secrets_stay_out_of_debug_output() {
-        let document = LoginDocument::parse(
-            MINIMAL.replace("\"t\"", "\"tok-en\"").replace("\"p\"", "\"pass-word\"").as_bytes(),
-        )
-        .unwrap();
-        let shown = format!("{document:?}");
-        assert!(!shown.contains("tok-en") && !shown.contains("pass-word"), "{shown}");
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::lenient;
+use super::{json, lenient};
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
 
 /// One `user` of `add_users_plus`, as written.
@@ -56,11 +56,7 @@ pub enum UserError {
 
 impl WireUser {
     fn info_text(&self, key: &str) -> Option<String> {
-        match self.info.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+        lenient::id_of(self.info.get(key)?)
     }
 
     /// `info.name`; empty where there is none.
@@ -75,12 +71,11 @@ impl WireUser {
     /// [`UserError::Kind`].
     pub fn kind(&self) -> Result<PersonKind, UserError> {
         match self.info.get("type") {
-            None | Some(Value::Null) => Ok(PersonKind::default()),
-            Some(_) => self
-                .info_text("type")
-                .and_then(|text| text.trim().parse().ok())
-                .and_then(PersonKind::from_number)
-                .ok_or(UserError::Kind),
+            None => Ok(PersonKind::default()),
+            Some(absent) if lenient::is_absent(absent) => Ok(PersonKind::default()),
+            Some(written) => {
+                lenient::integer_of(written).and_then(PersonKind::from_number).ok_or(UserError::Kind)
+            }
         }
     }
 
@@ -139,4 +134,107 @@ pub struct UserListAnswer {
 pub struct UserListData {
     /// One object a person.
     pub user_list: Vec<Value>,
+}
+
+/// Why an answer holds no users.
+#[derive(Debug, thiserror::Error)]
+pub enum UserListError {
+    /// Something else than JSON.
+    #[error("no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON of another shape.
+    #[error("no data.user_list")]
+    NoList,
+}
+
+impl UserListAnswer {
+    /// Reads the answer. Where the platform found nobody, PHP writes `[]` for `data`, and Java null for the list.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON, or holds no `data`, or tells of an error beside empty data.
+    pub fn parse(body: &[u8]) -> Result<Self, UserListError> {
+        let Value::Object(mut answer) = json::parse(body)? else { return Err(UserListError::NoList) };
+        let failed = answer.get("error").is_some_and(|error| !lenient::is_absent(error));
+        let list = match answer.remove("data") {
+            Some(Value::Object(mut data)) => data.remove("user_list"),
+            other => other.filter(lenient::is_absent),
+        };
+        let user_list = match list {
+            Some(Value::Array(users)) if !(users.is_empty() && failed) => users,
+            Some(absent) if lenient::is_absent(&absent) && !failed => Vec::new(),
+            _ => return Err(UserListError::NoList),
+        };
+        Ok(Self { data: UserListData { user_list } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn user(value: Value) -> WireUser {
+        lenient::object(value).unwrap()
+    }
+
+    #[test]
+    fn empty_values_of_php_and_java_are_absent() {
+        for nothing in [json!([]), json!(""), json!(null)] {
+            let plain = user(json!({
+                "identity_id": 7, "reg_photo": nothing, "reg_url": nothing, "relative_pic_url": nothing,
+                "register_type": nothing, "info": nothing,
+            }));
+            assert_eq!((plain.identity_id.as_str(), plain.name().as_str()), ("7", ""));
+            assert!(plain.photo().is_none(), "{nothing}");
+            assert_eq!(plain.register_type().unwrap(), RegisterType::Regular);
+            let info = json!({ "name": nothing, "type": nothing, "permission_ids": nothing });
+            let named = user(json!({ "identity_id": "7", "info": info }));
+            assert_eq!((named.name().as_str(), named.kind().unwrap()), ("", PersonKind::default()));
+            assert_eq!(named.permission_ids().unwrap(), [DEFAULT_PERMISSION_GROUP]);
+            let groups = user(json!({ "identity_id": "7", "info": { "permission_ids": [nothing, 3, "a"] } }));
+            assert_eq!(groups.permission_ids().unwrap(), ["3", "a"]);
+        }
+        let visitor = |kind: Value| user(json!({ "identity_id": "7", "info": { "type": kind } })).kind().ok();
+        let expected = PersonKind::from_number(2);
+        assert_eq!([json!(2), json!("2"), json!(2.0)].map(visitor), [expected, expected, expected]);
+        assert_eq!([json!({}), json!("guest"), json!(9)].map(visitor), [None, None, None]);
+    }
+
+    #[test]
+    fn an_answer_about_nobody_is_an_empty_list_and_an_error_is_none() {
+        let count = |text: &str| UserListAnswer::parse(text.as_bytes()).ok().map(|a| a.data.user_list.len());
+        for (text, expected) in [
+            (r#"{"data":{"user_list":[{"identity_id":"1"}]}}"#, Some(1)),
+            (r#"{"error":null,"data":{"user_list":[{}]}}"#, Some(1)),
+            ("\u{feff}{\"data\":{\"user_list\":[{},{}]}}", Some(2)),
+            (r#"{"data":{"user_list":null}}"#, Some(0)),
+            (r#"{"data":{"user_list":""}}"#, Some(0)),
+            (r#"{"data":[]}"#, Some(0)),
+            (r#"{"data":"","error":[]}"#, Some(0)),
+            (r#"{"data":null,"error":{"code":50072,"message":"down"}}"#, None),
+            (r#"{"data":{"user_list":[]},"error":{"code":50072}}"#, None),
+            (r#"{"data":{}}"#, None),
+            (r#"{"data":{"user_list":{}}}"#, None),
+            (r#"{"status":0}"#, None),
+            ("[]", None),
+            ("<html>", None),
+        ] {
+            assert_eq!(count(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_and_free_keys_keep_all_their_digits() {
+        let text = r#"{"data":{"user_list":[{"identity_id":123456789012345678901234,
+            "info":{"name":12345678901234567890,"card":98765432109876543210987}}]}}"#;
+        let users = UserListAnswer::parse(text.as_bytes()).unwrap().data.user_list;
+        let user = user(users[0].clone());
+        assert_eq!(
+            (user.identity_id.as_str(), user.name().as_str()),
+            ("123456789012345678901234", "12345678901234567890")
+        );
+        assert_eq!(user.info["card"], "98765432109876543210987");
+    }
 }

@@ -12,6 +12,7 @@ use super::execute::process;
 use super::job::{Job, Source};
 use super::lane::Lanes;
 use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, ReplaysFound, SessionRejected};
+use super::reply::ReplyWay;
 use crate::actors::blocking::run_blocking;
 use crate::actors::reporter::message::SessionChanged;
 use crate::ports::broker::{
@@ -46,6 +47,8 @@ pub struct MqLinkActor {
     lanes: Lanes,
     /// Number of commands being processed, for a drain that waits for them.
     running: watch::Sender<usize>,
+    /// Turns true when the box stops: no reply is tried again and again then.
+    stopping: watch::Sender<bool>,
 }
 
 impl MqLinkActor {
@@ -60,6 +63,7 @@ impl MqLinkActor {
             connection: None,
             lanes: Lanes::new(limits::FIQA_WIDTH),
             running: watch::channel(0).0,
+            stopping: watch::channel(false).0,
         }
     }
 
@@ -132,15 +136,21 @@ impl MqLinkActor {
     fn next_commands(&mut self, ctx: &Context<Self>) {
         let Some((attempt, connection)) = self.connection.clone() else { return };
         for pair in [QueuePair::Commands, QueuePair::Fiqa] {
-            while let Some((job, unsent)) = self.lanes.next(pair, attempt) {
+            while let Some((job, kept)) = self.lanes.next(pair, attempt) {
                 let (deps, me, connection) = (self.deps.clone(), ctx.address(), Arc::clone(&connection));
+                let stopping = self.stopping.subscribe();
                 actix_rt::spawn(async move {
                     let replay = job.replay_id();
-                    let work = process(&deps, &connection, job, unsent);
+                    let work =
+                        process(ReplyWay { deps: &deps, connection: &*connection, stopping }, job, kept);
                     // A panic on the way must not leave the lane busy for ever.
                     let processed = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-                    let unsent = processed.ok().and_then(Result::err);
-                    let _ = me.send(CommandDone { attempt, pair, replay, unsent }).await;
+                    let (unsent, acknowledged) = match processed {
+                        Ok(Ok(acknowledged)) => (Vec::new(), acknowledged),
+                        Ok(Err(unsent)) => (unsent, false),
+                        Err(_) => (Vec::new(), false),
+                    };
+                    let _ = me.send(CommandDone { attempt, pair, replay, unsent, acknowledged }).await;
                 });
             }
         }
@@ -212,6 +222,9 @@ impl Handler<ConnectDone> for MqLinkActor {
                 self.step(LinkInput::Connected { attempt }, ctx);
                 if self.link.state() == LinkState::Up && self.connection.is_none() {
                     self.connection = Some((attempt, connection));
+                    ctx.run_later(Duration::from_millis(limits::BROKER_PROVEN_MS), move |actor, ctx| {
+                        actor.step(LinkInput::Proven { attempt }, ctx);
+                    });
                     self.next_commands(ctx);
                     self.look_for_replays(ctx);
                 }
@@ -230,7 +243,13 @@ impl Handler<FromBroker> for MqLinkActor {
 
     fn handle(&mut self, FromBroker { attempt, notice }: FromBroker, ctx: &mut Self::Context) {
         match notice {
-            BrokerNotice::Delivery(Delivery { from, tag, body, redelivered }) => {
+            BrokerNotice::Delivery(Delivery { from, tag, body, redelivered, failed_before }) => {
+                if failed_before >= limits::DELIVERIES_WARN {
+                    tracing::warn!(
+                        failed_before,
+                        "command comes again and again; its queue may drop it: set the policy delivery-limit -1 for it"
+                    );
+                }
                 let source = Source::Broker { from, tag, redelivered };
                 self.lanes.push(attempt, Job { body, source });
                 self.next_commands(ctx);
@@ -275,7 +294,10 @@ impl Handler<CommandDone> for MqLinkActor {
     type Result = ();
 
     fn handle(&mut self, done: CommandDone, ctx: &mut Self::Context) {
-        let is_unsent = done.unsent.is_some();
+        let is_unsent = !done.unsent.is_empty();
+        if done.acknowledged {
+            self.step(LinkInput::Proven { attempt: done.attempt }, ctx);
+        }
         self.lanes.done(done.pair, done.replay.as_deref(), done.unsent);
         self.running.send_replace(self.lanes.running());
         if is_unsent {
@@ -305,6 +327,7 @@ impl Handler<Drain> for MqLinkActor {
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         // Nothing new is begun; what is being processed keeps its connection until its reply is out.
         self.lanes.clear();
+        self.stopping.send_replace(true);
         let connection = self.connection.take();
         let mut running = self.running.subscribe();
         self.step(LinkInput::Stop, ctx);

@@ -1,10 +1,10 @@
 //! Processing one command: parse, execute, reply, and only then acknowledge the delivery.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,58 +14,73 @@ use super::control::control_config;
 use super::deps::LinkDeps;
 use super::fiqa::judge_photo;
 use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
+use super::reply::ReplyWay;
 use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
-use crate::ports::broker::{BrokerConnection, BrokerError, QueuePair};
-use crate::ports::platform::PostPurpose;
-use menshen_domain::backoff::Backoff;
-use menshen_domain::limits;
+use crate::ports::broker::QueuePair;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::command::{Command, Envelope, WipeOptions, WirePermission};
-use menshen_protocol::login::Session;
 use menshen_protocol::reply::{
     DeleteUsersResult, DeletedUser, Reply, SyncPermissionsResult, SyncedPermission,
 };
 
-/// Processes a job, delivers its reply and acknowledges it. `unsent` is the reply to a command whose connection
-/// broke; if `job` is the same command, only that reply is sent. `Err`: the broker did not take the reply, and the
-/// connection is to be given up.
+/// Processes a job, delivers its reply and acknowledges it; answers whether the broker has the acknowledgement. `kept` are
+/// replies to commands whose connection broke: if `job` is one of these commands, only its reply is sent; the others go
+/// before it. `Err`: the connection broke before these replies were taken.
 pub async fn process(
-    deps: &LinkDeps,
-    connection: &Arc<dyn BrokerConnection>,
+    mut way: ReplyWay<'_>,
     job: Job,
-    unsent: Option<PendingReply>,
-) -> Result<(), PendingReply> {
-    let digest: [u8; 32] = Sha256::digest(&job.body).into();
-    let reply = match unsent.filter(|unsent| job.is_again() && unsent.digest == digest) {
-        Some(unsent) => {
+    kept: Vec<PendingReply>,
+) -> Result<bool, Vec<PendingReply>> {
+    let (deps, digest) = (way.deps, <[u8; 32]>::from(Sha256::digest(&job.body)));
+    let (mut own, mut others) = (Vec::new(), VecDeque::new());
+    for pending in kept {
+        let is_own = own.is_empty() && job.is_again() && pending.digest == digest;
+        if is_own { own.push(pending) } else { others.push_back(pending) }
+    }
+    while let Some(pending) = others.pop_front() {
+        tracing::warn!(
+            reply = pending.reply.label,
+            "handing over a reply that was kept when its connection broke"
+        );
+        if let Err(error) = way.deliver(job.pair(), &pending.reply).await {
+            tracing::warn!(%error, reply = pending.reply.label, "delivering a kept reply failed, it is kept");
+            others.push_front(pending);
+            own.extend(others);
+            return Err(own);
+        }
+    }
+    let reply = match own.pop() {
+        Some(own) => {
             tracing::info!("command was processed before its connection broke, only its reply is sent");
-            unsent.reply
+            own.reply
         }
         None => answer(deps, &job).await,
     };
-    if let Err(error) = deliver_reply(deps, connection, job.pair(), &reply).await {
+    if let Err(error) = way.deliver(job.pair(), &reply).await {
         tracing::warn!(%error, "delivering a reply failed, the command will be delivered again");
-        return Err(PendingReply { digest, reply });
+        return Err(vec![PendingReply { digest, reply }]);
     }
     match job.source {
         Source::Broker { from, tag, .. } => {
-            if let Err(error) = connection.ack(from, tag).await {
+            let acknowledged = way.connection.ack(from, tag).await;
+            if let Err(error) = &acknowledged {
                 // The broker delivers it again on the next connection; commands are idempotent.
                 tracing::info!(%error, "acknowledging a command failed, it will be delivered again");
             }
+            Ok(acknowledged.is_ok())
         }
         Source::Replay { id } => {
             let (letters, at_ms) = (Arc::clone(&deps.dead_letters), deps.clock.wall_ms());
             tracing::info!(id, code = reply.code, "dead letter was processed again");
             // An error is in the log; the letter is then processed once more.
             let _ = run_blocking(move || letters.replayed(&id, at_ms, reply.code)).await;
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
@@ -92,8 +107,10 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
     metrics::counter!("menshen_commands_total", "method" => method, "code" => reply.code.to_string())
         .increment(1);
     metrics::histogram!("menshen_command_seconds", "method" => method).record(began.elapsed().as_secs_f64());
+    let id = reply.message_id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
     CommandReply {
         code: reply.code,
+        label: format!("{method}{id}").chars().take(100).collect(),
         reply: serde_json::to_vec(&reply).unwrap_or_default().into(),
         notify_path,
     }
@@ -226,53 +243,4 @@ async fn wipe_data(deps: &LinkDeps, options: WipeOptions) -> Result<Value, Proto
         tracing::warn!("all events were deleted on request of the platform");
     }
     Ok(json!({ "wipe_options": options }))
-}
-
-async fn deliver_reply(
-    deps: &LinkDeps,
-    connection: &Arc<dyn BrokerConnection>,
-    pair: QueuePair,
-    command: &CommandReply,
-) -> Result<(), BrokerError> {
-    if connection.takes_replies(pair) {
-        return connection.reply(pair, command.reply.clone()).await;
-    }
-    if let Some(path) = command.notify_path.as_deref().filter(|path| !path.trim().is_empty()) {
-        notify(deps, path, &command.reply).await;
-    }
-    Ok(())
-}
-
-/// Posts a reply until it is taken or can never be. The lane waits meanwhile: a command that went back to the queue
-/// would be processed again behind the ones that followed it.
-async fn notify(deps: &LinkDeps, path: &str, reply: &Bytes) {
-    let (first_ms, cap_ms) = limits::REPORT_BACKOFF_MS;
-    let mut backoff = Backoff::new(first_ms, cap_ms);
-    let lost = |reason: &dyn std::fmt::Display| {
-        metrics::counter!("menshen_replies_undeliverable_total").increment(1);
-        tracing::error!(%reason, "REPLY LOST: notify_path can never take it");
-    };
-    let Some(session) = deps.sessions.current() else { return lost(&"not logged in") };
-    let url = match session.platform_url(path) {
-        Ok(url) => url,
-        Err(reason) => return lost(&reason),
-    };
-    loop {
-        let post = |session: Arc<Session>| {
-            let url = &url;
-            async move {
-                let body = reply.to_vec();
-                deps.platform.post(Some(&session), url, body, PostPurpose::Report).await
-            }
-        };
-        match deps.sessions.call(post).await {
-            Ok(()) => return,
-            Err(error) if error.is_permanent() => return lost(&error),
-            Err(error) => {
-                let delay_ms = backoff.next_ms(rand::random());
-                tracing::warn!(%error, delay_ms, "posting a reply failed, it will be tried again");
-                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-            }
-        }
-    }
 }

@@ -62,6 +62,8 @@ impl From<Value> for CommandOutput {
 /// The encoded reply to a command that was processed.
 pub struct CommandReply {
     pub reply: Bytes,
+    /// Method and message id, for the log.
+    pub label: String,
     pub code: i64,
     pub notify_path: Option<String>,
 }

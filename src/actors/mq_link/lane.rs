@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::job::{Job, PendingReply, Source};
 use crate::ports::broker::QueuePair;
+use menshen_domain::limits;
 
 /// What waits for its turn in one lane; the broker's prefetch bounds it.
 pub struct Lane {
@@ -11,14 +12,14 @@ pub struct Lane {
     width: usize,
     waiting: VecDeque<(u64, Job)>,
     running: usize,
-    /// The reply to a command whose connection broke: when the command is delivered again, only the reply is sent.
-    /// Processing it again could take hours of enrolment.
-    unsent: Option<PendingReply>,
+    /// Replies to commands whose connection broke, oldest first. When such a command is delivered again, only its reply
+    /// is sent: processing it again could take hours of enrolment. Before another command they are handed over.
+    unsent: VecDeque<PendingReply>,
 }
 
 impl Lane {
     fn new(width: usize) -> Self {
-        Self { width, waiting: VecDeque::new(), running: 0, unsent: None }
+        Self { width, waiting: VecDeque::new(), running: 0, unsent: VecDeque::new() }
     }
 }
 
@@ -51,8 +52,8 @@ impl Lanes {
         self.lane(job.pair()).waiting.push_back((attempt, job));
     }
 
-    /// The next job of a lane that has room, for the connection `attempt`, with the reply it may have already.
-    pub fn next(&mut self, pair: QueuePair, attempt: u64) -> Option<(Job, Option<PendingReply>)> {
+    /// The next job of a lane that has room, for the connection `attempt`, with the replies kept in this lane.
+    pub fn next(&mut self, pair: QueuePair, attempt: u64) -> Option<(Job, Vec<PendingReply>)> {
         let lane = self.lane(pair);
         if lane.running >= lane.width {
             return None;
@@ -61,18 +62,22 @@ impl Lanes {
         lane.waiting.retain(|(from, _)| *from == attempt);
         let (_, job) = lane.waiting.pop_front()?;
         lane.running += 1;
-        Some((job, lane.unsent.take()))
+        Some((job, lane.unsent.drain(..).collect()))
     }
 
     /// A job has left its lane.
-    pub fn done(&mut self, pair: QueuePair, replay: Option<&str>, unsent: Option<PendingReply>) {
+    pub fn done(&mut self, pair: QueuePair, replay: Option<&str>, unsent: Vec<PendingReply>) {
         if let Some(id) = replay {
             self.replaying.remove(id);
         }
         let lane = self.lane(pair);
         lane.running -= 1;
-        if unsent.is_some() {
-            lane.unsent = unsent;
+        lane.unsent.extend(unsent);
+        while lane.unsent.len() > limits::KEPT_REPLIES_MAX {
+            if let Some(PendingReply { reply, .. }) = lane.unsent.pop_front() {
+                metrics::counter!("menshen_replies_undeliverable_total").increment(1);
+                tracing::error!(reply = reply.label, "REPLY LOST: too many replies wait for a connection");
+            }
         }
     }
 
@@ -87,5 +92,48 @@ impl Lanes {
 
     pub fn running(&self) -> usize {
         self.commands.running + self.fiqa.running
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::actors::mq_link::job::CommandReply;
+
+    fn job(tag: u64) -> Job {
+        let source = Source::Broker { from: QueuePair::Fiqa, tag, redelivered: false };
+        Job { body: Bytes::new(), source }
+    }
+
+    fn kept(number: usize) -> PendingReply {
+        let reply =
+            CommandReply { reply: Bytes::new(), label: number.to_string(), code: 0, notify_path: None };
+        PendingReply { digest: [0; 32], reply }
+    }
+
+    fn labels(kept: &[PendingReply]) -> Vec<&str> {
+        kept.iter().map(|pending| pending.reply.label.as_str()).collect()
+    }
+
+    #[test]
+    fn replies_of_jobs_side_by_side_are_all_kept_in_their_order() {
+        let mut lanes = Lanes::new(2);
+        for tag in 0..3 {
+            lanes.push(1, job(tag));
+        }
+        let (_, none) = lanes.next(QueuePair::Fiqa, 1).unwrap();
+        assert!(none.is_empty() && lanes.next(QueuePair::Fiqa, 1).is_some());
+        assert!(lanes.next(QueuePair::Fiqa, 1).is_none(), "the lane is full");
+        lanes.done(QueuePair::Fiqa, None, vec![kept(1)]);
+        lanes.done(QueuePair::Fiqa, None, vec![kept(2)]);
+        lanes.push(2, job(3));
+        let (_, both) = lanes.next(QueuePair::Fiqa, 2).unwrap();
+        assert_eq!(labels(&both), ["1", "2"]);
+        lanes.done(QueuePair::Fiqa, None, (0..limits::KEPT_REPLIES_MAX + 2).map(kept).collect());
+        lanes.push(3, job(4));
+        let (_, all) = lanes.next(QueuePair::Fiqa, 3).unwrap();
+        assert_eq!((all.len(), labels(&all)[0]), (limits::KEPT_REPLIES_MAX, "2"), "the oldest went");
     }
 }

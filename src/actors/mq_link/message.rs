@@ -57,6 +57,8 @@ pub(super) struct CommandDone {
     pub pair: QueuePair,
     /// Id of the dead letter it was.
     pub replay: Option<String>,
-    /// Its reply, when the broker did not take it.
-    pub unsent: Option<PendingReply>,
+    /// Its reply, and replies kept before it, when the connection broke before they were taken.
+    pub unsent: Vec<PendingReply>,
+    /// The broker has its acknowledgement.
+    pub acknowledged: bool,
 }

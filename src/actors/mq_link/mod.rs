@@ -8,6 +8,7 @@ pub mod fiqa;
 pub mod job;
 pub mod lane;
 pub mod message;
+pub mod reply;
 pub mod users;
 
 pub use actor::MqLinkActor;

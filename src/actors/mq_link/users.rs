@@ -13,6 +13,7 @@ use crate::actors::registry::request::UnusableUser;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
 use menshen_domain::status::{Language, ProtocolError, StatusCode, success_with_lookalike};
+use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
 
@@ -186,9 +187,5 @@ fn request_of(user: Value, session: &Session) -> Result<EnrolRequest, UnusableUs
 }
 
 fn id_of(user: &Value) -> Option<String> {
-    match user.get("identity_id")? {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
+    lenient::id_of(user.get("identity_id")?)
 }

@@ -39,7 +39,14 @@ impl EnrolRequest {
     ) -> Result<Self, UnusableUser> {
         if let (Some(old), Some(new)) = (old, user.as_object_mut()) {
             let mut info = info_of(&old.person).as_object().cloned().unwrap_or_default();
-            info.extend(new.get("info").and_then(Value::as_object).cloned().unwrap_or_default());
+            let said = new.get("info").and_then(Value::as_object).cloned().unwrap_or_default();
+            // An empty list of groups takes them away, and an empty name is none; a type or a null is only not set.
+            let is_unset = |key: &str, value: &Value| {
+                value.is_null()
+                    || (key == "type" || value.is_string() && key == "permission_ids")
+                        && lenient::is_absent(value)
+            };
+            info.extend(said.into_iter().filter(|(key, value)| !is_unset(key, value)));
             new.insert("info".to_owned(), Value::Object(info));
         }
         let user: WireUser = lenient::object(user)

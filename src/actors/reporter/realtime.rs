@@ -1,15 +1,19 @@
 //! Real-time pushes: matches, as soon as they are durable, fire and forget.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::deps::ReporterDeps;
+use super::history::{Outcome, outcome_of};
 use crate::actors::blocking::spawn_blocking;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
-use crate::ports::platform::PostPurpose;
+use crate::ports::platform::{PlatformError, PostPurpose};
 use crate::ports::store::Namespace;
+use menshen_domain::history::shown;
 use menshen_domain::limits;
+use menshen_domain::receiver_pause::ReceiverPauses;
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::picture;
 
@@ -17,21 +21,37 @@ use menshen_protocol::picture;
 #[derive(Clone)]
 pub struct RealTime {
     slots: Arc<Semaphore>,
+    /// Event servers that are left alone for a while, as history leaves a receiver alone.
+    pauses: Arc<Mutex<ReceiverPauses>>,
 }
 
 impl Default for RealTime {
     fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(limits::REALTIME_PUSHES_MAX)) }
+        Self {
+            slots: Arc::new(Semaphore::new(limits::REALTIME_PUSHES_MAX)),
+            pauses: Arc::new(Mutex::new(ReceiverPauses::new(limits::REALTIME_BACKOFF_MS))),
+        }
     }
 }
 
 impl RealTime {
     /// Pushes a match that was just stored to every event server; returns at once.
     pub fn push(&self, deps: &ReporterDeps, message: RecordPassage) {
-        let urls = deps.tuning.load().realtime_urls.clone();
+        let mut urls = deps.tuning.load().realtime_urls.clone();
         let is_wanted =
             message.stage != PassageStage::Closed && !message.event.is_stranger() && !urls.is_empty();
         if !is_wanted {
+            return;
+        }
+        let now_ms = deps.clock.monotonic_ms();
+        urls.retain(|url| {
+            let is_paused = self.pauses().is_paused(url.as_str(), now_ms);
+            if is_paused {
+                count("paused");
+            }
+            !is_paused
+        });
+        if urls.is_empty() {
             return;
         }
         if is_stale(deps, &message) {
@@ -39,7 +59,7 @@ impl RealTime {
             tracing::info!(event = %message.event.event_id, "event is too old for a real-time push; it arrives as history");
             return;
         }
-        let (deps, slots) = (deps.clone(), Arc::clone(&self.slots));
+        let (deps, slots, me) = (deps.clone(), Arc::clone(&self.slots), self.clone());
         let Ok(making) = Arc::clone(&slots).try_acquire_owned() else { return count("dropped") };
         actix_rt::spawn(async move {
             let made = {
@@ -59,19 +79,33 @@ impl RealTime {
                     count("dropped");
                     continue;
                 };
-                let (deps, body) = (deps.clone(), body.clone());
+                let (deps, body, me) = (deps.clone(), body.clone(), me.clone());
                 actix_rt::spawn(async move {
-                    match deps.delivery.platform.post(None, &url, body, PostPurpose::RealTime).await {
-                        Ok(()) => count("ok"),
-                        Err(error) => {
-                            count("failed");
-                            tracing::warn!(%error, "real-time push failed; the event arrives as history");
-                        }
-                    }
+                    let sent = deps.delivery.platform.post(None, &url, body, PostPurpose::RealTime).await;
+                    me.note(&url, sent, deps.clock.monotonic_ms());
                     drop(slot);
                 });
             }
         });
+    }
+
+    fn note(&self, url: &Url, sent: Result<(), PlatformError>, now_ms: u64) {
+        let Err(error) = sent else {
+            count("ok");
+            return self.pauses().accepted(url.as_str());
+        };
+        count("failed");
+        let mut pauses = self.pauses();
+        let pause_ms = match outcome_of(&error) {
+            Outcome::Refused(_) => pauses.refused(url.as_str(), now_ms, rand::random()),
+            Outcome::Accepted | Outcome::Failed(_) => pauses.failed(url.as_str(), now_ms, rand::random()),
+        };
+        drop(pauses);
+        tracing::warn!(receiver = shown(url), %error, pause_ms, "real-time push failed; the event arrives as history");
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, ReceiverPauses> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

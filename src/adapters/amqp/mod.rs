@@ -4,7 +4,9 @@
 //! stops reading from those that publish, and acknowledgements must not wait behind them. Recovery is the link state
 //! machine's work: a link that breaks says so and is then thrown away whole.
 
+mod consumer;
 mod error;
+mod publisher;
 mod stream;
 mod topology;
 
@@ -15,30 +17,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::message::Delivery as LapinDelivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-};
-use lapin::types::FieldTable;
+use lapin::options::BasicAckOptions;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ConnectionStatus, Consumer,
-    Event,
-};
+use lapin::{Channel, Connection, ConnectionProperties, Event};
 use tokio_rustls::TlsConnector;
 
-use self::error::{amqp_code, classify, lost};
-use self::topology::{prepare_other, prepare_queue};
+use self::consumer::{consume, consume_alone};
+use self::error::{classify, is_of_channel, lost};
+use self::publisher::Publisher;
+use self::topology::{Use, prepare_other, prepare_queue};
 use crate::ports::broker::{
-    BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, NoticeSink, QueuePair,
+    BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, NoticeSink, QueuePair,
 };
 use menshen_domain::limits;
 use menshen_protocol::login::RabbitMq;
-
-/// Persistent delivery mode of AMQP 0-9-1.
-const PERSISTENT: u8 = 2;
-/// What the broker answers an exclusive consumer of a queue that has one.
-const ACCESS_REFUSED: u16 = 403;
 
 /// Connects to whatever broker the login document names.
 #[derive(Debug, Clone, Default)]
@@ -84,15 +76,15 @@ struct AmqpLink {
     fiqa: Option<Channel>,
     replies: Option<Publisher>,
     fiqa_replies: Option<Publisher>,
-    connections: Vec<Connection>,
+    connections: Vec<Arc<Connection>>,
 }
 
 /// A link that does not consume yet.
 struct Opened {
-    connection: Connection,
+    connection: Arc<Connection>,
     replies: Option<Publisher>,
     fiqa_replies: Option<Publisher>,
-    publishing: Vec<Connection>,
+    publishing: Vec<Arc<Connection>>,
 }
 
 impl Opened {
@@ -112,18 +104,11 @@ impl Opened {
     }
 }
 
-/// A channel that publishes into one queue and waits for confirms.
-struct Publisher {
-    channel: Channel,
-    queue: String,
-    status: ConnectionStatus,
-}
-
 impl AmqpConnector {
     async fn establish(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
         let connection = self.open(parameters, parameters.vhost()).await?;
         prepare_queue(&connection, parameters).await?;
-        let mut publishing: Vec<(String, Connection)> = Vec::new();
+        let mut publishing: Vec<(String, Arc<Connection>)> = Vec::new();
         let mut publishers = [None, None];
         let wanted = [
             (parameters.upload_queue(), parameters.upload_vhost()),
@@ -138,7 +123,7 @@ impl AmqpConnector {
                 publishing.push((vhost.to_owned(), self.open(parameters, vhost).await?));
             }
             let Some((_, connection)) = publishing.iter().find(|(open, _)| open == vhost) else { continue };
-            prepare_other(connection, parameters, queue).await?;
+            prepare_other(connection, parameters, queue, Use::Replies).await?;
             *publisher = Some(Publisher::new(connection, queue).await?);
         }
         let [replies, fiqa_replies] = publishers;
@@ -146,13 +131,13 @@ impl AmqpConnector {
             tokio::spawn(watch(connection.events_listener().boxed(), Arc::clone(notices)));
         }
         if let Some(queue) = parameters.fiqa_down_queue() {
-            prepare_other(&connection, parameters, queue).await?;
+            prepare_other(&connection, parameters, queue, Use::Commands).await?;
         }
         let publishing = publishing.into_iter().map(|(_, open)| open).collect();
         Ok(Opened { connection, replies, fiqa_replies, publishing })
     }
 
-    async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Connection, BrokerError> {
+    async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Arc<Connection>, BrokerError> {
         let scheme = if parameters.uses_tls() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
         let uri = AMQPUri {
             scheme,
@@ -173,7 +158,8 @@ impl AmqpConnector {
         let properties = ConnectionProperties::default().with_connection_name("menshen".into());
         let tls = if parameters.uses_tls() { Some(self.tls().await?) } else { None };
         let connect = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, tls.clone()).await?);
-        Connection::connector(uri, stream::runtime(), connect, properties).await.map_err(classify)
+        let opened = Connection::connector(uri, stream::runtime(), connect, properties).await;
+        opened.map(Arc::new).map_err(classify)
     }
 
     async fn tls(&self) -> Result<TlsConnector, BrokerError> {
@@ -185,134 +171,16 @@ impl AmqpConnector {
     }
 }
 
-/// Consumes the command queue as its only consumer.
-///
-/// After a connection that broke without a word the broker still holds what it had delivered there, until it misses
-/// the heartbeats. A second consumer would get later commands first; an exclusive one is refused (403) until the old
-/// one is gone, and its commands are then back at the head of the queue. A queue that others consume for longer than
-/// [`limits::EXCLUSIVE_WAIT_MS`] is shared on purpose, and is shared.
-async fn consume_alone(
-    connection: &Connection,
-    queue: &str,
-    notices: &NoticeSink,
-) -> Result<Channel, BrokerError> {
-    let began = tokio::time::Instant::now();
-    let limit = Duration::from_millis(limits::EXCLUSIVE_WAIT_MS);
-    let mut is_logged = false;
-    while began.elapsed() < limit {
-        match consume(connection, QueuePair::Commands, queue, true, notices).await {
-            Ok(channel) => return Ok(channel),
-            Err(error) if amqp_code(&error) == Some(ACCESS_REFUSED) => {
-                if !std::mem::replace(&mut is_logged, true) {
-                    tracing::warn!(queue, "the command queue has another consumer: waiting for its end");
-                }
-            }
-            Err(error) => return Err(classify(error)),
-        }
-        tokio::time::sleep(Duration::from_millis(limits::EXCLUSIVE_RETRY_MS)).await;
-    }
-    tracing::warn!(
-        queue,
-        "the command queue keeps its other consumer: commands are shared with it, and their order is not kept"
-    );
-    consume(connection, QueuePair::Commands, queue, false, notices).await.map_err(|error| {
-        match amqp_code(&error) {
-            Some(ACCESS_REFUSED) => BrokerError::Refused(format!(
-                "queue {queue} belongs to another box: does one log in with the same dev_sno? ({error})"
-            )),
-            _ => classify(error),
-        }
-    })
-}
-
-async fn consume(
-    connection: &Connection,
-    from: QueuePair,
-    queue: &str,
-    exclusive: bool,
-    notices: &NoticeSink,
-) -> Result<Channel, lapin::Error> {
-    let (prefetch, tag) = match from {
-        QueuePair::Commands => (limits::COMMAND_PREFETCH, "menshen"),
-        QueuePair::Fiqa => (limits::FIQA_PREFETCH, "menshen-fiqa"),
-    };
-    let channel = connection.create_channel().await?;
-    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-    let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
-    let consumer = channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default()).await?;
-    tokio::spawn(forward(from, consumer, Arc::clone(notices)));
-    Ok(channel)
-}
-
-/// Hands deliveries on until the connection breaks, and says so.
-async fn forward(from: QueuePair, mut consumer: Consumer, notices: NoticeSink) {
-    let reason = loop {
-        match consumer.next().await {
-            Some(Ok(LapinDelivery { delivery_tag, redelivered, data, .. })) => {
-                let delivery = Delivery { from, tag: delivery_tag, body: data.into(), redelivered };
-                notices(BrokerNotice::Delivery(delivery)).await;
-            }
-            Some(Err(error)) => break error.to_string(),
-            None => break "the broker ended the consumer".to_owned(),
-        }
-    };
-    notices(BrokerNotice::Lost(reason)).await;
-}
-
 /// Reports what happens to a connection that only publishes, until it breaks.
 async fn watch(mut events: futures_util::stream::BoxStream<'static, Event>, notices: NoticeSink) {
     while let Some(event) = events.next().await {
         match event {
             Event::ConnectionBlocked(reason) => notices(BrokerNotice::Blocked(Some(reason))).await,
             Event::ConnectionUnblocked => notices(BrokerNotice::Blocked(None)).await,
+            // A channel that publishes is opened again with the next reply.
+            Event::Error(error) if is_of_channel(&error) => {}
             Event::Error(error) => return notices(BrokerNotice::Lost(error.to_string())).await,
             _ => {}
-        }
-    }
-}
-
-impl Publisher {
-    async fn new(connection: &Connection, queue: &str) -> Result<Self, BrokerError> {
-        let channel = connection.create_channel().await.map_err(classify)?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(classify)?;
-        Ok(Self { channel, queue: queue.to_owned(), status: connection.status().clone() })
-    }
-
-    async fn publish(&self, body: &[u8]) -> Result<(), BrokerError> {
-        let properties = BasicProperties::default()
-            .with_delivery_mode(PERSISTENT)
-            .with_content_type("application/json".into());
-        let publish = async {
-            self.channel
-                .basic_publish(
-                    "".into(),
-                    self.queue.as_str().into(),
-                    // Mandatory: a queue that was deleted meanwhile must not swallow the reply.
-                    BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
-                    body,
-                    properties,
-                )
-                .await
-                .map_err(lost)?
-                .await
-                .map_err(lost)
-        };
-        tokio::pin!(publish);
-        let limit = Duration::from_millis(limits::BROKER_CONFIRM_TIMEOUT_MS);
-        let confirmation = loop {
-            match tokio::time::timeout(limit, &mut publish).await {
-                Ok(confirmation) => break confirmation?,
-                // A blocked broker confirms later; one that is gone is found by the heartbeat.
-                Err(_) if self.status.blocked() => {}
-                Err(_) => return Err(BrokerError::Lost("no publisher confirm in time".to_owned())),
-            }
-        };
-        match confirmation {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_)) => Err(BrokerError::Refused(format!("queue {} is gone", self.queue))),
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
-                Err(BrokerError::Refused("the broker did not take the reply".to_owned()))
-            }
         }
     }
 }

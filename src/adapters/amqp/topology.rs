@@ -9,13 +9,16 @@ use super::error::{amqp_code, classify};
 use crate::ports::broker::BrokerError;
 use menshen_protocol::login::{Exchange, RabbitMq};
 
+/// What the broker answers for a queue that is not there.
+const NOT_FOUND: u16 = 404;
+
 /// Declares the exchange and the queue and binds them, each step on a channel of its own, since a refused
 /// declaration closes its channel.
 pub async fn prepare_queue(connection: &Connection, parameters: &RabbitMq) -> Result<(), BrokerError> {
     let Some(exchange) = parameters.exchange.as_ref().filter(|_| parameters.binds_exchange()) else {
         return passive_queue(connection, &parameters.queue).await;
     };
-    declare_queue(connection, &parameters.queue).await?;
+    declare_queue(connection, &parameters.queue, Use::Commands).await?;
     if exchange.name.is_empty() {
         // The default exchange: it is there, and every queue is bound to it by name.
         return Ok(());
@@ -76,37 +79,88 @@ pub async fn prepare_other(
     connection: &Connection,
     parameters: &RabbitMq,
     queue: &str,
+    used_for: Use,
 ) -> Result<(), BrokerError> {
     if parameters.binds_exchange() {
-        declare_queue(connection, queue).await
+        declare_queue(connection, queue, used_for).await
     } else {
         passive_queue(connection, queue).await
     }
 }
 
-/// Declares a durable queue, or takes the one that is there, whatever its arguments.
-async fn declare_queue(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
-    let channel = connection.create_channel().await.map_err(classify)?;
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
-        Ok(_) => {
-            close_quietly(channel).await;
-            Ok(())
-        }
+/// What a queue is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// The box consumes it: its type decides what becomes of commands that are delivered again.
+    Commands,
+    /// The platform consumes it, and may declare it in its own way.
+    Replies,
+}
+
+/// Takes the queue that is there, whatever its arguments, or declares a durable one.
+async fn declare_queue(connection: &Connection, queue: &str, used_for: Use) -> Result<(), BrokerError> {
+    match count_consumers(connection, queue).await {
+        Ok(_) => return Ok(()),
+        Err(error) if amqp_code(&error) == Some(NOT_FOUND) => {}
+        // Not even to be asked for by this user, or held by another connection: what follows says it better.
         Err(error) if may_be_there(&error) => {
-            tracing::warn!(queue, %error, "the queue cannot be declared, using the one that is there");
-            passive_queue(connection, queue).await
+            tracing::warn!(queue, %error, "the queue cannot be asked for, declaring it");
         }
-        Err(error) => Err(classify(error)),
+        Err(error) => return Err(classify(error)),
+    }
+    let mut refused = None;
+    for arguments in queue_arguments(used_for) {
+        let channel = connection.create_channel().await.map_err(classify)?;
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        match channel.queue_declare(queue.into(), options, arguments).await {
+            Ok(_) => {
+                close_quietly(channel).await;
+                return Ok(());
+            }
+            Err(error) if may_be_there(&error) => refused = Some(error),
+            Err(error) => return Err(classify(error)),
+        }
+    }
+    if let Some(error) = refused {
+        tracing::warn!(queue, %error, "the queue cannot be declared, using the one that is there");
+    }
+    passive_queue(connection, queue).await
+}
+
+/// Arguments to declare a queue with, the best first. A command is never given up for having been delivered too often:
+/// from RabbitMQ 4 on a quorum queue that is not told so gives it up after twenty times. Older brokers know no `-1`, and
+/// have no such limit unasked; there a classic queue also enforces an exclusive consumer.
+fn queue_arguments(used_for: Use) -> Vec<FieldTable> {
+    let typed = |kind: &str| {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from(kind)));
+        arguments
+    };
+    match used_for {
+        Use::Replies => vec![FieldTable::default()],
+        Use::Commands => {
+            let mut unlimited = typed("quorum");
+            unlimited.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
+            vec![unlimited, typed("classic"), FieldTable::default()]
+        }
     }
 }
 
 async fn passive_queue(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
-    let channel = connection.create_channel().await.map_err(classify)?;
+    count_consumers(connection, queue).await.map(drop).map_err(classify)
+}
+
+/// Consumers of a queue that must be there.
+pub async fn consumers_of(connection: &Connection, queue: &str) -> Result<u32, BrokerError> {
+    count_consumers(connection, queue).await.map_err(classify)
+}
+
+async fn count_consumers(connection: &Connection, queue: &str) -> Result<u32, lapin::Error> {
+    let channel = connection.create_channel().await?;
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(queue.into(), options, FieldTable::default()).await.map_err(classify)?;
+    let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
     close_quietly(channel).await;
-    Ok(())
+    Ok(found.consumer_count())
 }
 
 async fn close_quietly(channel: Channel) {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::answer::wrong;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_protocol::lenient;
+use menshen_protocol::{json, lenient};
 
 /// A call with its body still to be read.
 pub struct Call {
@@ -93,11 +93,14 @@ impl Call {
         if self.content_type != "application/json" {
             return Err(ProtocolError::new(StatusCode::ContentTypeError, "application/json is expected"));
         }
-        match serde_json::from_slice(&body) {
+        match json::parse(&body) {
             Ok(Value::Object(map)) if map.is_empty() => {
                 Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""))
             }
             Ok(Value::Object(map)) => Ok(map),
+            Ok(absent) if lenient::is_absent(&absent) => {
+                Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""))
+            }
             Ok(other) => Err(wrong(format!("the body must be an object, got {}", lenient::kind_of(&other)))),
             Err(error) => {
                 Err(wrong(format!("the body is not JSON: line {} column {}", error.line(), error.column())))
@@ -129,14 +132,23 @@ impl Call {
 
 /// A text field that must be there, and not empty; a number is taken for a text.
 pub fn text_of(body: &Map<String, Value>, keys: &[&str]) -> Result<String, ProtocolError> {
-    let found = keys.iter().find_map(|key| body.get(*key));
-    match found {
-        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(Value::String(_)) => Err(wrong(format!("`{}` must not be empty", keys[0]))),
-        Some(other) => Err(wrong(format!("`{}` must be a string, got {}", keys[0], lenient::kind_of(other)))),
+    let said = keys.iter().find_map(|key| said(body, key));
+    match said.or_else(|| body.get(keys[0])) {
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            Err(wrong(format!("`{}` must not be empty", keys[0])))
+        }
+        Some(absent) if lenient::is_absent(absent) => Err(wrong(format!("`{}` is missing", keys[0]))),
+        Some(value) => match lenient::id_of(value) {
+            Some(text) => Ok(text.trim().to_owned()),
+            None => Err(wrong(format!("`{}` must be a string, got {}", keys[0], lenient::kind_of(value)))),
+        },
         None => Err(wrong(format!("`{}` is missing", keys[0]))),
     }
+}
+
+/// A field that says something.
+pub fn said<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    body.get(key).filter(|value| !lenient::is_absent(value))
 }
 
 /// A list of objects that must be there, of bounded length.
@@ -147,7 +159,35 @@ pub fn list_of(body: &mut Map<String, Value>, key: &str, max: usize) -> Result<V
             Err(wrong(format!("`{key}` holds {} entries, at most {max} are taken at once", list.len())))
         }
         Some(Value::Array(list)) => Ok(list),
-        Some(other) => Err(wrong(format!("`{key}` must be a list, got {}", lenient::kind_of(&other)))),
-        None => Err(wrong(format!("`{key}` is missing"))),
+        Some(other) if !lenient::is_absent(&other) => {
+            Err(wrong(format!("`{key}` must be a list, got {}", lenient::kind_of(&other))))
+        }
+        None | Some(_) => Err(wrong(format!("`{key}` is missing"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn empty_values_of_php_and_java_are_absent() {
+        for nothing in [json!(null), json!([]), json!("")] {
+            let fields = body(json!({ "dev_sno": nothing, "devSno": 12_345_678_901_234_567_890_u64 }));
+            assert_eq!(text_of(&fields, &["dev_sno", "devSno"]).unwrap(), "12345678901234567890");
+            assert!(text_of(&fields, &["dev_sno"]).is_err(), "{nothing}");
+            assert!(said(&fields, "dev_sno").is_none() && said(&fields, "devSno").is_some());
+            let mut fields = body(json!({ "action": nothing }));
+            assert!(list_of(&mut fields, "action", 5).is_err(), "{nothing}");
+        }
+        let fields = body(json!({ "ip": [1], "number": 7.0 }));
+        assert!(text_of(&fields, &["ip"]).unwrap_err().detail.contains("a list"));
+        assert_eq!(text_of(&fields, &["number"]).unwrap(), "7");
     }
 }

@@ -13,6 +13,7 @@ use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::stream::StreamState;
 use menshen_domain::tuning::DeviceChange;
+use menshen_protocol::local::device_keys;
 
 /// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and its state.
 fn shown(device: &DeviceStatus) -> Value {
@@ -71,7 +72,7 @@ async fn put_now(
     mut call: Call,
     change: impl Fn(menshen_domain::tuning::DeviceTable) -> DeviceChange,
 ) -> Answer {
-    let mut table = call.json().await?;
+    let mut table = device_keys(call.json().await?);
     let ip = text_of(&table, &["ip"])?;
     table.remove("ip");
     let done = ask(deps.devices.send(ChangeDevice { ip, change: change(table) })).await??;

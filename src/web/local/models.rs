@@ -5,9 +5,10 @@ use actix_web::web::Data;
 use serde_json::json;
 
 use super::answer::{Answer, ask, wrong};
-use super::body::{Call, text_of};
+use super::body::{Call, said, text_of};
 use super::state::LocalDeps;
 use crate::actors::registry::message::{CancelSwap, UseModel, WantedModel};
+use menshen_protocol::lenient;
 
 pub async fn show(deps: Data<LocalDeps>) -> HttpResponse {
     deps.respond(Ok(json!(deps.models.facts())))
@@ -28,11 +29,12 @@ pub async fn cancel(deps: Data<LocalDeps>) -> HttpResponse {
 
 async fn use_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let body = call.json().await?;
-    let wanted = match (body.get("back"), body.contains_key("name")) {
-        (Some(_), true) => return Err(wrong("`name` or `back`, not both")),
-        (Some(serde_json::Value::Bool(true)), false) => WantedModel::Previous,
-        (Some(_), false) => return Err(wrong("`back` must be true")),
-        (None, _) => WantedModel::Named(text_of(&body, &["name"])?),
+    let back = said(&body, "back").map(lenient::switch_of);
+    let wanted = match (back, said(&body, "name").is_some()) {
+        (Some(Some(true)), true) => return Err(wrong("`name` or `back`, not both")),
+        (Some(Some(true)), false) => WantedModel::Previous,
+        (Some(Some(false)), true) | (None, _) => WantedModel::Named(text_of(&body, &["name"])?),
+        (Some(_), _) => return Err(wrong("`back` must be true")),
     };
     ask(deps.registry.send(UseModel { wanted })).await??;
     Ok(json!(deps.models.facts()))

@@ -14,6 +14,7 @@ use super::answer::wrong;
 use crate::actors::registry::photo::photo_bytes;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_protocol::json::without_bom;
 
 /// Keys under which devices put a picture, the protocol's own first.
 const KEYS: [&str; 7] = ["image_base64_str", "image", "photo", "picture", "spot_pic", "pic", "img"];
@@ -77,7 +78,7 @@ async fn collect<E: std::fmt::Display>(
 }
 
 fn from_json(body: &[u8]) -> Result<Bytes, ProtocolError> {
-    let map: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+    let map: Map<String, Value> = serde_json::from_slice(without_bom(body)).map_err(|error| {
         wrong(format!("the body is no JSON object: line {} column {}", error.line(), error.column()))
     })?;
     let texts = KEYS.iter().filter_map(|key| map.get(*key).and_then(Value::as_str));

@@ -5,12 +5,13 @@ use actix_web::web::Data;
 use serde_json::json;
 use url::Url;
 
-use super::answer::{Answer, ask};
-use super::body::Call;
+use super::answer::{Answer, ask, wrong};
+use super::body::{Call, said, text_of};
 use super::state::LocalDeps;
 use crate::actors::reporter::message::{ListQuarantined, RetryQuarantined};
 use menshen_domain::history::shown;
 use menshen_domain::limits;
+use menshen_protocol::lenient;
 
 pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = list_now(&deps, &call).await;
@@ -42,8 +43,13 @@ pub async fn retry(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 
 async fn retry_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let body = call.json_opt().await?;
-    let receiver = body.get("receiver").and_then(|value| value.as_str()).map(str::to_owned);
-    let sequence = body.get("sequence").and_then(serde_json::Value::as_u64);
+    // What is there and cannot be read must not widen it to everything.
+    let receiver = said(&body, "receiver").map(|_| text_of(&body, &["receiver"])).transpose()?;
+    let sequence = match said(&body, "sequence").map(lenient::integer_of) {
+        None => None,
+        Some(Some(sequence)) if sequence >= 0 => Some(sequence.unsigned_abs()),
+        Some(_) => return Err(wrong("`sequence` must be a number from 0 up")),
+    };
     let count = ask(deps.reporter.send(RetryQuarantined { receiver, sequence })).await??;
     Ok(json!({ "retried": count }))
 }

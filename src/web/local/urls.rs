@@ -89,7 +89,14 @@ pub async fn set(deps: &LocalDeps, kind: Kind, call: Call) -> HttpResponse {
 /// `urls`: a list, or `url`: a text with commas between, as `recordAddr` is written. An empty one clears the list.
 async fn change(deps: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     let mut body = call.json().await?;
-    let texts: Vec<String> = match (body.remove("urls"), body.remove("url")) {
+    // An empty list or text clears; null is what a typed client writes for what it did not set.
+    let mut given = |key: &str| body.remove(key).filter(|value| !value.is_null());
+    let texts: Vec<String> = match (given("urls"), given("url")) {
+        (Some(Value::Array(none)), Some(Value::String(text)))
+            if none.is_empty() && !text.trim().is_empty() =>
+        {
+            text.split(',').map(str::to_owned).collect()
+        }
         (Some(list), _) => lenient::texts(list).map_err(|error| wrong(format!("`urls`: {error}")))?,
         (None, Some(Value::String(text))) => text.split(',').map(str::to_owned).collect(),
         (None, Some(_)) => return Err(wrong("`url` must be a string")),

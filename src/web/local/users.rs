@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, ask, wrong};
-use super::body::{Call, list_of, text_of};
+use super::body::{Call, list_of, said, text_of};
 use super::state::LocalDeps;
 use crate::actors::registry::message::{
     DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
@@ -69,8 +69,9 @@ pub async fn update(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 /// One user object, or `user_info_list` with several. A single one that fails is an error.
 async fn put_now(deps: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     let mut body = call.json().await?;
-    check_group(body.get("group_name").and_then(Value::as_str))?;
-    let is_single = !body.contains_key("user_info_list");
+    check_group(said(&body, "group_name").and_then(Value::as_str))?;
+    let is_single =
+        body.get("user_info_list").is_none_or(|list| !list.is_array() && lenient::is_absent(list));
     let users = if is_single {
         vec![Value::Object(body)]
     } else {
@@ -149,8 +150,9 @@ pub async fn delete(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let single = call.text("identity_id").map(str::to_owned);
     let mut body = call.json_opt().await?;
-    check_group(call.text("group_name").or(body.get("group_name").and_then(Value::as_str)))?;
-    let (ids, is_single) = match (single, body.contains_key("userid_list")) {
+    check_group(call.text("group_name").or(said(&body, "group_name").and_then(Value::as_str)))?;
+    let has_list = body.get("userid_list").is_some_and(|list| list.is_array() || !lenient::is_absent(list));
+    let (ids, is_single) = match (single, has_list) {
         (Some(id), _) => (vec![id], true),
         (None, true) => {
             let ids = list_of(&mut body, "userid_list", limits::LOCAL_PAGE_MAX)?;
@@ -182,7 +184,9 @@ fn show(groups: &[PermissionGroup]) -> Value {
 
 /// `permissions_info_list`, or one group as the whole body.
 fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, ProtocolError> {
-    let raw = if body.contains_key("permissions_info_list") {
+    let has_list =
+        body.get("permissions_info_list").is_some_and(|list| list.is_array() || !lenient::is_absent(list));
+    let raw = if has_list {
         list_of(&mut body, "permissions_info_list", limits::LOCAL_PAGE_MAX)?
     } else {
         vec![Value::Object(body)]

@@ -20,7 +20,8 @@ pub async fn wipe(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 async fn wipe_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let mut body = call.json().await?;
     // With or without the wrapper that the command has.
-    let options = body.remove("wipe_options").unwrap_or(Value::Object(body));
+    let options = body.remove("wipe_options").filter(|options| !lenient::is_absent(options));
+    let options = options.unwrap_or(Value::Object(body));
     let options: WipeOptions =
         lenient::object(options).map_err(|error| wrong(format!("wipe_options: {error}")))?;
     if !options.users && !options.events {

@@ -1,8 +1,17 @@
 //! The platform's message broker, its commands, and those that failed.
 
-/// Unacknowledged commands the broker may hand over: one being carried out, one waiting, so that the link
-/// never idles for a round trip; a command may hold 50 000 ids, so not more.
-pub const COMMAND_PREFETCH: u16 = 2;
+/// Unacknowledged commands the broker may hand over: the one being carried out. A second one would save a round trip, and
+/// on a quorum queue a broken connection counts against it although nothing was tried.
+pub const COMMAND_PREFETCH: u16 = 1;
+/// Failed deliveries of one command from which it is warned of: a quorum queue of RabbitMQ 4 that was declared without a
+/// limit of its own drops a command after twenty.
+pub const DELIVERIES_WARN: u64 = 10;
+/// First and longest wait between tries to have one reply taken.
+pub const REPLY_BACKOFF_MS: (u64, u64) = (500, 10_000);
+/// Replies kept for commands whose connection broke: one for each command that may be under way, twice over.
+pub const KEPT_REPLIES_MAX: usize = 8;
+/// A connection that held this long was a good one, even if no command came.
+pub const BROKER_PROVEN_MS: u64 = 60_000;
 /// Unacknowledged FIQA commands the broker may hand over: one for each core of the smallest box. Not more, so that
 /// boxes sharing a queue share the work.
 pub const FIQA_PREFETCH: u16 = 2;

@@ -20,6 +20,9 @@ pub const SET_ASIDE_PAGE: usize = 100;
 
 /// Real-time pushes in flight; more are dropped, counted, and arrive as history.
 pub const REALTIME_PUSHES_MAX: usize = 64;
+/// First and longest pause of an event server that fails. Shorter than that of history: what is left out meanwhile is
+/// not pushed later.
+pub const REALTIME_BACKOFF_MS: (u64, u64) = (1_000, 10_000);
 /// Oldest match that is still news: what waited longer (for a slow disk, a restarting part) would open a door for
 /// a person who has gone. It arrives as history.
 pub const REALTIME_TTL_MS: u64 = 5_000;

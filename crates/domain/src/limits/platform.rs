@@ -9,6 +9,8 @@ pub const LOGIN_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
 pub const HTTP_CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Time for a login or user-details call.
 pub const HTTP_CALL_TIMEOUT_MS: u64 = 20_000;
+/// Redirects within one server that a download follows: a path that moved, and its slash.
+pub const REDIRECTS_MAX: usize = 5;
 /// Time for one registry photo: 12 MB over a slow uplink; a server that hangs costs no more than this.
 pub const PHOTO_DOWNLOAD_TIMEOUT_MS: u64 = 10_000;
 /// Time for a report that will be retried.

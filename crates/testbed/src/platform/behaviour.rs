@@ -15,6 +15,19 @@ pub enum Fault {
     Garbage,
     /// Answers rightly, but late.
     Slow(Duration),
+    /// Sends the caller elsewhere: status and `Location`.
+    Redirect(u16, String),
+    /// This status with this body.
+    Answer(u16, &'static str),
+}
+
+/// How answers are dressed, whatever they are: what frameworks do without being asked.
+#[derive(Debug, Clone, Default)]
+pub struct Dress {
+    /// In place of the right `Content-Type`; an empty one leaves it out.
+    pub label: Option<&'static str>,
+    /// A byte order mark before JSON.
+    pub byte_order_mark: bool,
 }
 
 /// Faults per kind of call, each for a number of calls.
@@ -22,12 +35,23 @@ pub enum Fault {
 pub struct Behaviour {
     faults: Mutex<HashMap<&'static str, (Fault, u32)>>,
     token: Mutex<u32>,
+    dress: Mutex<Dress>,
 }
 
 impl Behaviour {
     /// The next `calls` calls of `kind` (as in the ledger) go wrong this way.
     pub fn fail(&self, kind: &'static str, fault: Fault, calls: u32) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, (fault, calls));
+    }
+
+    /// From now on every answer looks like this.
+    pub fn dress(&self, dress: Dress) {
+        *self.dress.lock().unwrap_or_else(PoisonError::into_inner) = dress;
+    }
+
+    /// How answers look now.
+    pub fn dressed(&self) -> Dress {
+        self.dress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Calls of `kind` go right again.

@@ -5,16 +5,18 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION, REFERER};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Bytes, Data, Path, PayloadConfig, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::behaviour::Fault;
+use super::behaviour::{Dress, Fault};
 use super::ledger::LOGIN_PAGE;
 use super::state::State;
 use menshen_protocol::user::{UserListAnswer, UserListData, UserListRequest};
@@ -37,6 +39,7 @@ pub fn start(state: Arc<State>, listen: SocketAddr) -> Result<(SocketAddr, Serve
                 App::new()
                     .app_data(data.clone())
                     .app_data(PayloadConfig::new(BODY_BYTES_MAX))
+                    .wrap(from_fn(dress))
                     .configure(routes)
             })
             .workers(1)
@@ -76,6 +79,35 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/sim/ledger", web::get().to(ledger));
 }
 
+/// Dresses an answer, and notes a `Referer`, which no call of a box may have.
+async fn dress(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let state = request.app_data::<Data<State>>().cloned();
+    let response = next.call(request).await?;
+    let Some(state) = state else { return Ok(response.map_into_boxed_body()) };
+    if let Some(referer) = response.request().headers().get(REFERER) {
+        let referer = Value::from(String::from_utf8_lossy(referer.as_bytes()).into_owned());
+        state.ledger.add("referer", response.request().path(), 0, referer);
+    }
+    let Dress { label, byte_order_mark } = state.behaviour.dressed();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let mut response = response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) if byte_order_mark && is_json => BoxBody::new(["\u{feff}".as_bytes(), &bytes].concat()),
+        Ok(bytes) => BoxBody::new(bytes),
+        Err(body) => BoxBody::new(body),
+    });
+    match label {
+        Some("") => drop(response.headers_mut().remove(CONTENT_TYPE)),
+        Some(label) => {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(label));
+        }
+        None => {}
+    }
+    Ok(response)
+}
+
 fn error(status: u16, message: &str) -> HttpResponse {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = json!({ "error": { "code": i64::from(status) * 100 + 71, "message": message, "status": code.canonical_reason() } });
@@ -99,6 +131,14 @@ async fn play(state: &State, kind: &'static str) -> Option<HttpResponse> {
             Some(HttpResponse::Ok().content_type("text/html").body("<html><body>Please log in</body></html>"))
         }
         Fault::Garbage => Some(HttpResponse::Ok().content_type("application/json").body("{\"token\": \u{1}")),
+        Fault::Redirect(status, to) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+            Some(HttpResponse::build(status).insert_header((LOCATION, to)).finish())
+        }
+        Fault::Answer(status, body) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            Some(HttpResponse::build(status).content_type("text/plain").body(body))
+        }
         Fault::Slow(delay) => {
             actix_rt::time::sleep(delay).await;
             None
