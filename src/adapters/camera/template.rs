@@ -86,6 +86,8 @@ pub enum Source {
     Push,
     /// It is asked for one after the other, over HTTP.
     Snapshot,
+    /// One JPEG after the other in one answer, over HTTP.
+    Mjpeg,
 }
 
 /// One template.
@@ -398,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_login_goes_to_the_element_as_it_was_typed() {
-        for (name, scheme) in [("rtsp", "rtsp"), ("mjpeg", "http"), ("rtsp-main", "rtspt")] {
+        for (name, scheme) in [("rtsp", "rtsp"), ("rtsp", "rtsps"), ("rtsp-main", "rtspt")] {
             for password in ["p@ss#w0rd", "pass w0rd", "pa/ss?w0rd:1"] {
                 let url = format!("{scheme}://admin:{password}@192.168.1.64/x");
                 let source = build(name, &[("url", &url)]).unwrap().by_name("source").unwrap();
