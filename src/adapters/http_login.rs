@@ -45,12 +45,9 @@ impl Challenge {
         let mut found: Option<(usize, Self)> = None;
         let mut trouble = LoginError::NoChallenge;
         for line in lines {
-            let challenges = match parse_challenges(line) {
-                Ok(challenges) => challenges,
-                Err(_) => {
-                    trouble = LoginError::Broken("its header cannot be read".to_owned());
-                    continue;
-                }
+            let Ok(challenges) = parse_challenges(line) else {
+                trouble = LoginError::Broken("its header cannot be read".to_owned());
+                continue;
             };
             for challenge in challenges {
                 match read(challenge) {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{Login, OnvifError};
-use crate::adapters::http_login::{Asked, Challenge};
+use crate::adapters::http_login::{Asked, Challenge, LoginError};
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 use menshen_protocol::onvif::clock::utc_text;
@@ -102,6 +102,12 @@ impl Client {
             }
             let may_retry = logs_in && self.login.is_some() && !is_second;
             // Kept for the next call too: what a camera asked for once it asks for always.
+            let digest = match digest {
+                Err(error @ LoginError::Unknown(_)) if may_retry => {
+                    return Err(OnvifError::LoginScheme(error.to_string()));
+                }
+                other => other.ok(),
+            };
             let has_challenge = digest.is_some();
             self.challenge = digest.or(self.challenge.take());
             if !(may_retry && has_challenge) {
@@ -187,9 +193,10 @@ fn redirected(response: &Response) -> OnvifError {
 }
 
 /// The camera's challenge, of those it offers that send no password as such.
-fn challenge(headers: &HeaderMap) -> Option<Challenge> {
+fn challenge(headers: &HeaderMap) -> Result<Challenge, LoginError> {
     let offered = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    Challenge::best(offered).ok().filter(Challenge::is_digest)
+    Challenge::best(offered)
+        .and_then(|best| if best.is_digest() { Ok(best) } else { Err(LoginError::NoChallenge) })
 }
 
 async fn body(step: &'static str, mut response: Response) -> Result<Vec<u8>, OnvifError> {
@@ -223,12 +230,12 @@ mod tests {
     #[test]
     fn a_digest_challenge_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        assert!(challenge(&headers).is_none());
+        assert!(challenge(&headers).is_err());
         headers.append(WWW_AUTHENTICATE, "Basic realm=\"c\"".parse().unwrap());
         headers.append(WWW_AUTHENTICATE, "Digest nonsense".parse().unwrap());
-        assert!(challenge(&headers).is_none());
+        assert!(challenge(&headers).is_err());
         headers.append(WWW_AUTHENTICATE, "digest realm=\"c\", nonce=\"n\", qop=\"auth\"".parse().unwrap());
-        assert!(challenge(&headers).is_some());
+        assert!(challenge(&headers).is_ok());
     }
 
     #[test]
