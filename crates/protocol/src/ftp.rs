@@ -63,13 +63,12 @@ const OK: Reply = (200, "OK.");
 impl ControlSession {
     /// Takes one line of the client, with or without its end, and says what to do about it.
     pub fn answer(&mut self, line: &[u8]) -> Action {
-        let text = match std::str::from_utf8(line) {
-            Ok(text) => text.to_owned(),
+        let text = if let Ok(text) = std::str::from_utf8(line) {
+            text.to_owned()
+        } else {
             // GBK, Latin-1 and whatever else: each byte is kept, and goes back as it came.
-            Err(_) => {
-                self.has_old_names = true;
-                line.iter().copied().map(char::from).collect()
-            }
+            self.has_old_names = true;
+            line.iter().copied().map(char::from).collect()
         };
         let Some((verb, argument)) = split(&text) else {
             return Action::Reply((500, "This is no command."));

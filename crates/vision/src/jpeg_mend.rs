@@ -62,9 +62,8 @@ const AC_CHROMINANCE_VALUES: [u8; 162] = [
     0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
 ];
 
-/// Start of the first scan, end of image, Huffman tables, frame headers that are baseline or extended sequential.
+/// Start of a scan.
 const SCAN: u8 = 0xda;
-const TABLES: u8 = 0xc4;
 
 /// With the standard Huffman tables, where it has none. What is no JPEG stays as it is.
 pub(crate) fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -89,9 +88,8 @@ fn place_for_tables(bytes: &[u8]) -> Option<usize> {
         }
         match kind {
             SCAN => return has_frame.then_some(at),
-            TABLES => return None,
             0xc0 | 0xc1 => has_frame = true,
-            // Arithmetic codes, and progressive scans, whose tables are no standard ones.
+            // Tables; arithmetic codes, and progressive scans, whose tables are no standard ones.
             0xc2..=0xcf => return None,
             _ => {}
         }
@@ -119,6 +117,9 @@ const LOOK_AHEAD: usize = 8;
 mod tests {
     use super::*;
     use jpeg_encoder::{ColorType, Encoder};
+
+    /// Huffman tables.
+    const TABLES: u8 = 0xc4;
 
     fn jpeg(width: u16, height: u16) -> Vec<u8> {
         let size = usize::from(width) * usize::from(height) * 3;

@@ -172,20 +172,22 @@ fn check_size(bytes: &[u8], side_max: u32) -> Result<(), PhotoError> {
     Ok(())
 }
 
+/// How other files begin.
+const KNOWN: [(&[u8], &str); 7] = [
+    (b"GIF8", "a GIF"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
+    (b"<", "a web page or XML"),
+    (b"{", "JSON"),
+];
+
 /// What it is instead, where that is known.
 fn not_taken(bytes: &[u8]) -> PhotoError {
     if PictureKind::of(bytes) == Some(PictureKind::Heic) {
         return PhotoError::Heic;
     }
-    const KNOWN: [(&[u8], &str); 7] = [
-        (b"GIF8", "a GIF"),
-        (b"II*\0", "a TIFF"),
-        (b"MM\0*", "a TIFF"),
-        (b"%PDF", "a PDF"),
-        (b"\0\0\0\x0cJXL ", "a JPEG XL"),
-        (b"<", "a web page or XML"),
-        (b"{", "JSON"),
-    ];
     let begin = bytes.trim_ascii_start();
     let known = KNOWN.iter().find(|(start, _)| bytes.starts_with(start) || begin.starts_with(start));
     let is_avif = bytes.get(4..12).is_some_and(|brand| brand == b"ftypavif");

@@ -119,6 +119,101 @@ mod tests {
         assert_eq!(no_picture(b"Error 5").kind, FailureKind::Codec);
     }
 
+    fn jpeg() -> Vec<u8> {
+        let picture =
+            image::RgbImage::from_fn(160, 120, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+        let mut out = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut out, image::ImageFormat::Jpeg).unwrap();
+        out.into_inner()
+    }
+
+    /// A camera that gives one answer to whoever has logged in, and the picture that was made of it.
+    fn asked(asks: &'static [&'static str], head: String, body: Vec<u8>) -> Result<Frame, StreamFailure> {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let given =
+                    request.iter().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
+                // The answer itself is checked in http_login.
+                let is_in = asks.is_empty() || given.is_some_and(|line| line.contains("response=\""));
+                let answer = if is_in {
+                    [head.as_bytes(), b"Connection: close\r\n\r\n", &body].concat()
+                } else {
+                    let asks: Vec<_> =
+                        asks.iter().map(|ask| format!("WWW-Authenticate: {ask}\r\n")).collect();
+                    let asks = asks.concat();
+                    format!("HTTP/1.1 401 No\r\n{asks}Content-Length: 0\r\nConnection: close\r\n\r\n")
+                        .into_bytes()
+                };
+                let _ = stream.write_all(&answer);
+            }
+        });
+        let url = format!("http://admin:p@ss w0rd@127.0.0.1:{port}/snap.jpg?c=1");
+        let mut camera = Camera::new(&url, Patience::Answer, true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(picture(&mut camera))
+    }
+
+    #[test]
+    fn a_picture_is_taken_however_it_is_labelled() {
+        let whole = jpeg();
+        let length = whole.len();
+        let unended = whole[..length - 2].to_vec();
+        let part = [b"--b\r\nContent-Type: image/jpeg\r\n\r\n", &whole[..], b"\r\n--b--\r\n"].concat();
+        for (head, body) in [
+            ("Content-Type: text/plain\r\n".to_owned(), whole.clone()),
+            ("Content-Type: text/html; charset=utf-8\r\n".to_owned(), whole.clone()),
+            (String::new(), whole.clone()),
+            ("Content-Type : image/jpeg\r\n".to_owned(), whole.clone()),
+            ("Server App: Foo(bar)\r\nthis is no header\r\n: no name\r\n".to_owned(), whole.clone()),
+            (format!("Content-Length: {}\r\n", length + 2), whole.clone()),
+            (format!("Content-Length: {}\r\n", length - 2), unended.clone()),
+            (String::new(), unended),
+            ("Content-Type: multipart/mixed; boundary=b\r\n".to_owned(), part),
+        ] {
+            let frame = asked(&[], format!("HTTP/1.1 200 OK\r\n{head}"), body);
+            let frame = frame.unwrap_or_else(|failure| panic!("{head:?}: {failure:?}"));
+            assert_eq!((frame.width, frame.height), (160, 120), "{head:?}");
+        }
+        let half = asked(
+            &[],
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", length / 2),
+            whole[..length / 2].to_vec(),
+        );
+        assert!(half.unwrap_err().text.contains("cut off"));
+        let page = asked(
+            &[],
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n".into(),
+            b"<html>login</html>".to_vec(),
+        );
+        assert!(page.unwrap_err().text.contains("a page, not a picture"));
+    }
+
+    #[test]
+    fn a_camera_is_logged_in_to_as_it_asks() {
+        const CHALLENGES: [&[&str]; 5] = [
+            &[r#"digest realm="c", nonce="n", qop="auth", algorithm=md5"#],
+            &[r#"Basic realm="x", Digest realm="c", nonce="n", qop="auth""#],
+            &[r#"Digest realm="c", nonce="n", qop="auth", Basic realm="x""#],
+            &[r#"Digest realm="c", nonce="n", qop="auth", algorithm=SHA-256"#],
+            &["Basic realm=\"x\"", r#"Digest realm="c", nonce="n""#],
+        ];
+        let fine = || "HTTP/1.1 200 OK\r\n".to_owned();
+        for asks in CHALLENGES {
+            assert!(asked(asks, fine(), jpeg()).is_ok(), "{asks:?}");
+        }
+        let unknown =
+            asked(&[r#"Digest realm="c", nonce="n", algorithm=SHA3-256"#], fine(), jpeg()).unwrap_err();
+        assert!(unknown.kind == FailureKind::LoginScheme && unknown.text.contains("SHA3-256"), "{unknown:?}");
+        let wrong = asked(&["Basic realm=\"x\""], fine(), jpeg()).unwrap_err();
+        assert_eq!(wrong.kind, FailureKind::Unauthorized);
+    }
+
     #[test]
     fn a_picture_is_found_whatever_it_is_wrapped_in() {
         let jpeg = [&[0xff, 0xd8, 0xff, 0xe0][..], b"rest"].concat();

@@ -43,7 +43,7 @@ struct Session<'a> {
     challenge: Option<Challenge>,
     /// Address and id, while it plays.
     playing: Option<(String, String)>,
-    session: String,
+    id: String,
     timeout_s: u64,
     has_get_parameter: bool,
     last_request: Instant,
@@ -61,7 +61,7 @@ pub async fn run(client: TcpStream, shared: &Shared) -> Result<(), StreamFailure
     let mut of_camera = Reader::default();
     let mut session = Session::new(shared, authority);
     session.take_from_client(Item::Message(first));
-    let mut stray_logged = false;
+    let (mut stray_logged, mut has_answered) = (false, false);
     loop {
         session.flush(&mut camera_out, &mut client_out).await?;
         tokio::select! {
@@ -80,7 +80,12 @@ pub async fn run(client: TcpStream, shared: &Shared) -> Result<(), StreamFailure
                     return session.camera_closed();
                 }
                 while let Some(item) = of_camera.next_item() {
+                    has_answered = true;
                     session.take_from_camera(item);
+                }
+                if of_camera.stray > 0 && !has_answered {
+                    let text = format!("{}: what answers there does not speak RTSP; check the port", session.authority);
+                    return Err(StreamFailure { kind: FailureKind::Unreachable, text });
                 }
                 if of_camera.stray > 0 && !stray_logged {
                     stray_logged = true;
@@ -145,7 +150,7 @@ impl<'a> Session<'a> {
             cseq: 0,
             challenge: None,
             playing: None,
-            session: String::new(),
+            id: String::new(),
             timeout_s: SESSION_DEFAULT_S,
             has_get_parameter: false,
             last_request: Instant::now(),
@@ -228,7 +233,7 @@ impl<'a> Session<'a> {
         message.remove("cseq");
         if method == "PLAY" {
             let session = message.header("session").unwrap_or_default();
-            self.session = session.to_owned();
+            session.clone_into(&mut self.id);
         }
         self.send(Pending { cseq: 0, client_cseq, method, url, message, was_challenged: false });
     }
@@ -325,7 +330,7 @@ impl<'a> Session<'a> {
         }
         if let Some(session) = message.header("session") {
             let (id, parameters) = session.split_once(';').unwrap_or((session, ""));
-            id.trim().clone_into(&mut self.session);
+            id.trim().clone_into(&mut self.id);
             let timeout = parameters.split(';').find_map(|parameter| {
                 let (key, value) = parameter.split_once('=')?;
                 key.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse::<u64>().ok())?
@@ -333,7 +338,7 @@ impl<'a> Session<'a> {
             self.timeout_s = timeout.filter(|seconds| *seconds > 0).unwrap_or(self.timeout_s);
         }
         match request.method.as_str() {
-            "PLAY" => self.playing = Some((request.url.clone(), self.session.clone())),
+            "PLAY" => self.playing = Some((request.url.clone(), self.id.clone())),
             "TEARDOWN" | "PAUSE" => self.playing = None,
             _ => {}
         }

@@ -78,22 +78,21 @@ fn answer(request: &Message, habits: &Habits) -> String {
     let (method, _) = request.request().unwrap();
     let cseq = format!("CSeq: {}\r\n", request.header("cseq").unwrap());
     if !habits.asks.is_empty() && method != "OPTIONS" && !is_right(request) {
-        let asks: String = habits.asks.iter().map(|ask| format!("WWW-Authenticate: {ask}\r\n")).collect();
+        let asks: Vec<_> = habits.asks.iter().map(|ask| format!("WWW-Authenticate: {ask}\r\n")).collect();
+        let asks = asks.concat();
         return format!("RTSP/1.0 401 Unauthorized\r\n{cseq}{asks}\r\n");
     }
     let session = format!("Session: {}\r\n", habits.session);
     match method {
         "OPTIONS" => format!("RTSP/1.0 200 OK\r\n{cseq}Public: {}\r\n\r\n", habits.public),
-        "DESCRIBE" => match &habits.moved_to {
-            Some(to) => format!("RTSP/1.0 302 Found\r\n{cseq}Location: {to}\r\n\r\n"),
-            None => {
-                let (base, sdp) = (habits.base, habits.sdp);
-                let length = sdp.len();
-                format!(
-                    "RTSP/1.0 200 OK\r\n{cseq}Content-Base: {base}\r\nContent-Length: {length}\r\n\r\n{sdp}"
-                )
+        "DESCRIBE" => {
+            if let Some(to) = &habits.moved_to {
+                return format!("RTSP/1.0 302 Found\r\n{cseq}Location: {to}\r\n\r\n");
             }
-        },
+            let (base, sdp) = (habits.base, habits.sdp);
+            let length = sdp.len();
+            format!("RTSP/1.0 200 OK\r\n{cseq}Content-Base: {base}\r\nContent-Length: {length}\r\n\r\n{sdp}")
+        }
         "GET_PARAMETER" if habits.refuses_get_parameter => {
             format!("RTSP/1.0 501 Not Implemented\r\n{cseq}\r\n")
         }
@@ -348,6 +347,22 @@ fn a_camera_that_is_not_there_or_hangs_up_is_told() {
     assert!(client.item().is_none());
     let failure = failures.recv_timeout(Duration::from_secs(5)).unwrap();
     assert!(failure.kind == FailureKind::Unreachable && failure.text.contains("refuses"), "{failure:?}");
+    for banner in ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\x15\x03\x01\0"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = std::thread::spawn(move || {
+            let mut peer = listener.accept().unwrap().0;
+            peer.write_all(banner.as_bytes()).unwrap();
+            // Stays open until the proxy gives up.
+            while matches!(peer.read(&mut [0; 100]), Ok(1..)) {}
+        });
+        let (proxy, failures) = self::proxy(port);
+        let mut client = Client::new(proxy.location());
+        write!(client.stream, "OPTIONS {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", proxy.location()).unwrap();
+        let failure = failures.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(failure.text.contains("does not speak RTSP"), "{failure:?}");
+        served.join().unwrap();
+    }
     let (port, _told) = camera(Habits { patience: Some(Duration::from_millis(200)), ..Habits::default() });
     let (proxy, failures) = self::proxy(port);
     let mut client = Client::new(proxy.location());
