@@ -7,6 +7,7 @@ pub mod clock;
 pub mod dead_letters;
 pub mod files;
 pub mod ftp;
+pub mod http_login;
 pub mod onnx;
 pub mod onvif;
 pub mod pictures;

@@ -7,6 +7,7 @@ use toml::Table;
 use super::photos::PhotoKeys;
 use super::reader::{ConfigError, Findings, Section};
 use super::value_error::ValueError;
+use menshen_domain::address::{Address, Login};
 use menshen_domain::device::PUSH_PIPELINES;
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
 use menshen_domain::frame::PixelAspect;
@@ -63,11 +64,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         let name = section.take("name", ip.clone());
         let kind = section.take_opt::<DeviceKind>("type");
         let pipeline = section.take("pipeline", "rtsp".to_owned());
-        let url = section.take("url", String::new());
-        let mut parameters: BTreeMap<String, String> = section.take("parameters", BTreeMap::new());
-        if !url.is_empty() {
-            parameters.insert("url".to_owned(), url);
-        }
+        let parameters = read_parameters(&mut section, &pipeline);
         let mut permission_groups: Vec<String> =
             section.take("permission_groups", vec![DEFAULT_PERMISSION_GROUP.to_owned()]);
         if permission_groups.is_empty() {
@@ -78,10 +75,14 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
         }
         let enabled = section.take("enabled", true);
-        let action_url = section.take_checked("action_url", String::new(), |text| match text.as_str() {
-            "" => Ok(None),
-            text => ActionUrl::new(text).map(Some).map_err(|error| error.to_string()),
-        });
+        let action_url = match section.take_secret("action_url").as_str() {
+            "" => None,
+            text => {
+                ActionUrl::new(&Address::read(text).map_or_else(|| text.to_owned(), |read| read.canonical()))
+                    .map_err(|error| section.wrong("action_url", error.to_string()))
+                    .ok()
+            }
+        };
         let view = read_view(&mut section, &pipeline);
         let photos = accounts.read(&mut section, &pipeline, kind);
         let device = DeviceConfig {
@@ -96,7 +97,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             memo: section.take("memo", String::new()),
             location: section.take("location", String::new()),
             group_name: section.take("group_name", String::new()),
-            action_url: action_url.flatten(),
+            action_url,
             enabled,
             liveness: section.take("liveness", false),
             attributes: section.take("attributes", false),
@@ -107,6 +108,46 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         devices.push(device);
     }
     devices
+}
+
+/// Addresses of a pipeline, among its other values.
+const ADDRESSES: [&str; 2] = ["url", "main_url"];
+
+/// What the pipeline needs. User and password go into the addresses that name none themselves, with escapes, so that
+/// whatever reads them as URLs finds the password that was typed.
+fn read_parameters(section: &mut Section<'_>, pipeline: &str) -> BTreeMap<String, String> {
+    let url = section.take_secret("url");
+    let login = Login { user: section.take_secret("user"), password: section.take_secret("password") };
+    let mut parameters = section.take_secrets("parameters");
+    if !url.is_empty() {
+        parameters.insert("url".to_owned(), url);
+    }
+    if login.user.is_empty() && !login.password.is_empty() {
+        section.wrong("user", "must be given with `password`");
+    }
+    if login.user.contains(':') {
+        section.wrong("user", "must not hold a colon; the password has a key of its own, `password`");
+    }
+    if PUSH_PIPELINES.contains(&pipeline) && !login.is_empty() {
+        section.wrong("user", "is for cameras the box asks; one that sends photos by FTP has `ftp_user`");
+        return parameters;
+    }
+    for key in ADDRESSES {
+        let Some(text) = parameters.get_mut(key) else { continue };
+        match Address::read(text) {
+            Some(mut address) => {
+                if key == "url" && !login.is_empty() || address.login.is_empty() {
+                    address.login = login.clone();
+                }
+                *text = address.canonical();
+            }
+            None if key == "url" && !login.is_empty() => {
+                section.wrong("user", "is for an address, as in url = \"rtsp://192.168.1.25/ch1\"");
+            }
+            None => {}
+        }
+    }
+    parameters
 }
 
 fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
@@ -199,6 +240,43 @@ mod tests {
     fn told(given: &DeviceTable) -> String {
         let errors = read_device(given, "SNO").unwrap_err();
         errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_login_is_typed_as_it_is() {
+        for password in ["p@ss#w0rd", "pass w0rd", "pa/ss?w0rd:1", "100%", "%40"] {
+            let mut given = table(r#"{ "ip": "a", "url": "rtsp://10.0.0.5/x", "user": "admin" }"#);
+            given.insert("parameters".into(), serde_json::json!({ "main_url": "rtsp://10.0.0.5/main" }));
+            given.insert("password".into(), password.into());
+            let device = read_device(&given, "SNO").unwrap();
+            for key in ADDRESSES {
+                let url = url::Url::parse(&device.parameters[key]).unwrap();
+                let read =
+                    percent_encoding::percent_decode_str(url.password().unwrap()).decode_utf8().unwrap();
+                assert_eq!(
+                    (url.username(), read.as_ref(), url.host_str()),
+                    ("admin", password, Some("10.0.0.5"))
+                );
+            }
+            assert_eq!(device.masked_url(), "rtsp://***:***@10.0.0.5/x");
+        }
+        let typed = table(r#"{ "ip": "a", "url": "rtsp://admin:p@ss#w0rd@10.0.0.5/x" }"#);
+        let device = read_device(&typed, "SNO").unwrap();
+        assert_eq!(device.parameters["url"], "rtsp://admin:p%40ss%23w0rd@10.0.0.5/x");
+        for (given, expected) in [
+            (r#"{ "ip": "a", "url": "rtsp://h/x", "password": "s3cret" }"#, "`user`: must be given"),
+            (r#"{ "ip": "a", "url": "rtsp://h/x", "user": "a", "password": 12345678 }"#, "in quotes"),
+            (r#"{ "ip": "a", "url": ["rtsp://a:s3cret@h/x"] }"#, "`url`: must be a text in quotes"),
+            (r#"{ "ip": "a", "parameters": "rtsp://a:s3 cret@h/x" }"#, "a table of texts"),
+            (r#"{ "ip": "a", "parameters": { "main_url": { "s3cret": 1 } } }"#, "`main_url` must be a text"),
+            (r#"{ "ip": "a", "action_url": { "s3cret": 1 } }"#, "`action_url`: must be a text"),
+            (r#"{ "ip": "a", "url": "/dev/video0", "user": "a" }"#, "is for an address"),
+            (r#"{ "ip": "a", "pipeline": "post", "user": "a" }"#, "cameras the box asks"),
+        ] {
+            let told = told(&table(given));
+            assert!(told.contains(expected), "{told}");
+            assert!(!told.contains("3cret") && !told.contains("123456"), "{told}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl PhotoKeys {
         let dedup_s = section.take_within("dedup_s", DEDUP_DEFAULT_S, 0, limits::PHOTO_DEDUP_S_MAX);
         let online_s = section.take_within("online_s", 0u64, 0, limits::PHOTO_ONLINE_S_MAX);
         let user = section.take("ftp_user", String::new());
-        let password = read_password(section);
+        let password = section.take_secret("ftp_password");
         let is_push = PUSH_PIPELINES.contains(&pipeline);
         let is_gate = matches!(kind, Some(DeviceKind::Turnstile | DeviceKind::DoorTerminal));
         if pass_mode == PassMode::AllPass && !(is_push && is_gate) {
@@ -109,17 +109,5 @@ pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettin
         public_host: public_host.flatten(),
         upload_bytes_max: upload_max_kb * 1024,
         uploads_per_minute,
-    }
-}
-
-/// A wrong value is not repeated in the text of the error.
-fn read_password(section: &mut Section<'_>) -> String {
-    match section.take_opt::<toml::Value>("ftp_password") {
-        None => String::new(),
-        Some(toml::Value::String(text)) => text,
-        Some(_) => {
-            section.wrong("ftp_password", "must be a text in quotes");
-            String::new()
-        }
     }
 }

@@ -118,6 +118,38 @@ impl<'a> Section<'a> {
         self.take_opt(key).unwrap_or(default)
     }
 
+    /// A text that may hold a password; empty when absent. A wrong value is not repeated in the text of the error.
+    pub fn take_secret(&mut self, key: &'static str) -> String {
+        match self.take_opt::<Value>(key) {
+            None => String::new(),
+            Some(Value::String(text)) => text,
+            Some(_) => {
+                self.wrong(key, "must be a text in quotes");
+                String::new()
+            }
+        }
+    }
+
+    /// A table of texts that may hold passwords; empty when absent. As [`take_secret`](Self::take_secret).
+    pub fn take_secrets(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let table = match self.take_opt::<Value>(key) {
+            None => return BTreeMap::new(),
+            Some(Value::Table(table)) => table,
+            Some(_) => {
+                self.wrong(key, "must be a table of texts, as in { latency_ms = \"100\" }");
+                return BTreeMap::new();
+            }
+        };
+        let mut texts = BTreeMap::new();
+        for (name, value) in table {
+            match value {
+                Value::String(text) => drop(texts.insert(name, text)),
+                _ => self.wrong(key, format!("the value of `{name}` must be a text in quotes")),
+            }
+        }
+        texts
+    }
+
     /// As [`take`](Self::take), with a check; its error is noted.
     pub fn take_checked<T: DeserializeOwned, U, E: Display>(
         &mut self,

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
 use super::renamed::rename;
 use super::settings::Settings;
+use menshen_domain::secrets::mask_url;
 
 /// Prefix of environment variables that override keys.
 const ENV_PREFIX: &str = "MENSHEN_";
@@ -37,7 +38,7 @@ impl Overrides {
             let Some((path, value)) = argument.split_once('=') else {
                 return Err(ConfigError {
                     place: "--set".to_owned(),
-                    key: argument.clone(),
+                    key: mask_url(argument),
                     problem: "expected key.path=value".to_owned(),
                 });
             };
@@ -85,19 +86,46 @@ fn inspect_text(
         vec![ConfigError {
             place: file.to_owned(),
             key: "(file)".to_owned(),
-            problem: format!("is not TOML: {}", error.to_string().trim()),
+            problem: not_toml(text, &error),
         }]
     })?;
     let mut findings = Findings::new(file, key_lines(text));
     for Override { label, path, value } in &overrides.0 {
         findings.overrides.insert(path.clone(), label.clone());
-        if let Err(problem) = set_path(&mut table, path, parse_value(value)) {
+        if let Err(problem) = set_path(&mut table, path, value_of(path, value)) {
             findings.add(path, problem.to_string());
         }
     }
     let renamed_keys = rename(&mut table, &mut findings);
     let settings = Settings { renamed_keys, ..Settings::read(Section::root(&findings, table)) };
     Ok((settings, findings.into_errors()))
+}
+
+/// Where and why a text is no TOML. The crate's own text quotes the line, and a password may be in it.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count();
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let key = text.lines().nth(line).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
+    let is_key = |key: &&str| key.chars().all(|c| c.is_ascii_alphanumeric() || "._- ".contains(c));
+    let key = key.filter(is_key).map(|key| format!(" (`{key}`)")).unwrap_or_default();
+    let why: String = error.message().lines().collect::<Vec<_>>().join(", ");
+    let hint = "; a text with quotes or backslashes goes between single quotes";
+    format!("is not TOML: line {}{key}, column {column}: {why}{hint}", line + 1)
+}
+
+/// Keys whose values are texts, whatever they look like: a password may be all digits.
+const TEXTS: [&str; 5] = ["url", "user", "password", "ftp_user", "ftp_password"];
+
+/// The value of an override, or of a key on the command line.
+pub fn value_of(path: &str, text: &str) -> Value {
+    let is_text = TEXTS.contains(&path.rsplit('.').next().unwrap_or_default().trim());
+    match parse_value(text) {
+        Value::String(value) => Value::String(value),
+        _ if is_text => Value::String(text.to_owned()),
+        value => value,
+    }
 }
 
 /// TOML where it is TOML (`5`, `true`, `["a"]`), else a string.
@@ -210,6 +238,33 @@ mod tests {
         let told: Vec<_> = errors.iter().map(|m| m.place.as_str()).collect();
         assert_eq!(told, ["MENSHEN_WEB__LISTEN", "--set mod"]);
         assert!(Overrides::new(std::iter::empty(), &["novalue".into()]).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_is_told_without_its_line() {
+        for line in [
+            "url = \"rtsp://admin:pa\"ssw0rd@h/x\"",
+            "url = rtsp://admin:pa ssw0rd@h/x",
+            "password = \"p\\ssw0rd\"",
+            "password = p@ssw0rd",
+            "url = 'rtsp://admin:pa'ssw0rd@h/x'",
+            "parameters = { main_url = \"rtsp://a:x\"ssw0rd@h\" }",
+            "ssw0rd@h",
+        ] {
+            let text = sample() + "\n[[devices]]\nip = \"a\"\n" + line + "\n";
+            let told = load_text("m.toml", &text, &Overrides::default()).unwrap_err()[0].to_string();
+            let at = format!("line {}", text.lines().count());
+            assert!(told.contains(&at) && told.contains("is not TOML"), "{told}");
+            assert!(!told.contains("ssw0rd"), "{told}");
+        }
+        let error =
+            Overrides::new(std::iter::empty(), &["devices.0.url:rtsp://a:ssw0rd@h".into()]).unwrap_err();
+        assert!(!error.to_string().contains("ssw0rd"), "{error}");
+        for (path, text) in [("devices.0.password", "12345678"), ("password", "true"), ("url", "2026-01-01")]
+        {
+            assert_eq!(value_of(path, text), Value::String(text.to_owned()));
+        }
+        assert_eq!(value_of("web.port", "80"), Value::Integer(80));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StreamSpec {
     /// Shown in logs and metrics: the device's `ep_id`.
     pub device_id: String,
@@ -16,6 +16,15 @@ pub struct StreamSpec {
     pub pipeline: String,
     /// `url` and whatever else the template names; values are data, never pipeline text.
     pub parameters: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for StreamSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamSpec")
+            .field("device_id", &self.device_id)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a running pipeline reports, from any thread. After `Failed` or `Ended` nothing more comes.
@@ -44,6 +53,8 @@ pub struct StreamFailure {
 pub enum FailureKind {
     /// User name or password.
     Unauthorized,
+    /// The camera asks for the password in a way that cannot be answered.
+    LoginScheme,
     /// The server is there, the stream is not.
     NotFound,
     /// Nothing answers, or something else does.
@@ -66,6 +77,11 @@ pub trait Stream: Send {
     /// Processor time it has cost so far, decoding included; zero where that is not measured.
     fn cost(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Packets that came so far, whether or not a picture could be made of them; 0 where they are not counted.
+    fn packets(&self) -> u64 {
+        0
     }
 }
 

@@ -172,6 +172,7 @@ fn device_health(device: &DeviceStatus) -> DeviceHealth {
     let state = match &device.state {
         StreamState::Opening => "opening".to_owned(),
         StreamState::Online => "online".to_owned(),
+        StreamState::AwaitingKeyFrame => "waiting for a key frame".to_owned(),
         StreamState::Offline(reason) => format!("offline: {reason}"),
         StreamState::Finished => "finished".to_owned(),
         StreamState::Stopped => "stopped".to_owned(),

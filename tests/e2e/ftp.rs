@@ -192,7 +192,7 @@ fn only_the_own_account_comes_in_and_only_to_upload() {
         ("REST 100", 502),
         ("STOR a.jpg", 425),
         ("STOR ../../../etc/passwd", 553),
-        ("CWD ../..", 553),
+        ("CWD ../..", 250),
         ("MKD /../x", 553),
         ("STOR ..\\..\\a.jpg", 553),
         ("PORT 8,8,8,8,200,1", 504),
@@ -297,6 +297,43 @@ fn broken_oversized_and_slow_uploads_are_refused_and_counted() {
     let mut half = TcpStream::connect(address).unwrap();
     half.write_all(&jpeg[..100]).unwrap();
     drop((raw, half));
+    ftp.still_works();
+    ftp.bed.stop();
+}
+
+#[test]
+fn files_are_judged_by_their_first_bytes() {
+    let mut ftp = ftp_with("");
+    let jpeg = photo("obama-2.jpg");
+    let mut raw = ftp.raw_in();
+    let mut send = |name: &[u8], bytes: &[u8]| {
+        let address = raw.passive();
+        raw.out.write_all(&[b"STOR ", name, b"\r\n"].concat()).unwrap();
+        assert_eq!(raw.reply(), 150);
+        TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+        raw.reply()
+    };
+    let names = [
+        &b"x.jpg_"[..],
+        b"x.filepart",
+        b"x.jpg.part",
+        b"noname",
+        b"x.dat",
+        b"\xd7\xa5\xc5\xc4.jpg",
+        b"S\xfcd",
+    ];
+    for name in names {
+        assert_eq!(send(name, &jpeg), 226, "{name:x?}");
+    }
+    assert_eq!(counted(&ftp.bed, "cam1", "recognised"), names.len() as f64);
+    for (name, bytes) in [("DVRWorkDirectory", &b"12345"[..]), ("clip.dav", &[0; 100_000]), ("empty", b"")] {
+        assert_eq!(send(name.as_bytes(), bytes), 226, "{name}");
+    }
+    assert_eq!(send(b"x.jpg", b"DHAV video"), 550);
+    assert_eq!(ftp.bed.metric("menshen_photos_total"), names.len() as f64 + 1.0);
+    assert_eq!(raw.ask("USER cam2"), 331);
+    assert_eq!(raw.ask("STOR a.jpg"), 530);
+    assert_eq!(raw.ask("PASS cam2-s3cret"), 230);
     ftp.still_works();
     ftp.bed.stop();
 }

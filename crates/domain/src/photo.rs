@@ -27,6 +27,40 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     bytes.len() >= at + 2
 }
 
+/// What the first bytes of a file say it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureKind {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    WebP,
+    /// Windows bitmap.
+    Bmp,
+    /// HEIF with H.265, as phones save it; it is known, and not decoded.
+    Heic,
+}
+
+impl PictureKind {
+    /// By the first bytes; names and labels say nothing.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        const HEIC_BRANDS: [&[u8]; 8] =
+            [b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"];
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            // Size of the file, four bytes that are 0, and where its pixels begin.
+            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, _, _, 0, 0, ..] => Some(Self::Bmp),
+            [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
+                HEIC_BRANDS.iter().any(|known| brand.starts_with(known)).then_some(Self::Heic)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What became of a photo, or of one face in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhotoResult {

@@ -10,6 +10,8 @@ pub enum StreamState {
     Opening,
     /// Frames arrive.
     Online,
+    /// Packets arrive, and the first that a picture can be made of does not.
+    AwaitingKeyFrame,
     /// Waiting for the next try; says why.
     Offline(String),
     /// A file that has been played to its end.
@@ -56,10 +58,12 @@ pub enum StreamInput {
         /// Of the effect.
         generation: u64,
     },
-    /// Looked at regularly; `last_frame_ms` is the time of the newest frame of the current generation.
+    /// Looked at regularly, with what came last in the current generation.
     Tick {
-        /// Clock of `step`; `None` before the first frame.
+        /// Time of the newest frame by the clock of `step`; `None` before the first one.
         last_frame_ms: Option<u64>,
+        /// The same of packets, of which frames are made; `None` also where they are not counted.
+        last_packet_ms: Option<u64>,
     },
     /// The device is disabled, or the box stops.
     Stop,
@@ -108,7 +112,8 @@ pub struct StreamLife {
 }
 
 impl StreamLife {
-    /// A stopped stream. `live`: its end is a failure. `silence_timeout_ms`: without a frame for longer it has failed.
+    /// A stopped stream. `live`: its end is a failure. `silence_timeout_ms`: without a packet or a frame for longer it has
+    /// failed.
     pub fn new(live: bool, silence_timeout_ms: u64, backoff: Backoff) -> Self {
         Self {
             state: StreamState::Stopped,
@@ -141,7 +146,7 @@ impl StreamLife {
 
     /// Takes an input at `now_ms` of a monotonic clock and returns the effects; `jitter` is uniform in [0, 1).
     pub fn step(&mut self, input: StreamInput, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
-        use StreamState::{Finished, Offline, Online, Opening, Stopped};
+        use StreamState::{AwaitingKeyFrame, Finished, Offline, Online, Opening, Stopped};
         match (&self.state, input) {
             (Stopped, StreamInput::Start) => self.open(now_ms),
             (Stopped, _) | (_, StreamInput::Start) => Vec::new(),
@@ -151,21 +156,24 @@ impl StreamLife {
                 self.state = Stopped;
                 with_change(vec![StreamEffect::Close], was_online)
             }
-            (Opening | Online, StreamInput::OpenFailed { generation, reason })
+            (Opening | Online | AwaitingKeyFrame, StreamInput::OpenFailed { generation, reason })
                 if generation == self.generation =>
             {
                 self.fail(reason, jitter)
             }
-            (Opening | Online, StreamInput::Failed { generation, reason, unauthorized })
-                if generation == self.generation =>
-            {
+            (
+                Opening | Online | AwaitingKeyFrame,
+                StreamInput::Failed { generation, reason, unauthorized },
+            ) if generation == self.generation => {
                 if unauthorized {
                     self.fail_locked_out(reason, jitter)
                 } else {
                     self.fail(reason, jitter)
                 }
             }
-            (Opening | Online, StreamInput::Ended { generation }) if generation == self.generation => {
+            (Opening | Online | AwaitingKeyFrame, StreamInput::Ended { generation })
+                if generation == self.generation =>
+            {
                 if self.live {
                     return self.fail("the live stream ended".to_owned(), jitter);
                 }
@@ -178,18 +186,41 @@ impl StreamLife {
                 self.reconnects += 1;
                 self.open(now_ms)
             }
-            (Opening | Online, StreamInput::Tick { last_frame_ms }) => {
-                self.tick(last_frame_ms, now_ms, jitter)
+            (Opening | Online | AwaitingKeyFrame, StreamInput::Tick { last_frame_ms, last_packet_ms }) => {
+                self.tick(last_frame_ms, last_packet_ms, now_ms, jitter)
             }
             _ => Vec::new(),
         }
     }
 
-    fn tick(&mut self, last_frame_ms: Option<u64>, now_ms: u64, jitter: f64) -> Vec<StreamEffect> {
-        let silent_ms = now_ms.saturating_sub(last_frame_ms.unwrap_or(self.opened_at_ms));
-        if silent_ms > self.silence_timeout_ms {
+    fn tick(
+        &mut self,
+        last_frame_ms: Option<u64>,
+        last_packet_ms: Option<u64>,
+        now_ms: u64,
+        jitter: f64,
+    ) -> Vec<StreamEffect> {
+        let seen_ms = last_frame_ms.unwrap_or(self.opened_at_ms);
+        let heard_ms = last_packet_ms.unwrap_or(seen_ms).max(seen_ms);
+        if now_ms.saturating_sub(heard_ms) > self.silence_timeout_ms {
             let reason = format!("no frame for {:.1} s", self.silence_timeout_ms as f64 / 1000.0);
             return self.fail(reason, jitter);
+        }
+        let unseen_ms = now_ms.saturating_sub(seen_ms);
+        if unseen_ms > limits::KEY_FRAME_WAIT_MS {
+            let reason = format!(
+                "packets came for {} s and no picture could be made of them: set the camera to H.264 and its key-frame \
+                 interval to 1-2 s",
+                limits::KEY_FRAME_WAIT_MS / 1000
+            );
+            return self.fail(reason, jitter);
+        }
+        if unseen_ms > self.silence_timeout_ms {
+            if self.state == StreamState::AwaitingKeyFrame {
+                return Vec::new();
+            }
+            self.state = StreamState::AwaitingKeyFrame;
+            return vec![StreamEffect::Changed];
         }
         if last_frame_ms.is_none() {
             return Vec::new();
@@ -263,7 +294,7 @@ mod tests {
     fn online(life: &mut StreamLife) -> u64 {
         assert_eq!(life.step(StreamInput::Start, 0, 0.5), [StreamEffect::Open { generation: 1 }]);
         assert_eq!(
-            life.step(StreamInput::Tick { last_frame_ms: Some(90) }, 100, 0.5),
+            life.step(StreamInput::Tick { last_frame_ms: Some(90), last_packet_ms: None }, 100, 0.5),
             [StreamEffect::Changed]
         );
         assert!(life.state().is_online());
@@ -275,7 +306,7 @@ mod tests {
         let failures: [fn(u64) -> StreamInput; 3] = [
             |generation| StreamInput::Failed { generation, reason: "bus error".into(), unauthorized: false },
             |generation| StreamInput::Ended { generation },
-            |_| StreamInput::Tick { last_frame_ms: Some(90) },
+            |_| StreamInput::Tick { last_frame_ms: Some(90), last_packet_ms: None },
         ];
         for make in failures {
             let mut life = life(true);
@@ -300,8 +331,55 @@ mod tests {
     fn a_stream_that_never_shows_a_frame_times_out() {
         let mut life = life(true);
         life.step(StreamInput::Start, 0, 0.5);
-        assert!(life.step(StreamInput::Tick { last_frame_ms: None }, 4_900, 0.5).is_empty());
-        assert!(!life.step(StreamInput::Tick { last_frame_ms: None }, 5_100, 0.5).is_empty());
+        assert!(
+            life.step(StreamInput::Tick { last_frame_ms: None, last_packet_ms: None }, 4_900, 0.5).is_empty()
+        );
+        assert!(
+            !life
+                .step(StreamInput::Tick { last_frame_ms: None, last_packet_ms: None }, 5_100, 0.5)
+                .is_empty()
+        );
+    }
+
+    fn tick(last_frame_ms: Option<u64>, last_packet_ms: u64) -> StreamInput {
+        StreamInput::Tick { last_frame_ms, last_packet_ms: Some(last_packet_ms) }
+    }
+
+    /// None on connect, between two that are far apart, and after a lost packet.
+    #[test]
+    fn a_stream_without_a_key_frame_is_waited_for_as_long_as_packets_come() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        assert!(life.step(tick(None, 4_900), 4_900, 0.5).is_empty());
+        assert_eq!(life.step(tick(None, 5_100), 5_100, 0.5), [StreamEffect::Changed]);
+        assert_eq!(life.state(), &StreamState::AwaitingKeyFrame);
+        assert!(life.step(tick(None, 24_900), 25_000, 0.5).is_empty(), "as long as they come");
+        assert_eq!(life.step(tick(Some(25_100), 25_100), 25_200, 0.5), [StreamEffect::Changed]);
+        assert!(life.state().is_online());
+        assert_eq!(life.step(tick(Some(25_100), 31_000), 31_000, 0.5), [StreamEffect::Changed]);
+        assert_eq!(life.state(), &StreamState::AwaitingKeyFrame);
+        let effects = life.step(tick(Some(25_100), 31_000), 36_100, 0.5);
+        assert!(matches!(life.state(), StreamState::Offline(reason) if reason.contains("no frame for")));
+        assert_eq!((effects.len(), life.reconnects()), (3, 0));
+    }
+
+    #[test]
+    fn packets_no_picture_comes_of_are_not_waited_for_for_ever() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        for now_ms in (1_000..=limits::KEY_FRAME_WAIT_MS).step_by(1_000) {
+            life.step(tick(None, now_ms), now_ms, 0.5);
+        }
+        assert_eq!(life.state(), &StreamState::AwaitingKeyFrame);
+        let now_ms = limits::KEY_FRAME_WAIT_MS + 100;
+        life.step(tick(None, now_ms), now_ms, 0.5);
+        assert!(matches!(life.state(), StreamState::Offline(reason) if reason.contains("key-frame")));
+        let mut other = self::life(true);
+        other.step(StreamInput::Start, 0, 0.5);
+        other.step(tick(None, 5_100), 5_100, 0.5);
+        let failed = StreamInput::Failed { generation: 1, reason: "x".into(), unauthorized: false };
+        other.step(failed, 5_200, 0.5);
+        assert_eq!(other.state(), &StreamState::Offline("x".into()));
     }
 
     #[test]
@@ -331,11 +409,15 @@ mod tests {
             let StreamEffect::RetryAfter { generation: retry, delay_ms } = effects[1] else { panic!() };
             delays.push(delay_ms);
             life.step(StreamInput::RetryDue { generation: retry }, round * 100 + 1, 0.5);
-            life.step(StreamInput::Tick { last_frame_ms: Some(round * 100 + 2) }, round * 100 + 2, 0.5);
+            life.step(
+                StreamInput::Tick { last_frame_ms: Some(round * 100 + 2), last_packet_ms: None },
+                round * 100 + 2,
+                0.5,
+            );
             generation = life.generation();
         }
         assert_eq!(delays, [1_000, 2_000, 4_000]);
-        life.step(StreamInput::Tick { last_frame_ms: Some(20_000) }, 20_000, 0.5);
+        life.step(StreamInput::Tick { last_frame_ms: Some(20_000), last_packet_ms: None }, 20_000, 0.5);
         let effects = life.step(failed(generation), 20_001, 1.0);
         assert_eq!(effects[1], StreamEffect::RetryAfter { generation: life.generation(), delay_ms: 1_000 });
     }

@@ -33,10 +33,10 @@ pub enum Action {
     },
     /// Connect back, to the client's own address only.
     Active(SocketAddr),
-    /// Take a file. By its name it may be a photo or not.
+    /// Take a file. Whether it is a photo its first bytes say.
     Receive {
-        /// By its name.
-        is_photo: bool,
+        /// Its name says so: one that is none is refused, and not thrown away in silence.
+        claims_photo: bool,
     },
     /// Say goodbye and close.
     Quit,
@@ -51,6 +51,8 @@ pub struct ControlSession {
     folder: Vec<String>,
     /// A rename was announced.
     is_renaming: bool,
+    /// Names come in some older encoding, one byte a character as far as this is concerned.
+    has_old_names: bool,
 }
 
 const NOT_HERE: Reply = (550, "Nothing is kept here: this server only takes photos.");
@@ -61,7 +63,14 @@ const OK: Reply = (200, "OK.");
 impl ControlSession {
     /// Takes one line of the client, with or without its end, and says what to do about it.
     pub fn answer(&mut self, line: &[u8]) -> Action {
-        let Some((verb, argument)) = split(line) else {
+        let text = if let Ok(text) = std::str::from_utf8(line) {
+            text.to_owned()
+        } else {
+            // GBK, Latin-1 and whatever else: each byte is kept, and goes back as it came.
+            self.has_old_names = true;
+            line.iter().copied().map(char::from).collect()
+        };
+        let Some((verb, argument)) = split(&text) else {
             return Action::Reply((500, "This is no command."));
         };
         let is_renaming = std::mem::take(&mut self.is_renaming);
@@ -76,10 +85,35 @@ impl ControlSession {
                 Some(user) => Action::Login { user, password: argument.to_owned() },
                 None => Action::Reply((503, "USER first.")),
             },
-            ("USER" | "PASS", true) => Action::Reply((503, "Logged in already.")),
+            // A login begins anew at any time (RFC 959, section 4.1.1).
+            ("USER", true) => {
+                self.restart();
+                self.set_user(argument)
+            }
+            ("PASS", true) => Action::Reply((503, "Logged in already.")),
+            ("REIN", _) => {
+                self.restart();
+                Action::Reply((220, "Begin anew."))
+            }
             (_, false) => Action::Reply((530, "Log in first.")),
             (verb, true) => self.run(verb, argument, is_renaming),
         }
+    }
+
+    fn restart(&mut self) {
+        *self = Self { has_old_names: self.has_old_names, ..Self::default() };
+    }
+
+    /// A path as the client named its parts.
+    pub fn path_bytes(&self, path: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(path.len());
+        for c in path.chars() {
+            match u8::try_from(c) {
+                Ok(byte) if self.has_old_names => out.push(byte),
+                _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        out
     }
 
     fn set_user(&mut self, argument: &str) -> Action {
@@ -111,11 +145,11 @@ impl ControlSession {
             "EPRT" => eprt(argument).map_or(Action::Reply((501, "EPRT |1|address|port|")), Action::Active),
             "STOR" | "APPE" => match self.resolve(argument) {
                 Some(path) if !path.is_empty() => {
-                    Action::Receive { is_photo: path.last().is_some_and(|name| may_be_photo(name)) }
+                    Action::Receive { claims_photo: path.last().is_some_and(|name| claims_photo(name)) }
                 }
                 _ => Action::Reply(BAD_PATH),
             },
-            "STOU" => Action::Receive { is_photo: true },
+            "STOU" => Action::Receive { claims_photo: true },
             "ABOR" => Action::Reply((226, "Nothing is under way.")),
             // Some cameras upload under another name and rename: nothing is kept, so there is nothing to do.
             "RNFR" if self.resolve(argument).is_some() => {
@@ -131,8 +165,9 @@ impl ControlSession {
         }
     }
 
+    /// Above the top is the top, as other servers have it.
     fn enter(&mut self, argument: &str) -> Action {
-        match self.resolve(argument) {
+        match self.resolve_from(argument, |path| drop(path.pop())) {
             Some(path) => {
                 self.folder = path;
                 Action::Reply((250, "OK."))
@@ -143,17 +178,24 @@ impl ControlSession {
 
     /// A path as names from the top; `None` when it is too long or too deep, leaves the top, or holds what no path does.
     fn resolve(&self, argument: &str) -> Option<Vec<String>> {
+        let mut has_left = false;
+        let path = self.resolve_from(argument, |path| has_left |= path.pop().is_none());
+        path.filter(|_| !has_left)
+    }
+
+    /// `up` goes up by one.
+    fn resolve_from(&self, argument: &str, mut up: impl FnMut(&mut Vec<String>)) -> Option<Vec<String>> {
         if argument.is_empty() || argument.len() > limits::FTP_PATH_BYTES_MAX {
             return None;
         }
         let argument = argument.replace('\\', "/");
-        if argument.chars().any(|c| c.is_control() || c == '"') {
+        if argument.chars().any(|c| c.is_ascii_control()) {
             return None;
         }
         let mut path = if argument.starts_with('/') { Vec::new() } else { self.folder.clone() };
         for name in argument.split('/').filter(|name| !name.is_empty() && *name != ".") {
             if name == ".." {
-                path.pop()?;
+                up(&mut path);
             } else {
                 path.push(name.to_owned());
             }
@@ -164,25 +206,26 @@ impl ControlSession {
 }
 
 fn shown(path: &[String]) -> String {
-    format!("/{}", path.join("/"))
+    // Quotes are doubled (RFC 959, appendix II).
+    format!("/{}", path.join("/")).replace('"', "\"\"")
 }
 
-/// Verb in capitals and argument; `None` for what is no command. Bytes that are not UTF-8 are old cameras' names.
-fn split(line: &[u8]) -> Option<(String, &str)> {
-    let text = std::str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
+/// Verb in capitals and argument; `None` for what is no command.
+fn split(line: &str) -> Option<(String, &str)> {
+    let text = line.trim_end_matches(['\r', '\n', '\0']);
     // A telnet interrupt before ABOR.
     let text = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
     let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
     let is_verb = (3..=4).contains(&verb.len()) && verb.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_verb.then(|| (verb.to_ascii_uppercase(), argument.trim()))
+    // Not every blank is one in an older encoding.
+    is_verb.then(|| (verb.to_ascii_uppercase(), argument.trim_matches([' ', '\t'])))
 }
 
-/// Videos, logs and the file of a test button are taken and thrown away, so that the camera is content.
-fn may_be_photo(name: &str) -> bool {
-    let Some((_, ending)) = name.rsplit_once('.') else { return true };
-    let ending = ending.to_ascii_lowercase();
-    // Names under which cameras upload before they rename are photos.
-    ["jpg", "jpeg", "jpe", "png", "tmp", "temp", "part", "uploading"].contains(&ending.as_str())
+/// Whether a name promises a photo. Videos, logs, the file of a test button and those by which recorders mark a folder
+/// (`DVRWorkDirectory`) are taken and thrown away, so that the camera is content.
+fn claims_photo(name: &str) -> bool {
+    let Some((_, ending)) = name.rsplit_once('.') else { return false };
+    ["jpg", "jpeg", "jpe", "png", "webp", "bmp"].contains(&ending.to_ascii_lowercase().as_str())
 }
 
 /// `h1,h2,h3,h4,p1,p2`
@@ -245,15 +288,9 @@ mod tests {
         }
         assert_eq!(code(&talk.answer(b"RNTO a.jpg")), 250);
         assert_eq!(talk.answer(b"PWD"), Action::ReplyPath(257, "/2026-11-25/x".into()));
-        for line in [
-            "STOR ../../../etc/passwd",
-            "CWD ../../..",
-            "STOR ..\\..\\..\\x.jpg",
-            "MKD /",
-            "STOR /",
-            "CWD a\u{1}b",
-            "RNTO x",
-        ] {
+        for line in
+            ["STOR ../../../etc/passwd", "STOR ..\\..\\..\\x.jpg", "MKD /", "STOR /", "CWD a\u{1}b", "RNTO x"]
+        {
             assert_eq!(code(&talk.answer(line.as_bytes())), 553, "{line}");
         }
         let deep = format!("CWD {}", "a/".repeat(limits::FTP_DEPTH_MAX + 1));
@@ -278,17 +315,65 @@ mod tests {
         }
         assert_eq!(code(&talk.answer(&[0xff, 0xfe, 0x80])), 500);
         assert_eq!(code(&talk.answer(b"REST 100")), 502);
-        for (line, is_photo) in [
+        for (line, claims_photo) in [
             ("STOR a.jpg", true),
             ("APPE 2026/a.JPEG", true),
+            ("STOR a.webp", true),
             ("STOU", true),
-            ("STOR noname", true),
-            ("STOR a.tmp", true),
+            ("STOR DVRWorkDirectory", false),
+            ("STOR a.jpg_", false),
+            ("STOR x.filepart", false),
             ("STOR clip.mp4", false),
             ("STOR test.txt", false),
         ] {
-            assert_eq!(talk.answer(line.as_bytes()), Action::Receive { is_photo }, "{line}");
+            assert_eq!(talk.answer(line.as_bytes()), Action::Receive { claims_photo }, "{line}");
         }
+    }
+
+    #[test]
+    fn names_in_older_encodings_come_back_as_they_were() {
+        for name in [
+            // GBK, Latin-1, Shift JIS with a backslash as its second byte; UTF-8.
+            &b"\xd2\xbb\xba\xc5\xc3\xc5"[..],
+            b"Eingang-S\xfcd",
+            b"\x81\xa0 \xa0",
+            b"a\"b",
+            "一号门".as_bytes(),
+        ] {
+            let mut talk = inside();
+            assert_eq!(code(&talk.answer(&[b"MKD ", name, b"\r\n"].concat())), 257, "{name:x?}");
+            assert_eq!(code(&talk.answer(&[b"CWD ", name, b"\r\n"].concat())), 250, "{name:x?}");
+            let Action::ReplyPath(_, path) = talk.answer(b"PWD") else { panic!() };
+            let shown = [b"/", name].concat();
+            let expected = if name.contains(&b'"') { b"/a\"\"b".to_vec() } else { shown };
+            assert_eq!(talk.path_bytes(&path), expected, "{name:x?}");
+            let photo = [b"STOR ", name, b"/\xd7\xa5\xc5\xc4.jpg"].concat();
+            assert_eq!(talk.answer(&photo), Action::Receive { claims_photo: true });
+        }
+    }
+
+    #[test]
+    fn above_the_top_is_the_top() {
+        let mut talk = inside();
+        for line in ["CDUP", "CWD ..", "XCUP", "CWD ../../..", "CWD /..", "CWD a", "CDUP", "CDUP"] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), 250, "{line}");
+        }
+        assert_eq!(talk.answer(b"PWD"), Action::ReplyPath(257, "/".into()));
+        assert_eq!(code(&talk.answer(b"STOR ../a.jpg")), 553, "a file there is somebody else's");
+    }
+
+    #[test]
+    fn a_login_begins_anew_at_any_time() {
+        for line in ["USER cam2", "user cam1", "REIN"] {
+            let mut talk = inside();
+            talk.answer(b"CWD a");
+            let expected = if line == "REIN" { 220 } else { 331 };
+            assert_eq!(code(&talk.answer(line.as_bytes())), expected, "{line}");
+            assert!(!talk.is_logged_in && talk.folder.is_empty());
+            assert_eq!(code(&talk.answer(b"PASV")), 530, "{line}");
+        }
+        let mut talk = inside();
+        assert_eq!(code(&talk.answer(b"PASS x")), 503);
     }
 
     #[test]

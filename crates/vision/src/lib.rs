@@ -19,6 +19,7 @@ pub mod embedder;
 pub mod error;
 pub mod inference;
 pub mod jpeg;
+mod jpeg_mend;
 pub mod letterbox;
 pub mod liveness;
 pub mod motion;

@@ -5,10 +5,11 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::{Misaligned, VisionError};
+use crate::jpeg_mend::{with_end, with_tables};
 use crate::quality::QualityFailure;
 use menshen_domain::frame::{Frame, FrameError};
 use menshen_domain::limits;
-use menshen_domain::photo::is_whole;
+use menshen_domain::photo::{PictureKind, is_whole};
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 /// Why a photo, or the face on it, is of no use.
@@ -32,9 +33,12 @@ pub enum PhotoError {
         /// Height as its header says, px.
         height: u32,
     },
-    /// Another format.
-    #[error("neither JPEG nor PNG")]
-    Format,
+    /// Another format, or no picture.
+    #[error("{}; JPEG, PNG, WebP and BMP are taken", named(*.0))]
+    Format(Option<&'static str>),
+    /// What iPhones save.
+    #[error("it is HEIC; save it as JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible)")]
+    Heic,
     /// The end of the file is missing.
     #[error("it is cut off: its transfer broke off")]
     CutOff,
@@ -71,7 +75,7 @@ impl PhotoError {
             Self::TooManyBytes { .. } | Self::TooManyPixels { .. } | Self::Decode(ImageError::Limits(_)) => {
                 StatusCode::ImageTooLarge
             }
-            Self::Format | Self::CutOff | Self::Decode(_) | Self::Pixels | Self::Frame(_) => {
+            Self::Format(_) | Self::Heic | Self::CutOff | Self::Decode(_) | Self::Pixels | Self::Frame(_) => {
                 StatusCode::ImageError
             }
             Self::NoFace => StatusCode::NoFace,
@@ -92,7 +96,11 @@ impl From<PhotoError> for ProtocolError {
     }
 }
 
-/// Decodes a JPEG or PNG, turned upright as its EXIF orientation says, and scaled down when it is large.
+fn named(format: Option<&'static str>) -> String {
+    format.map_or_else(|| "no picture".to_owned(), |format| format!("it is {format}"))
+}
+
+/// Decodes a JPEG, PNG, WebP or BMP, turned upright as its EXIF orientation says, and scaled down when it is large.
 ///
 /// # Errors
 /// When the bytes are no such picture, are cut off, or are more than is taken.
@@ -105,38 +113,85 @@ pub fn decode_photo(bytes: &[u8]) -> Result<Frame, PhotoError> {
 /// # Errors
 /// As [`decode_photo`].
 pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), PhotoError> {
+    let rgb = decode_picture(bytes, limits::PHOTO_SIDE_MAX_PX)?;
+    let (width, height) = rgb.dimensions();
+    let frame = frame_of(width, height, rgb.into_raw())?;
+    let factor = width as f32 / frame.width as f32;
+    Ok((frame, factor))
+}
+
+/// As [`decode_photo`], in its own size; no side may be longer than `side_max`.
+///
+/// What cameras leave out is put in: standard Huffman tables, and the end marker of a picture whose data is all there.
+///
+/// # Errors
+/// As [`decode_photo`].
+pub fn decode_picture(bytes: &[u8], side_max: u32) -> Result<image::RgbImage, PhotoError> {
     if bytes.len() > limits::PHOTO_BYTES_MAX {
         return Err(PhotoError::TooManyBytes { bytes: bytes.len() });
     }
-    let reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| PhotoError::Decode(ImageError::IoError(error)))?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
-        _ => return Err(PhotoError::Format),
+    if PictureKind::of(bytes).is_none_or(|kind| kind == PictureKind::Heic) {
+        return Err(not_taken(bytes));
     }
-    if !is_whole(bytes) {
-        return Err(PhotoError::CutOff);
-    }
-    let mut decoder = reader.into_decoder().map_err(PhotoError::Decode)?;
-    // The header alone decides: a 30 000 × 30 000 PNG of a few bytes must cost a few bytes.
-    let (width, height) = decoder.dimensions();
-    let side_max = limits::PHOTO_SIDE_MAX_PX;
-    let pixels = u64::from(width) * u64::from(height);
-    if width > side_max || height > side_max || pixels > limits::PHOTO_PIXELS_MAX {
-        return Err(PhotoError::TooManyPixels { width, height });
-    }
+    let bytes = with_tables(bytes);
+    check_size(&bytes, side_max)?;
+    let bytes = if is_whole(&bytes) { bytes } else { with_end(&bytes).ok_or(PhotoError::CutOff)?.into() };
+    let mut decoder = opened(&bytes)?;
     let mut bounds = Limits::default();
     bounds.max_alloc = Some(limits::PHOTO_PIXELS_MAX * 8);
     decoder.set_limits(bounds).map_err(PhotoError::Decode)?;
     let orientation = decoder.orientation().map_err(PhotoError::Decode)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(PhotoError::Decode)?;
     picture.apply_orientation(orientation);
-    let rgb = picture.into_rgb8();
-    let (width, height) = rgb.dimensions();
-    let frame = frame_of(width, height, rgb.into_raw())?;
-    let factor = width as f32 / frame.width as f32;
-    Ok((frame, factor))
+    Ok(picture.into_rgb8())
+}
+
+fn opened(bytes: &[u8]) -> Result<impl image::ImageDecoder + '_, PhotoError> {
+    let reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|error| PhotoError::Decode(ImageError::IoError(error)))?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP | ImageFormat::Bmp) => {}
+        _ => return Err(not_taken(bytes)),
+    }
+    reader.into_decoder().map_err(PhotoError::Decode)
+}
+
+/// The header alone decides: a 30 000 × 30 000 PNG of a few bytes must cost a few bytes.
+fn check_size(bytes: &[u8], side_max: u32) -> Result<(), PhotoError> {
+    let decoder = match opened(bytes) {
+        // Of one that breaks off in its header nothing is known.
+        Err(PhotoError::Decode(_)) if !is_whole(bytes) => return Err(PhotoError::CutOff),
+        decoder => decoder?,
+    };
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width > side_max || height > side_max || pixels > limits::PHOTO_PIXELS_MAX {
+        return Err(PhotoError::TooManyPixels { width, height });
+    }
+    Ok(())
+}
+
+/// How other files begin.
+const KNOWN: [(&[u8], &str); 7] = [
+    (b"GIF8", "a GIF"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
+    (b"<", "a web page or XML"),
+    (b"{", "JSON"),
+];
+
+/// What it is instead, where that is known.
+fn not_taken(bytes: &[u8]) -> PhotoError {
+    if PictureKind::of(bytes) == Some(PictureKind::Heic) {
+        return PhotoError::Heic;
+    }
+    let begin = bytes.trim_ascii_start();
+    let known = KNOWN.iter().find(|(start, _)| bytes.starts_with(start) || begin.starts_with(start));
+    let is_avif = bytes.get(4..12).is_some_and(|brand| brand == b"ftypavif");
+    PhotoError::Format(if is_avif { Some("an AVIF") } else { known.map(|(_, name)| *name) })
 }
 
 /// Side a photo is scaled down to: a face filling a photo this size is ten times what the models see.
@@ -203,6 +258,42 @@ mod tests {
         assert_eq!(code(&png_claiming(16_000, 16_000)), StatusCode::ImageTooLarge);
         assert_eq!(code(&vec![0; limits::PHOTO_BYTES_MAX + 1]), StatusCode::ImageTooLarge);
         assert_eq!(code(&png(8, 8)), StatusCode::ImageError, "too small for a face");
+    }
+
+    fn written(format: ImageFormat) -> Vec<u8> {
+        let picture = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 3, y as u8 * 5, 90]));
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(picture).write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn photos_of_phones_and_old_programs_are_taken_or_named() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+            let bytes = written(format);
+            let frame = decode_photo(&bytes).unwrap();
+            assert_eq!((frame.width, frame.height), (64, 48), "{format:?}");
+            assert!(PictureKind::of(&bytes).is_some());
+            assert!(decode_photo(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
+        }
+        for (bytes, expected) in [
+            (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "it is HEIC; save it as JPEG"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "it is HEIC"),
+            (b"\0\0\0\x18ftypavif\0\0\0\0", "it is an AVIF; JPEG, PNG, WebP and BMP are taken"),
+            (b"GIF89a", "it is a GIF"),
+            (b"  <html>login</html>", "it is a web page"),
+            (b"hello", "no picture; JPEG"),
+        ] {
+            let error = decode_photo(bytes).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.status(), StatusCode::ImageError);
+        }
+        // A complete picture without its end marker; one that breaks off.
+        let jpeg = written(ImageFormat::Jpeg);
+        assert!(decode_photo(&jpeg[..jpeg.len() - 2]).is_ok());
+        for cut in [20, jpeg.len() / 3, jpeg.len() * 3 / 4] {
+            assert!(matches!(decode_photo(&jpeg[..cut]), Err(PhotoError::CutOff)), "{cut}");
+        }
     }
 
     proptest::proptest! {

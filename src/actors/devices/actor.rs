@@ -200,9 +200,11 @@ impl DevicesActor {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        let looks: Vec<_> = self.devices.iter().map(|device| (device.key, device.last_frame_ms())).collect();
-        for (key, last_frame_ms) in looks {
-            self.step(key, StreamInput::Tick { last_frame_ms }, ctx);
+        let now_ms = self.deps.clock.monotonic_ms();
+        let look = |device: &mut Device| (device.key, device.last_frame_ms(), device.last_packet_ms(now_ms));
+        let looks: Vec<_> = self.devices.iter_mut().map(look).collect();
+        for (key, last_frame_ms, last_packet_ms) in looks {
+            self.step(key, StreamInput::Tick { last_frame_ms, last_packet_ms }, ctx);
         }
         if self.unreported {
             self.report();

@@ -27,6 +27,8 @@ pub(super) struct Device {
     last_frame_monotonic_ms: Arc<AtomicU64>,
     last_frame_wall_ms: Arc<AtomicU64>,
     pub since_ms: u64,
+    /// Packets of the current generation, and when the last was noticed.
+    packets: (u64, Option<u64>),
     /// Processor time of the present stream that is in the metrics already.
     cost: Duration,
     /// What the camera sends, once it is known.
@@ -53,6 +55,7 @@ impl Device {
             last_frame_monotonic_ms: Arc::default(),
             last_frame_wall_ms: Arc::default(),
             since_ms: clock.wall_ms(),
+            packets: (0, None),
             cost: Duration::ZERO,
             codec: None,
             config,
@@ -66,6 +69,7 @@ impl Device {
     /// A new generation has its own frame clock: a late frame of the old one does not count.
     pub fn watched_frames(&mut self, clock: Arc<dyn Clock>) -> FrameSink {
         self.last_frame_monotonic_ms = Arc::default();
+        self.packets = (0, None);
         let frames = Arc::clone(&self.frames);
         let monotonic_ms = Arc::clone(&self.last_frame_monotonic_ms);
         let wall_ms = Arc::clone(&self.last_frame_wall_ms);
@@ -79,6 +83,15 @@ impl Device {
     /// On the monotonic clock; `None` before the first frame of this generation.
     pub fn last_frame_ms(&self) -> Option<u64> {
         Some(self.last_frame_monotonic_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
+    }
+
+    /// When packets were last seen to have come; `None` before the first of this generation.
+    pub fn last_packet_ms(&mut self, now_ms: u64) -> Option<u64> {
+        let count = self.stream.as_ref().map_or(0, |stream| stream.packets());
+        if count != self.packets.0 {
+            self.packets = (count, Some(now_ms));
+        }
+        self.packets.1
     }
 
     pub fn status(&self) -> DeviceStatus {
@@ -102,6 +115,10 @@ impl Device {
             StreamState::Offline(reason) => {
                 tracing::warn!(device = %ep_id, name = %name, reason, "device went offline");
             }
+            StreamState::AwaitingKeyFrame => tracing::warn!(
+                device = %ep_id, name = %name,
+                "device waits for a key frame: its packets come; set its key-frame interval to 1-2 s"
+            ),
             state => tracing::info!(device = %ep_id, name = %name, ?state, "device state changed"),
         }
     }

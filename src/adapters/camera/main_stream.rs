@@ -15,6 +15,8 @@ use gstreamer::{
 };
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
+use super::pipeline::count_packets;
+use super::rtsp_proxy::RtspProxy;
 use super::sample::{SampleError, one_thread, to_frame};
 use super::template::FRAMES;
 use crate::ports::camera::OpenError;
@@ -57,8 +59,8 @@ impl From<SampleError> for MainStreamError {
     }
 }
 
-/// Makes a new pipeline.
-pub type Build = Box<dyn Fn() -> Result<Pipeline, OpenError> + Send>;
+/// Makes a new pipeline, with what its client goes through to the camera.
+pub type Build = Box<dyn Fn() -> Result<(Pipeline, Option<RtspProxy>), OpenError> + Send>;
 
 /// Receives until it is dropped; comes back by itself.
 pub struct MainStream {
@@ -274,9 +276,11 @@ fn receive(device: &str, silence: Duration, build: &Build, kept: &Arc<Kept>, sto
     let mut logged = String::new();
     loop {
         let began = Instant::now();
-        let failure = build()
-            .map_err(MainStreamError::from)
-            .and_then(|pipeline| run(&pipeline, silence, kept, stopped, &is_up));
+        let failure = build().map_err(MainStreamError::from).and_then(|(pipeline, proxy)| {
+            let done = run(&pipeline, silence, kept, stopped, &is_up);
+            let told = proxy.and_then(|proxy| proxy.failure());
+            done.map_err(|error| told.map_or(error, |told| MainStreamError::Element(told.text)))
+        });
         is_up.set(0.0);
         kept.clear();
         let Err(error) = failure else { return };
@@ -336,7 +340,9 @@ fn run(
         BusSyncReply::Drop
     });
     pipeline.set_state(State::Playing)?;
+    let packets = count_packets(pipeline);
     let mut last = Instant::now();
+    let mut counted = 0;
     loop {
         match stopped.recv_timeout(Duration::from_millis(limits::STREAM_TICK_MS)) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -348,6 +354,10 @@ fn run(
         if came.swap(false, Ordering::AcqRel) {
             last = Instant::now();
             is_up.set(1.0);
+        } else if packets.load(Ordering::Relaxed) != counted {
+            // Before its first key frame a stream that comes is not silent.
+            counted = packets.load(Ordering::Relaxed);
+            last = Instant::now();
         } else if last.elapsed() > silence {
             return Err(MainStreamError::Silent(silence));
         }

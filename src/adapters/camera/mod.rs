@@ -2,23 +2,28 @@
 
 mod cost;
 mod frame_skipper;
+mod http_camera;
 pub mod main_stream;
+pub mod mjpeg;
 pub mod pipeline;
+pub mod rtsp_proxy;
 mod sample;
 pub mod snapshot;
 pub mod template;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::ports::camera::{
-    FrameSink, NoticeSink, OpenError, Stream, StreamOpener, StreamSpec, StreamTraits,
+    FrameSink, NoticeSink, OpenError, Stream, StreamNotice, StreamOpener, StreamSpec, StreamTraits,
 };
 use main_stream::MainStream;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
+use rtsp_proxy::RtspProxy;
 use template::{Source, Template};
 
 /// Opens streams by the templates of a folder.
@@ -82,7 +87,12 @@ impl GstOpener {
         let other = self.template(name)?;
         other.build(&values)?;
         let silence = other.traits().silence_timeout;
-        let build = Box::new(move || other.build(&values));
+        let device = spec.device_id.clone();
+        let build = Box::new(move || {
+            let pipeline = other.build(&values)?;
+            let proxy = RtspProxy::before(&pipeline, &device, None)?;
+            Ok((pipeline, proxy))
+        });
         let started = MainStream::start(&spec.device_id, silence, build);
         started.map(|stream| Some(Arc::new(stream))).map_err(|error| OpenError::Start(error.to_string()))
     }
@@ -104,7 +114,7 @@ impl StreamOpener for GstOpener {
         }
         match template.source() {
             Source::Gstreamer => template.build(&spec.parameters).map(drop),
-            Source::Push | Source::Snapshot => template.values(&spec.parameters).map(drop),
+            Source::Push | Source::Snapshot | Source::Mjpeg => template.values(&spec.parameters).map(drop),
         }
     }
 
@@ -124,9 +134,11 @@ impl StreamOpener for GstOpener {
         notices: NoticeSink,
     ) -> Result<Box<dyn Stream>, OpenError> {
         let template = self.own_template(&spec.pipeline)?;
+        let notices = first_failure(notices);
         match template.source() {
             Source::Gstreamer => {
                 let pipeline = template.build(&spec.parameters)?;
+                let proxy = RtspProxy::before(&pipeline, &spec.device_id, Some(Arc::clone(&notices)))?;
                 let beside = self.main_stream(&template, spec)?;
                 let frames = match &beside {
                     Some(main_stream) => with_high_res(frames, Arc::clone(main_stream)),
@@ -137,14 +149,28 @@ impl StreamOpener for GstOpener {
                     None => frames,
                 };
                 let running = pipeline::Running::start(pipeline, &spec.device_id, frames, notices)?;
-                Ok(Box::new(running.beside(beside)))
+                Ok(Box::new(running.beside(beside).behind(proxy)))
             }
             Source::Snapshot => {
                 Ok(Box::new(snapshot::start(&template.values(&spec.parameters)?, frames, notices)?))
             }
+            Source::Mjpeg => {
+                Ok(Box::new(mjpeg::start(&template.values(&spec.parameters)?, frames, notices)?))
+            }
             Source::Push => Err(OpenError::Start("this device sends its pictures by itself".to_owned())),
         }
     }
+}
+
+/// Lets one ending of a stream through: what follows the first error is its echo.
+fn first_failure(notices: NoticeSink) -> NoticeSink {
+    let has_ended = AtomicBool::new(false);
+    Arc::new(move |notice| {
+        let is_end = matches!(notice, StreamNotice::Failed(_) | StreamNotice::Ended);
+        if !is_end || !has_ended.swap(true, Ordering::AcqRel) {
+            notices(notice);
+        }
+    })
 }
 
 /// Frames know where a larger picture of their moment is.

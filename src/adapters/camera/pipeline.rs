@@ -1,17 +1,20 @@
 //! A running pipeline: frames out without a copy, bus messages as notices.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gstreamer::glib;
 use gstreamer::prelude::*;
-use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, State};
+use gstreamer::{
+    BusSyncReply, FlowError, FlowSuccess, MessageView, PadProbeReturn, PadProbeType, Pipeline, State,
+};
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
 use super::cost::Cost;
 use super::frame_skipper::FrameSkipper;
 use super::main_stream::MainStream;
+use super::rtsp_proxy::RtspProxy;
 use super::sample::{one_thread, to_frame};
 use super::template::FRAMES;
 use crate::ports::camera::{
@@ -26,11 +29,19 @@ pub struct Running {
     /// Runs as long as this does.
     #[allow(dead_code, reason = "ends with it")]
     beside: Option<Arc<MainStream>>,
+    /// The same.
+    #[allow(dead_code, reason = "ends with it")]
+    proxy: Option<RtspProxy>,
+    packets: Arc<AtomicU64>,
 }
 
 impl Stream for Running {
     fn cost(&self) -> Duration {
         self.cost.spent()
+    }
+
+    fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
     }
 }
 
@@ -45,18 +56,10 @@ impl Running {
             .by_name(FRAMES)
             .and_then(|element| element.downcast::<AppSink>().ok())
             .ok_or_else(|| OpenError::Start(format!("the pipeline has no appsink `{FRAMES}`")))?;
-        let failed_once = Arc::new(AtomicBool::new(false));
         let skipper = Arc::<FrameSkipper>::default();
         watch_decoders(&pipeline, device, Arc::clone(&notices), Arc::clone(&skipper));
-        let report = {
-            let failed_once = Arc::clone(&failed_once);
-            move |notice| {
-                // One ending a stream: what follows the first error is its echo.
-                if !failed_once.swap(true, Ordering::AcqRel) {
-                    notices(notice);
-                }
-            }
-        };
+        let report = move |notice| notices(notice);
+        let packets = count_packets(&pipeline);
         refuse_broken_pictures(&pipeline);
         let frames: FrameSink = Arc::new(move |frame| {
             let handed = frames(frame);
@@ -80,7 +83,7 @@ impl Running {
             }
             BusSyncReply::Drop
         });
-        let running = Self { pipeline, cost, beside: None };
+        let running = Self { pipeline, cost, beside: None, proxy: None, packets };
         running
             .pipeline
             .set_state(State::Playing)
@@ -95,6 +98,12 @@ impl Running {
         self.beside = main_stream;
         self
     }
+
+    /// With what its client goes through to the camera.
+    pub fn behind(mut self, proxy: Option<RtspProxy>) -> Self {
+        self.proxy = proxy;
+        self
+    }
 }
 
 impl Drop for Running {
@@ -107,6 +116,27 @@ impl Drop for Running {
             bus.unset_sync_handler();
         }
     }
+}
+
+/// Counts the packets of the picture that come from a camera, whether or not a picture can be made of them yet.
+pub fn count_packets(pipeline: &Pipeline) -> Arc<AtomicU64> {
+    let packets = Arc::<AtomicU64>::default();
+    for element in pipeline.children() {
+        let name = element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
+        let pad = ["decodebin", "decodebin3", "parsebin"].contains(&name.as_str());
+        let Some(pad) = pad.then(|| element.static_pad("sink")).flatten() else { continue };
+        let counted = Arc::clone(&packets);
+        pad.add_probe(PadProbeType::BUFFER | PadProbeType::BUFFER_LIST, move |pad, _| {
+            let is_rtp = pad.current_caps().is_some_and(|caps| {
+                caps.structure(0).is_some_and(|media| media.name() == "application/x-rtp")
+            });
+            if is_rtp {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            PadProbeReturn::Ok
+        });
+    }
+    packets
 }
 
 /// A viewer that joins between two key frames gets pictures with grey or green holes until the next one; a

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::ports::camera::{OpenError, StreamTraits};
-use menshen_domain::secrets::mask_credentials;
+use menshen_domain::address::Address;
+use menshen_domain::secrets::mask_url;
 
 /// Name of the appsink every template ends in.
 pub const FRAMES: &str = "frames";
@@ -85,6 +86,8 @@ pub enum Source {
     Push,
     /// It is asked for one after the other, over HTTP.
     Snapshot,
+    /// One JPEG after the other in one answer, over HTTP.
+    Mjpeg,
 }
 
 /// One template.
@@ -269,7 +272,7 @@ impl Template {
                 self.wrong(format!("parameter `{name}` must be given: {}", parameter.description))
             })?;
             parameter.check(value).map_err(|reason| self.wrong(format!("parameter `{name}`: {reason}")))?;
-            values.insert(name.clone(), value.clone());
+            values.insert(name.clone(), parameter.ready(value));
         }
         Ok(values)
     }
@@ -288,7 +291,17 @@ impl Template {
                 .by_name(element)
                 .ok_or_else(|| self.wrong(format!("no element is named `{element}`")))?;
             // The value is data for one property; GStreamer's launch syntax never sees it.
-            element.set_property_from_str(property, value);
+            match Address::read(value)
+                .filter(|address| parameter.kind == Kind::Url && !address.login.is_empty())
+            {
+                // Without a login in its address, none can be in an element's messages.
+                Some(address) if element.find_property("user-id").is_some() => {
+                    element.set_property_from_str(property, &address.without_login());
+                    element.set_property("user-id", &address.login.user);
+                    element.set_property("user-pw", &address.login.password);
+                }
+                _ => element.set_property_from_str(property, value),
+            }
         }
         Ok(pipeline)
     }
@@ -300,14 +313,21 @@ impl Parameter {
         !self.thins && self.opens.is_none()
     }
 
+    /// The value as it is used: an address with escapes where its login needs them.
+    fn ready(&self, value: &str) -> String {
+        let address =
+            Address::read(value).filter(|address| self.kind == Kind::Url && !address.login.is_empty());
+        address.map_or_else(|| value.to_owned(), |address| address.canonical())
+    }
+
     fn check(&self, value: &str) -> Result<(), ParameterError> {
-        let shown = || mask_credentials(value);
-        let value_of = || value.to_owned();
+        let shown = || mask_url(value);
+        let value_of = shown;
         match self.kind {
             Kind::Url if self.opens.is_some() && value.is_empty() => Ok(()),
             Kind::Url => {
-                let url =
-                    Url::parse(value).map_err(|reason| ParameterError::Url { shown: shown(), reason })?;
+                let url = Url::parse(&self.ready(value))
+                    .map_err(|reason| ParameterError::Url { shown: shown(), reason })?;
                 if url.host_str().is_none() {
                     return Err(ParameterError::NoHost { shown: shown() });
                 }
@@ -375,6 +395,19 @@ mod tests {
             let error = build("rtsp", &values).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains("secret@h/x"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_login_goes_to_the_element_as_it_was_typed() {
+        for (name, scheme) in [("rtsp", "rtsp"), ("rtsp", "rtsps"), ("rtsp-main", "rtspt")] {
+            for password in ["p@ss#w0rd", "pass w0rd", "pa/ss?w0rd:1"] {
+                let url = format!("{scheme}://admin:{password}@192.168.1.64/x");
+                let source = build(name, &[("url", &url)]).unwrap().by_name("source").unwrap();
+                let text = |property: &str| source.property::<String>(property);
+                assert_eq!((text("user-id").as_str(), text("user-pw").as_str()), ("admin", password));
+                assert_eq!(text("location"), format!("{scheme}://192.168.1.64/x"));
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::guard::refused;
 use super::rules::FtpRules;
 use menshen_domain::limits;
+use menshen_domain::photo::PictureKind;
 
 const CONNECT: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
 const STALL: Duration = Duration::from_millis(limits::FTP_STALL_MS);
@@ -67,27 +68,57 @@ pub enum Broken {
     TooLarge,
     TooSlow,
     Lost,
+    /// More photos than its device may send.
+    RateLimited,
+    /// Too many photos wait.
+    QueueFull,
 }
 
-/// Reads a file to its end; `keep` false reads it over.
-pub async fn receive(stream: &mut TcpStream, bytes_max: usize, keep: bool) -> Result<Bytes, Broken> {
+/// What a file is.
+pub enum File {
+    Photo(Bytes),
+    /// Anything else, read over.
+    Other,
+}
+
+/// Bytes that say what a file is.
+const FIRST_BYTES: usize = 32;
+
+/// Reads a file to its end. What is no photo by its first bytes is read over, unless `claims_photo`; so is a photo that
+/// `may_take` refuses, whose answer comes at the end then.
+pub async fn receive(
+    stream: &mut TcpStream,
+    bytes_max: usize,
+    claims_photo: bool,
+    mut may_take: impl FnMut() -> Result<(), Broken>,
+) -> Result<File, Broken> {
     let deadline = Instant::now() + UPLOAD;
     let mut file = BytesMut::new();
     let mut total = 0;
+    // Not known yet; a photo or not; a photo that is refused.
+    let mut verdict: Option<Result<bool, Broken>> = claims_photo.then_some(Ok(true));
     loop {
         let stall = Instant::now() + STALL;
         let read = timeout_at(stall.min(deadline), stream.read_buf(&mut file)).await;
         match read {
             Err(_) => return Err(Broken::TooSlow),
             Ok(Err(_)) => return Err(Broken::Lost),
-            Ok(Ok(0)) => return Ok(file.freeze()),
-            Ok(Ok(count)) => total += count,
+            Ok(Ok(count)) => {
+                total += count;
+                if verdict.is_none() && (count == 0 || total >= FIRST_BYTES) {
+                    let is_photo = PictureKind::of(&file).is_some();
+                    verdict = Some(if is_photo { may_take().map(|()| true) } else { Ok(false) });
+                }
+                if count == 0 {
+                    let is_photo = verdict.unwrap_or(Ok(false))?;
+                    return Ok(if is_photo { File::Photo(file.freeze()) } else { File::Other });
+                }
+            }
         }
-        if total > bytes_max {
-            return Err(Broken::TooLarge);
-        }
-        if !keep {
-            file.clear();
+        match verdict {
+            Some(Ok(true)) if total > bytes_max => return Err(Broken::TooLarge),
+            Some(Ok(false) | Err(_)) => file.clear(),
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use menshen_domain::limits;
 
@@ -22,6 +22,9 @@ struct Books {
     wrong: HashMap<IpAddr, (u32, Instant)>,
     /// Uploads a device may begin with now, and when that was reckoned.
     uploads: HashMap<String, (f64, Instant)>,
+    /// Sessions of each device that are logged in, the oldest first, with the word to leave.
+    accounts: HashMap<String, Vec<(u64, Arc<Notify>)>>,
+    next_session: u64,
 }
 
 pub struct Guard {
@@ -47,6 +50,33 @@ impl Drop for Place {
             }
         }
         show(&books);
+    }
+}
+
+/// A session's place among those of its account.
+pub struct AccountPlace {
+    books: Arc<Mutex<Books>>,
+    device: String,
+    session: u64,
+    leave: Arc<Notify>,
+}
+
+impl AccountPlace {
+    /// Ends when a newer session needs the place.
+    pub async fn left(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for AccountPlace {
+    fn drop(&mut self) {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = books.accounts.get_mut(&self.device) {
+            sessions.retain(|(session, _)| *session != self.session);
+            if sessions.is_empty() {
+                books.accounts.remove(&self.device);
+            }
+        }
     }
 }
 
@@ -86,14 +116,37 @@ impl Guard {
         Some(Place { books: Arc::clone(&self.books), ip })
     }
 
-    pub fn wrong_login(&self, ip: IpAddr) {
+    /// Counts a try as a wrong one until it is known to be right. `false`: there were too many, also of other sessions.
+    pub fn may_try(&self, ip: IpAddr) -> bool {
         let mut books = self.books();
+        let now = Instant::now();
+        books.wrong.retain(|_, (_, last)| now.duration_since(*last) < LOCKOUT);
+        if books.wrong.get(&ip).is_some_and(|(count, _)| *count >= limits::FTP_WRONG_LOGINS_MAX) {
+            return false;
+        }
         // Sessions are bounded, and so is what is remembered of addresses.
         if books.wrong.len() >= limits::FTP_ADDRESSES_REMEMBERED {
             books.wrong.clear();
         }
         let entry = books.wrong.entry(ip).or_insert((0, Instant::now()));
-        *entry = (entry.0 + 1, Instant::now());
+        *entry = (entry.0 + 1, now);
+        true
+    }
+
+    /// A place among the sessions of an account. Beyond the limit the oldest one leaves: a camera that was switched off and
+    /// on does not close its old ones.
+    pub fn account_place(&self, device: &str) -> AccountPlace {
+        let mut books = self.books();
+        books.next_session += 1;
+        let (session, leave) = (books.next_session, Arc::<Notify>::default());
+        let sessions = books.accounts.entry(device.to_owned()).or_default();
+        sessions.push((session, Arc::clone(&leave)));
+        let beyond = sessions.len().saturating_sub(limits::FTP_SESSIONS_PER_ACCOUNT);
+        for (_, oldest) in sessions.drain(..beyond) {
+            oldest.notify_one();
+        }
+        drop(books);
+        AccountPlace { books: Arc::clone(&self.books), device: device.to_owned(), session, leave }
     }
 
     pub fn right_login(&self, ip: IpAddr) {
@@ -134,12 +187,30 @@ mod tests {
         assert!(guard.enter(one).is_none() && guard.enter(other).is_some());
         places.pop();
         assert!(guard.enter(one).is_some(), "a session that ends makes room");
-        for _ in 0..limits::FTP_WRONG_LOGINS_MAX {
-            guard.wrong_login(other);
-        }
-        assert!(guard.enter(other).is_none());
+        // Sessions that are in already do not help a guesser.
+        let tries = (0..100).filter(|_| guard.may_try(other)).count();
+        assert_eq!(tries, limits::FTP_WRONG_LOGINS_MAX as usize);
+        assert!(guard.enter(other).is_none() && guard.may_try(one));
         guard.right_login(other);
         assert!(guard.enter(other).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_account_has_so_many_sessions_and_the_oldest_leaves() {
+        let guard = Guard::new(60);
+        let mut places: Vec<_> =
+            (0..limits::FTP_SESSIONS_PER_ACCOUNT).map(|_| guard.account_place("a")).collect();
+        let other = guard.account_place("b");
+        let newest = guard.account_place("a");
+        places[0].left().await;
+        let soon = |place: &AccountPlace| {
+            let leave = Arc::clone(&place.leave);
+            async move { tokio::time::timeout(Duration::from_millis(20), leave.notified()).await.is_ok() }
+        };
+        assert!(!soon(&places[1]).await && !soon(&other).await && !soon(&newest).await);
+        places.truncate(2);
+        let another = guard.account_place("a");
+        assert!(!soon(&another).await && !soon(&places[1]).await, "those that ended made room");
     }
 
     #[test]

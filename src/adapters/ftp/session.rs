@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout_at};
 
-use super::data::{self, Broken, Data};
-use super::guard::refused;
+use super::data::{self, Broken, Data, File};
+use super::guard::{AccountPlace, refused};
 use super::rules::Shared;
 use menshen_domain::limits;
 use menshen_domain::photo::PhotoResult;
@@ -30,6 +30,7 @@ struct LoggedIn {
     device: String,
     user: String,
     password: String,
+    place: AccountPlace,
 }
 
 struct Session<'a> {
@@ -72,14 +73,23 @@ impl Session<'_> {
         loop {
             let line = self.line().await?;
             self.is_still_welcome().await?;
-            match self.talk.answer(&line) {
+            let action = self.talk.answer(&line);
+            if !self.talk.is_logged_in && self.logged_in.take().is_some() {
+                // A login begins anew.
+                self.data = None;
+                self.login_by = Instant::now() + LOGIN;
+            }
+            match action {
                 Action::Reply(reply) => self.reply(reply).await?,
-                Action::ReplyPath(code, path) => self.send(&format!("{code} \"{path}\"\r\n")).await?,
-                Action::Lines(lines) => self.send(lines).await?,
+                Action::ReplyPath(code, path) => {
+                    let path = self.talk.path_bytes(&path);
+                    self.send(&[format!("{code} \"").as_bytes(), &path, b"\"\r\n"].concat()).await?;
+                }
+                Action::Lines(lines) => self.send(lines.as_bytes()).await?,
                 Action::Login { user, password } => self.login(&user, &password).await?,
                 Action::Passive { extended } => self.passive(extended).await?,
                 Action::Active(address) => self.active(address).await?,
-                Action::Receive { is_photo } => self.receive(is_photo).await?,
+                Action::Receive { claims_photo } => self.receive(claims_photo).await?,
                 Action::Quit => {
                     self.reply((221, "Goodbye.")).await?;
                     return Err(Over);
@@ -90,7 +100,7 @@ impl Session<'_> {
 
     /// A device whose account was changed since it logged in has to log in again.
     async fn is_still_welcome(&mut self) -> Result<(), Over> {
-        let Some(LoggedIn { device, user, password }) = &self.logged_in else { return Ok(()) };
+        let Some(LoggedIn { device, user, password, .. }) = &self.logged_in else { return Ok(()) };
         if self.shared.photos.login(user, password).as_ref() == Some(device) {
             self.shared.photos.heard(device);
             return Ok(());
@@ -106,7 +116,21 @@ impl Session<'_> {
         let mut line = Vec::new();
         let limit = limits::FTP_LINE_BYTES_MAX as u64;
         let mut bounded = (&mut self.lines).take(limit);
-        let read = timeout_at(deadline, bounded.read_until(b'\n', &mut line)).await;
+        let leave = async {
+            match &self.logged_in {
+                Some(own) => own.place.left().await,
+                None => std::future::pending().await,
+            }
+        };
+        let read = tokio::select! {
+            read = timeout_at(deadline, bounded.read_until(b'\n', &mut line)) => Some(read),
+            () = leave => None,
+        };
+        let Some(read) = read else {
+            refused("account_sessions");
+            self.reply((421, "Another session of this account took this one's place.")).await?;
+            return Err(Over);
+        };
         match read {
             Ok(Ok(0) | Err(_)) => Err(Over),
             Ok(Ok(_)) if line.ends_with(b"\n") => Ok(line),
@@ -124,25 +148,32 @@ impl Session<'_> {
     }
 
     async fn reply(&mut self, (code, text): Reply) -> Result<(), Over> {
-        self.send(&format!("{code} {text}\r\n")).await
+        self.send(format!("{code} {text}\r\n").as_bytes()).await
     }
 
-    async fn send(&mut self, text: &str) -> Result<(), Over> {
-        let sent = timeout_at(Instant::now() + WRITE, self.out.write_all(text.as_bytes())).await;
+    async fn send(&mut self, text: &[u8]) -> Result<(), Over> {
+        let sent = timeout_at(Instant::now() + WRITE, self.out.write_all(text)).await;
         if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Over) }
     }
 
     async fn login(&mut self, user: &str, password: &str) -> Result<(), Over> {
+        // Counted first: of many tries at once none is looked at beyond the limit.
+        if !self.shared.guard.may_try(self.peer) {
+            refused("locked_out");
+            self.reply((421, "Too many wrong passwords, try again in a minute.")).await?;
+            return Err(Over);
+        }
         if let Some(device) = self.shared.photos.login(user, password) {
             metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
             self.shared.guard.right_login(self.peer);
             self.shared.photos.heard(&device);
-            self.logged_in = Some(LoggedIn { device, user: user.to_owned(), password: password.to_owned() });
+            let place = self.shared.guard.account_place(&device);
+            let (user, password) = (user.to_owned(), password.to_owned());
+            self.logged_in = Some(LoggedIn { device, user, password, place });
             self.talk.is_logged_in = true;
             return self.reply((230, "Logged in.")).await;
         }
         metrics::counter!("menshen_ftp_logins_total", "result" => "wrong").increment(1);
-        self.shared.guard.wrong_login(self.peer);
         self.wrong += 1;
         // The name may be a password typed into the wrong field: it is not logged.
         tracing::warn!(from = %self.peer, "an FTP login had a wrong name or password");
@@ -168,7 +199,7 @@ impl Session<'_> {
             (false, None, IpAddr::V6(_)) => return self.reply((522, "Use EPSV.")).await,
         };
         self.data = Some(Data::Passive(listener));
-        self.send(&(reply + "\r\n")).await
+        self.send((reply + "\r\n").as_bytes()).await
     }
 
     async fn active(&mut self, address: SocketAddr) -> Result<(), Over> {
@@ -181,44 +212,47 @@ impl Session<'_> {
         self.reply((200, "OK.")).await
     }
 
-    async fn receive(&mut self, is_photo: bool) -> Result<(), Over> {
+    async fn receive(&mut self, claims_photo: bool) -> Result<(), Over> {
         let shared = self.shared;
         let Some(device) = self.logged_in.as_ref().map(|own| own.device.clone()) else { return Err(Over) };
         let Some(data) = self.data.take() else { return self.reply((425, "PASV or PORT first.")).await };
-        // What is no photo is not counted as one, and may be as large as a clip is: none of it is kept.
-        let refuse = |result| {
-            if is_photo {
-                shared.photos.refuse(&device, result);
+        let may_take = || {
+            if !shared.guard.may_upload(&device) {
+                Err(Broken::RateLimited)
+            } else if !shared.photos.has_room() {
+                Err(Broken::QueueFull)
+            } else {
+                Ok(())
             }
         };
-        if is_photo && !shared.guard.may_upload(&device) {
-            refuse(PhotoResult::RateLimited);
-            return self.reply((450, "More photos a minute than ftp.uploads_per_minute; try again.")).await;
+        // What is no photo is not counted as one, and may be as large as a clip is: none of it is kept.
+        let refuse = |broken: Broken| {
+            let (result, reply) = reply_to_broken(broken);
+            shared.photos.refuse(&device, result);
+            reply
+        };
+        if let Some(broken) = claims_photo.then(may_take).and_then(Result::err) {
+            return self.reply(refuse(broken)).await;
         }
-        let place = if is_photo && !shared.photos.has_room() { None } else { shared.guard.receive() };
-        let Some(place) = place else {
-            refuse(PhotoResult::QueueFull);
-            return self.reply((450, "Too many photos wait, try again.")).await;
+        let Some(place) = shared.guard.receive() else {
+            return self.reply(refuse(Broken::QueueFull)).await;
         };
         self.reply((150, "Send it.")).await?;
         let Some(mut stream) = data.connect(self.peer).await else {
-            refuse(PhotoResult::Interrupted);
+            if claims_photo {
+                shared.photos.refuse(&device, PhotoResult::Interrupted);
+            }
             return self.reply((425, "No data connection came about.")).await;
         };
-        let bytes_max = if is_photo { shared.rules.upload_bytes_max } else { usize::MAX };
-        let file = data::receive(&mut stream, bytes_max, is_photo).await;
+        let file = data::receive(&mut stream, shared.rules.upload_bytes_max, claims_photo, may_take).await;
         drop((stream, place));
         let reply = match file {
-            Ok(photo) if is_photo => self.hand_over(&device, photo).await?,
-            Ok(_) => {
+            Ok(File::Photo(photo)) => self.hand_over(&device, photo).await?,
+            Ok(File::Other) => {
                 refused("no_photo");
-                (226, "Taken and thrown away: no photo by its name.")
+                (226, "Taken and thrown away: no photo.")
             }
-            Err(broken) => {
-                let (result, reply) = reply_to_broken(broken);
-                refuse(result);
-                reply
-            }
+            Err(broken) => refuse(broken),
         };
         self.reply(reply).await
     }
@@ -233,7 +267,7 @@ impl Session<'_> {
             _ if !outcome.stored => (451, "It could not be stored, try again."),
             PhotoResult::QueueFull => (450, "Too many photos wait, try again."),
             result if result.is_passing() => (451, "It could not be analysed, try again."),
-            PhotoResult::Undecodable => (550, "No JPEG or PNG, or a broken one."),
+            PhotoResult::Undecodable => (550, "No JPEG, PNG, WebP or BMP, or a broken one."),
             PhotoResult::TooLarge => (552, "The picture is too large."),
             PhotoResult::Recognised => (226, "Taken: recognised."),
             PhotoResult::Stranger => (226, "Taken: a stranger."),
@@ -250,5 +284,9 @@ fn reply_to_broken(broken: Broken) -> (PhotoResult, Reply) {
         Broken::TooLarge => (PhotoResult::TooLarge, (552, "The file is larger than ftp.upload_max_kb.")),
         Broken::TooSlow => (PhotoResult::Interrupted, (426, "It came too slowly and was given up.")),
         Broken::Lost => (PhotoResult::Interrupted, (426, "The transfer broke off.")),
+        Broken::RateLimited => {
+            (PhotoResult::RateLimited, (450, "More photos a minute than ftp.uploads_per_minute; try again."))
+        }
+        Broken::QueueFull => (PhotoResult::QueueFull, (450, "Too many photos wait, try again.")),
     }
 }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use digest_auth::{AuthContext, WwwAuthenticateHeader};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use tokio::net::{TcpStream, lookup_host};
@@ -12,6 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{Login, OnvifError};
+use crate::adapters::http_login::{Asked, Challenge, LoginError};
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 use menshen_protocol::onvif::clock::utc_text;
@@ -42,7 +42,7 @@ pub struct Client {
     http: reqwest::Client,
     login: Option<Login>,
     /// What the camera last asked for in HTTP.
-    challenge: Option<WwwAuthenticateHeader>,
+    challenge: Option<Challenge>,
     /// How far the camera's clock is ahead of this one's, once it is known.
     pub clock_ahead_ms: Option<i64>,
     /// Nothing goes on behind it.
@@ -102,6 +102,12 @@ impl Client {
             }
             let may_retry = logs_in && self.login.is_some() && !is_second;
             // Kept for the next call too: what a camera asked for once it asks for always.
+            let digest = match digest {
+                Err(error @ LoginError::Unknown(_)) if may_retry => {
+                    return Err(OnvifError::LoginScheme(error.to_string()));
+                }
+                other => other.ok(),
+            };
             let has_challenge = digest.is_some();
             self.challenge = digest.or(self.challenge.take());
             if !(may_retry && has_challenge) {
@@ -129,11 +135,11 @@ impl Client {
                 let query = to.query().map(|query| format!("?{query}")).unwrap_or_default();
                 let path = format!("{}{query}", to.path());
                 let body = request.envelope(None);
-                let context = AuthContext::new_post(user, password, path, Some(body.as_bytes()));
-                let answer = challenge.respond(&context).map_err(|error| {
-                    OnvifError::Broken(step, format!("its digest challenge is not understood: {error}"))
-                })?;
-                (None, Some(answer.to_header_string()))
+                let asked = Asked { method: "POST", uri: &path, body: Some(body.as_bytes()) };
+                let answer = challenge
+                    .answer(user, password, &asked)
+                    .map_err(|error| OnvifError::Broken(step, error.to_string()))?;
+                (None, Some(answer))
             }
         };
         let kind = format!("application/soap+xml; charset=utf-8; action=\"{}\"", request.action);
@@ -186,15 +192,11 @@ fn redirected(response: &Response) -> OnvifError {
     OnvifError::Redirected(tidy(&mask_credentials(to), limits::ONVIF_TEXT_CHARS_MAX))
 }
 
-/// The camera's digest challenge, of those it offers.
-fn challenge(headers: &HeaderMap) -> Option<WwwAuthenticateHeader> {
+/// The camera's challenge, of those it offers that send no password as such.
+fn challenge(headers: &HeaderMap) -> Result<Challenge, LoginError> {
     let offered = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    let mut digests = offered.filter_map(|value| {
-        let (scheme, rest) = value.trim_start().split_at_checked("Digest".len())?;
-        // The crate knows the scheme in this spelling alone.
-        scheme.eq_ignore_ascii_case("Digest").then(|| format!("Digest{rest}"))
-    });
-    digests.find_map(|value| digest_auth::parse(&value).ok())
+    Challenge::best(offered)
+        .and_then(|best| if best.is_digest() { Ok(best) } else { Err(LoginError::NoChallenge) })
 }
 
 async fn body(step: &'static str, mut response: Response) -> Result<Vec<u8>, OnvifError> {
@@ -228,12 +230,12 @@ mod tests {
     #[test]
     fn a_digest_challenge_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        assert!(challenge(&headers).is_none());
+        assert!(challenge(&headers).is_err());
         headers.append(WWW_AUTHENTICATE, "Basic realm=\"c\"".parse().unwrap());
         headers.append(WWW_AUTHENTICATE, "Digest nonsense".parse().unwrap());
-        assert!(challenge(&headers).is_none());
+        assert!(challenge(&headers).is_err());
         headers.append(WWW_AUTHENTICATE, "digest realm=\"c\", nonce=\"n\", qop=\"auth\"".parse().unwrap());
-        assert_eq!(challenge(&headers).unwrap().nonce, "n");
+        assert!(challenge(&headers).is_ok());
     }
 
     #[test]

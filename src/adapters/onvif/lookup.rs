@@ -43,7 +43,9 @@ pub async fn streams(device: &Url, login: Option<Login>) -> Result<Found, OnvifE
     for profile in profiles {
         let address = match client.call(&at, &get_stream_uri(version, &profile.token)).await {
             // It would be the same for all of them, and each try brings the account nearer to being locked.
-            Err(refused @ OnvifError::Unauthorized { .. }) => return Err(refused),
+            Err(refused @ (OnvifError::Unauthorized { .. } | OnvifError::LoginScheme(_))) => {
+                return Err(refused);
+            }
             Err(other) => Err(other),
             Ok(answer) => answer.read(|bytes| media::read_stream(bytes, &named)),
         };
@@ -102,7 +104,9 @@ async fn profiles(
     for (version, at) in [(Version::Two, services.media_2), (Version::One, services.media)] {
         let Some((at, host)) = at.map(|at| named.reach(at)) else { continue };
         let profiles = match client.call(&at, &get_profiles(version)).await {
-            Err(refused @ OnvifError::Unauthorized { .. }) => return Err(refused),
+            Err(refused @ (OnvifError::Unauthorized { .. } | OnvifError::LoginScheme(_))) => {
+                return Err(refused);
+            }
             Err(other) => Err(other),
             Ok(answer) => answer.read(media::read_profiles),
         };

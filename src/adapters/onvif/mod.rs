@@ -43,6 +43,8 @@ pub enum OnvifError {
         had_login: bool,
         clock_unknown: bool,
     },
+    /// It asks for the password in a way that cannot be answered; says which.
+    LoginScheme(String),
     /// Something answers there, and it is no ONVIF service.
     NotOnvif {
         status: u16,

@@ -29,7 +29,7 @@ use crate::ports::camera::{StreamOpener as _, StreamSpec};
 use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::runtime::problems::Problems;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::secrets::mask_credentials;
+use menshen_domain::secrets::mask_url;
 use menshen_domain::tuning::{DeviceChange, DeviceTable};
 
 #[derive(Args)]
@@ -122,11 +122,11 @@ fn table(keys: &[String]) -> anyhow::Result<DeviceTable> {
     let mut table = Map::new();
     for text in keys {
         let (key, value) = text.split_once('=').with_context(|| {
-            format!("`{}`: expected KEY=VALUE, as in name=\"front door\"", mask_credentials(text))
+            format!("`{}`: expected KEY=VALUE, as in name=\"front door\"", mask_url(text))
         })?;
         let value = match value {
             "" => Value::Null,
-            value => serde_json::to_value(crate::config::source::parse_value(value)).unwrap_or_default(),
+            value => serde_json::to_value(crate::config::source::value_of(key, value)).unwrap_or_default(),
         };
         table.insert(key.trim().to_owned(), value);
     }

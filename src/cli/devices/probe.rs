@@ -19,9 +19,10 @@ use crate::config::Settings;
 use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
 use crate::runtime::problems::Problems;
+use menshen_domain::address::Address;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
-use menshen_domain::secrets::mask_credentials;
+use menshen_domain::secrets::{mask_credentials, mask_url};
 use menshen_domain::status::Language;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
@@ -64,6 +65,7 @@ enum Fault {
     Stream(StreamFailure),
     Template(String),
     NoPictures,
+    NoKeyFrame,
 }
 
 impl Fault {
@@ -76,8 +78,10 @@ impl Fault {
             Self::Unreachable(..) => "unreachable",
             Self::Template(_) => "configuration",
             Self::NoPictures => "no-pictures",
+            Self::NoKeyFrame => "no-key-frame",
             Self::Stream(failure) => match failure.kind {
                 FailureKind::Unauthorized => "unauthorized",
+                FailureKind::LoginScheme => "login-scheme",
                 FailureKind::NotFound => "not-found",
                 FailureKind::Unreachable => "unreachable",
                 FailureKind::Codec => "codec",
@@ -116,10 +120,21 @@ impl Fault {
                     WITHIN.as_secs()
                 ),
             ),
+            Self::NoKeyFrame => both(
+                format!("{} 秒内有数据但没有关键帧：请把关键帧间隔（I 帧间隔）设为 1-2 秒", WITHIN.as_secs()),
+                format!(
+                    "packets come, and no key frame within {} s: set the camera's key-frame interval to 1-2 s",
+                    WITHIN.as_secs()
+                ),
+            ),
             Self::Stream(StreamFailure { kind, text }) => match kind {
                 FailureKind::Unauthorized => both(
                     format!("用户名或密码不正确（401）：{text}"),
                     format!("the user name or the password is wrong (401): {text}"),
+                ),
+                FailureKind::LoginScheme => both(
+                    format!("摄像机的认证方式无法应答，请改为 digest（MD5）或 digest/basic：{text}"),
+                    text.clone(),
                 ),
                 FailureKind::NotFound => both(
                     format!("设备上没有这个码流（404），请检查路径：{text}"),
@@ -172,13 +187,14 @@ impl ProbeArgs {
             Some(device) => parameters.extend(device.parameters.clone()),
             None => drop(parameters.insert("url".to_owned(), self.target.clone())),
         }
+        let device_id = mask_url(&self.target);
         for text in &self.parameters {
             let (key, value) = text
                 .split_once('=')
-                .with_context(|| format!("`{text}`: expected KEY=VALUE, as in transport=udp"))?;
+                .with_context(|| format!("`{}`: expected KEY=VALUE, as in transport=udp", mask_url(text)))?;
             parameters.insert(key.to_owned(), value.to_owned());
         }
-        Ok(StreamSpec { device_id: self.target.clone(), pipeline, parameters })
+        Ok(StreamSpec { device_id, pipeline, parameters })
     }
 }
 
@@ -219,7 +235,10 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
         .map_err(|error| Fault::Template(mask_credentials(&error.to_string())))?;
-    let seen = watch(&frames, &notices, settings, began);
+    let seen = watch(&frames, &notices, settings, began).map_err(|fault| match fault {
+        Fault::NoPictures if stream.packets() > 0 => Fault::NoKeyFrame,
+        fault => fault,
+    });
     // Closing a broken stream may take a while; the answer does not wait for it.
     std::thread::spawn(move || drop(stream));
     seen
@@ -227,7 +246,8 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
 
 /// Name, network and port, each with its own answer.
 fn reach(text: &str) -> Result<(), Fault> {
-    let url = Url::parse(text).map_err(|error| Fault::NoUrl(error.to_string()))?;
+    let text = Address::read(text).map_or_else(|| text.to_owned(), |address| address.canonical());
+    let url = Url::parse(&text).map_err(|error| Fault::NoUrl(error.to_string()))?;
     let Some(host) = url.host_str() else { return Err(Fault::NoUrl("no host".to_owned())) };
     let port = url.port().unwrap_or(match url.scheme() {
         "http" => 80,

@@ -15,6 +15,7 @@ use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
 use crate::cli::config_args::ConfigArgs;
 use crate::cli::output::{print_line, print_note};
+use menshen_domain::address::Address;
 use menshen_domain::limits;
 use menshen_domain::status::Language;
 
@@ -105,7 +106,7 @@ fn decoded(text: &str) -> String {
 fn device_service(target: &str) -> anyhow::Result<Url> {
     let target = target.trim();
     let wrong = |why: &str| {
-        let target = menshen_domain::secrets::mask_credentials(target);
+        let target = menshen_domain::secrets::mask_url(target);
         anyhow!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
     };
     let text = match target.split_once("://") {
@@ -114,6 +115,7 @@ fn device_service(target: &str) -> anyhow::Result<Url> {
         None if target.parse::<Ipv6Addr>().is_ok() => format!("http://[{target}]"),
         None => format!("http://{target}"),
     };
+    let text = Address::read(&text).map_or(text, |address| address.canonical());
     let mut url = Url::parse(&text).map_err(|error| wrong(&format!("is no address: {error}")))?;
     if url.path() == "/" {
         url.set_path(SERVICE);
@@ -207,10 +209,11 @@ mod tests {
             ("fd00::5", "http://[fd00::5]/onvif/device_service"),
             ("http://10.0.0.9:8899/onvif/devices", "http://10.0.0.9:8899/onvif/devices"),
             ("https://10.0.0.9", "https://10.0.0.9/onvif/device_service"),
+            ("admin:p@ss#1@10.0.0.9", "http://admin:p%40ss%231@10.0.0.9/onvif/device_service"),
         ] {
             assert_eq!(device_service(target).unwrap().as_str(), expected, "{target}");
         }
-        for target in ["", "rtsp://u:s3cret@10.0.0.9/x", "http://", "a b"] {
+        for target in ["", "rtsp://u:s3cret@10.0.0.9/x", "rtsp://u:p@ s3cret@h", "http://", "a b"] {
             let error = device_service(target).unwrap_err().to_string();
             assert!(error.contains("HOST:PORT") && !error.contains("s3cret"), "{error}");
         }

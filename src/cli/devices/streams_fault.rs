@@ -16,6 +16,7 @@ pub fn kind(error: &OnvifError) -> &'static str {
         OnvifError::Certificate(_) => "certificate",
         OnvifError::Redirected(_) => "redirected",
         OnvifError::Unauthorized { .. } => "unauthorized",
+        OnvifError::LoginScheme(_) => "login-scheme",
         OnvifError::NotOnvif { .. } => "not-onvif",
         OnvifError::Xml(_, SoapError::Missing(_)) => "incomplete",
         OnvifError::Xml(..) => "xml",
@@ -77,6 +78,9 @@ pub fn text(error: &OnvifError, language: Language) -> String {
         ),
         OnvifError::Unauthorized { had_login, clock_unknown, .. } => {
             unauthorized(*had_login, *clock_unknown, language)
+        }
+        OnvifError::LoginScheme(why) => {
+            both(format!("摄像机的认证方式无法应答，请改为 digest（MD5）：{why}"), why.clone())
         }
         OnvifError::NotOnvif { status, what } => not_onvif(*status, what, language),
         OnvifError::Xml(step, what) => both(

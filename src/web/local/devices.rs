@@ -21,6 +21,7 @@ fn shown(device: &DeviceStatus) -> Value {
     let (state, reason) = match &device.state {
         StreamState::Opening => ("opening", None),
         StreamState::Online => ("online", None),
+        StreamState::AwaitingKeyFrame => ("waiting-for-key-frame", None),
         StreamState::Offline(reason) => ("offline", Some(reason)),
         StreamState::Finished => ("finished", None),
         StreamState::Stopped if config.enabled => ("stopped", None),

@@ -49,3 +49,18 @@ pub const PASSAGE_TICK_MS: u64 = 250;
 /// Samples a pixel and side where a face is made small for the networks that estimate age and gender: enough for a face of
 /// 500 px; of a larger one, rarely sent, the finest lines are skipped.
 pub const ATTRIBUTE_SAMPLES_MAX: usize = 8;
+
+/// Port of RTSP where an address names none.
+pub const RTSP_PORT: u16 = 554;
+/// How long a camera may take to take a connection.
+pub const RTSP_CONNECT_MS: u64 = 4_000;
+/// How long a request, or packets for the decoder, may take to be taken.
+pub const RTSP_WRITE_MS: u64 = 10_000;
+/// Longest time without a request on a camera's connection, whatever time it gives a session: routers on the way forget a
+/// connection that is quiet in one direction.
+pub const RTSP_ALIVE_MS_MAX: u64 = 30_000;
+/// Requests under way on one connection: more means that none is answered.
+pub const RTSP_PENDING_MAX: usize = 16;
+/// How long packets may come without a picture: key frames of recorders and of encoders that save bandwidth are up to a minute
+/// apart.
+pub const KEY_FRAME_WAIT_MS: u64 = 90_000;

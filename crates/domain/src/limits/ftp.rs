@@ -10,6 +10,8 @@ pub const FTP_DEPTH_MAX: usize = 16;
 pub const FTP_SESSIONS_MAX: usize = 128;
 /// Sessions of one address: cameras behind one router share an address.
 pub const FTP_SESSIONS_PER_ADDRESS: usize = 24;
+/// Sessions of one account: a camera has one or two, and leaves some behind when it is switched off.
+pub const FTP_SESSIONS_PER_ACCOUNT: usize = 8;
 /// Uploads under way at one time, each of which may hold a whole photo: 16 × 12 MB at the very worst.
 pub const FTP_UPLOADS_AT_ONCE: usize = 16;
 /// Time to log in.

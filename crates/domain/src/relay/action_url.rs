@@ -82,7 +82,8 @@ impl ActionUrl {
 /// Never shows a password.
 impl std::fmt::Debug for ActionUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&mask_credentials(self.text.split('?').next().unwrap_or_default()))
+        // Masked as a whole: a password may hold a question mark.
+        f.write_str(mask_credentials(&self.text).split('?').next().unwrap_or_default())
     }
 }
 
