@@ -16,9 +16,10 @@ use url::Url;
 
 use super::body::{PreparedBody, WantedPictures, prepare};
 use super::deps::ReporterDeps;
+use super::outcome::{Outcome, outcome_of};
 use crate::actors::blocking::{Blocking, run_blocking, spawn_blocking};
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
-use crate::ports::platform::{PlatformError, PostPurpose};
+use crate::ports::platform::PostPurpose;
 use crate::ports::store::StoreError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::history::{DeliveryQueue, ReceiverStatus, shown};
@@ -27,15 +28,6 @@ use menshen_domain::status::ProtocolError;
 
 /// Period where no login has named one (protocol section 2).
 const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(5);
-
-/// What a receiver did with an event.
-pub(super) enum Outcome {
-    Accepted,
-    /// This event will never be taken.
-    Refused(String),
-    /// Says nothing about the event: the receiver is down, overloaded, or rejects the token.
-    Failed(String),
-}
 
 /// Why a cycle ended early: nothing goes through at the moment, or the head of the queue is refused.
 pub(super) enum DeliveryError {
@@ -248,15 +240,6 @@ impl HistorySender {
         };
         tracing::warn!(receiver = %self.shown, reason, "history delivery is held up");
         self.deps.delivery.receivers.update(&self.key, |status| status.trouble = Some(reason));
-    }
-}
-
-/// Refused for good, or only now.
-pub(super) fn outcome_of(error: &PlatformError) -> Outcome {
-    if error.is_permanent() {
-        Outcome::Refused(error.to_string())
-    } else {
-        Outcome::Failed(error.to_string())
     }
 }
 

@@ -6,6 +6,7 @@ pub mod deps;
 pub mod devices;
 pub mod history;
 pub mod message;
+mod outcome;
 pub mod realtime;
 pub mod record;
 mod refused;

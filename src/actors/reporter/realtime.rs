@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::deps::ReporterDeps;
-use super::history::{Outcome, outcome_of};
+use super::outcome::{Outcome, outcome_of};
 use crate::actors::blocking::spawn_blocking;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::ports::platform::{PlatformError, PostPurpose};

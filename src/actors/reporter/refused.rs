@@ -1,7 +1,8 @@
 //! Events that a receiver refuses for good; the rules are in `menshen_domain::history`.
 
 use super::body::{WantedPictures, prepare};
-use super::history::{DeliveryError, HistorySender, Outcome};
+use super::history::{DeliveryError, HistorySender};
+use super::outcome::Outcome;
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
 

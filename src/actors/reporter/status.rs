@@ -10,7 +10,7 @@ use url::Url;
 
 use super::deps::ReporterDeps;
 use super::devices::wire_status;
-use super::history::{Outcome, outcome_of};
+use super::outcome::{Outcome, outcome_of};
 use crate::actors::blocking::spawn_blocking;
 use crate::actors::task::Task;
 use crate::ports::platform::PostPurpose;

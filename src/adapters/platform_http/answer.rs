@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response};
 use url::Url;
 
+use super::host::host_of;
 use super::redirect::Moved;
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
@@ -79,14 +80,6 @@ pub fn error_text(document: &ErrorDocument) -> String {
     let code = document.error.code.map_or_else(String::new, |code| format!("code {code}"));
     let text: String = document.error.message.as_deref().unwrap_or_default().chars().take(200).collect();
     [code, text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-pub fn host_of(url: &Url) -> String {
-    match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        _ => "platform".to_owned(),
-    }
 }
 
 /// reqwest's texts name the URL, which carries the token: only the causes are kept.

@@ -1,6 +1,7 @@
 //! The management platform over HTTP, with reqwest.
 
 mod answer;
+mod host;
 mod redirect;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use self::answer::{bounded, checked, document, error_text, host_of, is_page};
+use self::answer::{bounded, checked, document, error_text, is_page};
+use self::host::host_of;
 use self::redirect::{Moved, within_server};
 use crate::ports::platform::{PlatformApi, PlatformError, PostPurpose};
 use menshen_domain::limits;

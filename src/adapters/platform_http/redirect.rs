@@ -9,7 +9,7 @@ use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::answer::host_of;
+use super::host::host_of;
 use crate::ports::platform::PlatformError;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
