@@ -10,7 +10,7 @@ use super::app::App;
 use super::devices::Reread;
 use super::handles::Handles;
 use super::problems::{Problem, Problems};
-use super::signals::Signals;
+use super::signals::{Ended, Signals};
 use super::supervise::{Part, watch};
 use crate::actors::passages::PassageForwarder;
 use crate::actors::{devices, face_engine, mq_link, registry, reporter};
@@ -21,15 +21,6 @@ use crate::web;
 
 /// Recorded histogram samples are folded into buckets this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-
-/// How a run ended in good order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// A signal asked for it.
-    Stopped,
-    /// A change asked for a restart: this box has a new name or a new platform.
-    Restart,
-}
 
 /// The web side has no address to listen on.
 #[derive(Debug, thiserror::Error)]

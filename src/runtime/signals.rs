@@ -5,7 +5,15 @@ use std::io::IsTerminal as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::devices::Reread;
-use super::run::Ended;
+
+/// How a run ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Stopped,
+    /// A change asked for a restart: this box has a new name or a new platform.
+    Restart,
+}
 
 /// The signals a service manager or a person at a terminal may send. Watched from the start on: a signal that nobody watches ends the
 /// process at once.
@@ -77,7 +85,7 @@ async fn next(signal: &mut Option<Signal>) {
         None => false,
     };
     if !is_one {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

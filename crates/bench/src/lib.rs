@@ -224,7 +224,7 @@ fn run(arguments: &BenchArgs) -> Result<ExitCode> {
         }
         BenchCommand::Calibrate { images, config } => calibration::calibrate(images, &settings(config)?)?,
         BenchCommand::Turned { images, people, config } => {
-            turned::turned(images, *people, &settings(config)?)?
+            turned::turned(images, *people, &settings(config)?)?;
         }
         BenchCommand::Identify { images, config } => recognition::identify(images, &settings(config)?)?,
         BenchCommand::Fiqa { images, level, config } => fiqa::fiqa(images, level, &settings(config)?)?,

@@ -37,6 +37,7 @@ pub mod passage;
 pub mod person;
 pub mod photo;
 pub mod photo_rules;
+pub mod pixel;
 pub mod quality;
 pub mod receiver_pause;
 pub mod relay;

@@ -1,7 +1,7 @@
 //! How a camera's picture is processed: which way up, regions of interest and the least size of a face.
 
 use super::face::BBox;
-use super::frame::PixelAspect;
+use super::pixel::PixelAspect;
 
 /// A rectangle in shares of the picture's width and height, 0–1.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,8 +5,8 @@
 //! (docs/measurements/performance.md).
 
 use super::FaceAnalyzer;
-use super::refinement::best_score;
-use crate::align::{AlignedFace, align};
+use super::refinement::{FoundFace, best_score};
+use crate::align::align;
 use crate::error::{Misaligned, VisionError};
 use crate::refine::mean_landmarks;
 use menshen_domain::face::{BBox, Detection};
@@ -26,10 +26,7 @@ const ENLARGED_MIN: f32 = 1.3;
 
 impl FaceAnalyzer {
     /// The largest face, if it is plainly there; `None`: the whole photo must be searched.
-    pub(super) fn coarse_detect(
-        &mut self,
-        frame: &Frame,
-    ) -> Result<Option<(Detection, Result<AlignedFace, Misaligned>)>, VisionError> {
+    pub(super) fn coarse_detect(&mut self, frame: &Frame) -> Result<Option<FoundFace>, VisionError> {
         let mut passes = self.detector.refinement_passes.clone();
         let longer = frame.width.max(frame.height);
         if passes.is_empty() || longer < PHOTO_MIN {

@@ -5,7 +5,7 @@ mod orientation;
 mod refinement;
 
 pub use orientation::Orientation;
-pub use refinement::Aligned;
+pub use refinement::{Aligned, FoundFace};
 
 use crate::align::AlignedFace;
 use crate::embedder::{self, Embedder};

@@ -13,6 +13,9 @@ use menshen_domain::frame::Frame;
 /// How often a tilted face is turned at most: the second time it is nearly upright, and what was left is measured.
 const TURNS_MAX: usize = 2;
 
+/// A face in pixels of the frame, and brought to its standard place, or why it cannot be.
+pub type FoundFace = (Detection, Result<AlignedFace, Misaligned>);
+
 /// A face brought to its standard place.
 pub struct Aligned {
     /// Packed RGB, 112 × 112.
@@ -140,10 +143,7 @@ impl FaceAnalyzer {
     ///
     /// # Errors
     /// When the frame cannot be scaled, or the detector does not run or gives nonsense.
-    pub fn largest_face(
-        &mut self,
-        frame: &Frame,
-    ) -> Result<Option<(Detection, Result<AlignedFace, Misaligned>)>, VisionError> {
+    pub fn largest_face(&mut self, frame: &Frame) -> Result<Option<FoundFace>, VisionError> {
         if let Some(found) = self.coarse_detect(frame)? {
             return Ok(Some(found));
         }
