@@ -20,4 +20,5 @@ pub mod storage;
 pub mod supervise;
 pub mod tuning;
 
-pub use run::{Ended, run};
+pub use run::run;
+pub use signals::Ended;

@@ -15,7 +15,7 @@ use gstreamer::{
 };
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use super::pipeline::count_packets;
+use super::packets::count_packets;
 use super::rtsp_proxy::RtspProxy;
 use super::sample::{SampleError, one_thread, to_frame};
 use super::template::FRAMES;

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::Pace;
 use super::http_camera::{Camera, HttpStream, Patience, broke_off, failed, no_picture};
+use super::pace::Pace;
 use super::snapshot::decode;
 use crate::ports::camera::{FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice};
 use menshen_domain::frame::Frame;

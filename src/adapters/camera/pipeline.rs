@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use gstreamer::glib;
 use gstreamer::prelude::*;
-use gstreamer::{
-    BusSyncReply, FlowError, FlowSuccess, MessageView, PadProbeReturn, PadProbeType, Pipeline, State,
-};
+use gstreamer::{BusSyncReply, FlowError, FlowSuccess, MessageView, Pipeline, State};
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
 use super::cost::Cost;
 use super::frame_skipper::FrameSkipper;
 use super::main_stream::MainStream;
+use super::packets::count_packets;
 use super::rtsp_proxy::RtspProxy;
 use super::sample::{one_thread, to_frame};
 use super::template::FRAMES;
@@ -116,27 +115,6 @@ impl Drop for Running {
             bus.unset_sync_handler();
         }
     }
-}
-
-/// Counts the packets of the picture that come from a camera, whether or not a picture can be made of them yet.
-pub fn count_packets(pipeline: &Pipeline) -> Arc<AtomicU64> {
-    let packets = Arc::<AtomicU64>::default();
-    for element in pipeline.children() {
-        let name = element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
-        let pad = ["decodebin", "decodebin3", "parsebin"].contains(&name.as_str());
-        let Some(pad) = pad.then(|| element.static_pad("sink")).flatten() else { continue };
-        let counted = Arc::clone(&packets);
-        pad.add_probe(PadProbeType::BUFFER | PadProbeType::BUFFER_LIST, move |pad, _| {
-            let is_rtp = pad.current_caps().is_some_and(|caps| {
-                caps.structure(0).is_some_and(|media| media.name() == "application/x-rtp")
-            });
-            if is_rtp {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-            PadProbeReturn::Ok
-        });
-    }
-    packets
 }
 
 /// A viewer that joins between two key frames gets pictures with grey or green holes until the next one; a

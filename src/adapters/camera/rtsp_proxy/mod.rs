@@ -7,6 +7,7 @@
 
 mod message;
 mod session;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,8 @@ use gstreamer::prelude::*;
 use gstreamer::{Element, Pipeline};
 use tokio::sync::Notify;
 
-use crate::ports::camera::{FailureKind, NoticeSink, OpenError, StreamFailure, StreamNotice};
+use self::shared::Shared;
+use crate::ports::camera::{NoticeSink, OpenError, StreamFailure};
 use menshen_domain::address::{Address, Login};
 use menshen_domain::limits;
 
@@ -30,27 +32,6 @@ pub struct RtspProxy {
     stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
     rest: String,
-}
-
-/// What every connection of the proxy shares.
-struct Shared {
-    device: String,
-    login: Login,
-    /// `rtsp://127.0.0.1:PORT/KEY/`
-    front: String,
-    /// Told of failures in the words for an installer, before the client tells them in its own.
-    notices: Option<NoticeSink>,
-    failure: Mutex<Option<StreamFailure>>,
-}
-
-impl Shared {
-    fn report(&self, kind: FailureKind, text: String) {
-        let failure = StreamFailure { kind, text };
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.clone());
-        if let Some(notices) = &self.notices {
-            notices(StreamNotice::Failed(failure));
-        }
-    }
 }
 
 impl RtspProxy {

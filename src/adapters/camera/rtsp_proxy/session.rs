@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Shared;
 use super::message::{Item, Message, Reader};
+use super::shared::Shared;
 use crate::adapters::http_login::{Asked, Challenge};
 use crate::ports::camera::{FailureKind, StreamFailure};
 use menshen_domain::limits;

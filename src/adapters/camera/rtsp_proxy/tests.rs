@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::message::{Item, Message, Reader};
 use super::*;
+use crate::ports::camera::{FailureKind, StreamNotice};
 
 /// What a camera does.
 #[derive(Clone, Default)]
