@@ -14,7 +14,7 @@ use super::config_args::ConfigArgs;
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
-use crate::telemetry::count_dropped_lines;
+use crate::telemetry;
 
 const LIBRARIES: &str =
     "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
@@ -88,7 +88,8 @@ pub fn start_log(settings: &Settings) -> WorkerGuard {
         .buffered_lines_limit(LOG_LINES_MAX)
         .thread_name("log")
         .finish(std::io::stderr());
-    count_dropped_lines(writer.error_counter());
+    let dropped = writer.error_counter();
+    telemetry::ask_for(telemetry::LOG_LINES_DROPPED.metric(), move || dropped.dropped_lines() as u64);
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         // Its own errors it would print, which ends the process where the standard error is closed.

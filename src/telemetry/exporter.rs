@@ -1,27 +1,26 @@
 //! The recorder of this process, and its values as Prometheus text.
 
 use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 pub use metrics_exporter_prometheus::BuildError;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use tracing_appender::non_blocking::ErrorCounter;
-
 use super::declare::{Former, Kind, Metric};
-use super::table::{ALL, INFERENCE_SECONDS, LOG_LINES_DROPPED};
+use super::table::{ALL, INFERENCE_SECONDS};
 
 /// Upper bounds in seconds: a detection takes 10–50 ms on a small core, a stuck one shows at the top.
 const INFERENCE_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0];
 
-/// Set where the log runs in a thread of its own; a command that is no box has none.
-static LOG_LINES: OnceLock<ErrorCounter> = OnceLock::new();
+/// Counters that somebody else keeps.
+static OTHERS: Mutex<Vec<(&'static Metric, Count)>> = Mutex::new(Vec::new());
 
-/// Has the lines that this counter counts shown as [`LOG_LINES_DROPPED`].
-pub fn count_dropped_lines(counter: ErrorCounter) {
-    // There is one log in a process.
-    let _ = LOG_LINES.set(counter);
+type Count = Box<dyn Fn() -> u64 + Send>;
+
+/// Has `count` asked for the value of a counter without labels whenever values are shown.
+pub fn ask_for(counter: &'static Metric, count: impl Fn() -> u64 + Send + 'static) {
+    OTHERS.lock().unwrap_or_else(PoisonError::into_inner).push((counter, Box::new(count)));
 }
 
 /// Reads what the recorder holds.
@@ -72,8 +71,8 @@ impl Exporter {
 
     /// All values as Prometheus text; renamed metrics under both names.
     pub fn render(&self) -> String {
-        if let Some(counter) = LOG_LINES.get() {
-            metrics::counter!(LOG_LINES_DROPPED.metric().name).absolute(counter.dropped_lines() as u64);
+        for (counter, count) in OTHERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            metrics::counter!(counter.name).absolute(count());
         }
         translated(&self.0.render())
     }

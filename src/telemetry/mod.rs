@@ -8,5 +8,5 @@ mod table;
 mod tests;
 
 pub use declare::{Declared, Former, Kind, Metric, Seconds, Unit};
-pub use exporter::{BuildError, Exporter, count_dropped_lines, install};
+pub use exporter::{BuildError, Exporter, ask_for, install};
 pub use table::*;
