@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::testbed::{SOON, eventually, menshen, start_camera};
+use crate::testbed::{SOON, eventually, menshen, picture, start_camera};
 
 fn probe(arguments: &[&str]) -> (bool, Value, Duration) {
     let began = Instant::now();
@@ -34,6 +34,23 @@ fn a_good_stream_is_described() {
     // A loaded machine gives fewer, no machine more.
     assert!((5.0..17.0).contains(&answer["frames_per_s"].as_f64().unwrap()), "{answer}");
     assert!(answer["face_px"].as_f64().unwrap() > 60.0, "{answer}");
+}
+
+/// A camera that was hung upside down, or on its side: the installer is told what to set.
+#[test]
+fn faces_that_are_not_upright_are_noticed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let upright = image::open(picture("obama-2.jpg")).unwrap();
+    let turned = folder.path().join("turned.png");
+    upright.rotate180().save(&turned).unwrap();
+    let mut camera = start_camera("turned", &[turned.to_str().unwrap()], &["--size", "854x480"]);
+    camera.go().unwrap();
+    let answer = eventually("a face is seen", Duration::from_mins(2), || {
+        let (ok, answer, _) = probe(&[&camera.url()]);
+        assert!(ok, "{answer}");
+        (answer["pictures_with_faces"].as_u64().unwrap() > 1).then_some(answer)
+    });
+    assert_eq!((&answer["rotation"], &answer["pixel_aspect"]), (&180.into(), &"1:1".into()), "{answer}");
 }
 
 #[test]

@@ -127,6 +127,38 @@ mod tests {
         out.into_inner()
     }
 
+    /// A picture whose left upper quarter is bright, with an EXIF orientation.
+    fn oriented(orientation: u8) -> Vec<u8> {
+        let picture = image::RgbImage::from_fn(160, 120, |x, y| {
+            image::Rgb([if x < 80 && y < 60 { 220 } else { 30 }; 3])
+        });
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        // APP1 with a TIFF of one entry: tag 0x0112, one SHORT (JEITA CP-3451, section 4.6.4).
+        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+        let mut jpeg = jpeg.into_inner();
+        jpeg.splice(2..2, exif);
+        jpeg
+    }
+
+    /// Snapshot and MJPEG cameras alike: both come here.
+    #[test]
+    fn a_picture_is_turned_as_its_orientation_says() {
+        for (orientation, size, bright) in [
+            (1, (160, 120), (20, 20)),
+            (3, (160, 120), (140, 100)),
+            (6, (120, 160), (100, 20)),
+            (8, (120, 160), (20, 140)),
+        ] {
+            let frame = decode(&oriented(orientation)).unwrap();
+            assert_eq!((frame.width, frame.height), size, "orientation {orientation}");
+            let at = |(x, y): (usize, usize)| frame.data[(y * frame.width as usize + x) * 3];
+            let opposite = (frame.width as usize - 1 - bright.0, frame.height as usize - 1 - bright.1);
+            assert!(at(bright) > 150 && at(opposite) < 100, "orientation {orientation}");
+        }
+    }
+
     /// A camera that gives one answer to whoever has logged in, and the picture that was made of it.
     fn asked(asks: &'static [&'static str], head: String, body: Vec<u8>) -> Result<Frame, StreamFailure> {
         use std::io::{BufRead as _, BufReader, Write as _};

@@ -20,13 +20,18 @@ use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpene
 use crate::runtime::models::ready_models;
 use crate::runtime::problems::Problems;
 use menshen_domain::address::Address;
-use menshen_domain::frame::Frame;
+use menshen_domain::frame::{Frame, PixelAspect};
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::secrets::{mask_credentials, mask_url};
 use menshen_domain::status::Language;
+use menshen_domain::view::View;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
+use menshen_vision::analyzer::Aligned;
+use menshen_vision::as_seen::as_seen;
 use menshen_vision::quality::measure;
+use menshen_vision::refine::tilt_deg;
+use menshen_vision::resize::Resizer;
 
 #[derive(Args)]
 pub struct ProbeArgs {
@@ -213,6 +218,10 @@ struct Seen {
     face_px: Option<f32>,
     /// 0 to 1, of the largest face, else of the picture.
     brightness: Option<f32>,
+    /// Form of a pixel, as the stream says.
+    pixel_aspect: PixelAspect,
+    /// Pictures whose largest face is turned clockwise by 90, 180 and 270 degrees.
+    turned: [usize; 3],
 }
 
 fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, Fault> {
@@ -291,6 +300,8 @@ fn watch(
         faces_most: 0,
         face_px: None,
         brightness: None,
+        pixel_aspect: PixelAspect::SQUARE,
+        turned: [0; 3],
     };
     let mut analyzer = None;
     let (mut first, mut last): (Option<(Instant, u64)>, u64) = (None, 0);
@@ -313,6 +324,7 @@ fn watch(
                 if first.is_none() {
                     seen.first_picture = began.elapsed();
                     seen.size = (frame.width, frame.height);
+                    seen.pixel_aspect = frame.pixel_aspect;
                     first = Some((Instant::now(), frame.sequence));
                     // Not before: without a stream there is no need to wait for models.
                     analyzer = Some(load(settings)?);
@@ -336,17 +348,30 @@ fn load(settings: &Settings) -> Result<FaceAnalyzer, Fault> {
 
 impl Seen {
     fn add(&mut self, analyzer: &mut FaceAnalyzer, frame: &Frame) {
+        let Ok(frame) = &as_seen(frame, &View::default(), &mut Resizer::default()) else { return };
         let Ok(faces) = analyzer.detect(frame) else { return };
         self.looked_at += 1;
         self.faces_most = self.faces_most.max(faces.len());
         let largest = faces.iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()));
         let Some(face) = largest else { return };
         self.with_faces += 1;
+        if let Ok(Ok(Aligned { tilted: Some(landmarks), .. })) = analyzer.align(frame, face)
+            && let turns = (tilt_deg(&landmarks) / 90.0).round().rem_euclid(4.0) as usize
+            && let Some(count) = turns.checked_sub(1).and_then(|turn| self.turned.get_mut(turn))
+        {
+            *count += 1;
+        }
         let measured = measure(frame, face, align(frame, &face.landmarks).as_deref());
         if self.face_px.is_none_or(|known| measured.face_size_px > known) {
             self.face_px = Some(measured.face_size_px);
             self.brightness = Some(measured.brightness);
         }
+    }
+
+    /// What `rotation` would turn most of the faces upright; 0 where most are.
+    fn rotation(&self) -> usize {
+        let (turns, most) = (1..).zip(self.turned).max_by_key(|(_, count)| *count).unwrap_or_default();
+        if most * 2 > self.with_faces { 360 - turns * 90 } else { 0 }
     }
 
     fn print(&self, spec: &StreamSpec, as_json: bool, language: Language) {
@@ -357,7 +382,7 @@ impl Seen {
                 "height": height, "frames_per_s": (self.frames_per_s * 10.0).round() / 10.0,
                 "first_picture_ms": self.first_picture.as_millis() as u64, "pictures_looked_at": self.looked_at,
                 "pictures_with_faces": self.with_faces, "faces_most": self.faces_most, "face_px": self.face_px,
-                "brightness": self.brightness,
+                "brightness": self.brightness, "pixel_aspect": self.pixel_aspect.to_string(), "rotation": self.rotation(),
             })
             .to_string());
             return;
@@ -393,6 +418,23 @@ impl Seen {
             ),
         };
         print_line(&faces);
+        let (aspect, rotation) = (self.pixel_aspect, self.rotation());
+        if !aspect.is_square() {
+            print_line(&if zh {
+                format!("像素宽高比 {aspect}，已按此校正")
+            } else {
+                format!("its pixels are {aspect}, and are made square")
+            });
+        }
+        if rotation != 0 {
+            print_line(&if zh {
+                format!("人脸不是正立的：请在该设备上设置 rotation = {rotation}")
+            } else {
+                format!(
+                    "faces lie on their side or stand on their heads: set rotation = {rotation} for this device"
+                )
+            });
+        }
         if fps < f64::from(ENOUGH_FPS) {
             print_line(if zh {
                 "帧率偏低：建议 10 帧/秒以上"
