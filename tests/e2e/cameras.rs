@@ -19,6 +19,19 @@ fn wait_seen(bed: &TestBed, camera: &str, after: u64) {
 }
 
 #[test]
+fn health_knows_when_the_newest_frame_came() {
+    let camera = start_camera("steady", &["obama-2.jpg"], &SMALL);
+    let mut bed = TestBed::standalone();
+    bed.add_camera(&camera);
+    bed.start();
+    let newest =
+        |bed: &TestBed| bed.device.health()["devices"][0]["last_frame_ms"].as_u64().filter(|ms| *ms > 0);
+    let first = eventually("a frame came", SOON, || newest(&bed));
+    eventually("a newer frame is shown", SOON, || newest(&bed).filter(|ms| *ms > first + 3000));
+    bed.stop();
+}
+
+#[test]
 fn cameras_come_back_by_themselves_and_do_not_disturb_each_other() {
     let mut killed = start_camera("killed", &["obama-2.jpg"], &SMALL);
     let mut frozen = start_camera("frozen", &["obama-2.jpg"], &SMALL);

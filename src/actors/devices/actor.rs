@@ -197,6 +197,8 @@ impl DevicesActor {
 
     fn note_costs(&mut self, _: &mut Context<Self>) {
         self.devices.iter_mut().for_each(Device::note_cost);
+        // Health shows when the newest frame came, whether or not anything else has changed.
+        (self.deps.observer)(&self.list());
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
