@@ -96,7 +96,7 @@ fn a_hang_up_has_the_configuration_read_again() {
     eventually("the error is told", SOON, || bed.log().contains("the running one is kept").then_some(()));
     wait_ready(&bed);
     let device = format!("\n[[devices]]\nip = \"lobby\"\npipeline = \"rtsp\"\nurl = \"{}\"\n", camera.url());
-    std::fs::write(&path, format!("{before}{device}")).unwrap();
+    std::fs::write(&path, before.replace("devices = []", "") + &device).unwrap();
     bed.process().signal("HUP").unwrap();
     eventually("the new camera is there", Duration::from_mins(1), || {
         scrape::get(bed.port, "/metrics").contains("menshen_device_online{device=\"").then_some(())
