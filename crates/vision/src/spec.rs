@@ -92,7 +92,7 @@ pub struct TiltedSpec {
 pub struct TurnedSpec {
     /// A face that scores this in a refinement pass is upright; no turned one does.
     pub upright_score: f32,
-    /// By how much one way up must score more than every other, or the face is refused.
+    /// By how much a turned way up must score more than every other way; a face that is better turned, but not by this, is refused.
     pub margin: f32,
 }
 

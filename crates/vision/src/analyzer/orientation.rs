@@ -45,14 +45,19 @@ impl FaceAnalyzer {
     }
 }
 
+/// A covered or blurred face scores little in every way up: it is upright unless another way is better. A turned way must be better than
+/// every other by the margin.
 fn decide(upright: f32, turned: [f32; TURNS.len()], spec: TurnedSpec) -> Orientation {
-    let ways = [(Orientation::Upright, upright)]
-        .into_iter()
-        .chain(TURNS.map(Orientation::Turned).into_iter().zip(turned));
-    let mut ways: Vec<(Orientation, f32)> = ways.collect();
+    let mut ways: Vec<(f32, f32)> = TURNS.into_iter().zip(turned).collect();
     ways.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let [(best, score), (_, second), ..] = ways[..] else { return Orientation::Upright };
-    if score - second >= spec.margin { best } else { Orientation::Unclear }
+    let [(turn, score), (_, second), ..] = ways[..] else { return Orientation::Upright };
+    if upright >= score {
+        Orientation::Upright
+    } else if score - second.max(upright) >= spec.margin {
+        Orientation::Turned(turn)
+    } else {
+        Orientation::Unclear
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +71,9 @@ mod tests {
         assert_eq!(decide(0.73, [0.93, 0.71, 0.87], spec), Orientation::Turned(90.0));
         assert_eq!(decide(0.90, [0.0, 0.87, 0.83], spec), Orientation::Upright);
         assert_eq!(decide(0.870, [0.0, 0.875, 0.0], spec), Orientation::Unclear);
-        assert_eq!(decide(0.0, [0.0; 3], spec), Orientation::Unclear);
+        assert_eq!(decide(0.80, [0.93, 0.0, 0.925], spec), Orientation::Unclear);
+        // Covered by a mask: hardly better upright than upside down.
+        assert_eq!(decide(0.712, [0.0, 0.708, 0.0], spec), Orientation::Upright);
+        assert_eq!(decide(0.0, [0.0; 3], spec), Orientation::Upright);
     }
 }
