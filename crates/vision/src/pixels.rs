@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use menshen_domain::frame::PixelAspect;
 
-    /// 75 % colour bars are avoided: these are pure colours as the recommendations' equations give them.
+    /// Black, white and pure colours, as the equations of the recommendations give them.
     #[test]
     fn reference_colours_of_every_matrix_and_range() {
         let colour = |matrix, range| Colour { matrix, range };
