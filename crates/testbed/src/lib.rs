@@ -19,3 +19,4 @@ pub mod proxy;
 pub mod scrape;
 pub mod small_disk;
 pub mod statistics;
+pub mod wall_clock;

@@ -16,10 +16,10 @@ use menshen_testbed::proxy::Proxy;
 use menshen_testbed::small_disk::SmallDisk;
 use serde_json::Value;
 
-use super::clock::WallClock;
 use super::plan::Kind;
 use super::supervisor::Supervisor;
 use super::watch::{Looks, Watch};
+use menshen_testbed::wall_clock::WallClock;
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
 pub const RECEIVERS: usize = 2;
