@@ -10,12 +10,12 @@ use super::handle::Handle;
 use super::recogniser::ActiveRecogniser;
 use super::tuning::SharedTuning;
 use crate::ports::clock::Clock;
+use crate::status::clock::ClockStatus;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::decision::people_first;
 use menshen_domain::limits;
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_domain::validity::Moment;
 use menshen_gallery::GalleryError;
 
 /// Identifies photos. Cloning shares everything.
@@ -27,6 +27,7 @@ pub struct Identifier {
     /// Level the photo must pass: that of a live face.
     pub level: QualityLevel,
     pub clock: Arc<dyn Clock>,
+    pub clock_status: Arc<ClockStatus>,
     /// Minutes the box's time zone is ahead of UTC: for dates that name none.
     pub utc_offset_min: i32,
 }
@@ -62,7 +63,7 @@ impl Identifier {
         let tuning = self.tuning.load().clone();
         let map = recogniser.score_map(&tuning);
         // A scan of a large gallery takes milliseconds: not on an arbiter.
-        let now = Moment { wall_ms: self.clock.wall_ms(), utc_offset_min: self.utc_offset_min };
+        let now = self.clock_status.moment(self.clock.wall_ms(), self.utc_offset_min);
         let search = move || recogniser.search(&[&face.embedding], &groups, now);
         let found = tokio::task::spawn_blocking(search).await.map_err(|error| failed(error.to_string()))?;
         let candidates = match found {

@@ -2,6 +2,7 @@
 
 mod bench;
 pub mod check;
+mod clock;
 mod config_args;
 pub mod data;
 pub mod devices;
@@ -47,6 +48,8 @@ enum Command {
     Link(link::LinkArgs),
     /// Check the data on disk 数据检查
     Data(data::DataArgs),
+    /// Show whether the clock can be right, and confirm that it is 时钟
+    Clock(clock::ClockArgs),
     /// Explain how an event was decided, while Menshen is not running 事件解释
     Why(why::WhyArgs),
     /// Compare two photos: do they show the same person? 两张照片是否同一人
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
+        Command::Clock(arguments) => clock::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
         Command::Match(arguments) => match_photos::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),

@@ -146,6 +146,10 @@ pub trait EventStore: Send + Sync {
     /// Removes the oldest until the limits hold.
     fn trim(&self, retention: &Retention) -> Result<Trimmed, StoreError>;
     fn counts(&self) -> Result<EventCounts, StoreError>;
+    /// When the newest event ever stored happened, in milliseconds since 1970; 0 when there is none.
+    fn newest_event_ms(&self) -> Result<u64, StoreError>;
+    /// Later events were stored by a wrong clock: the newest is of this time at most.
+    fn confirm_clock(&self, wall_ms: u64) -> Result<(), StoreError>;
     /// One event, open or closed.
     fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError>;
     /// Whether the event is known, open or closed.

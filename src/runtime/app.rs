@@ -18,6 +18,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::ports::clock::Clock;
 use crate::ports::device_config_store::DeviceConfigStore;
+use crate::ports::store::EventStore as _;
 use crate::web::health::Health;
 use menshen_domain::device::DeviceStatus;
 
@@ -72,7 +73,10 @@ impl App {
         let gallery = models.gallery(settings.recognition.gallery_capacity);
         let (stores, filled) = Stores::open(&settings, &health.storage, gallery).map_err(Problems::one)?;
         let platform = Platform::build(&settings).map_err(Problems::one)?;
-        let recognition = Recognition::build(&settings, models, filled, Arc::clone(&clock), tuner.shared());
+        health.clock.event_at(stores.events.newest_event_ms().map_err(Problems::one)?);
+        health.clock.watch(clock.wall_ms());
+        let clocks = (Arc::clone(&clock), Arc::clone(&health.clock));
+        let recognition = Recognition::build(&settings, models, filled, clocks, tuner.shared());
         Ok(Self {
             handles: Handles::default(),
             health,

@@ -17,6 +17,7 @@ use crate::actors::tuning::{SharedTuning, Tuner};
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::ports::clock::Clock;
+use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
 use menshen_domain::frame_gate::FrameGateRules;
 use menshen_domain::passage::PassageRules;
@@ -74,13 +75,13 @@ impl Recognition {
         settings: &Settings,
         models: Models,
         filled: Filled,
-        clock: Arc<dyn Clock>,
+        (clock, clock_status): (Arc<dyn Clock>, Arc<ClockStatus>),
         tuning: SharedTuning,
     ) -> Self {
         let Models { loader, selection, set, loaded, attributes } = models;
         let recogniser = ActiveRecogniser::new(Recogniser::new(set, filled.gallery, loaded));
         let rules = camera_rules(settings, recogniser.clone(), clock, tuning);
-        let (intake, photos) = intakes(CameraRules { attributes, ..rules });
+        let (intake, photos) = intakes(CameraRules { clock_status, attributes, ..rules });
         Self { recogniser, loader, selection, intake, photos, missing_features: filled.other_model > 0 }
     }
 
@@ -112,6 +113,7 @@ pub fn camera_rules(
     CameraRules {
         recogniser,
         clock,
+        clock_status: Arc::default(),
         utc_offset_min: recognition.utc_offset_min,
         passages: PassageRules {
             gap_ms: passages.gap_ms,

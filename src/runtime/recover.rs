@@ -12,6 +12,7 @@ use crate::status::storage::StorageStatus;
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
+use menshen_domain::validity::Validity;
 use menshen_gallery::{Gallery, GalleryError};
 
 /// A wipe that a crash cut short is finished before anything of it is read.
@@ -146,9 +147,10 @@ pub fn fill_gallery(
 ) -> Result<Filled, StoreError> {
     let model = gallery.model().to_owned();
     let mut photos = BTreeSet::new();
-    let (mut other_model, mut unfit) = (0u64, 0u64);
+    let (mut other_model, mut unfit, mut unreadable_limits) = (0u64, 0u64, 0u64);
     let mut add = |person: Person| {
         photos.extend(person.features.iter().map(|feature| feature.photo.clone()));
+        unreadable_limits += u64::from(Validity::of(&person.info).is_err());
         match gallery.put(&person) {
             Ok(()) => {}
             Err(GalleryError::OtherModel { .. }) => other_model += 1,
@@ -177,6 +179,13 @@ pub fn fill_gallery(
         model,
         "the registry was read"
     );
+    if unreadable_limits > 0 {
+        tracing::warn!(
+            people = unreadable_limits,
+            "people have a start_time or end_time that cannot be read; they are not recognised until they are enrolled \
+             with one that can"
+        );
+    }
     if other_model > 0 {
         tracing::warn!(
             people = other_model,

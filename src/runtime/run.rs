@@ -18,6 +18,7 @@ use crate::adapters::ftp::FtpServer;
 use crate::config::Settings;
 use crate::telemetry::{self, Exporter};
 use crate::web;
+use menshen_domain::limits;
 
 /// Recorded histogram samples are folded into buckets this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -79,6 +80,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
             Ok(Ended::Restart)
         }
         () = upkeep(metrics) => Ok(Ended::Stopped),
+        () = watch_clock(&app) => Ok(Ended::Stopped),
     };
     app.health.set_draining();
     stop_ftp(ftp).await;
@@ -141,6 +143,13 @@ async fn stop_ftp(ftp: Option<FtpServer>) {
 async fn stop_web(web: ServerHandle) {
     // Health checks need no farewell.
     let _ = tokio::time::timeout(Duration::from_secs(1), web.stop(false)).await;
+}
+
+async fn watch_clock(app: &App) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(limits::CLOCK_WATCH_MS)).await;
+        app.health.clock.watch(app.clock.wall_ms());
+    }
 }
 
 async fn upkeep(metrics: Exporter) {

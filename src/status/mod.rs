@@ -2,6 +2,7 @@
 //!
 //! The facts and the rules between them are `menshen_domain`'s; here is only the sharing.
 
+pub mod clock;
 pub mod models;
 pub mod receivers;
 pub mod storage;

@@ -170,6 +170,10 @@ declare! {
         "本地接口拒绝的调用（令牌错误、主机错误或过大）";
 
     // The machine and the process
+    CLOCK_PLAUSIBLE = Gauge "menshen_clock_plausible", Flag, [],
+        "0 while the clock shows a time before the build or before the newest stored event: people with an end_time are \
+         not recognised",
+        "时钟早于程序构建时间或最新事件时间时为 0：此时有 end_time 的人员不予识别";
     STORAGE_FULL = Gauge "menshen_storage_full", Flag, [part],
         "1 while a part of the storage finds no room on the disk", "磁盘空间不足、该存储部分无法写入时为 1";
     STORE_ERRORS = Counter "menshen_store_errors_total", Count, [],

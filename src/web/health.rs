@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
 use crate::status::receivers::ReceiversStatus;
 use crate::status::storage::StorageStatus;
@@ -22,6 +23,8 @@ pub struct Health {
     pub receivers: ReceiversStatus,
     /// Written by the stores themselves.
     pub storage: Arc<StorageStatus>,
+    /// Written by the runtime, which watches the clock.
+    pub clock: Arc<ClockStatus>,
     /// Written at start and by a swap.
     pub models: Arc<ModelStatus>,
     facts: Mutex<Facts>,
@@ -56,6 +59,7 @@ pub struct HealthReport {
     pub link_blocked: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
     pub storage: StorageHealth,
+    pub clock: ClockHealth,
     /// The embedder in use, and the progress of a swap to another.
     pub models: ModelFacts,
     pub devices: Vec<DeviceHealth>,
@@ -72,6 +76,15 @@ pub struct StorageHealth {
     pub ok: bool,
     #[serde(flatten)]
     pub facts: StorageFacts,
+}
+
+/// A wrong clock does not make the box unready: whoever has no end of validity is recognised.
+#[derive(Serialize)]
+pub struct ClockHealth {
+    pub ok: bool,
+    /// What is wrong and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +104,7 @@ impl Default for Health {
             started: Instant::now(),
             receivers: ReceiversStatus::default(),
             storage: Arc::default(),
+            clock: Arc::new(ClockStatus::of_build()),
             models: Arc::default(),
             facts: Mutex::default(),
         }
@@ -136,6 +150,7 @@ impl Health {
 
     pub fn report(&self) -> HealthReport {
         let storage = self.storage.facts();
+        let clock = self.clock.fault();
         self.with(|facts| {
             let mut reasons: Vec<String> = facts
                 .parts
@@ -158,6 +173,7 @@ impl Health {
                 link_blocked: facts.link_blocked.clone(),
                 parts: facts.parts.clone(),
                 storage: StorageHealth { ok: storage.is_ok(), facts: storage },
+                clock: ClockHealth { ok: clock.is_none(), fault: clock.map(|fault| fault.to_string()) },
                 models: self.models.facts(),
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),

@@ -15,6 +15,7 @@ mod backlog;
 mod bad_input;
 mod cameras;
 mod check;
+mod clock;
 mod control;
 mod dead_letters;
 mod devices_change;

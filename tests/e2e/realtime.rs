@@ -122,6 +122,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
             waiting: Arc::default(),
             status: Arc::default(),
         },
+        clock_status: Arc::default(),
         delivery: Delivery {
             platform: ear.clone(),
             sessions: SessionKeeper::new("D".to_owned()),

@@ -19,6 +19,7 @@ pub mod address;
 pub mod attributes;
 pub mod backoff;
 pub mod candidate;
+pub mod clock;
 pub mod decision;
 pub mod device;
 pub mod device_kind;

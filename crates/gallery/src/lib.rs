@@ -158,7 +158,7 @@ impl Gallery {
             id: person.id.clone(),
             name: person.name.clone(),
             kind: person.kind,
-            validity: Validity::of(&person.info).0,
+            validity: Validity::of(&person.info).unwrap_or(Validity::UNREADABLE),
             rows: Vec::with_capacity(person.features.len()),
         };
         let index = if let Some(index) = self.free_entries.pop() {

@@ -249,7 +249,7 @@ fn features_of_another_model_are_neither_put_nor_searched() {
 
 #[test]
 fn people_who_are_not_valid_now_are_passed_over_however_similar() {
-    let at = Moment { wall_ms: 1_772_337_600_000, utc_offset_min: 480 };
+    let at = Moment { wall_ms: 1_772_337_600_000, utc_offset_min: 480, is_plausible: true };
     let mut gallery = Gallery::new("m@1", 4, 1000);
     for visit in 0..40 {
         let mut old = person(&format!("visit-{visit}"), &["0"], &[X]);

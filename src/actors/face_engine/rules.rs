@@ -6,6 +6,7 @@ use super::attributes::AttributeEstimator;
 use crate::actors::recogniser::ActiveRecogniser;
 use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
+use crate::status::clock::ClockStatus;
 use menshen_domain::frame_gate::FrameGateRules;
 use menshen_domain::passage::PassageRules;
 use menshen_domain::quality::QualityLevel;
@@ -16,6 +17,7 @@ use menshen_domain::validity::Moment;
 pub struct CameraRules {
     pub recogniser: ActiveRecogniser,
     pub clock: Arc<dyn Clock>,
+    pub clock_status: Arc<ClockStatus>,
     pub tuning: SharedTuning,
     /// Minutes the box's time zone is ahead of UTC: for dates that name none.
     pub utc_offset_min: i32,
@@ -35,7 +37,7 @@ pub struct CameraRules {
 impl CameraRules {
     /// The time by which the validity of people is decided.
     pub fn now(&self) -> Moment {
-        Moment { wall_ms: self.clock.wall_ms(), utc_offset_min: self.utc_offset_min }
+        self.clock_status.moment(self.clock.wall_ms(), self.utc_offset_min)
     }
 
     /// Whether events of strangers are wanted, for themselves or to enrol them.

@@ -65,9 +65,6 @@ fn outcome(request: &EnrolRequest, result: Result<Enrolled, ProtocolError>) -> E
         metrics::counter!("menshen_enrolments_lookalike_total").increment(1);
         tracing::warn!(person = %request.id, %other, "person was enrolled and resembles another person of the registry");
     }
-    if let (_, Some(error)) = Validity::of(&request.info) {
-        tracing::warn!(person = %request.id, %error, "reading a validity time failed, it sets no limit");
-    }
     EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
 }
 
@@ -89,6 +86,10 @@ async fn download(deps: &RegistryDeps, photo: &Photo) -> Result<Bytes, ProtocolE
 async fn prepare(deps: &RegistryDeps, request: &EnrolRequest) -> Result<PreparedPerson, ProtocolError> {
     if request.id.trim().is_empty() {
         return Err(ProtocolError::new(StatusCode::ParamError, "identity_id is empty"));
+    }
+    // Limits fail closed: a limit nobody can read must not become none.
+    if let Err(error) = Validity::of(&request.info) {
+        return Err(ProtocolError::new(StatusCode::ParamError, error.to_string()));
     }
     let photo = download(deps, &request.photo).await?;
     let photo_sha256 = hex::encode(Sha256::digest(&photo));

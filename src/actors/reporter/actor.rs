@@ -8,8 +8,8 @@ use url::Url;
 
 use super::deps::ReporterDeps;
 use super::message::{
-    DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices, RetryQuarantined,
-    SessionChanged, WipeEvents,
+    ConfirmClock, DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices,
+    RetryQuarantined, SessionChanged, WipeEvents,
 };
 use super::realtime::RealTime;
 use super::{devices, history, record, status};
@@ -160,6 +160,21 @@ impl Handler<RetryQuarantined> for ReporterActor {
     fn handle(&mut self, message: RetryQuarantined, _: &mut Self::Context) -> Self::Result {
         let outbox = self.deps.storage.outbox.clone();
         Box::pin(run_blocking(move || outbox.retry_set_aside(message.receiver.as_deref(), message.sequence)))
+    }
+}
+
+impl Handler<ConfirmClock> for ReporterActor {
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
+
+    fn handle(&mut self, _: ConfirmClock, _: &mut Self::Context) -> Self::Result {
+        let deps = self.deps.clone();
+        Box::pin(run_blocking(move || {
+            let now_ms = deps.clock.wall_ms();
+            deps.storage.events.confirm_clock(now_ms)?;
+            deps.clock_status.confirm(now_ms);
+            deps.clock_status.watch(now_ms);
+            Ok(())
+        }))
     }
 }
 

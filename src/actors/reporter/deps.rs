@@ -13,6 +13,7 @@ use crate::ports::outbox::Outbox;
 use crate::ports::platform::{PlatformApi, PlatformError};
 use crate::ports::store::{EventStore, Keys, PictureStore};
 use crate::ports::system::SystemProbe;
+use crate::status::clock::ClockStatus;
 use crate::status::receivers::ReceiversStatus;
 use crate::status::storage::StorageStatus;
 use menshen_domain::limits;
@@ -36,6 +37,7 @@ pub struct ReporterDeps {
     pub delivery: Delivery,
     pub tuning: SharedTuning,
     pub clock: Arc<dyn Clock>,
+    pub clock_status: Arc<ClockStatus>,
     pub config: Arc<ReporterConfig>,
 }
 

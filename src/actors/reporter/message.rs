@@ -51,6 +51,11 @@ pub struct RetryQuarantined {
     pub sequence: Option<u64>,
 }
 
+/// An operator says that the clock is right: stored events of a later time came from a wrong one.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), ProtocolError>")]
+pub struct ConfirmClock;
+
 /// The full list of devices in their current state.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]

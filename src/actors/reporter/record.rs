@@ -131,6 +131,7 @@ fn try_store(deps: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreEr
             tidy(deps, &closed.trimmed)?;
         }
     }
+    deps.clock_status.event_at(event.timestamp_ms);
     // One log line each: a recognised person's at once, a stranger's at the passage's end.
     let logged_at = if event.is_stranger() { PassageStage::Closed } else { PassageStage::Open };
     if message.stage == logged_at || message.stage == PassageStage::Whole {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use redb::{ReadableTable, ReadableTableMetadata as _, WriteTransaction};
 
 use super::event_tables::{
-    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEXT_SEQUENCE, OPEN, SEQUENCES, SET_ASIDE, open_event,
-    seal_event,
+    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEWEST_EVENT_MS, NEXT_SEQUENCE, OPEN, SEQUENCES, SET_ASIDE,
+    open_event, seal_event,
 };
 use super::file::{DatabaseState, Failure, mark_complete, mark_incomplete};
 use super::sealed_file::SealedFile;
@@ -69,6 +69,14 @@ fn set_counter(transaction: &WriteTransaction, name: &str, value: u64) -> Result
     Ok(())
 }
 
+/// Remembers that an event of that time is stored.
+fn note_time(transaction: &WriteTransaction, event: &EventRecord) -> Result<(), Failure> {
+    if event.timestamp_ms > counter(transaction, NEWEST_EVENT_MS)? {
+        set_counter(transaction, NEWEST_EVENT_MS, event.timestamp_ms)?;
+    }
+    Ok(())
+}
+
 /// Up to where every receiver has got.
 fn sent_up_to(transaction: &WriteTransaction, receivers: &[String]) -> Result<u64, Failure> {
     let cursors = transaction.open_table(CURSORS)?;
@@ -95,6 +103,7 @@ impl RedbEventStore {
         let sealed = self.file.with_key(|key| seal_event(key, event))?;
         let pictures = if picture_bytes == 0 { known } else { picture_bytes };
         let size = pictures + sealed.len() as u64;
+        note_time(transaction, event)?;
         let sequence = counter(transaction, NEXT_SEQUENCE)?.max(1);
         set_counter(transaction, NEXT_SEQUENCE, sequence + 1)?;
         set_counter(transaction, HISTORY_BYTES, counter(transaction, HISTORY_BYTES)? + size)?;
@@ -209,7 +218,7 @@ impl EventStore for RedbEventStore {
             let size = if picture_bytes == 0 { known } else { picture_bytes };
             let sealed = self.file.with_key(|key| seal_event(key, event))?;
             open.insert(id, (size, sealed.as_slice()))?;
-            Ok(())
+            note_time(transaction, event)
         })
     }
 
@@ -304,6 +313,24 @@ impl EventStore for RedbEventStore {
                 newest_sequence: history.last()?.map(|(key, _)| key.value()),
             })
         })
+    }
+
+    fn newest_event_ms(&self) -> Result<u64, StoreError> {
+        self.file.read(|transaction| {
+            if let Some(newest) = transaction.open_table(COUNTERS)?.get(NEWEST_EVENT_MS)? {
+                return Ok(newest.value());
+            }
+            // Written by a version that did not note it.
+            let history = transaction.open_table(HISTORY)?;
+            let Some((_, row)) = history.last()? else { return Ok(0) };
+            let (_, id, sealed) = row.value();
+            let event = self.file.with_key(|key| Ok::<_, Failure>(self.readable(key, id, sealed)))?;
+            Ok(event.map_or(0, |event| event.timestamp_ms))
+        })
+    }
+
+    fn confirm_clock(&self, wall_ms: u64) -> Result<(), StoreError> {
+        self.file.write(|transaction| set_counter(transaction, NEWEST_EVENT_MS, wall_ms))
     }
 
     fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError> {

@@ -15,10 +15,11 @@ pub const HISTORY: TableDefinition<u64, (u64, &str, &[u8])> = TableDefinition::n
 pub const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
 /// receiver → last sequence it has
 pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
-/// `next_sequence`, `history_bytes`
+/// `next_sequence`, `history_bytes`, `newest_event_ms`
 pub const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 pub const NEXT_SEQUENCE: &str = "next_sequence";
 pub const HISTORY_BYTES: &str = "history_bytes";
+pub const NEWEST_EVENT_MS: &str = "newest_event_ms";
 /// (receiver, sequence) → what it refused
 pub const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
 

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod clock;
 pub mod devices;
 pub mod doors;
 pub mod guard;
@@ -99,6 +100,8 @@ fn routes(config: &mut ServiceConfig) {
         .route("/menshen/api/devices", web::put().to(devices::change))
         .route("/menshen/api/devices", web::delete().to(devices::remove))
         .route("/menshen/api/devices/reload", web::post().to(devices::reload))
+        .route("/menshen/api/clock", web::get().to(clock::show))
+        .route("/menshen/api/clock/confirm", web::post().to(clock::confirm))
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {

@@ -14,6 +14,7 @@ use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SharedSession;
 use crate::actors::tuning::Tuner;
+use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
 use menshen_domain::status::Language;
 
@@ -26,6 +27,7 @@ pub struct LocalDeps {
     pub photos: Arc<PhotoIntake>,
     pub tuner: Tuner,
     pub models: Arc<ModelStatus>,
+    pub clock_status: Arc<ClockStatus>,
     pub session: SharedSession,
     /// Asks the runtime to start again as a new process.
     pub restart: Arc<Notify>,

@@ -14,3 +14,8 @@ pub const MAKE_ROOM_EVENTS: u64 = 32;
 pub const PICTURE_RECORD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// People written in one transaction while a damaged registry is rebuilt from its photos.
 pub const REBUILD_CHUNK: usize = 512;
+/// How far behind the newest event a clock may be and still be right: NTP sets a clock back that ran ahead. A quartz of
+/// 20 ppm gains 10 minutes in a year without a network.
+pub const CLOCK_STEP_BACK_MS: u64 = 10 * 60_000;
+/// How often the clock is looked at, to log it and to show it. People are judged by it anew each time.
+pub const CLOCK_WATCH_MS: u64 = 10_000;
