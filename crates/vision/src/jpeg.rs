@@ -1,7 +1,7 @@
 //! JPEG pictures for events: the scene and the face crop.
 
 use image::RgbImage;
-use jpeg_encoder::{ColorType, Encoder, EncodingError};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, EncodingError};
 
 use crate::pixels::rgb_region;
 use crate::resize::{Resizer, ScaleError};
@@ -96,13 +96,51 @@ fn encode(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>, E
         return Err(EncodeError::Empty { width, height });
     }
     let mut out = Vec::new();
-    Encoder::new(&mut out, quality).encode(rgb, w, h, ColorType::Rgb).map_err(EncodeError::Encoder)?;
+    let mut encoder = Encoder::new(&mut out, quality);
+    // As it comes it keeps one pixel's colour of four: fine stripes change their colour.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    encoder.encode(rgb, w, h, ColorType::Rgb).map_err(EncodeError::Encoder)?;
     Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A picture of pixels of two colours.
+    fn pattern(width: u32, height: u32, is_first: impl Fn(u32, u32) -> bool) -> Vec<u8> {
+        let pixel = |x, y| if is_first(x, y) { [200, 40, 40] } else { [40, 40, 200] };
+        (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)).collect::<Vec<_>>()).collect()
+    }
+
+    fn mean_colour(rgb: &[u8]) -> [f64; 3] {
+        let pixels = rgb.len() as f64 / 3.0;
+        std::array::from_fn(|c| rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v)).sum::<f64>() / pixels)
+    }
+
+    #[test]
+    fn fine_patterns_keep_their_colour() {
+        let patterns: [(&str, Box<dyn Fn(u32, u32) -> bool>); 6] = [
+            ("columns", Box::new(|x, _| x % 2 == 0)),
+            ("rows", Box::new(|_, y| y % 2 == 0)),
+            ("checks", Box::new(|x, y| (x + y) % 2 == 0)),
+            ("one pixel of four", Box::new(|x, y| x % 2 == 0 && y % 2 == 0)),
+            ("the other columns", Box::new(|x, _| x % 2 == 1)),
+            ("every third row", Box::new(|_, y| y % 3 == 0)),
+        ];
+        for (name, is_first) in patterns {
+            for (width, height) in [(64, 48), (63, 47)] {
+                let rgb = pattern(width, height, &is_first);
+                for quality in [SCENE_JPEG_QUALITY, CROP_JPEG_QUALITY] {
+                    let jpeg = encode(&rgb, width, height, quality).unwrap();
+                    let seen = image::load_from_memory(&jpeg).unwrap().into_rgb8();
+                    for (wanted, got) in mean_colour(&rgb).into_iter().zip(mean_colour(seen.as_raw())) {
+                        assert!((wanted - got).abs() < 12.0, "{name} {width}x{height}: {got} for {wanted}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn pictures_are_bounded_and_clipped() {
