@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen_testbed::broker::PrivateBroker;
+use menshen_testbed::broker::{PrivateBroker, Version};
 use menshen_testbed::platform::behaviour::Fault;
 use serde_json::{Value, json};
 
@@ -12,9 +12,23 @@ use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 const COMMANDS: &str = "q.commands";
 const REPLIES: &str = "q.replies";
 
+/// The same on every RabbitMQ that is there: 4 has quorum queues with a limit of deliveries that nobody asked for, and
+/// answers in other words.
+fn on_each(test: impl Fn(Version)) {
+    for version in Version::all() {
+        eprintln!("on {version:?}");
+        test(version);
+    }
+}
+
+fn bed_on(version: Version, more_config: &str) -> TestBed {
+    let start = |folder: &std::path::Path| PrivateBroker::start_version(version, folder, more_config, "");
+    TestBed::with_broker(start, |_| ())
+}
+
 /// A box of user `box`, with a quorum queue that gives a command up after `limit` failed deliveries; not started.
-fn bed(limit: u32, replies: &Value) -> (TestBed, Hand) {
-    let bed = TestBed::with_platform(|_| ());
+fn bed(version: Version, limit: u32, replies: &Value) -> (TestBed, Hand) {
+    let bed = bed_on(version, "");
     let hand = queues(&bed, limit, replies);
     (bed, hand)
 }
@@ -59,7 +73,11 @@ const SIX: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
 
 #[test]
 fn a_full_reply_queue_costs_no_command_no_answer_and_no_connection() {
-    let (mut bed, hand) = bed(3, &json!({ "x-max-length": 1, "x-overflow": "reject-publish" }));
+    on_each(a_full_reply_queue_costs_no_command_no_answer_and_no_connection_on);
+}
+
+fn a_full_reply_queue_costs_no_command_no_answer_and_no_connection_on(version: Version) {
+    let (mut bed, hand) = bed(version, 3, &json!({ "x-max-length": 1, "x-overflow": "reject-publish" }));
     hand.publish("", REPLIES, &json!({ "messageId": "full" }));
     bed.start();
     send(&hand, &SIX);
@@ -83,7 +101,11 @@ fn a_full_reply_queue_costs_no_command_no_answer_and_no_connection() {
 
 #[test]
 fn a_missing_permission_concerns_the_replies_only() {
-    let (mut bed, hand) = bed(3, &json!({}));
+    on_each(a_missing_permission_concerns_the_replies_only_on);
+}
+
+fn a_missing_permission_concerns_the_replies_only_on(version: Version) {
+    let (mut bed, hand) = bed(version, 3, &json!({}));
     bed.start();
     control(&bed, &["set_permissions", "box", ".*", "^nothing$", ".*"]);
     send(&hand, &SIX);
@@ -98,7 +120,11 @@ fn a_missing_permission_concerns_the_replies_only() {
 
 #[test]
 fn a_reply_queue_that_is_gone_is_waited_for() {
-    let (mut bed, hand) = bed(3, &json!({}));
+    on_each(a_reply_queue_that_is_gone_is_waited_for_on);
+}
+
+fn a_reply_queue_that_is_gone_is_waited_for_on(version: Version) {
+    let (mut bed, hand) = bed(version, 3, &json!({}));
     bed.start();
     hand.delete(REPLIES);
     send(&hand, &SIX);
@@ -113,10 +139,11 @@ fn a_reply_queue_that_is_gone_is_waited_for() {
 
 #[test]
 fn a_reply_that_is_too_long_is_sent_shortened_and_blocks_nothing() {
-    let mut bed = TestBed::with_broker(
-        |folder| PrivateBroker::start_with(folder, "max_message_size = 65536\n", ""),
-        |_| (),
-    );
+    on_each(a_reply_that_is_too_long_is_sent_shortened_and_blocks_nothing_on);
+}
+
+fn a_reply_that_is_too_long_is_sent_shortened_and_blocks_nothing_on(version: Version) {
+    let mut bed = bed_on(version, "max_message_size = 65536\n");
     let hand = queues(&bed, 3, &json!({}));
     bed.start();
     let nobodies: Vec<String> = (0..3_000).map(|number| format!("n{number}")).collect();
@@ -140,7 +167,11 @@ fn a_reply_that_is_too_long_is_sent_shortened_and_blocks_nothing() {
 /// next command is begun.
 #[test]
 fn a_kept_answer_goes_out_before_the_next_command() {
-    let (mut bed, hand) = bed(0, &json!({}));
+    on_each(a_kept_answer_goes_out_before_the_next_command_on);
+}
+
+fn a_kept_answer_goes_out_before_the_next_command_on(version: Version) {
+    let (mut bed, hand) = bed(version, 0, &json!({}));
     bed.start();
     bed.platform.people().add("1001", "Barack Obama", photo("obama-1.jpg"));
     bed.platform.behaviour().fail("users", Fault::Slow(Duration::from_secs(6)), 1);
@@ -164,7 +195,11 @@ fn a_kept_answer_goes_out_before_the_next_command() {
 /// Quorum queues do not refuse a second consumer that asks to be the only one.
 #[test]
 fn commands_of_an_old_connection_are_not_overtaken_on_a_quorum_queue() {
-    let (mut bed, hand) = bed(20, &json!({}));
+    on_each(commands_of_an_old_connection_are_not_overtaken_on_a_quorum_queue_on);
+}
+
+fn commands_of_an_old_connection_are_not_overtaken_on_a_quorum_queue_on(version: Version) {
+    let (mut bed, hand) = bed(version, 20, &json!({}));
     hand.publish(
         "",
         COMMANDS,
@@ -194,7 +229,11 @@ fn commands_of_an_old_connection_are_not_overtaken_on_a_quorum_queue() {
 /// A classic queue with a single active consumer never is exclusive: nothing to wait for, and nothing to warn of.
 #[test]
 fn a_single_active_consumer_is_no_other_consumer() {
-    let mut bed = TestBed::with_platform(|_| ());
+    on_each(a_single_active_consumer_is_no_other_consumer_on);
+}
+
+fn a_single_active_consumer_is_no_other_consumer_on(version: Version) {
+    let mut bed = bed_on(version, "");
     let hand = Hand::new(bed.broker.as_ref().unwrap().port(), "/");
     hand.queue_with("q.single", &json!({ "x-single-active-consumer": true }));
     bed.platform.patch_login(json!({ "rabbitmq": { "queue": "q.single", "uploadQueue": "q.own" } }));
@@ -206,5 +245,47 @@ fn a_single_active_consumer_is_no_other_consumer() {
         &json!({ "method": "delete_users", "messageId": "7", "userid_list": ["x"] }),
     );
     assert_eq!(hand.get("q.own", SOON).expect("an answer")["messageId"], "7");
+    bed.stop();
+}
+
+/// Nothing in a login tells which node of a cluster lives.
+#[test]
+fn a_node_that_cannot_be_reached_is_passed_over() {
+    on_each(a_node_that_cannot_be_reached_is_passed_over_on);
+}
+
+fn a_node_that_cannot_be_reached_is_passed_over_on(version: Version) {
+    let (mut bed, hand) = bed(version, 20, &json!({}));
+    let live = bed.broker.as_ref().unwrap().port();
+    let dead = menshen_testbed::broker::free_port().unwrap();
+    let node = |port: u16| format!("127.0.0.1:{port}");
+    for host in [json!([node(dead), node(live)]), json!(format!("{}, {}", node(live), node(dead)))] {
+        bed.platform.patch_login(json!({ "rabbitmq": { "host": host, "port": 1 } }));
+        bed.start();
+        send(&hand, &["1"]);
+        assert_eq!(ids(&answers(&bed, &hand, 1)), ["1"], "{host}");
+        bed.stop();
+    }
+    bed.platform.patch_login(json!({ "rabbitmq": { "host": [node(dead), "no-such-host.invalid"] } }));
+    bed.start_unlinked();
+    eventually("both are named", SOON, || {
+        (bed.log().contains(&node(dead)) && bed.log().contains("no-such-host.invalid")).then_some(())
+    });
+    bed.stop();
+}
+
+/// Version 4 answers a type it does not know as it answers other arguments.
+#[test]
+fn an_exchange_that_cannot_be_made_is_refused_with_the_reason() {
+    on_each(an_exchange_that_cannot_be_made_is_refused_with_the_reason_on);
+}
+
+fn an_exchange_that_cannot_be_made_is_refused_with_the_reason_on(version: Version) {
+    let mut bed = bed_on(version, "");
+    let exchange = json!({ "name": "e.delayed", "type": "x-delayed-message", "durable": true });
+    bed.platform.patch_login(json!({ "rabbitmq": { "exchange": exchange } }));
+    bed.start_unlinked();
+    eventually("the reason is told", SOON, || bed.log().contains("x-delayed-message").then_some(()));
+    assert!(!bed.log().contains("no exchange 'e.delayed'"), "{}", bed.log());
     bed.stop();
 }

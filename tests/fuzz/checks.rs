@@ -45,9 +45,9 @@ pub fn login(bytes: &[u8]) {
     let shown = format!("{document:?}");
     let password = &document.rabbitmq.password;
     let is_elsewhere = |secret: &str| {
-        [&document.rabbitmq.host, &document.rabbitmq.queue].iter().any(|text| text.contains(secret))
+        document.rabbitmq.hosts.iter().chain([&document.rabbitmq.queue]).any(|text| text.contains(secret))
             || document.rabbitmq.vhost().contains(secret)
-            || "LoginDocument { rabbitmq: RabbitMq { host: port: queue: vhost: .. }".contains(secret)
+            || "LoginDocument { rabbitmq: RabbitMq { hosts: queue: vhost: .. }".contains(secret)
     };
     // Only plain words: a debug text escapes others, and digits may be the port's.
     let is_word = password.len() >= SECRET_LENGTH && password.bytes().all(|b| b.is_ascii_alphabetic());

@@ -228,7 +228,7 @@ pub fn id_of(value: &Value) -> Option<String> {
     }
 }
 
-fn text_of(value: Value) -> Result<String, FieldError> {
+pub(crate) fn text_of(value: Value) -> Result<String, FieldError> {
     match value {
         Value::String(text) => Ok(text),
         Value::Number(number) => {

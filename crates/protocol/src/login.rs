@@ -1,5 +1,9 @@
 //! The login document (protocol section 2) and how its URLs are composed.
 
+mod broker_address;
+
+pub use self::broker_address::BrokerAddress;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
@@ -57,10 +61,15 @@ impl std::fmt::Debug for LoginDocument {
 /// The broker's parameters.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RabbitMq {
-    /// Name or address, on some platforms with a scheme before it.
-    #[serde(deserialize_with = "lenient::text")]
-    pub host: String,
-    /// TCP port.
+    /// Names or addresses, on some platforms with a scheme before them and a port behind them; of a cluster, several.
+    #[serde(
+        rename = "host",
+        alias = "hosts",
+        alias = "addresses",
+        deserialize_with = "broker_address::hosts"
+    )]
+    pub hosts: Vec<String>,
+    /// TCP port of the hosts that name none.
     #[serde(deserialize_with = "port")]
     pub port: u16,
     /// The user.
@@ -101,8 +110,7 @@ pub struct RabbitMq {
 impl std::fmt::Debug for RabbitMq {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RabbitMq")
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("hosts", &self.addresses())
             .field("queue", &self.queue)
             .field("vhost", &self.vhost())
             .finish_non_exhaustive()
@@ -135,18 +143,10 @@ impl RabbitMq {
         self.fiqa_upload_queue.as_deref().filter(|name| !name.is_empty())
     }
 
-    /// The broker's name without the scheme some platforms write before it.
-    pub fn host_name(&self) -> &str {
-        let host = self.host.trim();
-        let host = host.strip_prefix("amqps://").or_else(|| host.strip_prefix("amqp://")).unwrap_or(host);
-        host.trim_end_matches('/')
-    }
-
-    /// As `ssl` says; without it by the scheme before the host, else by the port TLS is registered for.
-    pub fn uses_tls(&self) -> bool {
-        let host = self.host.trim();
-        self.ssl
-            .unwrap_or(host.starts_with("amqps://") || (self.port == 5671 && !host.starts_with("amqp://")))
+    /// Where the broker listens, in the document's order; at least one. TLS is spoken as `ssl` says; without it by the
+    /// scheme before the host, else by the port TLS is registered for.
+    pub fn addresses(&self) -> Vec<BrokerAddress> {
+        self.hosts.iter().map(|host| BrokerAddress::of(host, self.port, self.ssl)).collect()
     }
 
     /// Whether the box binds the command queue to the exchange.

@@ -1,4 +1,5 @@
-//! A private RabbitMQ on loopback that can be killed, frozen and started again; several live side by side.
+//! A private RabbitMQ on loopback that can be killed, frozen and started again; several live side by side, alone or as a
+//! cluster, of the packaged version or of version 4.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -20,8 +21,33 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// The control program itself, for the same reason.
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
+/// Which RabbitMQ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// That of the machine's packages.
+    Packaged,
+    /// The program that runs one in a folder of its own (`scripts/rabbitmq4`).
+    Beside(PathBuf),
+}
+
+impl Version {
+    /// RabbitMQ 4, where it is there and this user may run it.
+    pub fn four() -> Option<Self> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+        let is_there =
+            Command::new(repository.join("scripts/rabbitmq4")).arg("--check").output().ok()?.status;
+        is_there.success().then(|| Self::Beside(repository.join(".setup/rabbitmq4/run")))
+    }
+
+    /// Every one that is there.
+    pub fn all() -> Vec<Self> {
+        std::iter::once(Self::Packaged).chain(Self::four()).collect()
+    }
+}
+
 /// A RabbitMQ of its own: data, ports and node name are used by no other.
 pub struct PrivateBroker {
+    version: Version,
     folder: PathBuf,
     ports: Ports,
     process: Option<Process>,
@@ -58,11 +84,25 @@ impl PrivateBroker {
     /// # Errors
     /// When RabbitMQ is not installed or does not come up.
     pub fn start_with(folder: &Path, more_config: &str, more_arguments: &str) -> io::Result<Self> {
-        if !Path::new(SERVER).is_file() {
+        Self::start_version(Version::Packaged, folder, more_config, more_arguments)
+    }
+
+    /// As [`start_with`](Self::start_with), of a version.
+    ///
+    /// # Errors
+    /// When RabbitMQ is not installed or does not come up.
+    pub fn start_version(
+        version: Version,
+        folder: &Path,
+        more_config: &str,
+        more_arguments: &str,
+    ) -> io::Result<Self> {
+        if version == Version::Packaged && !Path::new(SERVER).is_file() {
             return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
         }
         fs::create_dir_all(folder)?;
         let mut broker = Self {
+            version,
             folder: folder.canonicalize()?,
             ports: Ports::free()?,
             process: None,
@@ -154,7 +194,14 @@ impl PrivateBroker {
 
     /// A RabbitMQ program that finds this node and no other.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.version {
+            Version::Packaged => Command::new(program),
+            Version::Beside(run) => {
+                let mut command = Command::new("unshare");
+                command.arg("--mount").arg(run).arg(&self.folder).arg(program);
+                command
+            }
+        };
         command
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")

@@ -193,7 +193,9 @@ impl Handler<LoginDone> for MqLinkActor {
     fn handle(&mut self, LoginDone { attempt, result }: LoginDone, ctx: &mut Self::Context) {
         match result {
             Ok(session) => {
-                tracing::info!(broker = %format!("{}:{}", session.rabbitmq.host_name(), session.rabbitmq.port), "logged in");
+                let brokers: Vec<String> =
+                    session.rabbitmq.addresses().iter().map(ToString::to_string).collect();
+                tracing::info!(broker = brokers.join(", "), "logged in");
                 metrics::counter!("menshen_logins_total", "result" => "ok").increment(1);
                 let before = self.deps.sessions.replace(session.clone());
                 let broker_changed = before.is_none_or(|before| before.rabbitmq != session.rabbitmq);

@@ -12,6 +12,7 @@ mod topology;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,18 +31,21 @@ use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, NoticeSink, QueuePair,
 };
 use menshen_domain::limits;
-use menshen_protocol::login::RabbitMq;
+use menshen_protocol::login::{BrokerAddress, RabbitMq};
 
 /// Connects to whatever broker the login document names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct AmqpConnector {
     /// More certificate authorities for TLS, PEM; read at every connection, so that a new one needs no restart.
     ca_file: Option<PathBuf>,
+    /// The node of a cluster that the next connection begins with: another one than the last, which may be why there has to
+    /// be a next.
+    first: AtomicUsize,
 }
 
 impl AmqpConnector {
     pub fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file }
+        Self { ca_file, first: AtomicUsize::new(0) }
     }
 }
 
@@ -52,18 +56,9 @@ impl BrokerConnector for AmqpConnector {
         notices: NoticeSink,
     ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
         async move {
-            let limit = Duration::from_millis(limits::BROKER_CONNECT_TIMEOUT_MS);
-            let late = |_| {
-                BrokerError::Unreachable(format!(
-                    "{}:{} did not complete the handshake within {} s",
-                    parameters.host_name(),
-                    parameters.port,
-                    limit.as_secs()
-                ))
-            };
-            let opened = tokio::time::timeout(limit, self.establish(&parameters, &notices));
+            let opened = self.open_any(&parameters, &notices).await?;
             // Consuming waits for others on its own terms.
-            let link = opened.await.map_err(late)??.consume(&parameters, &notices).await?;
+            let link = opened.consume(&parameters, &notices).await?;
             Ok(Arc::new(link) as Arc<dyn BrokerConnection>)
         }
         .boxed()
@@ -105,8 +100,41 @@ impl Opened {
 }
 
 impl AmqpConnector {
-    async fn establish(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
-        let connection = self.open(parameters, parameters.vhost()).await?;
+    /// A link to the first node that can be reached. What a node refuses (a password, a queue) its neighbours refuse too.
+    async fn open_any(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
+        let addresses = parameters.addresses();
+        let first = self.first.fetch_add(1, Ordering::Relaxed);
+        let limit = Duration::from_millis(limits::BROKER_CONNECT_TIMEOUT_MS);
+        let mut failed = Vec::new();
+        for turn in 0..addresses.len() {
+            let number = first.wrapping_add(turn) % addresses.len();
+            let address = &addresses[number];
+            let opened = tokio::time::timeout(limit, self.establish(address, parameters, notices));
+            let late =
+                |_| BrokerError::Unreachable(format!("no complete handshake within {} s", limit.as_secs()));
+            match opened.await.map_err(late).flatten() {
+                Ok(opened) => {
+                    self.first.store(number + 1, Ordering::Relaxed);
+                    tracing::debug!(broker = %address, "the broker is connected");
+                    return Ok(opened);
+                }
+                Err(BrokerError::Refused(reason)) => return Err(BrokerError::Refused(reason)),
+                Err(BrokerError::Unreachable(reason) | BrokerError::Lost(reason)) => {
+                    failed.push(format!("{address}: {reason}"));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Err(BrokerError::Unreachable(failed.join("; ")))
+    }
+
+    async fn establish(
+        &self,
+        address: &BrokerAddress,
+        parameters: &RabbitMq,
+        notices: &NoticeSink,
+    ) -> Result<Opened, BrokerError> {
+        let connection = self.open(address, parameters, parameters.vhost()).await?;
         prepare_queue(&connection, parameters).await?;
         let mut publishing: Vec<(String, Arc<Connection>)> = Vec::new();
         let mut publishers = [None, None];
@@ -120,7 +148,7 @@ impl AmqpConnector {
         for (publisher, (queue, vhost)) in publishers.iter_mut().zip(wanted) {
             let Some(queue) = queue else { continue };
             if publishing.iter().all(|(open, _)| open != vhost) {
-                publishing.push((vhost.to_owned(), self.open(parameters, vhost).await?));
+                publishing.push((vhost.to_owned(), self.open(address, parameters, vhost).await?));
             }
             let Some((_, connection)) = publishing.iter().find(|(open, _)| open == vhost) else { continue };
             prepare_other(connection, parameters, queue, Use::Replies).await?;
@@ -137,8 +165,13 @@ impl AmqpConnector {
         Ok(Opened { connection, replies, fiqa_replies, publishing })
     }
 
-    async fn open(&self, parameters: &RabbitMq, vhost: &str) -> Result<Arc<Connection>, BrokerError> {
-        let scheme = if parameters.uses_tls() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
+    async fn open(
+        &self,
+        address: &BrokerAddress,
+        parameters: &RabbitMq,
+        vhost: &str,
+    ) -> Result<Arc<Connection>, BrokerError> {
+        let scheme = if address.uses_tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
         let uri = AMQPUri {
             scheme,
             authority: AMQPAuthority {
@@ -146,8 +179,8 @@ impl AmqpConnector {
                     username: parameters.login.clone(),
                     password: parameters.password.clone(),
                 },
-                host: parameters.host_name().to_owned(),
-                port: parameters.port,
+                host: address.host.clone(),
+                port: address.port,
             },
             vhost: vhost.to_owned(),
             query: AMQPQueryString {
@@ -156,7 +189,7 @@ impl AmqpConnector {
             },
         };
         let properties = ConnectionProperties::default().with_connection_name("menshen".into());
-        let tls = if parameters.uses_tls() { Some(self.tls().await?) } else { None };
+        let tls = if address.uses_tls { Some(self.tls().await?) } else { None };
         let connect = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, tls.clone()).await?);
         let opened = Connection::connector(uri, stream::runtime(), connect, properties).await;
         opened.map(Arc::new).map_err(classify)

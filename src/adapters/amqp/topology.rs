@@ -41,7 +41,7 @@ pub async fn prepare_queue(connection: &Connection, parameters: &RabbitMq) -> Re
 }
 
 async fn declare_exchange(connection: &Connection, exchange: &Exchange) -> Result<(), BrokerError> {
-    let kind = match exchange.kind.to_ascii_lowercase().as_str() {
+    let kind = match exchange.kind.trim().to_ascii_lowercase().as_str() {
         "direct" => ExchangeKind::Direct,
         "topic" => ExchangeKind::Topic,
         "fanout" => ExchangeKind::Fanout,
@@ -57,6 +57,7 @@ async fn declare_exchange(connection: &Connection, exchange: &Exchange) -> Resul
         };
         (kind.clone(), options, arguments(exchange))
     };
+    let mut refused = None;
     for passive in [exchange.passive.unwrap_or(false), true] {
         let (kind, options, arguments) = declare(passive);
         let channel = connection.create_channel().await.map_err(classify)?;
@@ -67,8 +68,10 @@ async fn declare_exchange(connection: &Connection, exchange: &Exchange) -> Resul
             }
             Err(error) if !passive && may_be_there(&error) => {
                 tracing::warn!(exchange = %exchange.name, %error, "the exchange cannot be declared, using the one that is there");
+                refused = Some(error);
             }
-            Err(error) => return Err(classify(error)),
+            // It is not there either: why it could not be declared is the reason, a type nobody knows for one.
+            Err(error) => return Err(classify(or_before(error, refused))),
         }
     }
     Ok(())
@@ -121,10 +124,18 @@ async fn declare_queue(connection: &Connection, queue: &str, used_for: Use) -> R
             Err(error) => return Err(classify(error)),
         }
     }
-    if let Some(error) = refused {
+    if let Some(error) = &refused {
         tracing::warn!(queue, %error, "the queue cannot be declared, using the one that is there");
     }
-    passive_queue(connection, queue).await
+    count_consumers(connection, queue).await.map(drop).map_err(|error| classify(or_before(error, refused)))
+}
+
+/// `before` where `error` only says that there is nothing.
+fn or_before(error: lapin::Error, before: Option<lapin::Error>) -> lapin::Error {
+    match before {
+        Some(before) if amqp_code(&error) == Some(NOT_FOUND) => before,
+        _ => error,
+    }
 }
 
 /// Arguments to declare a queue with, the best first. A command is never given up for having been delivered too often:

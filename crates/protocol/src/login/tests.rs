@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 const MINIMAL: &str = r#"{"token":"t","rabbitmq":{"host":"h","port":"5672","login":"l","password":"p",
@@ -33,24 +35,61 @@ fn urls_compose_as_the_protocol_says() {
     assert_eq!(session.platform_url("notify").unwrap().as_str(), "http://h:9061/notify");
 }
 
+fn broker(host: &serde_json::Value, port: u16, more: &str) -> Result<RabbitMq, serde_json::Error> {
+    let text = format!(r#"{{"host":{host},"port":{port},"login":"l","password":"p","queue":"q"{more}}}"#);
+    serde_json::from_str(&text)
+}
+
+fn addresses(host: &serde_json::Value, port: u16, more: &str) -> Vec<(String, u16, bool)> {
+    let broker = broker(host, port, more).unwrap_or_else(|error| panic!("{host}: {error}"));
+    broker.addresses().into_iter().map(|at| (at.host, at.port, at.uses_tls)).collect()
+}
+
 #[test]
 fn the_login_says_whether_the_broker_speaks_tls() {
-    let broker = |host: &str, port: u16, more: &str| {
-        let text =
-            format!(r#"{{"host":"{host}","port":{port},"login":"l","password":"p","queue":"q"{more}}}"#);
-        serde_json::from_str::<RabbitMq>(&text).unwrap()
-    };
     for (host, port, more, expect) in [
         ("h", 5672, "", false),
         ("h", 5671, "", true),
         ("amqps://h/", 5672, "", true),
+        ("AMQPS://h", 5672, "", true),
         ("amqp://h", 5671, "", false),
         ("h", 5671, r#","ssl":false"#, false),
         ("h", 9000, r#","ssl":"true""#, true),
         ("h", 9000, r#","tls":1"#, true),
     ] {
-        let broker = broker(host, port, more);
-        assert_eq!((broker.uses_tls(), broker.host_name()), (expect, "h"), "{host} {port} {more}");
+        let found = addresses(&host.into(), port, more);
+        assert_eq!(found, [("h".to_owned(), port, expect)], "{host} {port} {more}");
+    }
+}
+
+#[test]
+fn a_broker_may_be_a_cluster() {
+    let at = |host: &str, port, tls| (host.to_owned(), port, tls);
+    let three = [at("a", 5672, false), at("b", 5672, false), at("c", 5672, false)];
+    for host in [
+        json!(["a", "b", "c"]),
+        json!("a,b,c"),
+        json!("a; b ;c"),
+        json!(" a b\nc "),
+        json!(["a,b", "c"]),
+        json!([{ "host": "a" }, { "host": "b", "port": 5672 }, { "host": "c", "port": "5672" }]),
+    ] {
+        assert_eq!(addresses(&host, 5672, ""), three, "{host}");
+    }
+    assert_eq!(
+        addresses(&json!(["a:5673", "amqps://b:5671/", "[::1]:5674", "fe80::1", "10.0.0.1"]), 5672, ""),
+        [
+            at("a", 5673, false),
+            at("b", 5671, true),
+            at("::1", 5674, false),
+            at("fe80::1", 5672, false),
+            at("10.0.0.1", 5672, false)
+        ]
+    );
+    assert_eq!(addresses(&json!("amqp://l:p@a:5673/v"), 5672, ""), [at("a", 5673, false)]);
+    assert_eq!(broker(&json!("::1"), 5672, "").unwrap().addresses()[0].to_string(), "[::1]:5672");
+    for nothing in [json!([]), json!(""), json!(" , "), json!([{ "port": 1 }]), json!([["a"]])] {
+        assert!(broker(&nothing, 5672, "").is_err(), "{nothing}");
     }
 }
 
@@ -78,7 +117,7 @@ fn empty_values_of_php_and_java_are_absent() {
         assert!(session.upload_reg && session.record_urls.is_empty());
         let (read, expected) = (&session.rabbitmq, &plain.rabbitmq);
         assert_eq!((read.vhost(), read.upload_queue()), (expected.vhost(), None));
-        assert_eq!((read.binds_exchange(), read.uses_tls()), (true, false));
+        assert_eq!((read.binds_exchange(), read.addresses()[0].uses_tls), (true, false));
         let exchange = read.exchange.as_ref().unwrap();
         assert_eq!((exchange.arguments.as_ref(), exchange.auto_delete), (None, None));
 
