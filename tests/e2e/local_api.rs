@@ -84,9 +84,13 @@ fn people_permissions_and_photos() {
         json!({ "permissions_info_list": [{ "id": "9", "info": { "name": "lab", "description": "d" } }] });
     done(http::json(port, "PUT", PERMISSIONS, &groups));
     done(http::json(port, "POST", PERMISSIONS, &json!({ "id": 7, "info": { "name": "yard" } })));
-    assert_eq!(done(http::get(port, PERMISSIONS))["total"], 2);
+    assert_eq!(done(http::get(port, PERMISSIONS))["total"], 3, "with that of people without one");
     done(http::call(port, "DELETE", &format!("{PERMISSIONS}?id=9"), &[], b""));
-    assert_eq!(done(http::get(port, PERMISSIONS))["permissions_info_list"][0]["id"], "7");
+    let left = done(http::get(port, PERMISSIONS))["permissions_info_list"].clone();
+    assert_eq!(left[0], json!({ "id": "7", "info": { "name": "yard", "description": "" } }));
+    let described =
+        |id: &str| left.as_array().unwrap().iter().find(|group| group["id"] == id).unwrap().clone();
+    assert_eq!(described("9")["info"], json!({ "name": "9", "description": "" }), "somebody is in it still");
 
     done(http::call(port, "DELETE", &format!("{USERS}?identity_id=1002"), &[], b""));
     refused(

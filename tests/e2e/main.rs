@@ -33,6 +33,7 @@ mod kills;
 mod link;
 mod liveness;
 mod local_api;
+mod local_permissions;
 mod login;
 mod main_stream;
 mod onvif;

@@ -35,6 +35,7 @@ pub mod limits;
 pub mod link;
 pub mod models;
 pub mod passage;
+pub mod permission_groups;
 pub mod person;
 pub mod photo;
 pub mod photo_rules;

@@ -120,4 +120,14 @@ pub struct PermissionGroup {
     pub name: String,
     /// Free text.
     pub description: String,
+    /// Whatever else was said of it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub info: Map<String, Value>,
+}
+
+impl PermissionGroup {
+    /// One of which nobody has said more than the id.
+    pub fn undescribed(id: String) -> Self {
+        Self { name: id.clone(), id, description: String::new(), info: Map::new() }
+    }
 }

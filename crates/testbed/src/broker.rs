@@ -16,7 +16,7 @@ const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const PORT_TRIES: u32 = 100;
 /// Starts with new ports when another process took one of them in the seconds before it was listened on.
 const START_TRIES: u32 = 3;
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// The control program itself, for the same reason.
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";

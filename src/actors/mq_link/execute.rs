@@ -17,9 +17,10 @@ use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
 use super::reply::ReplyWay;
 use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
-use crate::actors::registry::message::{DeletePeople, SyncPermissions, WipePeople};
+use crate::actors::registry::message::{DeletePeople, EditPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
 use crate::ports::broker::QueuePair;
+use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::command::{Command, Envelope, WipeOptions, WirePermission};
@@ -217,9 +218,13 @@ async fn sync_permissions(deps: &LinkDeps, groups: Vec<WirePermission>) -> Resul
             id: group.id,
             name: group.info.name,
             description: group.info.description,
+            info: serde_json::Map::new(),
         })
         .collect();
-    deps.registry.send_until_answered(|| SyncPermissions { groups: known.clone() }).await?;
+    // The protocol says nothing of groups that are not named: a platform that sends one new group must not make the box
+    // forget the others.
+    let merge = || EditPermissions::new(GroupEdit::Merge(known.clone()));
+    deps.registry.send_until_answered(merge).await?;
     let success_permission = known
         .into_iter()
         .map(|group| SyncedPermission {

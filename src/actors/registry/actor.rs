@@ -10,11 +10,11 @@ use tokio::sync::Mutex;
 use super::deps::{RegistryDeps, remove_photos, report_size};
 use super::enrol::enrol_people;
 use super::message::{
-    CancelSwap, DeleteOutcome, DeletePeople, Drain, EnrolOutcome, EnrolPeople, EnrolStranger, FindPeople,
-    GetPerson, KnownStranger, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, UseModel,
+    CancelSwap, DeleteOutcome, DeletePeople, Drain, EditPermissions, EditedGroups, EnrolOutcome, EnrolPeople,
+    EnrolStranger, FindPeople, GetPerson, KnownStranger, ListPermissions, PeoplePage, StoredPerson, UseModel,
     WipePeople,
 };
-use super::{strangers, swap};
+use super::{permissions, strangers, swap};
 use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
 use crate::ports::store::Namespace;
@@ -105,14 +105,14 @@ impl Handler<DeletePeople> for RegistryActor {
     }
 }
 
-impl Handler<SyncPermissions> for RegistryActor {
-    type Result = ResponseFuture<Result<(), ProtocolError>>;
+impl Handler<EditPermissions> for RegistryActor {
+    type Result = ResponseFuture<Result<EditedGroups, ProtocolError>>;
 
-    fn handle(&mut self, message: SyncPermissions, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: EditPermissions, _: &mut Self::Context) -> Self::Result {
         let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            run_blocking(move || deps.store.set_permission_groups(&message.groups)).await
+            run_blocking(move || Ok(permissions::edit(&deps, message))).await?
         })
     }
 }
@@ -169,8 +169,8 @@ impl Handler<ListPermissions> for RegistryActor {
     type Result = ResponseFuture<Result<Vec<PermissionGroup>, ProtocolError>>;
 
     fn handle(&mut self, _: ListPermissions, _: &mut Self::Context) -> Self::Result {
-        let store = Arc::clone(&self.deps.store);
-        Box::pin(run_blocking(move || store.permission_groups()))
+        let deps = self.deps.clone();
+        Box::pin(run_blocking(move || permissions::list(&deps)))
     }
 }
 

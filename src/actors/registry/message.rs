@@ -6,6 +6,7 @@ use actix::Message;
 use bytes::Bytes;
 use url::Url;
 
+use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
 use menshen_domain::status::ProtocolError;
 use menshen_domain::stranger::StrangerShot;
@@ -92,11 +93,30 @@ pub struct DeletePeople {
     pub ids: Vec<String>,
 }
 
-/// Replaces the list of permission groups.
+/// Changes the list of permission groups.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<(), ProtocolError>")]
-pub struct SyncPermissions {
+#[rtype(result = "Result<EditedGroups, ProtocolError>")]
+pub struct EditPermissions {
+    pub edit: GroupEdit,
+    /// With the group that is removed go the people who are in no other; the rest lose it.
+    pub delete_people: bool,
+}
+
+impl EditPermissions {
+    pub fn new(edit: GroupEdit) -> Self {
+        Self { edit, delete_people: false }
+    }
+}
+
+/// What became of the list.
+#[derive(Debug, Clone)]
+pub struct EditedGroups {
+    /// All groups, those in use that nobody has described included.
     pub groups: Vec<PermissionGroup>,
+    /// The one that was created, described or removed.
+    pub group: Option<PermissionGroup>,
+    /// People who went with it.
+    pub people_deleted: u64,
 }
 
 /// Deletes everyone, with features and photos.

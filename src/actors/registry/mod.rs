@@ -4,6 +4,7 @@ pub mod actor;
 pub mod deps;
 pub mod enrol;
 pub mod message;
+mod permissions;
 pub mod photo;
 mod reembed;
 pub mod request;

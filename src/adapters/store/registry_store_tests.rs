@@ -42,7 +42,7 @@ fn a_wipe_leaves_the_permission_groups() {
     let folder = tempfile::tempdir().unwrap();
     let opened = Opened::new(folder.path());
     opened.registry.put(&[person("1", "a.img")]).unwrap();
-    let group = PermissionGroup { id: "7".into(), name: "研发部".into(), description: String::new() };
+    let group = PermissionGroup { name: "研发部".into(), ..PermissionGroup::undescribed("7".into()) };
     opened.registry.set_permission_groups(std::slice::from_ref(&group)).unwrap();
     opened.vault.destroy(Namespace::Registry).unwrap();
     assert_eq!(opened.registry.get("1").unwrap(), None);

@@ -46,7 +46,7 @@ pub fn refused_as(status: Http, refusal: &ProtocolError, language: Language) -> 
     let body = json!({ "error": {
         "code": refusal.code.code(),
         "message": refusal.message(language),
-        "status": status.canonical_reason().unwrap_or_default(),
+        "status": refusal.code.name(),
     }});
     HttpResponse::build(status).json(body)
 }

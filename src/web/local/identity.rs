@@ -53,7 +53,7 @@ impl LocalDeps {
 }
 
 pub async fn dev_sno(deps: Data<LocalDeps>) -> HttpResponse {
-    deps.respond(Ok(json!({ "dev_sno": deps.dev_sno_now() })))
+    deps.respond(Ok(named("dev_sno", deps.dev_sno_now().into())))
 }
 
 pub async fn set_dev_sno(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
@@ -73,11 +73,16 @@ async fn change_dev_sno(deps: &LocalDeps, mut call: Call) -> Answer {
         deps.change(move |changes| changes.dev_sno = Some(kept)).await?;
         deps.restart();
     }
-    Ok(json!({ "dev_sno": dev_sno }))
+    Ok(named("dev_sno", dev_sno.into()))
 }
 
 pub async fn login_url(deps: Data<LocalDeps>) -> HttpResponse {
-    deps.respond(Ok(json!({ "login_url": shown_or_null(deps.login_url_now().as_ref()) })))
+    deps.respond(Ok(named("login_url", shown_or_null(deps.login_url_now().as_ref()))))
+}
+
+/// The value under its own name and as `response`: the published pages have both.
+fn named(name: &str, value: Value) -> Value {
+    json!({ name: value.clone(), "response": value })
 }
 
 fn shown_or_null(url: Option<&Url>) -> Value {
@@ -100,5 +105,5 @@ async fn change_login_url(deps: &LocalDeps, mut call: Call) -> Answer {
         deps.change(move |changes| changes.login_url = Some(kept)).await?;
         deps.restart();
     }
-    Ok(json!({ "login_url": shown(&url) }))
+    Ok(named("login_url", shown(&url).into()))
 }

@@ -11,6 +11,7 @@ pub mod doors;
 pub mod guard;
 pub mod identity;
 pub mod models;
+pub mod permissions;
 pub mod photo;
 pub mod picture;
 pub mod set_aside;
@@ -83,15 +84,16 @@ fn routes(config: &mut ServiceConfig) {
         .route(&fog("users"), web::post().to(users::add))
         .route(&fog("users"), web::put().to(users::update))
         .route(&fog("users"), web::delete().to(users::delete))
-        .route(&fog("permissions"), web::get().to(users::permissions))
-        .route(&fog("permissions"), web::post().to(users::add_permissions))
-        .route(&fog("permissions"), web::put().to(users::replace_permissions))
-        .route(&fog("permissions"), web::delete().to(users::delete_permissions))
+        .route(&fog("permissions"), web::get().to(permissions::list))
+        .route(&fog("permissions"), web::post().to(permissions::add))
+        .route(&fog("permissions"), web::put().to(permissions::change))
+        .route(&fog("permissions"), web::delete().to(permissions::remove))
         .route(&fog("Recognize"), web::post().to(photo::recognize))
         .route(&fog("Recognize/{device}"), web::post().to(photo::recognize))
         .route(&fog("GateControllerMode"), web::get().to(doors::mode))
         .route(&fog("GateControllerMode"), web::post().to(doors::set_mode))
         .route(&fog("EventAction"), web::put().to(doors::act))
+        .route("/SophonFace/api/permissions", web::get().to(permissions::find_by_name))
         .route("/menshen/api/models", web::get().to(models::show))
         .route("/menshen/api/models/use", web::post().to(models::use_model))
         .route("/menshen/api/models/cancel", web::post().to(models::cancel))

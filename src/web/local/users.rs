@@ -1,25 +1,21 @@
-//! People and permission groups of the registry.
+//! People of the registry.
 
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, said, text_of};
 use super::state::LocalDeps;
-use crate::actors::registry::message::{
-    DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
-};
+use crate::actors::registry::message::{DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson};
 use crate::actors::registry::request::UnusableUser;
 use menshen_domain::limits;
-use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
-use menshen_protocol::command::WirePermission;
 use menshen_protocol::event::DEFAULT_GROUP_NAME;
 use menshen_protocol::lenient;
-use menshen_protocol::local::{permission_of, user_of};
+use menshen_protocol::local::user_of;
 
 /// Whether people must be new or must be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,78 +167,4 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         list.push(entry(deps, &outcome.id, "", &outcome.result));
     }
     Ok(json!({ "success_users": success, "failed_users": failed }))
-}
-
-async fn groups(deps: &LocalDeps) -> Result<Vec<PermissionGroup>, ProtocolError> {
-    ask(deps.registry.send(ListPermissions)).await?
-}
-
-fn show(groups: &[PermissionGroup]) -> Value {
-    let list: Vec<_> = groups.iter().map(permission_of).collect();
-    json!({ "total": list.len(), "permissions_info_list": list })
-}
-
-/// `permissions_info_list`, or one group as the whole body.
-fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, ProtocolError> {
-    let has_list =
-        body.get("permissions_info_list").is_some_and(|list| list.is_array() || !lenient::is_absent(list));
-    let raw = if has_list {
-        list_of(&mut body, "permissions_info_list", limits::LOCAL_PAGE_MAX)?
-    } else {
-        vec![Value::Object(body)]
-    };
-    raw.into_iter()
-        .map(|raw| {
-            let group: WirePermission =
-                lenient::object(raw).map_err(|error| wrong(format!("permissions_info_list: {error}")))?;
-            if group.id.trim().is_empty() {
-                return Err(wrong("permissions_info_list: `id` is empty"));
-            }
-            Ok(PermissionGroup { id: group.id, name: group.info.name, description: group.info.description })
-        })
-        .collect()
-}
-
-async fn keep(deps: &LocalDeps, groups: Vec<PermissionGroup>) -> Answer {
-    ask(deps.registry.send(SyncPermissions { groups: groups.clone() })).await??;
-    Ok(show(&groups))
-}
-
-pub async fn permissions(deps: Data<LocalDeps>) -> HttpResponse {
-    let answer = groups(&deps).await.map(|groups| show(&groups));
-    deps.respond(answer)
-}
-
-/// Adds groups, or replaces those with the same id.
-pub async fn add_permissions(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
-    let answer = async {
-        let new = groups_of(call.json().await?)?;
-        let mut all = groups(&deps).await?;
-        all.retain(|group| new.iter().all(|new| new.id != group.id));
-        all.extend(new);
-        keep(&deps, all).await
-    }
-    .await;
-    deps.respond(answer)
-}
-
-/// Replaces the whole list, as `sync_permissions` does.
-pub async fn replace_permissions(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
-    let answer = async { keep(&deps, groups_of(call.json().await?)?).await }.await;
-    deps.respond(answer)
-}
-
-pub async fn delete_permissions(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = async {
-        let id = call.text("id").ok_or_else(|| wrong("`id` is missing in the query"))?;
-        let mut all = groups(&deps).await?;
-        let before = all.len();
-        all.retain(|group| group.id != id);
-        if all.len() == before {
-            return Err(ProtocolError::new(StatusCode::LocalNotFound, format!("no permission group `{id}`")));
-        }
-        keep(&deps, all).await
-    }
-    .await;
-    deps.respond(answer)
 }
