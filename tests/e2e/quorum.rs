@@ -292,3 +292,25 @@ fn an_exchange_that_cannot_be_made_is_refused_with_the_reason_on(version: Versio
     assert!(told.contains("x-delayed-message") && !told.contains("no exchange"), "{told}");
     bed.stop();
 }
+
+/// Connections break more often than a quorum queue of version 4 bears, and version 3.10 has another idea of "no limit".
+#[test]
+fn a_queue_of_the_boxs_own_gives_no_command_up() {
+    on_each(a_queue_of_the_boxs_own_gives_no_command_up_on);
+}
+
+fn a_queue_of_the_boxs_own_gives_no_command_up_on(version: Version) {
+    let mut bed = bed_on(version, "");
+    let hand = Hand::new(bed.broker.as_ref().unwrap().port(), "/");
+    bed.platform.patch_login(json!({ "rabbitmq": { "queue": COMMANDS, "uploadQueue": REPLIES } }));
+    bed.start();
+    bed.stop();
+    send(&hand, &["1"]);
+    for _ in 0..25 {
+        // Whoever holds it goes away without a word.
+        drop(hand.hold(COMMANDS));
+    }
+    bed.start_unlinked();
+    assert_eq!(ids(&answers(&bed, &hand, 1)), ["1"]);
+    bed.stop();
+}

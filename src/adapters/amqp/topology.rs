@@ -138,9 +138,12 @@ fn or_before(error: lapin::Error, before: Option<lapin::Error>) -> lapin::Error 
     }
 }
 
-/// Arguments to declare a queue with, the best first. A command is never given up for having been delivered too often:
-/// from RabbitMQ 4 on a quorum queue that is not told so gives it up after twenty times. Older brokers know no `-1`, and
-/// have no such limit unasked; there a classic queue also enforces an exclusive consumer.
+/// A command is never given up for having been delivered too often. From RabbitMQ 4 on a quorum queue that is not told so
+/// gives it up after twenty times, and `-1` means "never" there; 3.10 takes `-1` as well, and then gives a command up at its
+/// second delivery (`findings/rabbitmq-quorum-delivery-limit.sh`). A number nobody reaches means the same everywhere.
+const DELIVERY_LIMIT: i32 = i32::MAX;
+
+/// Arguments to declare a queue with, the best first; where a broker has no quorum queues, a classic one.
 fn queue_arguments(used_for: Use) -> Vec<FieldTable> {
     let typed = |kind: &str| {
         let mut arguments = FieldTable::default();
@@ -151,7 +154,7 @@ fn queue_arguments(used_for: Use) -> Vec<FieldTable> {
         Use::Replies => vec![FieldTable::default()],
         Use::Commands => {
             let mut unlimited = typed("quorum");
-            unlimited.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
+            unlimited.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
             vec![unlimited, typed("classic"), FieldTable::default()]
         }
     }
