@@ -24,6 +24,7 @@ pub mod login;
 mod number;
 pub mod onvif;
 pub mod page;
+pub mod photo_post;
 pub mod picture;
 pub mod reply;
 pub mod report;
