@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::amqp::Hand;
 use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
-const COMMANDS: &str = "q.commands";
+pub const COMMANDS: &str = "q.commands";
 const REPLIES: &str = "q.replies";
 
 /// A box of user `box`, with a quorum queue that gives a command up after `limit` failed deliveries; not started.
-fn bed(limit: u32, replies: &Value) -> (TestBed, Hand) {
+pub fn bed(limit: u32, replies: &Value) -> (TestBed, Hand) {
     let bed = TestBed::with_platform(|_| ());
     let hand = queues(&bed, limit, replies);
     (bed, hand)
@@ -44,7 +44,7 @@ fn send(hand: &Hand, ids: &[&str]) {
 }
 
 /// The next answers, in the order in which they come.
-fn answers(bed: &TestBed, hand: &Hand, count: usize) -> Vec<Value> {
+pub fn answers(bed: &TestBed, hand: &Hand, count: usize) -> Vec<Value> {
     let next = |number| {
         hand.get(REPLIES, SOON).unwrap_or_else(|| panic!("answer {number} did not come:\n{}", bed.log()))
     };

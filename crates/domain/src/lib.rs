@@ -22,6 +22,7 @@ pub mod candidate;
 pub mod decision;
 pub mod device;
 pub mod device_kind;
+pub mod erasure;
 pub mod event;
 pub mod explain;
 pub mod face;

@@ -19,6 +19,7 @@ pub mod fiqa;
 pub mod ftp;
 pub mod json;
 pub mod lenient;
+pub mod letter;
 pub mod local;
 pub mod login;
 mod number;

@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod deps;
 pub mod enrol;
+mod forget;
 pub mod message;
 pub mod photo;
 mod reembed;

@@ -14,3 +14,12 @@ pub const MAKE_ROOM_EVENTS: u64 = 32;
 pub const PICTURE_RECORD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// People written in one transaction while a damaged registry is rebuilt from its photos.
 pub const REBUILD_CHUNK: usize = 512;
+/// Receipts of erasures in one file, some 300 bytes each: 50 000 people. A second one is kept beside it.
+pub const RECEIPT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How long a running box remembers whom it erased: a passage, a push or a history batch that was on its way by then has ended
+/// long before. A hundred history events at ten seconds each take the longest.
+pub const ERASED_REMEMBERED_MS: u64 = 3_600_000;
+/// How often events beyond `events.keep_days` are looked for: a day is the unit, so nobody counts minutes.
+pub const EXPIRY_PERIOD_MS: u64 = 600_000;
+/// Characters of what is said of who asked for an erasure.
+pub const ASKED_BY_CHARS_MAX: usize = 200;
