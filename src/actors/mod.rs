@@ -5,6 +5,8 @@
 
 pub mod blocking;
 pub mod devices;
+pub mod erased_people;
+pub mod erasure;
 pub mod face_engine;
 pub mod handle;
 pub mod identify;

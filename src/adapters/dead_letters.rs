@@ -6,6 +6,7 @@
 //! The box appends, and reads only the letters that are to be replayed; the command line reads, and only makes
 //! requests. So both work side by side, and a request made while the box is down is found when it starts.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,7 +17,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::files::io_error;
+use super::files::{io_error, write_flushed};
 use super::vault::Vault;
 use crate::ports::dead_letters::{DeadLetters, Replay};
 use crate::ports::store::StoreError;
@@ -134,6 +135,25 @@ impl DeadLetterFile {
         file.sync_data()
     }
 
+    /// Writes a file of the log anew, without some letters. Lines that cannot be read stay as they are.
+    fn rewrite_without(&self, path: &Path, gone: &BTreeSet<String>) -> Result<(), StoreError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_error("read", path, &error)),
+        };
+        let is_kept = |text: &&[u8]| {
+            let line = std::str::from_utf8(text).ok().and_then(|text| self.vault.open_line(PLACE, text).ok());
+            let line = line.and_then(|plain| serde_json::from_slice(&plain).ok());
+            !line.is_some_and(|line| match line {
+                Line::Letter(Letter { id, .. }) | Line::Replayed { id, .. } => gone.contains(&id),
+            })
+        };
+        let kept: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').filter(is_kept).collect();
+        write_flushed(&path.with_extension("part"), path, &kept.concat())
+            .map_err(|error| io_error("write", path, &error))
+    }
+
     /// Every line, oldest first; what a crash tore and what was sealed before a wipe is passed over.
     fn for_each(&self, mut visit: impl FnMut(Line)) -> Result<(), StoreError> {
         for path in [self.old_path(), self.path.clone()] {
@@ -245,6 +265,36 @@ impl DeadLetters for DeadLetterFile {
             }
         }
         Ok(replays)
+    }
+
+    fn for_each_body(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.for_each(|line| {
+            if let Line::Letter(letter) = line {
+                visit(&letter.body());
+            }
+        })
+    }
+
+    fn erase(&self, is_gone: &dyn Fn(&[u8]) -> bool) -> Result<u64, StoreError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = BTreeSet::new();
+        self.for_each(|line| {
+            if let Line::Letter(letter) = line
+                && is_gone(&letter.body())
+            {
+                gone.insert(letter.id);
+            }
+        })?;
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        for path in [self.old_path(), self.path.clone()] {
+            self.rewrite_without(&path, &gone)?;
+        }
+        for id in &gone {
+            self.forget_wish(id)?;
+        }
+        Ok(gone.len() as u64)
     }
 
     fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ pub mod camera;
 pub mod changes_file;
 pub mod clock;
 pub mod dead_letters;
+pub mod erasures;
 pub mod files;
 pub mod ftp;
 pub mod http_login;

@@ -229,6 +229,24 @@ impl PictureStore for PictureFiles {
         })
     }
 
+    fn remove_of_people(&self, is_gone: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
+        let mut names = Vec::new();
+        self.for_each_record(Namespace::Registry, &mut |key, name, sealed, _| {
+            let opened = key.open(record_place(Namespace::Registry, name), sealed);
+            if let Ok(Ok(person)) = opened.map(|plain| record::decode_person(&plain))
+                && is_gone(&person.id)
+            {
+                names.push(name.to_owned());
+            }
+        })?;
+        for name in &names {
+            self.remove(Namespace::Registry, name)?;
+        }
+        let folder = self.folder(Namespace::Registry);
+        sync_folder(&folder).map_err(|error| io_error("delete", &folder, &error))?;
+        Ok(names.len() as u64)
+    }
+
     fn remove(&self, namespace: Namespace, name: &str) -> Result<(), StoreError> {
         let path = self.path(namespace, name)?;
         match fs::remove_file(&path) {

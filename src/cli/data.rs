@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::config_args::ConfigArgs;
 use super::output::print_line;
 use crate::config::Settings;
+use crate::ports::erasures::ErasureLog as _;
 use crate::ports::store::{EventStore as _, Namespace, PictureStore, RegistryStore as _, StoreError};
-use crate::runtime::storage::Storage;
+use crate::runtime::storage::{Storage, create_data_dir};
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -32,14 +33,39 @@ enum DataCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Receipts of people who were erased, one JSON object each, also while Menshen is running 擦除回执
+    ///
+    /// A receipt holds counts, times and who asked, and nothing of the person. The person is a keyed hash of the id.
+    Receipts {
+        /// Only those of the person with this id
+        #[arg(long, value_name = "ID")]
+        person: Option<String>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 pub fn run(arguments: &DataArgs) -> anyhow::Result<ExitCode> {
-    let DataCommand::Check { people, config } = &arguments.command;
+    let (people, config) = match &arguments.command {
+        DataCommand::Check { people, config } => (people, config),
+        DataCommand::Receipts { person, config } => return receipts(&config.settings()?, person.as_deref()),
+    };
     let settings = config.settings()?;
     let (facts, missing) = check(&settings, *people)?;
     print_line(&facts.to_string());
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn receipts(settings: &Settings, person: Option<&str>) -> anyhow::Result<ExitCode> {
+    create_data_dir(&settings.data_dir)?;
+    let log = Storage::open(settings)?.erasures();
+    let wanted = person.map(|id| log.name_of(id));
+    for receipt in log.receipts()? {
+        if wanted.as_ref().is_none_or(|name| *name == receipt.person) {
+            print_line(&json!(receipt).to_string());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The facts, and how many pictures are missing.

@@ -13,6 +13,7 @@ pub mod match_photos;
 pub mod models;
 mod offline;
 pub mod output;
+mod remove_users;
 pub mod run;
 pub mod users;
 pub mod why;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
 use super::output::print_line;
+use super::remove_users::remove;
 use crate::actors::registry::message::{
     EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, Photo,
 };
@@ -36,6 +37,16 @@ enum UsersCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Remove people, also while Menshen is running; one JSON object each 删除人员
+    Remove {
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// With everything kept of them: events, pictures and kept commands too; prints a receipt 彻底擦除其全部数据并出具回执
+        #[arg(long)]
+        erase: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// List enrolled people 人员列表
     List {
         #[command(flatten)]
@@ -48,6 +59,7 @@ pub fn run(arguments: &UsersArgs) -> anyhow::Result<ExitCode> {
         UsersCommand::Import { folder, config } => {
             actix::System::new().block_on(import(folder, config.settings()?))
         }
+        UsersCommand::Remove { ids, erase, config } => remove(config.settings()?, ids, *erase),
         UsersCommand::List { config } => list(&config.settings()?),
     }
 }

@@ -100,6 +100,8 @@ pub struct EventSettings {
     pub history_urls: Vec<Url>,
     pub keep_max: u64,
     pub keep_bytes: u64,
+    /// `None`: events are not removed by age.
+    pub keep_days: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -373,6 +375,7 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
         realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
         keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
         keep_bytes: section.take_within("keep_mb", 4096u64, 16, 10_000_000) * 1024 * 1024,
+        keep_days: Some(section.take_within("keep_days", 0u64, 0, 36_500)).filter(|days| *days > 0),
     };
     section.finish();
     read

@@ -19,6 +19,10 @@ pub trait DeadLetters: Send + Sync {
     fn keep(&self, at_ms: u64, code: i64, reason: &str, body: &[u8]);
     /// What is to be carried out again, oldest request first; the same again until [`replayed`](Self::replayed).
     fn replays(&self) -> Result<Vec<Replay>, StoreError>;
+    /// Shows every kept message.
+    fn for_each_body(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
+    /// Deletes the messages `is_gone` names, with the requests to carry them out again; returns how many.
+    fn erase(&self, is_gone: &dyn Fn(&[u8]) -> bool) -> Result<u64, StoreError>;
     /// It was carried out, with this code in its reply.
     fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError>;
 }

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod clock;
 pub mod dead_letters;
 pub mod device_config_store;
+pub mod erasures;
 pub mod outbox;
 pub mod photos;
 pub mod platform;

@@ -33,6 +33,8 @@ pub struct QuarantinedEvent {
 pub trait Outbox: Send + Sync {
     /// At most `limit` events after `sequence`, in order, readable or not.
     fn next(&self, sequence: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+    /// How many events come after `sequence`. Numbers between them may be missing.
+    fn waiting(&self, sequence: u64) -> Result<u64, StoreError>;
     /// Keeps what was refused and moves the receiver's cursor past it, in one transaction. Rows of events that
     /// retention has taken meanwhile are dropped.
     fn set_aside(&self, receiver: &str, refused: &[QuarantinedEvent], cursor: u64) -> Result<(), StoreError>;

@@ -36,7 +36,7 @@ pub trait RegistryStore: Send + Sync {
     fn count(&self) -> Result<u64, StoreError>;
     /// Inserts or replaces all of them in one durable transaction; returns the replaced records.
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError>;
-    /// Deletes in one durable transaction; returns the records that existed.
+    /// Deletes in one durable transaction, also what was set aside as unreadable; returns the records that existed.
     fn delete(&self, ids: &[String]) -> Result<Vec<Person>, StoreError>;
     /// Deletes everyone whose key was destroyed; permission groups stay.
     fn remove_wiped(&self) -> Result<u64, StoreError>;
@@ -119,6 +119,24 @@ pub struct EventCounts {
     pub newest_sequence: Option<u64>,
 }
 
+/// What becomes of a stored event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    Keep,
+    Remove,
+    /// The same event with another record.
+    Rewrite(Box<EventRecord>),
+}
+
+/// What a pass over all events has changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changed {
+    pub removed: Vec<EventRecord>,
+    /// Of those, events some receiver had not got yet.
+    pub removed_unsent: u64,
+    pub rewritten: Vec<EventRecord>,
+}
+
 /// Events: first open (a passage that has not ended), then closed into history with a sequence number.
 pub trait EventStore: Send + Sync {
     /// Keeps a passage that has not ended; called again with the same `event_id` it replaces the record. `picture_bytes` is
@@ -150,6 +168,19 @@ pub trait EventStore: Send + Sync {
     fn newest_event_ms(&self) -> Result<u64, StoreError>;
     /// Later events were stored by a wrong clock: the newest is of this time at most.
     fn confirm_clock(&self, wall_ms: u64) -> Result<(), StoreError>;
+    /// Every event that can be read, open or closed, with whether some of `receivers` has not got it yet.
+    fn for_each(
+        &self,
+        receivers: &[String],
+        visit: &mut dyn FnMut(&EventRecord, bool),
+    ) -> Result<(), StoreError>;
+    /// Decides over every event that can be read, open or closed, in one transaction. What a receiver refused of an event that
+    /// is removed goes with it; cursors stay.
+    fn decide(
+        &self,
+        receivers: &[String],
+        fate: &dyn Fn(&EventRecord) -> Fate,
+    ) -> Result<Changed, StoreError>;
     /// One event, open or closed.
     fn find(&self, event_id: &str) -> Result<Option<FoundEvent>, StoreError>;
     /// Whether the event is known, open or closed.
@@ -222,6 +253,9 @@ pub trait PictureStore: Send + Sync {
     fn events(&self, visit: &mut dyn FnMut(EventRecord, u64)) -> Result<(), StoreError>;
     /// Deletes what was sealed with a key that is destroyed.
     fn remove_wiped(&self, namespace: Namespace) -> Result<u64, StoreError>;
+    /// Deletes the registry photos that were kept for people whom `is_gone` names, whether or not a row names them; returns
+    /// how many.
+    fn remove_of_people(&self, is_gone: &dyn Fn(&str) -> bool) -> Result<u64, StoreError>;
     /// Deleting what is not there is fine.
     fn remove(&self, namespace: Namespace, name: &str) -> Result<(), StoreError>;
     /// How many files there are, whether or not a row names them.

@@ -12,6 +12,8 @@ use super::recognition::{Models, Recognition};
 use super::storage::{Stores, create_data_dir};
 use super::tuning::base_tuning;
 use crate::actors::devices::device_list::DeviceList;
+use crate::actors::erased_people::ErasedPeople;
+use crate::actors::erasure::Eraser;
 use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::clock::SystemClock;
@@ -31,6 +33,9 @@ pub struct App {
     pub restart: Arc<Notify>,
     /// Changes what can be changed while the box runs.
     pub tuner: Tuner,
+    /// Whom this run has erased.
+    pub(super) erased: ErasedPeople,
+    erasing: Arc<tokio::sync::Mutex<()>>,
     pub(super) settings: Arc<Settings>,
     pub(super) stores: Stores,
     pub(super) platform: Platform,
@@ -83,12 +88,25 @@ impl App {
             clock,
             restart: Arc::default(),
             tuner,
+            erased: ErasedPeople::default(),
+            erasing: Arc::default(),
             settings: Arc::new(settings),
             stores,
             platform,
             recognition,
             devices,
         })
+    }
+
+    /// Erases people. Needs the registry's part running.
+    pub fn eraser(&self) -> Eraser {
+        Eraser {
+            parts: self.stores.erasure_parts(),
+            registry: self.handles.registry.clone(),
+            erased: self.erased.clone(),
+            clock: Arc::clone(&self.clock),
+            turn: Arc::clone(&self.erasing),
+        }
     }
 
     pub fn device_count(&self) -> usize {

@@ -5,6 +5,8 @@ pub mod app;
 pub mod attributes;
 pub mod devices;
 mod doors;
+#[cfg(test)]
+mod erasure_tests;
 mod frame_router;
 mod ftp;
 pub mod handles;

@@ -59,6 +59,7 @@ impl App {
                 pictures: Arc::clone(&self.stores.pictures),
                 keys: Arc::<Vault>::clone(&self.stores.keys),
                 waiting: Arc::default(),
+                erased: self.erased.clone(),
                 status: Arc::clone(&self.health.storage),
             },
             delivery: Delivery {
@@ -74,6 +75,7 @@ impl App {
                 dev_sno: settings.dev_sno.clone(),
                 keep_max: settings.events.keep_max,
                 keep_bytes: settings.events.keep_bytes,
+                keep_days: settings.events.keep_days,
                 has_platform: settings.platform.is_some(),
             }),
         };
@@ -139,6 +141,7 @@ impl App {
             platform: Arc::clone(&self.platform.api),
             sessions: self.platform.sessions.clone(),
             dead_letters: Arc::clone(&self.stores.dead_letters),
+            eraser: self.eraser(),
             clock: Arc::clone(&self.clock),
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
@@ -201,6 +204,7 @@ impl App {
         let (wall, monotonic) = (Arc::clone(&self.clock), Arc::clone(&self.clock));
         let deps = LocalDeps {
             registry: self.handles.registry.clone(),
+            eraser: self.eraser(),
             reporter: self.handles.reporter.clone(),
             devices: self.handles.devices.clone(),
             identifier: Identifier {

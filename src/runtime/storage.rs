@@ -4,13 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::recover::{Filled, fill_gallery, finish_wipes, recover_events};
+use crate::actors::erasure::ErasureParts;
+use crate::adapters::clock::SystemClock;
 use crate::adapters::dead_letters::DeadLetterFile;
+use crate::adapters::erasures::ErasureFiles;
 use crate::adapters::pictures::PictureFiles;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::store::{DatabaseState, RedbEventStore, RedbRegistryStore};
 use crate::adapters::vault::{KeyPlaces, Vault};
 use crate::config::Settings;
+use crate::ports::clock::Clock as _;
 use crate::ports::dead_letters::DeadLetters;
+use crate::ports::erasures::ErasureLog;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::status::storage::StorageStatus;
 use menshen_gallery::Gallery;
@@ -97,6 +102,11 @@ impl Storage {
         PictureFiles::open(&self.folder, Arc::clone(&self.vault), self.space.clone())
     }
 
+    /// Erasures on their way, and receipts. A running box does not lock them.
+    pub fn erasures(&self) -> ErasureFiles {
+        ErasureFiles::new(&self.folder, Arc::clone(&self.vault))
+    }
+
     /// Commands that could not be carried out. A running box does not lock them.
     pub fn dead_letters(&self) -> DeadLetterFile {
         DeadLetterFile::new(&self.folder, Arc::clone(&self.vault))
@@ -110,9 +120,21 @@ pub struct Stores {
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<Vault>,
     pub dead_letters: Arc<dyn DeadLetters>,
+    pub erasures: Arc<dyn ErasureLog>,
 }
 
 impl Stores {
+    /// All that erasing a person concerns.
+    pub fn erasure_parts(&self) -> ErasureParts {
+        ErasureParts {
+            registry: Arc::clone(&self.registry),
+            events: Arc::<RedbEventStore>::clone(&self.events),
+            pictures: Arc::clone(&self.pictures),
+            letters: Arc::clone(&self.dead_letters),
+            log: Arc::clone(&self.erasures),
+        }
+    }
+
     /// Opens everything, finishes what a crash left half done, rebuilds what was damaged, and fills `gallery` with the
     /// people of the registry.
     ///
@@ -128,15 +150,21 @@ impl Stores {
         let (events, events_state) = storage.checked_events()?;
         let pictures = storage.pictures()?;
         finish_wipes(&*storage.vault, &registry, &events, &pictures)?;
-        recover_events(&events, &pictures, &events_state, status)?;
-        let filled = fill_gallery(&registry, &pictures, &registry_state, status, gallery)?;
         let stores = Self {
             registry: Arc::new(registry),
             events: Arc::new(events),
             pictures: Arc::new(pictures),
             dead_letters: Arc::new(storage.dead_letters()),
+            erasures: Arc::new(storage.erasures()),
             keys: storage.vault,
         };
+        // Before anything is rebuilt from pictures: nobody comes back.
+        let erasures = stores.erasure_parts().finish_unfinished(SystemClock::default().wall_ms())?;
+        if erasures > 0 {
+            tracing::warn!(erasures, "interrupted erasures were finished");
+        }
+        recover_events(&*stores.events, &*stores.pictures, &events_state, status)?;
+        let filled = fill_gallery(&*stores.registry, &*stores.pictures, &registry_state, status, gallery)?;
         Ok((stores, filled))
     }
 }

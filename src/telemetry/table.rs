@@ -128,6 +128,11 @@ declare! {
     EVENTS_DROPPED_UNSENT = Counter "menshen_events_dropped_unsent_total", Count, [],
         "Events removed by the storage limits before every receiver had them; must stay 0",
         "因存储上限在上报完成前被删除的事件；应始终为 0";
+    EVENTS_ERASED = Counter "menshen_events_erased_total", Count, [],
+        "Events erased together with the person they were of; not lost, and not sent any more",
+        "随人员一并擦除的事件；不算丢失，也不再上报";
+    PEOPLE_ERASED = Counter "menshen_people_erased_total", Count, [],
+        "People erased with everything kept of them", "已彻底擦除（含全部留存数据）的人员数";
     EVENTS_WAITING = Gauge "menshen_events_waiting", Count, [],
         "Events in memory that could not be stored yet", "内存中尚未保存的事件数";
     EVENTS_STORED = Gauge "menshen_events_stored", Count, [],

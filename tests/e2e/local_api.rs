@@ -227,7 +227,7 @@ fn bad_settings_doors_and_photos(port: u16) -> Vec<Row> {
             40491,
         ),
         ("an unknown action", gate(port, json!({ "action_ip": "gate", "action_mode": "kick" })), 400, 40091),
-        ("a photo as JSON", raw(port, "POST", RECOGNIZE, JSON, b"{}"), 415, 40001),
+        ("JSON without a photo", raw(port, "POST", RECOGNIZE, JSON, b"{}"), 400, 40091),
         ("a photo that is text", raw(port, "POST", RECOGNIZE, "image/jpeg", b"hello"), 400, 40003),
         ("an empty photo", raw(port, "POST", RECOGNIZE, "image/jpeg", b""), 400, 40003),
         ("a photo without a face", recognize(port, "", "coffee.png"), 400, 40004),

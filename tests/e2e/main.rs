@@ -21,6 +21,7 @@ mod dead_letters;
 mod devices_change;
 mod devices_report;
 mod doors;
+mod erasure;
 mod field_platform;
 mod fields;
 mod fiqa;

@@ -129,6 +129,117 @@ fn pictures_come_as_files_forms_and_json() {
     bed.stop();
 }
 
+/// A form of device `xyz`; each part with its headers.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (headers, bytes) in parts {
+        body.extend(format!("--xyz\r\n{headers}\r\n\r\n").into_bytes());
+        body.extend(*bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--xyz--\r\n");
+    body
+}
+
+/// What, content type, and a body that shows Obama.
+type Form = (&'static str, &'static str, Vec<u8>);
+
+fn named(name: &str) -> String {
+    format!("Content-Disposition: form-data; name=\"{name}\"")
+}
+
+fn forms(face: &[u8], other: &[u8], scene: &[u8]) -> Vec<Form> {
+    let event = b"<E><backgroundImage><contentID>p1</contentID></backgroundImage><faceImage><contentID>p2</contentID></faceImage></E>";
+    let gbk =
+        [b"Content-Disposition: form-data; name=\"f\"; filename=\"".as_slice(), b"\xd7\xa5\xc5\xc4.jpg\""]
+            .concat();
+    let mut with_gbk = b"--xyz\r\n".to_vec();
+    with_gbk.extend([&gbk[..], b"\r\n\r\n", face, b"\r\n--xyz"].concat());
+    let base64 = photo_base64("obama-2.jpg");
+    vec![
+        (
+            "an event with a file name first",
+            "multipart/form-data; boundary=\"xyz\"",
+            form(&[
+                (
+                    "Content-Disposition: form-data; name=\"e.xml\"; filename=\"e.xml\"\r\nContent-Type: application/xml",
+                    event,
+                ),
+                (&named("x\"; filename=\"x.jpg"), face),
+            ]),
+        ),
+        (
+            "a scene without people first",
+            "multipart/form-data; boundary=xyz",
+            form(&[(&named("a"), scene), (&named("b"), face)]),
+        ),
+        (
+            "a scene with somebody else first",
+            "multipart/form-data; boundary=xyz",
+            form(&[(&named("backgroundPicture"), other), (&named("facePicture"), face)]),
+        ),
+        (
+            "the event says which is which",
+            "multipart/mixed; boundary=xyz",
+            form(&[
+                ("Content-Type: application/xml", event),
+                ("Content-Type: image/jpeg\r\nContent-ID: <p1>", other),
+                ("Content-Type: image/jpeg\r\nContent-ID: <p2>", face),
+            ]),
+        ),
+        (
+            "the picture of an ID card beside the live one",
+            "multipart/form-data; boundary=xyz",
+            form(&[(&named("idCardFace"), other), (&named("live"), face)]),
+        ),
+        ("a name in GBK, cut off", "multipart/form-data; boundary=xyz", with_gbk),
+        (
+            "base64 in a part",
+            "multipart/form-data; boundary=xyz",
+            form(&[(
+                "Content-Disposition: form-data; name=\"f\"\r\nContent-Transfer-Encoding: base64",
+                base64.as_bytes(),
+            )]),
+        ),
+        (
+            "JSON under a wrong label",
+            "text/plain",
+            json!({ "FaceInfo": { "Pic": base64.replace('+', " ") } }).to_string().into_bytes(),
+        ),
+        ("a web form", "application/x-www-form-urlencoded", format!("id=1&image={base64}").into_bytes()),
+        ("a photo without a label", "", face.to_vec()),
+    ]
+}
+
+#[test]
+fn forms_of_the_field_are_read() {
+    let mut bed = bed_with("dedup_s = 0");
+    enrol(&bed, "1002", "Joe Biden", "biden-1.jpg");
+    let (face, other, scene) = (photo("obama-2.jpg"), photo("biden-1.jpg"), photo("coffee.png"));
+    let cases = forms(&face, &other, &scene);
+    let count = cases.len();
+    for (what, kind, body) in cases {
+        for device in ["?ip=terminal", ""] {
+            let answer = done(post(&bed, device, kind, &body));
+            assert_eq!(answer["identity_id"], "1001", "{what} {device}: {answer}");
+        }
+    }
+    assert_eq!(counted(&bed, "terminal", "recognised"), count as f64, "each form is one photo");
+    // A snapshot camera sends the face of each person of a group.
+    let group =
+        form(&[(&named("background"), &scene), (&named("face_1"), &face), (&named("face_2"), &other)]);
+    let answer = done(post(&bed, "/snap/", "multipart/form-data; boundary=xyz", &group));
+    assert_eq!((&answer["outcome"], &answer["faces"]), (&json!("recognised"), &json!(2)), "{answer}");
+    eventually("an event for each person", SOON, || {
+        (bed.metric("menshen_events_total") == count as f64 + 2.0).then_some(())
+    });
+    // Who stands there shows a form with nobody's live picture.
+    let only = form(&[(&named("idCardFace"), &face)]);
+    let (status, answer) = post(&bed, "?ip=terminal", "multipart/form-data; boundary=xyz", &only);
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!(40091)), "{answer}");
+    bed.stop();
+}
+
 /// What, content type, body, HTTP status, code, counted as.
 type Case<'a> = (&'a str, &'a str, &'a [u8], u16, i64, &'a str);
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::amqp::Hand;
 use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
-const COMMANDS: &str = "q.commands";
+pub const COMMANDS: &str = "q.commands";
 const REPLIES: &str = "q.replies";
 
 /// The same on every RabbitMQ that is there: 4 has quorum queues with a limit of deliveries that nobody asked for, and
@@ -27,7 +27,7 @@ fn bed_on(version: Version, more_config: &str) -> TestBed {
 }
 
 /// A box of user `box`, with a quorum queue that gives a command up after `limit` failed deliveries; not started.
-fn bed(version: Version, limit: u32, replies: &Value) -> (TestBed, Hand) {
+pub fn bed(version: Version, limit: u32, replies: &Value) -> (TestBed, Hand) {
     let bed = bed_on(version, "");
     let hand = queues(&bed, limit, replies);
     (bed, hand)
@@ -58,7 +58,7 @@ fn send(hand: &Hand, ids: &[&str]) {
 }
 
 /// The next answers, in the order in which they come.
-fn answers(bed: &TestBed, hand: &Hand, count: usize) -> Vec<Value> {
+pub fn answers(bed: &TestBed, hand: &Hand, count: usize) -> Vec<Value> {
     let next = |number| {
         hand.get(REPLIES, SOON).unwrap_or_else(|| panic!("answer {number} did not come:\n{}", bed.log()))
     };

@@ -9,6 +9,7 @@ use actix::prelude::Actor as _;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use menshen::actors::erased_people::ErasedPeople;
 use menshen::actors::reporter::message::{PassageStage, RecordPassage};
 use menshen::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterDeps, Storage};
 use menshen::actors::session::SessionKeeper;
@@ -21,6 +22,7 @@ use menshen::ports::clock::Clock;
 use menshen::ports::platform::{PlatformApi, PlatformError, PostPurpose};
 use menshen::ports::store::EventStore as _;
 use menshen::ports::system::{SystemFacts, SystemProbe};
+use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::event::EventIdentity;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
@@ -120,6 +122,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
             pictures: Arc::new(PictureFiles::open(folder, Arc::clone(&vault), space).unwrap()),
             keys: vault.clone(),
             waiting: Arc::default(),
+            erased: ErasedPeople::default(),
             status: Arc::default(),
         },
         clock_status: Arc::default(),
@@ -135,6 +138,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
             dev_sno: "D".to_owned(),
             keep_max: 100,
             keep_bytes: u64::MAX,
+            keep_days: None,
             has_platform: false,
         }),
     };
@@ -176,6 +180,32 @@ fn what_waited_too_long_is_history_and_never_news() {
     let ids: Vec<_> = pushed.iter().map(|body| body["ext_data"]["event_id"].clone()).collect();
     assert_eq!(ids, ["fresh"]);
     assert_eq!(store.open_events().unwrap().len(), 2, "both are kept");
+}
+
+#[test]
+fn what_is_erased_on_its_way_is_neither_pushed_nor_kept() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (clock, ear) = (Arc::new(Hand::default()), Arc::new(Ear::default()));
+    let (parts, store) = deps(folder.path(), &clock, &ear);
+    let erased = parts.storage.erased.clone();
+    actix::System::new().block_on(async {
+        let reporter = ReporterActor::new(parts, tokio::sync::watch::channel(Vec::new()).0).start();
+        clock.0.store(100_000, Ordering::SeqCst);
+        let (old, mut new) = (passage("old", 100_000), passage("new", 100_000));
+        let id = old.event.identity.as_ref().unwrap().id.clone();
+        let person = ErasedPerson { id, ..ErasedPerson::default() };
+        erased.add("job", &[person], old.event.in_timestamp_ms, 100_000);
+        // Enrolled again: a passage from after the erasure.
+        new.event.in_timestamp_ms += 1;
+        reporter.send(old).await.unwrap().unwrap();
+        reporter.send(new).await.unwrap().unwrap();
+        assert!(ear.hears_more_than(0).await);
+    });
+    let pushed = ear.heard.lock().unwrap().clone();
+    let ids: Vec<_> = pushed.iter().map(|body| body["ext_data"]["event_id"].clone()).collect();
+    assert_eq!(ids, ["new"]);
+    let kept: Vec<_> = store.open_events().unwrap().into_iter().map(|event| event.event_id).collect();
+    assert_eq!(kept, ["new"]);
 }
 
 /// As history does: a receiver in trouble is asked ever more rarely, whatever the trouble is, and at once after it.

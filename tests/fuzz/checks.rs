@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use menshen_domain::limits;
+use menshen_domain::photo::{DevicePicture, PictureKind};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::tuning::{Changes, GateMode, Tuning};
 use menshen_protocol::command::{Command, Envelope};
@@ -15,6 +16,7 @@ use menshen_protocol::lenient;
 use menshen_protocol::local::WireAction;
 use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
 use menshen_protocol::onvif::{device, discovery, media, soap};
+use menshen_protocol::photo_post;
 use menshen_protocol::picture;
 use menshen_protocol::reply::Reply;
 use menshen_protocol::report::{DeviceListReport, StatusReport};
@@ -135,6 +137,20 @@ fn picture_text(text: &str) {
         assert!(!bytes.is_empty() && bytes.len() <= PICTURE_BYTES_MAX);
         assert_eq!(picture::decode(&picture::encode(&bytes), PICTURE_BYTES_MAX).as_deref(), Ok(&bytes[..]));
     }
+}
+
+/// Photos as devices post them: the first line is the content type, the rest the body.
+pub fn photo_post(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (content_type, body) = bytes.split_at(end);
+    let body = bytes::Bytes::copy_from_slice(body.strip_prefix(b"\n").unwrap_or(body));
+    let Ok(pictures) = photo_post::read(&String::from_utf8_lossy(content_type), &body) else { return };
+    assert!(!pictures.is_empty() && pictures.len() <= limits::PHOTO_FORM_PICTURES_MAX);
+    let size: usize = pictures.iter().map(|picture| picture.bytes.len()).sum();
+    assert!(size <= body.len(), "pictures are parts of the body, and none is there twice");
+    let known = |picture: &DevicePicture| PictureKind::of(&picture.bytes).is_some();
+    // What is surely a picture comes first, and faces before scenes.
+    assert!(pictures.is_sorted_by_key(|picture| (!known(picture), picture.role)));
 }
 
 /// Pictures inside JSON.

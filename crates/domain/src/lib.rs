@@ -23,6 +23,7 @@ pub mod clock;
 pub mod decision;
 pub mod device;
 pub mod device_kind;
+pub mod erasure;
 pub mod event;
 pub mod explain;
 pub mod face;

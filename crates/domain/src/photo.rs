@@ -1,6 +1,8 @@
 //! Photos as capture: a snapshot camera or a photo terminal sends one picture of a person, and that is a passage by
 //! itself. What becomes of each photo, and who has just been reported.
 
+use bytes::Bytes;
+
 use super::explain::Reason;
 use super::face::Embedding;
 use super::limits;
@@ -58,6 +60,33 @@ impl PictureKind {
             }
             _ => None,
         }
+    }
+}
+
+/// What a device's form says one of its pictures is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PictureRole {
+    /// The face that was seen, cut out by the device.
+    Face,
+    /// Nothing is said of it.
+    Unnamed,
+    /// The scene around the face.
+    Background,
+}
+
+/// One picture a device sent of a passage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevicePicture {
+    /// What the device says of it.
+    pub role: PictureRole,
+    /// The file as it came.
+    pub bytes: Bytes,
+}
+
+impl DevicePicture {
+    /// The only picture of a passage.
+    pub fn only(bytes: Bytes) -> Vec<Self> {
+        vec![Self { role: PictureRole::Unnamed, bytes }]
     }
 }
 

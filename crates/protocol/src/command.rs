@@ -50,6 +50,8 @@ pub enum Command {
     DeleteUsers {
         /// In order, each once.
         ids: Vec<String>,
+        /// With all that is kept of them (`erase`, our own).
+        erase: bool,
     },
     /// Replace the permission groups.
     SyncPermissions {
@@ -177,7 +179,7 @@ impl Command {
     ) -> Result<Self, ProtocolError> {
         match method {
             "add_users_plus" => Self::parse_add(fields, extend),
-            "delete_users" => Ok(Self::DeleteUsers { ids: id_list(fields)? }),
+            "delete_users" => Ok(Self::DeleteUsers { ids: id_list(fields)?, erase: erase_of(fields)? }),
             "sync_permissions" => {
                 let raw = required(fields, "permissions_info_list")?;
                 let Value::Array(entries) = raw else {
@@ -277,6 +279,20 @@ fn required_object(fields: &mut Map<String, Value>, key: &str) -> Result<Value, 
         .ok_or_else(|| wrong(format!("`{key}` is missing")))
 }
 
+/// Whether everything of the people is to be erased. What is unclear is neither carried out nor left away in silence.
+///
+/// # Errors
+///
+/// When `erase` is there and is no switch.
+pub fn erase_of(fields: &Map<String, Value>) -> Result<bool, ProtocolError> {
+    match fields.get("erase") {
+        Some(value) if !lenient::is_absent(value) => {
+            lenient::switch_of(value).ok_or_else(|| wrong("`erase` must be true or false"))
+        }
+        _ => Ok(false),
+    }
+}
+
 /// `userid_list`, in order, without repeats.
 fn id_list(fields: &mut Map<String, Value>) -> Result<Vec<String>, ProtocolError> {
     let raw = required(fields, "userid_list")?;
@@ -325,6 +341,8 @@ mod tests {
         check(r#"{"method":"delete_users"}"#, Some(ParamError), "userid_list");
         check(r#"{"method":"delete_users","userid_list":"a"}"#, Some(ParamError), "must be a list");
         check(r#"{"method":"delete_users","userid_list":[{}]}"#, Some(ParamError), "an object");
+        check(r#"{"method":"delete_users","userid_list":["1"],"erase":"all"}"#, Some(ParamError), "`erase`");
+        check(r#"{"method":"delete_users","userid_list":["1"],"erase":{}}"#, Some(ParamError), "`erase`");
         check(r#"{"method":"add_users_plus"}"#, Some(ParamError), "user_info_list");
         check(r#"{"method":"add_users_plus","userid_list":["1"]}"#, Some(ParamError), "extend_params.path");
         check(
@@ -356,13 +374,34 @@ mod tests {
     }
 
     #[test]
+    fn erasure_is_asked_for_in_every_spelling_of_a_switch() {
+        for (erase, expected) in [
+            ("true", true),
+            ("1", true),
+            ("\"true\"", true),
+            ("\"1\"", true),
+            ("false", false),
+            ("0", false),
+            ("null", false),
+            ("\"\"", false),
+            ("[]", false),
+        ] {
+            let body = format!(r#"{{"method":"delete_users","userid_list":["1"],"erase":{erase}}}"#);
+            match Envelope::parse(body.as_bytes()).unwrap().command {
+                Ok(Command::DeleteUsers { erase, .. }) => assert_eq!(erase, expected, "{body}"),
+                other => panic!("{body}: {:?}", other.map(|_| ())),
+            }
+        }
+    }
+
+    #[test]
     fn liberal_reading() {
         check(r#"{"method":"delete_users","userid_list":[1,"2"],"new_field":1}"#, None, "");
         check(r#"{"method":"add_users_plus","user_info_list":[],"extend_params":null}"#, None, "");
         let envelope =
             Envelope::parse(br#"{"method":"delete_users","userid_list":[1,"1"],"messageId":7}"#).unwrap();
         assert_eq!(envelope.message_id, Some(Value::from(7)));
-        assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids }) if ids == ["1"]));
+        assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids, .. }) if ids == ["1"]));
         let envelope =
             Envelope::parse(br#"{"method":"fiqa","info":{"image_base64_str":"a","fiqa_level":null}}"#)
                 .unwrap();
@@ -404,7 +443,7 @@ mod tests {
             let envelope = parse(
                 r#"{"method":"delete_users","userid_list":["1",?,2],"extend_params":{"notify_path":?,"path":?}}"#,
             );
-            assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids }) if ids == ["1", "2"]));
+            assert!(matches!(envelope.command, Ok(Command::DeleteUsers { ids, .. }) if ids == ["1", "2"]));
             let envelope = parse(
                 r#"{"method":"sync_permissions","permissions_info_list":[{"id":1,"info":?},
                     {"id":"2","info":{"name":?,"description":?}}]}"#,
@@ -437,7 +476,7 @@ mod tests {
         let body = "\u{feff}{\"method\":\"delete_users\",\"messageId\":1234567890123456789012,\"userid_list\":[12345678901234567890,123456789012345678901234567890,1001.0,\"1001\"]}";
         let envelope = Envelope::parse(body.as_bytes()).unwrap();
         assert_eq!(envelope.message_id, Some(Value::from("1234567890123456789012")));
-        let Ok(Command::DeleteUsers { ids }) = envelope.command else { panic!("no command") };
+        let Ok(Command::DeleteUsers { ids, .. }) = envelope.command else { panic!("no command") };
         assert_eq!(ids, ["12345678901234567890", "123456789012345678901234567890", "1001"]);
     }
 

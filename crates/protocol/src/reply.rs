@@ -1,5 +1,6 @@
 //! Replies of the box (protocol section 3).
 
+use menshen_domain::erasure::ErasureReceipt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -78,6 +79,9 @@ pub struct DeletedUser {
     pub message: String,
     /// [`StatusCode::code`].
     pub code: i64,
+    /// Our own: the receipt, where erasure was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasureReceipt>,
 }
 
 /// Result of `sync_permissions`.

@@ -128,6 +128,11 @@ fn user() {
 }
 
 #[test]
+fn photo_post() {
+    smoke("photo_post", 4000, checks::photo_post);
+}
+
+#[test]
 fn picture() {
     smoke("picture", 4000, checks::picture);
 }

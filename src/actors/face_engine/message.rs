@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use menshen_domain::candidate::GalleryPerson;
 use menshen_domain::event::ShotQuality;
 use menshen_domain::face::Embedding;
-use menshen_domain::photo::PhotoResult;
+use menshen_domain::photo::{DevicePicture, PhotoResult};
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::ProtocolError;
 
@@ -43,8 +43,8 @@ pub struct JudgePhoto {
 pub struct RecognisePhoto {
     /// The device's `ip` or `ep_id`.
     pub device: String,
-    /// JPEG or PNG as it came.
-    pub photo: Bytes,
+    /// In the order in which they are looked at; as a rule one.
+    pub pictures: Vec<DevicePicture>,
     /// When it came, wall clock.
     pub received_ms: u64,
 }

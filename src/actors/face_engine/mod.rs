@@ -13,6 +13,7 @@ mod error;
 mod event_builder;
 pub mod intake;
 pub mod message;
+mod photo_form;
 mod photo_ingest;
 mod photo_pipeline;
 pub mod photos;

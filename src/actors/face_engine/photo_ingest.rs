@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::message::RecognisePhoto;
 use super::photos::PhotoIntake;
 use crate::ports::photos::{OutcomeFuture, PhotoIngest, PhotoOutcome};
-use menshen_domain::photo::PhotoResult;
+use menshen_domain::photo::{DevicePicture, PhotoResult};
 
 impl PhotoIngest for PhotoIntake {
     fn login(&self, user: &str, password: &str) -> Option<String> {
@@ -41,7 +41,8 @@ impl PhotoIngest for PhotoIntake {
 
     fn take(&self, device: &str, photo: Bytes) -> OutcomeFuture<'_> {
         let received_ms = self.rules.clock.wall_ms();
-        let photo = RecognisePhoto { device: device.to_owned(), photo, received_ms };
+        let photo =
+            RecognisePhoto { device: device.to_owned(), pictures: DevicePicture::only(photo), received_ms };
         Box::pin(async move {
             let mut answer = self.recognise(photo).await?;
             Some(PhotoOutcome { result: answer.result, stored: answer.stored().await })

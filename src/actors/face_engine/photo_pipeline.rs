@@ -85,7 +85,25 @@ pub fn model_failure(error: &dyn std::error::Error) -> ProtocolError {
     ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string())
 }
 
-/// Analyses one photo. `analyzer` is loaded from the models of `recogniser`.
+impl ProcessedPhoto {
+    /// Whether it says who it was, or that it was nobody known.
+    pub fn is_of_use(&self) -> bool {
+        !matches!(self.answer.result, PhotoResult::NoFace | PhotoResult::Unfit(_))
+    }
+
+    /// With what another picture of the same passage gave: all that is reported, and the answer that says more.
+    pub fn with(mut self, mut other: Self) -> Self {
+        let faces = self.answer.faces + other.answer.faces;
+        self.drafts.append(&mut other.drafts);
+        if other.answer.result.weight() > self.answer.result.weight() {
+            (self.answer, self.face) = (other.answer, other.face);
+        }
+        self.answer.faces = faces;
+        self
+    }
+}
+
+/// Analyses one picture of `job`. `analyzer` is loaded from the models of `recogniser`.
 ///
 /// # Errors
 /// The photo cannot be decoded, or a model has failed.
@@ -94,10 +112,11 @@ pub fn process_photo(
     analyzer: &mut FaceAnalyzer,
     recogniser: &Recogniser,
     job: &DevicePhotoJob,
+    photo: &[u8],
 ) -> Result<ProcessedPhoto, ProtocolError> {
     let config = &job.device.config;
     let timer = StageTimer::of_device(config);
-    let (frame, scale) = timer.run("decode_photo", || decode_scaled(&job.photo))?;
+    let (frame, scale) = timer.run("decode_photo", || decode_scaled(photo))?;
     let seen = as_seen(&frame, &config.view, &mut Resizer::default());
     let mut frame = seen.map_err(|error| model_failure(&error))?;
     frame.captured_at_ms = job.received_ms;

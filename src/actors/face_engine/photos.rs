@@ -16,7 +16,7 @@ use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::frame::{Colour, Frame, PixelAspect, PixelFormat, Plane};
 use menshen_domain::limits;
-use menshen_domain::photo::{PhotoResult, RecentlyReported};
+use menshen_domain::photo::{DevicePicture, PhotoResult, RecentlyReported};
 
 /// One device that sends photos.
 pub struct PhotoDevice {
@@ -30,7 +30,7 @@ pub struct PhotoDevice {
 /// A photo of a device on its way to a worker, with the way back.
 pub struct DevicePhotoJob {
     pub device: Arc<PhotoDevice>,
-    pub photo: Bytes,
+    pub pictures: Vec<DevicePicture>,
     /// Wall clock and monotonic.
     pub received_ms: u64,
     pub taken_ms: u64,
@@ -188,7 +188,7 @@ impl PhotoIntake {
     }
 
     /// Queues a photo; the answer comes over the channel. A photo that cannot be taken is answered and counted at once.
-    pub fn offer(&self, RecognisePhoto { device, photo, received_ms }: RecognisePhoto) -> Offered {
+    pub fn offer(&self, RecognisePhoto { device, pictures, received_ms }: RecognisePhoto) -> Offered {
         let Some(device) = self.find(&device) else { return Offered::NoDevice };
         self.touch(&device);
         let (to, answered) = oneshot::channel();
@@ -199,10 +199,11 @@ impl PhotoIntake {
             answer.give(PhotoAnswer::without(PhotoResult::Failed, detail));
             return Offered::Taken(answered);
         }
-        let weight = Weight { bytes: photo.len(), all: Arc::clone(&self.bytes) };
-        let all = self.bytes.fetch_add(photo.len(), Ordering::AcqRel) + photo.len();
+        let bytes = pictures.iter().map(|picture| picture.bytes.len()).sum();
+        let weight = Weight { bytes, all: Arc::clone(&self.bytes) };
+        let all = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let taken_ms = self.rules.clock.monotonic_ms();
-        let job = DevicePhotoJob { device, photo, received_ms, taken_ms, answer, weight };
+        let job = DevicePhotoJob { device, pictures, received_ms, taken_ms, answer, weight };
         if all > limits::PHOTO_PASSAGES_BYTES_MAX {
             refuse_full(job);
         } else if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =

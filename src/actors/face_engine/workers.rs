@@ -13,7 +13,8 @@ use super::camera::CameraSession;
 use super::error::EngineError;
 use super::intake::{CameraSlot, FrameIntake};
 use super::message::{PhotoAnswer, PhotoFace};
-use super::photo_pipeline::{FaceAtDoor, ProcessedPhoto, model_failure, process_photo};
+use super::photo_form::process_pictures;
+use super::photo_pipeline::{FaceAtDoor, ProcessedPhoto, model_failure};
 use super::photos::{DevicePhotoJob, PhotoIntake};
 use super::report::PassageReport;
 use super::request_queue::{PhotoRequest, Question, Queued, RequestQueue};
@@ -253,7 +254,7 @@ impl Worker {
                 ready.map_err(|error| model_failure(&error))?;
             }
             StageTimer::without_device().run("photo_passage", || {
-                process_photo(&own.deps.photos, &mut own.analyzer, &own.recogniser, &job)
+                process_pictures(&own.deps.photos, &mut own.analyzer, &own.recogniser, &job)
             })
         });
         let ProcessedPhoto { mut drafts, mut answer, face } = match processed {

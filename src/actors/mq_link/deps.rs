@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::actors::erasure::Eraser;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::handle::Handle;
 use crate::actors::registry::RegistryActor;
@@ -20,6 +21,7 @@ pub struct LinkDeps {
     pub platform: Arc<dyn PlatformApi>,
     pub sessions: SessionKeeper,
     pub dead_letters: Arc<dyn DeadLetters>,
+    pub eraser: Eraser,
     pub clock: Arc<dyn Clock>,
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,

@@ -94,7 +94,14 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
         Ok(envelope) => {
             let (method, id) = (envelope.method, envelope.message_id);
             tracing::info!(method, again = job.is_again(), bytes = job.body.len(), "command received");
-            let reply = match attempt(deps, envelope.command, job).await {
+            // Ends in a receipt, where the platform finds its command again.
+            let asked_by = match (&job.source, &id) {
+                (Source::Replay { .. }, _) => "platform, a dead letter carried out again".to_owned(),
+                (_, Some(Value::String(id))) => format!("platform, {method} {id}"),
+                (_, Some(id)) => format!("platform, {method} {id}"),
+                (_, None) => format!("platform, {method}"),
+            };
+            let reply = match attempt(deps, envelope.command, job, &asked_by).await {
                 Ok(done) => Reply {
                     message: done.message.unwrap_or_else(|| success_text(deps)),
                     ..deps.head.success(&method, id, done.result)
@@ -122,9 +129,10 @@ async fn attempt(
     deps: &LinkDeps,
     command: Result<Command, ProtocolError>,
     job: &Job,
+    asked_by: &str,
 ) -> Result<CommandOutput, ProtocolError> {
     let hopeless = match command.and_then(|command| fits_lane(command, job.pair())) {
-        Ok(command) => match AssertUnwindSafe(execute(deps, command)).catch_unwind().await {
+        Ok(command) => match AssertUnwindSafe(execute(deps, command, asked_by)).catch_unwind().await {
             Ok(result) => return result,
             Err(_) => {
                 ProtocolError::new(StatusCode::ServerProcessFailed, "internal error, see the box's log")
@@ -171,11 +179,12 @@ async fn keep_dead_letter(deps: &LinkDeps, refusal: &ProtocolError, job: &Job) {
     .await;
 }
 
-async fn execute(deps: &LinkDeps, command: Command) -> Result<CommandOutput, ProtocolError> {
+async fn execute(deps: &LinkDeps, command: Command, asked_by: &str) -> Result<CommandOutput, ProtocolError> {
     Ok(match command {
         Command::AddUsers { users } => to_value(&add_users(deps, users).await?).into(),
         Command::AddUsersById { ids, path } => to_value(&add_users_by_id(deps, ids, &path).await?).into(),
-        Command::DeleteUsers { ids } => to_value(&delete_users(deps, ids).await).into(),
+        Command::DeleteUsers { ids, erase: false } => to_value(&delete_users(deps, ids).await).into(),
+        Command::DeleteUsers { ids, erase: true } => to_value(&erase_users(deps, ids, asked_by).await).into(),
         Command::SyncPermissions { groups } => sync_permissions(deps, groups).await?.into(),
         Command::WipeData { options } => wipe_data(deps, options).await?.into(),
         Command::Fiqa { picture, level } => judge_photo(deps, &picture, level).await?.into(),
@@ -200,11 +209,35 @@ async fn delete_users(deps: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
                 userid: outcome.id,
                 message: StatusCode::Success.text(language).to_owned(),
                 code: StatusCode::Success.code(),
+                erased: None,
             }),
             Err(refusal) => result.failed_users.push(DeletedUser {
                 userid: outcome.id,
                 message: refusal.message(language),
                 code: refusal.code.code(),
+                erased: None,
+            }),
+        }
+    }
+    result
+}
+
+async fn erase_users(deps: &LinkDeps, ids: Vec<String>, asked_by: &str) -> DeleteUsersResult {
+    let language = deps.head.language;
+    let mut result = DeleteUsersResult::default();
+    for outcome in deps.eraser.erase(ids, asked_by).await {
+        match outcome.result {
+            Ok(receipt) => result.success_users.push(DeletedUser {
+                userid: outcome.id,
+                message: StatusCode::Success.text(language).to_owned(),
+                code: StatusCode::Success.code(),
+                erased: Some(receipt),
+            }),
+            Err(refusal) => result.failed_users.push(DeletedUser {
+                userid: outcome.id,
+                message: refusal.message(language),
+                code: refusal.code.code(),
+                erased: None,
             }),
         }
     }

@@ -7,17 +7,18 @@ use std::sync::atomic::Ordering;
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Mutex;
 
-use super::deps::{RegistryDeps, remove_photos, report_size};
+use super::deps::{RegistryDeps, report_size};
 use super::enrol::enrol_people;
 use super::message::{
     CancelSwap, DeleteOutcome, DeletePeople, Drain, EditPermissions, EditedGroups, EnrolOutcome, EnrolPeople,
-    EnrolStranger, FindPeople, GetPerson, KnownStranger, ListPermissions, PeoplePage, StoredPerson, UseModel,
-    WipePeople,
+    EnrolStranger, FindErased, FindPeople, ForgetPeople, GetPerson, KnownStranger, ListPermissions,
+    PeoplePage, StoredPerson, UseModel, WipePeople,
 };
-use super::{permissions, strangers, swap};
+use super::{forget, permissions, strangers, swap};
 use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
 use crate::ports::store::Namespace;
+use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -79,16 +80,7 @@ impl Handler<DeletePeople> for RegistryActor {
             let _turn = turn.lock().await;
             let ids = message.ids.clone();
             let deleted = run_blocking(move || {
-                let _committing = deps.committing();
-                let gone = deps.store.delete(&ids)?;
-                let recogniser = deps.recogniser.get();
-                let mut gallery = recogniser.write();
-                for person in &gone {
-                    gallery.remove(&person.id);
-                }
-                drop(gallery);
-                remove_photos(&*deps.pictures, &gone, &[]);
-                report_size(&deps.recogniser);
+                let gone = forget::delete(&deps, &ids)?;
                 Ok(gone.into_iter().map(|person| person.id).collect::<std::collections::HashSet<_>>())
             })
             .await;
@@ -101,6 +93,30 @@ impl Handler<DeletePeople> for RegistryActor {
                 DeleteOutcome { id, result }
             };
             message.ids.into_iter().map(outcome).collect()
+        })
+    }
+}
+
+impl Handler<FindErased> for RegistryActor {
+    type Result = ResponseFuture<Result<Vec<ErasedPerson>, ProtocolError>>;
+
+    fn handle(&mut self, FindErased { ids }: FindErased, _: &mut Self::Context) -> Self::Result {
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            run_blocking(move || forget::find(&deps, ids)).await
+        })
+    }
+}
+
+impl Handler<ForgetPeople> for RegistryActor {
+    type Result = ResponseFuture<Result<(), ProtocolError>>;
+
+    fn handle(&mut self, ForgetPeople { ids }: ForgetPeople, _: &mut Self::Context) -> Self::Result {
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            run_blocking(move || forget::delete(&deps, &ids).map(drop)).await
         })
     }
 }

@@ -6,6 +6,7 @@ use actix::Message;
 use bytes::Bytes;
 use url::Url;
 
+use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
 use menshen_domain::status::ProtocolError;
@@ -90,6 +91,20 @@ pub struct DeleteOutcome {
 #[derive(Clone, Message)]
 #[rtype(result = "Vec<DeleteOutcome>")]
 pub struct DeletePeople {
+    pub ids: Vec<String>,
+}
+
+/// People who are to be erased, with what only the registry knows of them: the name, and the strangers who have their face.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<ErasedPerson>, ProtocolError>")]
+pub struct FindErased {
+    pub ids: Vec<String>,
+}
+
+/// Deletes people who are being erased. Unknown ids are no error.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), ProtocolError>")]
+pub struct ForgetPeople {
     pub ids: Vec<String>,
 }
 

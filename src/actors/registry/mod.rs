@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod deps;
 pub mod enrol;
+mod forget;
 pub mod message;
 mod permissions;
 pub mod photo;

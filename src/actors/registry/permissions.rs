@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::deps::{RegistryDeps, remove_photos, report_size};
+use super::deps::{RegistryDeps, report_size};
+use super::forget;
 use super::message::{EditPermissions, EditedGroups};
 use crate::actors::blocking::store_refusal;
 use crate::ports::store::StoreError;
@@ -39,7 +40,7 @@ pub fn edit(deps: &RegistryDeps, message: EditPermissions) -> Result<EditedGroup
 
 /// Whoever is in no other group is deleted, the rest lose this one. Returns how many were deleted.
 fn leave_group(deps: &RegistryDeps, id: &str) -> Result<u64, StoreError> {
-    let _committing = deps.committing();
+    let committing = deps.committing();
     let (mut gone, mut kept) = (Vec::new(), Vec::new());
     deps.store.for_each(&mut |person: Person| {
         if !person.permission_ids.iter().any(|known| known == id) {
@@ -66,15 +67,9 @@ fn leave_group(deps: &RegistryDeps, id: &str) -> Result<u64, StoreError> {
         }
     }
     let mut count = 0;
+    drop(committing);
     for chunk in gone.chunks(limits::REBUILD_CHUNK) {
-        let deleted = deps.store.delete(chunk)?;
-        let mut gallery = recogniser.write();
-        for person in &deleted {
-            gallery.remove(&person.id);
-        }
-        drop(gallery);
-        remove_photos(&*deps.pictures, &deleted, &[]);
-        count += deleted.len() as u64;
+        count += forget::delete(deps, chunk)?.len() as u64;
     }
     report_size(&deps.recogniser);
     Ok(count)

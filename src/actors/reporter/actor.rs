@@ -90,6 +90,10 @@ impl Actor for ReporterActor {
             .push(Task::spawn("status", move || status::run(deps.clone(), list.clone(), logins.clone())));
         let deps = self.deps.clone();
         self.tasks.push(Task::spawn("waiting-events", move || record::retry(deps.clone())));
+        if let Some(keep_days) = self.deps.config.keep_days {
+            let deps = self.deps.clone();
+            self.tasks.push(Task::spawn("old-events", move || record::expire(deps.clone(), keep_days)));
+        }
         ctx.notify(SessionChanged);
     }
 }

@@ -40,6 +40,8 @@ pub enum BodyError {
 /// The body of an event that is to be sent.
 pub struct PreparedBody {
     pub sequence: u64,
+    /// `None` where it cannot be read.
+    pub event: Option<EventRecord>,
     pub body: Result<Vec<u8>, BodyError>,
 }
 
@@ -53,7 +55,7 @@ pub async fn prepare(
             Ok(event) => build(&deps, wanted, event),
             Err(error) => Err(BodyError::Unreadable { reason: error.to_string() }),
         };
-        Ok(PreparedBody { sequence: entry.sequence, body })
+        Ok(PreparedBody { sequence: entry.sequence, event: entry.event.ok(), body })
     })
     .await
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use url::Url;
 
 use super::message::RecordPassage;
+use crate::actors::erased_people::ErasedPeople;
 use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
@@ -26,6 +27,8 @@ pub struct ReporterConfig {
     /// Events kept on the box, and bytes with their pictures.
     pub keep_max: u64,
     pub keep_bytes: u64,
+    /// Days an event is kept; `None`: without end.
+    pub keep_days: Option<u64>,
     /// Whether a platform will name history receivers.
     pub has_platform: bool,
 }
@@ -49,6 +52,8 @@ pub struct Storage {
     pub pictures: Arc<dyn PictureStore>,
     pub keys: Arc<dyn Keys>,
     pub waiting: WaitingEvents,
+    /// Whose events are neither kept nor sent any more.
+    pub erased: ErasedPeople,
     pub status: Arc<StorageStatus>,
 }
 

@@ -130,8 +130,7 @@ impl HistorySender {
         let work = run_blocking(move || {
             let cursor = deps.storage.events.cursor(&key)?.unwrap_or(0);
             let batch = deps.storage.outbox.next(cursor, limits::HISTORY_BATCH)?;
-            let newest = deps.storage.events.counts()?.newest_sequence.unwrap_or(0);
-            let waiting = batch.first().map_or(0, |first| newest.saturating_sub(first.sequence) + 1);
+            let waiting = deps.storage.outbox.waiting(cursor)?;
             let set_aside = deps.storage.outbox.set_aside_count(&key)?;
             let to_retry = match set_aside {
                 0 => Vec::new(),
@@ -169,7 +168,11 @@ impl HistorySender {
     }
 
     async fn send_next(&mut self, prepared: PreparedBody, commit: &mut Commit) -> Result<(), DeliveryError> {
-        let PreparedBody { sequence, body } = prepared;
+        let PreparedBody { sequence, event, body } = prepared;
+        // Its row is gone, or will be in a moment: the cursor passes it with the next event.
+        if event.is_some_and(|event| self.deps.storage.erased.has(&event)) {
+            return Ok(());
+        }
         let body = match body {
             Ok(body) => body,
             Err(reason) => {

@@ -54,6 +54,9 @@ impl RealTime {
         if urls.is_empty() {
             return;
         }
+        if deps.storage.erased.has(&message.event) {
+            return count("erased");
+        }
         if is_stale(deps, &message) {
             count("stale");
             tracing::info!(event = %message.event.event_id, "event is too old for a real-time push; it arrives as history");
@@ -71,6 +74,9 @@ impl RealTime {
             drop(making);
             let Ok(Ok((body, message))) = made else { return count("failed") };
             for url in urls {
+                if deps.storage.erased.has(&message.event) {
+                    return count("erased");
+                }
                 // Making the body took its time too.
                 if is_stale(&deps, &message) {
                     return count("stale");

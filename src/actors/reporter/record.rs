@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::deps::{ReporterDeps, WaitingEvent};
 use super::message::{EventPicture, PassageStage, RecordPassage};
 use crate::actors::blocking::run_blocking;
-use crate::ports::store::{Namespace, NewPicture, Owner, Retention, StoreError, Trimmed};
+use crate::ports::store::{Fate, Namespace, NewPicture, Owner, Retention, StoreError, Trimmed};
+use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 
 /// Stores an event, behind those that wait; blocks on the disk.
@@ -64,6 +65,16 @@ pub fn forget(deps: &ReporterDeps) {
 /// Stores from the front until one fails.
 fn flush(deps: &ReporterDeps, waiting: &mut VecDeque<WaitingEvent>) {
     while let Some(first) = waiting.front_mut() {
+        // Held until it is stored: an erasure that comes now finds it.
+        let erased = deps.storage.erased.now();
+        if erased.is_of_erased(&first.message.event) {
+            if first.message.stage != PassageStage::Closed {
+                metrics::counter!("menshen_events_erased_total").increment(1);
+            }
+            waiting.pop_front();
+            continue;
+        }
+        erased.take_out_of(&mut first.message.event);
         match store_making_room(deps, &first.message) {
             Ok(()) => {}
             Err(error) => {
@@ -161,6 +172,37 @@ fn retention(deps: &ReporterDeps) -> Result<Retention, StoreError> {
     Ok(Retention { keep_events, keep_bytes, receivers, only_sent: false })
 }
 
+const MS_PER_DAY: u64 = 86_400_000;
+
+/// Removes events that are older than they may be, for as long as the reporter runs.
+pub async fn expire(deps: ReporterDeps, keep_days: u64) {
+    loop {
+        let deps = deps.clone();
+        if let Err(refusal) = run_blocking(move || expire_now(&deps, keep_days)).await {
+            tracing::error!(%refusal, "removing old events failed");
+        }
+        tokio::time::sleep(Duration::from_millis(limits::EXPIRY_PERIOD_MS)).await;
+    }
+}
+
+fn expire_now(deps: &ReporterDeps, keep_days: u64) -> Result<(), StoreError> {
+    let oldest_ms = deps.clock.wall_ms().saturating_sub(keep_days * MS_PER_DAY);
+    let receivers = retention(deps)?.receivers;
+    let mut is_any = false;
+    deps.storage.events.for_each(&receivers, &mut |event, _| is_any |= event.out_timestamp_ms < oldest_ms)?;
+    if !is_any {
+        return Ok(());
+    }
+    let fate = |event: &EventRecord| {
+        if event.out_timestamp_ms < oldest_ms { Fate::Remove } else { Fate::Keep }
+    };
+    let changed = deps.storage.events.decide(&receivers, &fate)?;
+    let pictures = changed.removed.iter().flat_map(EventRecord::pictures).map(str::to_owned).collect();
+    let removed = changed.removed.len() as u64;
+    tracing::info!(removed, keep_days, "events older than events.keep_days were removed");
+    tidy(deps, &Trimmed { pictures, removed, unsent_removed: changed.removed_unsent })
+}
+
 /// Shows how much is kept and finishes what the limits removed; a loss is logged as an error.
 fn tidy(deps: &ReporterDeps, trimmed: &Trimmed) -> Result<(), StoreError> {
     let counts = deps.storage.events.counts()?;
@@ -172,6 +214,7 @@ fn tidy(deps: &ReporterDeps, trimmed: &Trimmed) -> Result<(), StoreError> {
             unsent_removed = trimmed.unsent_removed,
             keep_max = deps.config.keep_max,
             keep_bytes = deps.config.keep_bytes,
+            keep_days = deps.config.keep_days,
             "EVENTS LOST: a limit was reached before they could be uploaded"
         );
     }

@@ -15,8 +15,8 @@ use super::sealed_file::SealedFile;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Sealer, Vault};
 use crate::ports::store::{
-    Closed, EventCounts, EventStore, FoundEvent, Namespace, RestoredEvent, Retention, StoreError,
-    StoredEvent, Trimmed,
+    Changed, Closed, EventCounts, EventStore, Fate, FoundEvent, Namespace, RestoredEvent, Retention,
+    StoreError, StoredEvent, Trimmed,
 };
 use menshen_domain::event::EventRecord;
 
@@ -48,7 +48,7 @@ impl RedbEventStore {
     }
 
     /// `None`, counted, when it cannot be read: one bad record must not hold up the line behind it.
-    fn readable(&self, key: &Sealer, id: &str, sealed: &[u8]) -> Option<EventRecord> {
+    pub(super) fn readable(&self, key: &Sealer, id: &str, sealed: &[u8]) -> Option<EventRecord> {
         match open_event(key, id, sealed) {
             Ok(event) => Some(event),
             Err(failure) => {
@@ -60,11 +60,11 @@ impl RedbEventStore {
     }
 }
 
-fn counter(transaction: &WriteTransaction, name: &str) -> Result<u64, Failure> {
+pub(super) fn counter(transaction: &WriteTransaction, name: &str) -> Result<u64, Failure> {
     Ok(transaction.open_table(COUNTERS)?.get(name)?.map_or(0, |row| row.value()))
 }
 
-fn set_counter(transaction: &WriteTransaction, name: &str, value: u64) -> Result<(), Failure> {
+pub(super) fn set_counter(transaction: &WriteTransaction, name: &str, value: u64) -> Result<(), Failure> {
     transaction.open_table(COUNTERS)?.insert(name, value)?;
     Ok(())
 }
@@ -78,7 +78,7 @@ fn note_time(transaction: &WriteTransaction, event: &EventRecord) -> Result<(), 
 }
 
 /// Up to where every receiver has got.
-fn sent_up_to(transaction: &WriteTransaction, receivers: &[String]) -> Result<u64, Failure> {
+pub(super) fn sent_up_to(transaction: &WriteTransaction, receivers: &[String]) -> Result<u64, Failure> {
     let cursors = transaction.open_table(CURSORS)?;
     let mut sent = u64::MAX;
     for receiver in receivers {
@@ -347,6 +347,22 @@ impl EventStore for RedbEventStore {
                 Ok(event.map(|event| FoundEvent { sequence, event }))
             })
         })
+    }
+
+    fn for_each(
+        &self,
+        receivers: &[String],
+        visit: &mut dyn FnMut(&EventRecord, bool),
+    ) -> Result<(), StoreError> {
+        self.visit_events(receivers, visit)
+    }
+
+    fn decide(
+        &self,
+        receivers: &[String],
+        fate: &dyn Fn(&EventRecord) -> Fate,
+    ) -> Result<Changed, StoreError> {
+        self.file.write(|transaction| self.decide_in(transaction, receivers, fate))
     }
 
     fn has(&self, event_id: &str) -> Result<bool, StoreError> {

@@ -45,6 +45,12 @@ impl Outbox for RedbEventStore {
         })
     }
 
+    fn waiting(&self, sequence: u64) -> Result<u64, StoreError> {
+        self.file.read(|transaction| {
+            Ok(transaction.open_table(HISTORY)?.range(sequence.saturating_add(1)..)?.count() as u64)
+        })
+    }
+
     fn set_aside(&self, receiver: &str, refused: &[QuarantinedEvent], cursor: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
             drop_gone(transaction, receiver)?;

@@ -158,6 +158,7 @@ impl RegistryStore for RedbRegistryStore {
                     if let Some(old) = table.remove(row)? {
                         gone.extend(self.readable(key, row, old.value()));
                     }
+                    transaction.open_table(UNREADABLE)?.remove(row)?;
                 }
                 Ok(gone)
             })

@@ -39,8 +39,14 @@ impl KeyPlaces {
 
     /// Whether there is anything that a new key could not open.
     fn first_data(&self) -> Option<PathBuf> {
-        let files =
-            ["keys/registry.key", "keys/events.key", "registry.redb", "events.redb", "dead-letters.jsonl"];
+        let files = [
+            "keys/registry.key",
+            "keys/events.key",
+            "registry.redb",
+            "events.redb",
+            "dead-letters.jsonl",
+            "erasure-receipts.jsonl",
+        ];
         let folders = ["pictures/registry", "pictures/events"];
         let held = |folder: &PathBuf| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
         let files = files.map(|name| self.data_dir.join(name)).into_iter().filter(|path| path.exists());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Ready;
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
@@ -11,7 +12,9 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
 use super::answer::wrong;
+use super::picture;
 use menshen_domain::limits;
+use menshen_domain::photo::DevicePicture;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::{json, lenient};
 
@@ -20,6 +23,7 @@ pub struct Call {
     query: BTreeMap<String, String>,
     /// The device in the path, where the route has one.
     device: Option<String>,
+    peer: Option<IpAddr>,
     /// As it was sent, and without parameters.
     content_type_sent: String,
     content_type: String,
@@ -32,14 +36,16 @@ impl FromRequest for Call {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let query = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type_sent = content_type.unwrap_or_default().to_owned();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let content_type_sent = content_type.unwrap_or_default().into_owned();
         let content_type = content_type_sent.split(';').next().unwrap_or_default();
         let content_type = content_type.trim().to_ascii_lowercase();
         let device = request.match_info().get("device").map(str::to_owned);
         std::future::ready(Ok(Self {
             query,
             device,
+            peer: request.peer_addr().map(|peer| peer.ip()),
             content_type_sent,
             content_type,
             payload: payload.take(),
@@ -51,6 +57,11 @@ impl Call {
     /// A text of the query that is not empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Who calls.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The device a photo is of: in the path, or as `ip` or `ep_id`.
@@ -116,17 +127,10 @@ impl Call {
         }
     }
 
-    /// The body as a picture.
-    pub async fn picture(&mut self) -> Result<Bytes, ProtocolError> {
-        if !matches!(self.content_type.as_str(), "image/jpeg" | "image/jpg" | "image/png") {
-            let detail = "image/jpeg or image/png is expected";
-            return Err(ProtocolError::new(StatusCode::UnsupportedContentType, detail));
-        }
-        let body = self.read(limits::PHOTO_BYTES_MAX).await?;
-        if body.is_empty() {
-            return Err(ProtocolError::new(StatusCode::ImageError, "the body is empty"));
-        }
-        Ok(body)
+    /// The body as pictures, the one to look at first.
+    pub async fn picture(&mut self) -> Result<Vec<DevicePicture>, ProtocolError> {
+        let payload = std::mem::replace(&mut self.payload, Payload::None);
+        picture::read(&self.content_type_sent, payload).await
     }
 }
 

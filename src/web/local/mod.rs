@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
@@ -60,6 +60,8 @@ fn bind(listen: SocketAddr, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
         App::new()
             .app_data(deps.clone())
             .wrap(from_fn(guard::guard))
+            // Devices put slashes together: `//SophonFogSys/api/Recognize/`.
+            .wrap(NormalizePath::trim())
             .configure(routes)
             .default_service(web::to(answer::no_such_call))
     })

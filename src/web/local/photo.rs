@@ -10,9 +10,10 @@ use super::body::Call;
 use super::picture;
 use super::state::LocalDeps;
 use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
+use crate::actors::identify::Identified;
 use crate::actors::registry::message::GetPerson;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
-use menshen_domain::photo::PhotoResult;
+use menshen_domain::photo::{DevicePicture, PhotoResult};
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::local::info_of;
 
@@ -49,8 +50,8 @@ fn no_device(name: &str) -> ProtocolError {
 async fn recognize_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let (received_ms, started_ms) = ((deps.wall_ms)(), (deps.monotonic_ms)());
     let groups = groups(deps, &call)?;
-    let picture = call.picture().await?;
-    let found = deps.identifier.identify(picture, &groups).await?;
+    let pictures = call.picture().await?;
+    let found = identify(deps, pictures, &groups).await?;
     let who = found.best.filter(|_| found.passed);
     let id = who.map(|candidate| candidate.person.id);
     Ok(json!({
@@ -61,6 +62,27 @@ async fn recognize_now(deps: &LocalDeps, mut call: Call) -> Answer {
         "timestamp": received_ms,
         "cost_ms": (deps.monotonic_ms)().saturating_sub(started_ms),
     }))
+}
+
+/// The first picture that shows a face good enough, as for a device.
+async fn identify(
+    deps: &LocalDeps,
+    pictures: Vec<DevicePicture>,
+    groups: &[String],
+) -> Result<Identified, ProtocolError> {
+    let mut refusal = ProtocolError::new(StatusCode::ImageError, "no picture was sent");
+    for (index, picture) in pictures.into_iter().enumerate() {
+        match deps.identifier.identify(picture.bytes, groups).await {
+            Err(other) if other.code != StatusCode::ServerProcessFailed => {
+                // What is wrong with the picture that should show the face says most.
+                if index == 0 {
+                    refusal = other;
+                }
+            }
+            answer => return answer,
+        }
+    }
+    Err(refusal)
 }
 
 /// The photo is a passage of `device`: it becomes an event, and the door acts.
@@ -75,8 +97,8 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
         ProtocolError::new(StatusCode::LocalNotFound, detail)
     })?;
     let (content_type, payload) = call.into_body();
-    let photo = match picture::read(&content_type, payload).await {
-        Ok(photo) => photo,
+    let pictures = match picture::read(&content_type, payload).await {
+        Ok(pictures) => pictures,
         Err(refusal) => {
             // Too many bodies at once is all that can fail on this side.
             let result = match PhotoResult::of_code(refusal.code) {
@@ -87,7 +109,7 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
             return Err(refusal);
         }
     };
-    let photo = RecognisePhoto { device: sender.config.ep_id.clone(), photo, received_ms };
+    let photo = RecognisePhoto { device: sender.config.ep_id.clone(), pictures, received_ms };
     let answer = deps.photos.recognise(photo).await.ok_or_else(|| no_device(device))?;
     answer_of(deps, answer, received_ms, started_ms).await
 }

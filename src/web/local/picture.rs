@@ -1,28 +1,25 @@
-//! A picture as devices in the field post it: the JPEG itself, a file of a form, or base64 in JSON.
+//! Receiving a photo, bounded in bytes, in time, and in how many are received at once; what is in it is read by
+//! [`menshen_protocol::photo_post`].
 
 use std::time::Duration;
 
-use actix_multipart::Multipart;
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
-use serde_json::{Map, Value};
+use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 
 use super::answer::wrong;
-use crate::actors::registry::photo::photo_bytes;
+use crate::actors::blocking::spawn_blocking;
 use menshen_domain::limits;
+use menshen_domain::photo::DevicePicture;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_protocol::json::without_bom;
-
-/// Keys under which devices put a picture, the protocol's own first.
-const KEYS: [&str; 7] = ["image_base64_str", "image", "photo", "picture", "spot_pic", "pic", "img"];
+use menshen_protocol::photo_post::{self, PostError};
+use menshen_protocol::picture::PictureTextError;
 
 static PLACES: Semaphore = Semaphore::const_new(limits::PHOTO_POSTS_AT_ONCE);
 
-/// Reads the picture, bounded in bytes, in time, and in how many are read at once.
-pub async fn read(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
+/// Reads the pictures of a body, in the order in which they are looked at; at least one.
+pub async fn read(content_type: &str, payload: Payload) -> Result<Vec<DevicePicture>, ProtocolError> {
     let Ok(_place) = PLACES.try_acquire() else {
         return Err(ProtocolError::new(
             StatusCode::ServerProcessFailed,
@@ -30,13 +27,35 @@ pub async fn read(content_type: &str, payload: Payload) -> Result<Bytes, Protoco
         ));
     };
     let limit = Duration::from_millis(limits::PHOTO_POST_TIMEOUT_MS);
-    let picture = tokio::time::timeout(limit, read_any(content_type, payload)).await;
-    let picture =
-        picture.unwrap_or_else(|_| Err(interrupted("the body came too slowly and was given up")))?;
-    if picture.is_empty() {
-        return Err(ProtocolError::new(StatusCode::ImageError, "the body holds no picture"));
+    let body = tokio::time::timeout(limit, collect(payload)).await;
+    let body = body.unwrap_or_else(|_| Err(interrupted("the body came too slowly and was given up")))?;
+    let content_type = content_type.to_owned();
+    // Megabytes of base64 are not for the thread that answers calls.
+    let read = spawn_blocking(move || photo_post::read(&content_type, &body)).await;
+    let read =
+        read.map_err(|error| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string()))?;
+    let mut pictures = read.map_err(|error| refusal(&error))?;
+    let smallest = pictures.iter().map(|picture| picture.bytes.len()).min().unwrap_or_default();
+    pictures.retain(|picture| picture.bytes.len() <= limits::PHOTO_BYTES_MAX);
+    if pictures.is_empty() {
+        let detail =
+            format!("the picture is {smallest} bytes, at most {} are taken", limits::PHOTO_BYTES_MAX);
+        return Err(ProtocolError::new(StatusCode::PayloadTooLarge, detail));
     }
-    Ok(picture)
+    Ok(pictures)
+}
+
+fn refusal(error: &PostError) -> ProtocolError {
+    let code = match error {
+        PostError::NoPictureType => StatusCode::UnsupportedContentType,
+        PostError::Text(PictureTextError::TooLarge { .. }) => StatusCode::ImageTooLarge,
+        PostError::Empty | PostError::Text(_) => StatusCode::ImageError,
+        PostError::NotJson(..)
+        | PostError::NoPictureInText
+        | PostError::NoPictureInForm
+        | PostError::OnlyRegistered => return wrong(error.to_string()),
+    };
+    ProtocolError::new(code, error.to_string())
 }
 
 /// Counted as such, not as a wrong body.
@@ -44,68 +63,15 @@ fn interrupted(detail: impl Into<String>) -> ProtocolError {
     ProtocolError::new(StatusCode::BadRequest, detail)
 }
 
-async fn read_any(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.as_str() {
-        "image/jpeg" | "image/jpg" | "image/pjpeg" | "image/png" | "application/octet-stream" => {
-            collect(payload, limits::PHOTO_BYTES_MAX).await
-        }
-        "application/json" => from_json(&collect(payload, limits::LOCAL_JSON_BYTES_MAX).await?),
-        "multipart/form-data" => from_form(content_type, payload).await,
-        _ => Err(ProtocolError::new(
-            StatusCode::UnsupportedContentType,
-            "image/jpeg, image/png, multipart/form-data or application/json is expected",
-        )),
-    }
-}
-
-async fn collect<E: std::fmt::Display>(
-    mut chunks: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    max_bytes: usize,
-) -> Result<Bytes, ProtocolError> {
+async fn collect(mut chunks: Payload) -> Result<Bytes, ProtocolError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| interrupted(format!("the body broke off: {error}")))?;
-        if body.len() + chunk.len() > max_bytes {
-            return Err(ProtocolError::new(
-                StatusCode::PayloadTooLarge,
-                format!("at most {max_bytes} bytes"),
-            ));
+        if body.len() + chunk.len() > limits::PHOTO_POST_BYTES_MAX {
+            let detail = format!("at most {} bytes", limits::PHOTO_POST_BYTES_MAX);
+            return Err(ProtocolError::new(StatusCode::PayloadTooLarge, detail));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-fn from_json(body: &[u8]) -> Result<Bytes, ProtocolError> {
-    let map: Map<String, Value> = serde_json::from_slice(without_bom(body)).map_err(|error| {
-        wrong(format!("the body is no JSON object: line {} column {}", error.line(), error.column()))
-    })?;
-    let texts = KEYS.iter().filter_map(|key| map.get(*key).and_then(Value::as_str));
-    let text = texts.into_iter().find(|text| !text.is_empty());
-    text.map_or_else(|| Err(wrong(format!("a picture in base64 is expected under {}", KEYS[0]))), photo_bytes)
-}
-
-/// The first part that is a picture or is named like one; parts before it are read over, and no more than a photo's bytes
-/// of them.
-async fn from_form(content_type: &str, payload: Payload) -> Result<Bytes, ProtocolError> {
-    let mut headers = HeaderMap::new();
-    let value = HeaderValue::from_str(content_type).map_err(|_| wrong("a strange content type"))?;
-    headers.insert(CONTENT_TYPE, value);
-    let mut parts = Multipart::new(&headers, payload);
-    let mut left = limits::PHOTO_BYTES_MAX;
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| wrong(format!("the form is broken: {error}")))?;
-        let named = part.content_disposition();
-        let is_file = named.is_some_and(|named| {
-            named.get_filename().is_some() || named.get_name().is_some_and(|name| KEYS.contains(&name))
-        });
-        let is_picture = is_file || part.content_type().is_some_and(|kind| kind.type_() == "image");
-        let bytes = collect(part, left).await?;
-        if is_picture {
-            return Ok(bytes);
-        }
-        left -= bytes.len();
-    }
-    Err(wrong("the form holds no file"))
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::device_list::DeviceList;
+use crate::actors::erasure::Eraser;
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
@@ -21,6 +22,7 @@ use menshen_domain::status::Language;
 /// What the handlers work with.
 pub struct LocalDeps {
     pub registry: Handle<RegistryActor>,
+    pub eraser: Eraser,
     pub reporter: Handle<ReporterActor>,
     pub devices: Handle<DevicesActor>,
     pub identifier: Identifier,

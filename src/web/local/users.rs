@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, ask, wrong};
 use super::body::{Call, list_of, said, text_of};
@@ -13,6 +13,7 @@ use crate::actors::registry::message::{DeletePeople, EnrolPeople, EnrolRequest, 
 use crate::actors::registry::request::UnusableUser;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
+use menshen_protocol::command::erase_of;
 use menshen_protocol::event::DEFAULT_GROUP_NAME;
 use menshen_protocol::lenient;
 use menshen_protocol::local::user_of;
@@ -158,6 +159,9 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         }
         (None, false) => (vec![text_of(&body, &["identity_id"])?], true),
     };
+    if wants_erasure(&call, &body)? {
+        return erase_now(deps, &call, ids, is_single).await;
+    }
     let (mut success, mut failed) = (Vec::new(), Vec::new());
     for outcome in ask(deps.registry.send(DeletePeople { ids })).await? {
         if let (true, Err(refusal)) = (is_single, &outcome.result) {
@@ -165,6 +169,36 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         }
         let list = if outcome.result.is_ok() { &mut success } else { &mut failed };
         list.push(entry(deps, &outcome.id, "", &outcome.result));
+    }
+    Ok(json!({ "success_users": success, "failed_users": failed }))
+}
+
+/// `erase` in the query or the body.
+fn wants_erasure(call: &Call, body: &Map<String, Value>) -> Result<bool, ProtocolError> {
+    match call.text("erase") {
+        Some(text) => {
+            let said = lenient::switch_of(&Value::String(text.to_owned()));
+            said.ok_or_else(|| wrong("`erase` must be true or false"))
+        }
+        None => erase_of(body).map_err(as_local),
+    }
+}
+
+/// With everything that is kept of them; each entry has its receipt.
+async fn erase_now(deps: &LocalDeps, call: &Call, ids: Vec<String>, is_single: bool) -> Answer {
+    let asked_by = call.peer().map_or_else(|| "local API".to_owned(), |peer| format!("local API, {peer}"));
+    let (mut success, mut failed) = (Vec::new(), Vec::new());
+    let erased = async { Ok(deps.eraser.erase(ids, &asked_by).await) };
+    for outcome in ask(erased).await? {
+        match outcome.result {
+            Ok(receipt) => {
+                let mut entry = entry(deps, &outcome.id, "", &Ok(()));
+                entry["erased"] = json!(receipt);
+                success.push(entry);
+            }
+            Err(refusal) if is_single => return Err(refusal),
+            Err(refusal) => failed.push(entry(deps, &outcome.id, "", &Err(refusal))),
+        }
     }
     Ok(json!({ "success_users": success, "failed_users": failed }))
 }

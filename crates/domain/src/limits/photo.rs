@@ -31,3 +31,17 @@ pub const PHOTO_POSTS_AT_ONCE: usize = 16;
 pub const PHOTO_POST_TIMEOUT_MS: u64 = 15_000;
 /// Time a snapshot camera has for one picture.
 pub const SNAPSHOT_TIMEOUT_MS: u64 = 5_000;
+/// Body of a photo's POST: a photo of [`PHOTO_BYTES_MAX`] in base64, or a form with a face and its scene.
+pub const PHOTO_POST_BYTES_MAX: usize = 17 * 1024 * 1024;
+/// Parts of one form that are read: cameras send two to five, and one for each face of a group.
+pub const PHOTO_FORM_PARTS_MAX: usize = 64;
+/// Pictures of one form that are looked at, the faces first; each costs a detection.
+pub const PHOTO_FORM_PICTURES_MAX: usize = 8;
+/// Forms inside forms, texts inside texts: what devices nest is two deep.
+pub const PHOTO_FORM_DEPTH_MAX: usize = 4;
+/// Elements inside each other of an XML or JSON text; deeper ones are passed over.
+pub const PHOTO_TEXT_DEPTH_MAX: usize = 64;
+/// Longest text that may be the name of another part.
+pub const PHOTO_PART_NAME_CHARS_MAX: usize = 200;
+/// Names of other parts that the texts of one form may hold: an event of a face has some dozens of texts.
+pub const PHOTO_FORM_NAMES_MAX: usize = 512;

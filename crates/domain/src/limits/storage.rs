@@ -19,3 +19,12 @@ pub const REBUILD_CHUNK: usize = 512;
 pub const CLOCK_STEP_BACK_MS: u64 = 10 * 60_000;
 /// How often the clock is looked at, to log it and to show it. People are judged by it anew each time.
 pub const CLOCK_WATCH_MS: u64 = 10_000;
+/// Receipts of erasures in one file, some 300 bytes each: 50 000 people. A second one is kept beside it.
+pub const RECEIPT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How long a running box remembers whom it erased: a passage, a push or a history batch that was on its way by then has ended
+/// long before. A hundred history events at ten seconds each take the longest.
+pub const ERASED_REMEMBERED_MS: u64 = 3_600_000;
+/// How often events beyond `events.keep_days` are looked for: a day is the unit, so nobody counts minutes.
+pub const EXPIRY_PERIOD_MS: u64 = 600_000;
+/// Characters of what is said of who asked for an erasure.
+pub const ASKED_BY_CHARS_MAX: usize = 200;
