@@ -12,6 +12,7 @@ pub mod onnx;
 pub mod onvif;
 pub mod pictures;
 pub mod platform_http;
+pub mod process;
 mod record;
 pub mod relay;
 pub mod space;

@@ -72,7 +72,7 @@ fn check_pipelines(settings: &Settings) -> Problems {
         .iter()
         .filter_map(|device| {
             let spec = StreamSpec {
-                device_id: device.ep_id.clone(),
+                device_id: device.ip.clone(),
                 pipeline: device.pipeline.clone(),
                 parameters: device.parameters.clone(),
             };

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::adapters::process::{hide_memory, make_files_private};
+
 pub use config_args::ConfigArgs;
 use output::print_error;
 
@@ -62,7 +64,15 @@ enum Command {
 pub fn main() -> ExitCode {
     // One TLS provider for HTTP and AMQP; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // Models are shared with the service, whoever fetches or optimizes them.
+    if !matches!(command, Command::Models(_) | Command::Bench(_)) {
+        make_files_private();
+    }
+    if let Err(error) = hide_memory() {
+        output::print_note(&format!("warning: core dumps cannot be switched off: {error} 无法关闭核心转储"));
+    }
+    let done = match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),

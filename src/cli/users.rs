@@ -36,6 +36,15 @@ enum UsersCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// What a person is called in the log, which holds no ids 日志中的代号
+    ///
+    /// The name is made of the id and this box's key, so it is the same in every log of this box and tells nobody else the id.
+    LogName {
+        /// The person's id 人员编号
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// List enrolled people 人员列表
     List {
         #[command(flatten)]
@@ -49,6 +58,10 @@ pub fn run(arguments: &UsersArgs) -> anyhow::Result<ExitCode> {
             actix::System::new().block_on(import(folder, config.settings()?))
         }
         UsersCommand::List { config } => list(&config.settings()?),
+        UsersCommand::LogName { id, config } => {
+            print_line(&Storage::open(&config.settings()?)?.log_name(id));
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub struct FtpStartError(std::io::Error);
 /// When its thread cannot be started. A port that is taken is no error: it is tried again.
 pub fn start_ftp(
     ftp: &FtpSettings,
+    sessions_max: usize,
     photos: &Arc<PhotoIntake>,
     status: FtpStatus,
 ) -> Result<Option<FtpServer>, FtpStartError> {
@@ -27,6 +28,7 @@ pub fn start_ftp(
         public_host: ftp.public_host,
         upload_bytes_max: ftp.upload_bytes_max,
         uploads_per_minute: ftp.uploads_per_minute,
+        sessions_max,
     };
     FtpServer::start(rules, Arc::<PhotoIntake>::clone(photos), status).map(Some).map_err(FtpStartError)
 }

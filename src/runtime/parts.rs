@@ -1,6 +1,5 @@
 //! The supervised parts of the app: each actor with what it works with.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -193,10 +192,9 @@ impl App {
         })))
     }
 
-    /// The local API's address and what its handlers work with; `None` when it is off.
-    pub fn local_api(&self) -> Option<(SocketAddr, Arc<LocalDeps>)> {
+    /// What the handlers of the local API work with.
+    pub fn local_api(&self) -> Arc<LocalDeps> {
         let settings = &self.settings;
-        let listen = settings.local_api.listen?;
         let (wall, monotonic) = (Arc::clone(&self.clock), Arc::clone(&self.clock));
         let deps = LocalDeps {
             registry: self.handles.registry.clone(),
@@ -223,16 +221,16 @@ impl App {
             wall_ms: Arc::new(move || wall.wall_ms()),
             monotonic_ms: Arc::new(move || monotonic.monotonic_ms()),
         };
-        Some((listen, Arc::new(deps)))
+        Arc::new(deps)
     }
 
     /// The FTP server, running; `None` when it is off.
     ///
     /// # Errors
     /// When its thread cannot be started.
-    pub fn ftp_server(&self) -> Result<Option<FtpServer>, Problems> {
+    pub fn ftp_server(&self, sessions_max: usize) -> Result<Option<FtpServer>, Problems> {
         let health = Arc::clone(&self.health);
         let status = Arc::new(move |state| health.set_ftp(state));
-        start_ftp(&self.settings.ftp, &self.recognition.photos, status).map_err(Problems::one)
+        start_ftp(&self.settings.ftp, sessions_max, &self.recognition.photos, status).map_err(Problems::one)
     }
 }

@@ -32,6 +32,7 @@ pub struct Guard {
     /// Uploads under way: each may hold a whole photo in memory.
     receiving: Arc<Semaphore>,
     uploads_per_minute: u32,
+    sessions_max: usize,
 }
 
 /// One session's place.
@@ -88,11 +89,12 @@ fn show(books: &Books) {
 const LOCKOUT: Duration = Duration::from_millis(limits::FTP_LOCKOUT_MS);
 
 impl Guard {
-    pub fn new(uploads_per_minute: u32) -> Self {
+    pub fn new(uploads_per_minute: u32, sessions_max: usize) -> Self {
         Self {
             books: Arc::default(),
             receiving: Arc::new(Semaphore::new(limits::FTP_UPLOADS_AT_ONCE)),
             uploads_per_minute,
+            sessions_max,
         }
     }
 
@@ -108,7 +110,7 @@ impl Guard {
         let is_locked = books.wrong.get(&ip).is_some_and(|(count, _)| *count >= limits::FTP_WRONG_LOGINS_MAX);
         let all: usize = books.sessions.values().sum();
         let own = books.sessions.get(&ip).copied().unwrap_or(0);
-        if is_locked || all >= limits::FTP_SESSIONS_MAX || own >= limits::FTP_SESSIONS_PER_ADDRESS {
+        if is_locked || all >= self.sessions_max || own >= limits::FTP_SESSIONS_PER_ADDRESS {
             return None;
         }
         *books.sessions.entry(ip).or_default() += 1;
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_sessions_and_wrong_passwords() {
-        let guard = Guard::new(60);
+        let guard = Guard::new(60, limits::FTP_SESSIONS_MAX);
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let mut places: Vec<_> =
             (0..limits::FTP_SESSIONS_PER_ADDRESS).map(|_| guard.enter(one).unwrap()).collect();
@@ -197,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_has_so_many_sessions_and_the_oldest_leaves() {
-        let guard = Guard::new(60);
+        let guard = Guard::new(60, limits::FTP_SESSIONS_MAX);
         let mut places: Vec<_> =
             (0..limits::FTP_SESSIONS_PER_ACCOUNT).map(|_| guard.account_place("a")).collect();
         let other = guard.account_place("b");
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn uploads_have_an_allowance() {
-        let guard = Guard::new(3);
+        let guard = Guard::new(3, limits::FTP_SESSIONS_MAX);
         let taken = (0..10).filter(|_| guard.may_upload("a")).count();
         assert_eq!(taken, 3);
         assert!(guard.may_upload("b"), "each device has its own");

@@ -36,7 +36,7 @@ impl FtpServer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let guard = Guard::new(rules.uploads_per_minute);
+        let guard = Guard::new(rules.uploads_per_minute, rules.sessions_max);
         let shared = Arc::new(Shared { rules, photos, guard });
         let thread = std::thread::Builder::new().name("ftp".to_owned()).spawn(move || {
             runtime.block_on(async {

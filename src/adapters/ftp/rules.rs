@@ -17,6 +17,8 @@ pub struct FtpRules {
     pub upload_bytes_max: usize,
     /// Photos a minute a device may send.
     pub uploads_per_minute: u32,
+    /// At one time.
+    pub sessions_max: usize,
 }
 
 /// What every session shares.

@@ -180,7 +180,7 @@ fn change(settings: &Settings, ip: &str, change: &DeviceChange) -> anyhow::Resul
     if let Some((_, device)) = &becomes {
         let opener = GstOpener::new(&settings.pipelines_dir).map_err(Problems::from_iter)?;
         let (pipeline, parameters) = (device.pipeline.clone(), device.parameters.clone());
-        opener.check(&StreamSpec { device_id: device.ep_id.clone(), pipeline, parameters })?;
+        opener.check(&StreamSpec { device_id: device.ip.clone(), pipeline, parameters })?;
     }
     let table = becomes.map(|(table, _)| table);
     tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table)))?;

@@ -16,6 +16,7 @@ mod onvif;
 mod photo;
 mod platform;
 mod storage;
+mod web;
 
 pub use self::actors::*;
 pub use self::broker::*;
@@ -29,3 +30,4 @@ pub use self::onvif::*;
 pub use self::photo::*;
 pub use self::platform::*;
 pub use self::storage::*;
+pub use self::web::*;
