@@ -1,6 +1,7 @@
 //! The outside world: broker, platform, disk, cameras, models. Each file implements a trait of `ports`.
 
 pub mod amqp;
+pub mod audit;
 pub mod camera;
 pub mod changes_file;
 pub mod clock;
@@ -18,4 +19,6 @@ pub mod relay;
 pub mod space;
 pub mod store;
 pub mod system;
+pub mod tls;
+pub mod tokens;
 pub mod vault;

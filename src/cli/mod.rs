@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+pub mod audit;
 mod bench;
 pub mod check;
 mod config_args;
@@ -10,9 +11,11 @@ pub mod link;
 mod local_api;
 pub mod match_photos;
 pub mod models;
+mod note_change;
 mod offline;
 pub mod output;
 pub mod run;
+pub mod token;
 pub mod users;
 pub mod why;
 
@@ -43,6 +46,10 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Import and list people 人员管理
     Users(users::UsersArgs),
+    /// Make, list and revoke tokens of the local API 令牌管理
+    Token(token::TokenArgs),
+    /// Show who changed what on this box 审计日志
+    Audit(audit::AuditArgs),
     /// List stored events and those a receiver refused 历史事件
     Events(events::EventsArgs),
     /// Show commands of the platform that could not be carried out, and run them again 平台链路
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),

@@ -10,6 +10,8 @@ pub mod reader;
 pub mod renamed;
 pub mod settings;
 pub mod source;
+pub mod tls;
+pub mod token_strength;
 pub mod value_error;
 
 pub use reader::ConfigError;

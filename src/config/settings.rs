@@ -1,7 +1,7 @@
 //! The settings, checked. What cannot work cannot be expressed.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,6 +12,8 @@ use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
 use super::renamed::RenamedKey;
+use super::tls::{CertificateFiles, TlsSettings, read_common, read_tls};
+use super::token_strength::check_token;
 use super::value_error::ValueError;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
@@ -45,6 +47,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
     pub login_url: Url,
+    /// Nothing goes to platform, broker and receivers without TLS.
+    pub require_tls: bool,
     pub login_method: LoginMethod,
     pub ca_file: Option<PathBuf>,
 }
@@ -117,6 +121,7 @@ pub struct LocalApiSettings {
     pub listen: Option<SocketAddr>,
     /// Empty: none is asked for.
     pub token: String,
+    pub tls: TlsSettings,
 }
 
 /// Never shows the token.
@@ -125,6 +130,7 @@ impl std::fmt::Debug for LocalApiSettings {
         f.debug_struct("LocalApiSettings")
             .field("listen", &self.listen)
             .field("has_token", &!self.token.is_empty())
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -153,6 +159,7 @@ pub struct Settings {
     pub gate_mode: GateMode,
     pub local_api: LocalApiSettings,
     pub web_listen: SocketAddr,
+    pub web_tls: TlsSettings,
     pub log_level: String,
     pub log_format: LogFormat,
     /// Empty: looked for in the usual places.
@@ -185,7 +192,8 @@ impl Settings {
             );
         }
         let devices = read_devices(sections, &dev_sno);
-        let ftp = read_ftp(root.section("ftp"), &devices);
+        let tls = read_common(root.section("tls"));
+        let ftp = read_ftp(root.section("ftp"), &devices, tls.as_ref());
         let recognition = read_recognition(root.section("recognition"));
         let passages = read_passages(root.section("passages"));
         let events = read_events(root.section("events"));
@@ -196,8 +204,20 @@ impl Settings {
         let mut gate = root.section("gate");
         let gate_mode = gate.take("mode", GateMode::OpenDoor);
         gate.finish();
-        let local_api = read_local_api(root.section("local_api"));
-        let web_listen = read_listen(root.section("web"));
+        let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
+        let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
+        if platform.as_ref().is_some_and(|platform| platform.require_tls) {
+            let receivers = [
+                ("events.realtime_urls", &events.realtime_urls),
+                ("events.history_urls", &events.history_urls),
+                ("status.monitor_urls", &monitor_urls),
+            ];
+            for (key, _) in
+                receivers.into_iter().filter(|(_, urls)| urls.iter().any(|url| url.scheme() != "https"))
+            {
+                root.wrong(key, "every address must begin with https://, since platform.require_tls is on");
+            }
+        }
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
@@ -232,6 +252,7 @@ impl Settings {
             gate_mode,
             local_api,
             web_listen,
+            web_tls,
             log_level,
             log_format,
             onnxruntime,
@@ -271,6 +292,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     let login_method = section.take("login_method", LoginMethod::Get);
     let dev_sno = section.take("dev_sno", String::new());
     let ca_file = section.take("ca_file", PathBuf::new());
+    let require_tls = section.take("require_tls", false);
     if dev_sno.contains(char::is_whitespace) {
         section.wrong("dev_sno", "must not hold spaces; copy the licence code as the platform shows it");
     }
@@ -295,10 +317,13 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
         section.wrong("ca_file", format!("there is no file {}", ca_file.display()));
     }
+    if require_tls && platform.as_ref().is_some_and(|url| url.scheme() != "https") {
+        section.wrong("login_url", "must begin with https://, since platform.require_tls is on");
+    }
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
     let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
-    (platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file }), dev_sno)
+    (platform.map(|login_url| PlatformSettings { login_url, require_tls, login_method, ca_file }), dev_sno)
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
@@ -394,7 +419,11 @@ fn read_urls(section: &mut Section<'_>, key: &'static str) -> Vec<Url> {
         .unwrap_or_default()
 }
 
-fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
+fn read_local_api(
+    mut section: Section<'_>,
+    data_dir: &Path,
+    tls: Option<&CertificateFiles>,
+) -> LocalApiSettings {
     let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
         "" => Ok(None),
         text => text
@@ -402,28 +431,33 @@ fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
             .map(Some)
             .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: LOCAL_API_LISTEN }),
     });
-    let token: String = section.take("token", String::new());
+    let token = section.take_secret("token");
     let listen = listen.unwrap_or(None);
-    if token.is_empty() && listen.is_some_and(|address| !address.ip().is_loopback()) {
+    let is_reachable = listen.is_some_and(|address| !address.ip().is_loopback());
+    if token.is_empty() && is_reachable && !data_dir.join("tokens.json").is_file() {
         section.wrong(
             "token",
             "must be set when local_api.listen is reachable from other machines: a caller can delete \
-             people and open doors",
+             people and open doors; or make one with `menshen token new NAME`",
         );
     }
-    if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-        section.wrong("token", "must be at least 16 printable characters without spaces");
+    if !token.is_empty()
+        && let Err(weak) = check_token(&token)
+    {
+        section.wrong("token", weak.to_string());
     }
+    let tls = read_tls(&mut section, tls);
     section.finish();
-    LocalApiSettings { listen, token }
+    LocalApiSettings { listen, token, tls }
 }
 
-fn read_listen(mut section: Section<'_>) -> SocketAddr {
+fn read_web(mut section: Section<'_>, tls: Option<&CertificateFiles>) -> (SocketAddr, TlsSettings) {
     let listen = section.take_checked("listen", WEB_LISTEN.to_string(), |text| {
         text.parse().map_err(|_| ValueError::Address { text, example: WEB_LISTEN })
     });
+    let tls = read_tls(&mut section, tls);
     section.finish();
-    listen.unwrap_or(WEB_LISTEN)
+    (listen.unwrap_or(WEB_LISTEN), tls)
 }
 
 /// A part without `=` is a level; a list of targets would take any other word for the name of one.

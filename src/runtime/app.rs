@@ -13,9 +13,11 @@ use super::storage::{Stores, create_data_dir};
 use super::tuning::base_tuning;
 use crate::actors::devices::device_list::DeviceList;
 use crate::actors::tuning::Tuner;
+use crate::adapters::audit::AuditWriter;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
+use crate::ports::audit::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::device_config_store::DeviceConfigStore;
 use crate::web::health::Health;
@@ -30,6 +32,8 @@ pub struct App {
     pub restart: Arc<Notify>,
     /// Changes what can be changed while the box runs.
     pub tuner: Tuner,
+    /// Where changes are written down.
+    pub audit: Arc<dyn AuditLog>,
     pub(super) settings: Arc<Settings>,
     pub(super) stores: Stores,
     pub(super) platform: Platform,
@@ -73,7 +77,9 @@ impl App {
         let (stores, filled) = Stores::open(&settings, &health.storage, gallery).map_err(Problems::one)?;
         let platform = Platform::build(&settings).map_err(Problems::one)?;
         let recognition = Recognition::build(&settings, models, filled, Arc::clone(&clock), tuner.shared());
+        let audit = AuditWriter::start(&settings.data_dir).map_err(Problems::one)?;
         Ok(Self {
+            audit: Arc::new(audit),
             handles: Handles::default(),
             health,
             clock,

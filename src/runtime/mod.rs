@@ -8,7 +8,7 @@ mod doors;
 mod frame_router;
 mod ftp;
 pub mod handles;
-mod listeners;
+pub mod listeners;
 pub mod models;
 mod parts;
 pub mod platform;

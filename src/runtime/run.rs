@@ -63,7 +63,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
     let app = build(settings, Arc::clone(&reread)).await?;
-    let listeners = Listeners::new(app.settings());
+    let listeners = Listeners::new(app.settings()).map_err(Problems::one)?;
     let web = web::serve(listeners.web, Arc::clone(&app.health), metrics.clone())
         .map_err(|reason| Problems::one(ListenError { listen, reason }))?;
     let passages = app.start_passages().map_err(Problems::one)?;
@@ -71,7 +71,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
     let local_api = listeners.local_api.map(|listener| {
         actix_rt::spawn(web::local::serve(listener, app.local_api(), Arc::clone(&app.health)))
     });
-    let ftp = app.ftp_server(listeners.ftp_sessions)?;
+    let ftp = app.ftp_server(listeners.ftp_sessions, listeners.ftp_tls)?;
     tracing::info!(%listen, devices = app.device_count(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &app.health, app.clock.as_ref()) => Err(Problems::one(reason)),

@@ -10,6 +10,7 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, Server};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::connections::{BoxedIo, Connections, Guarded};
 
@@ -25,6 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Listener {
     pub address: SocketAddr,
     pub connections: Connections,
+    pub tls: Option<TlsAcceptor>,
 }
 
 impl Listener {
@@ -46,16 +48,16 @@ impl Listener {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Self { address, connections } = self;
+        let Self { address, connections, tls } = self;
         let server = Server::build()
             .workers(1)
             .disable_signals()
             .shutdown_timeout(1)
             .bind("http", address, move || {
-                let connections = connections.clone();
+                let (connections, tls) = (connections.clone(), tls.clone());
                 let enter = fn_service(move |stream: TcpStream| {
-                    let connections = connections.clone();
-                    async move { enter(stream, &connections) }
+                    let (connections, tls) = (connections.clone(), tls.clone());
+                    async move { enter(stream, &connections, tls).await }
                 });
                 let app = app().into_factory().map_err(|error| error.into().error_response());
                 let http = HttpService::build()
@@ -74,11 +76,24 @@ impl Listener {
 }
 
 /// A connection in its place. `Err`: there is none, which is counted.
-fn enter(stream: TcpStream, connections: &Connections) -> Result<(BoxedIo, Option<SocketAddr>), ()> {
+async fn enter(
+    stream: TcpStream,
+    connections: &Connections,
+    tls: Option<TlsAcceptor>,
+) -> Result<(BoxedIo, Option<SocketAddr>), ()> {
     let peer = stream.peer_addr().map_err(|_| ())?;
     let place = connections.enter(peer.ip()).ok_or(())?;
     // Answers are small and wait for nothing.
     let _ = stream.set_nodelay(true);
     let connection = place.connection().clone();
-    Ok((BoxedIo::new(Guarded::new(stream, place), connection), Some(peer)))
+    let guarded = Guarded::new(stream, place);
+    let Some(tls) = tls else { return Ok((BoxedIo::new(guarded, connection), Some(peer))) };
+    match tokio::time::timeout(HEAD, tls.accept(guarded)).await {
+        Ok(Ok(stream)) => Ok((BoxedIo::new(stream, connection), Some(peer))),
+        // Who speaks http to it, or does not trust the certificate, is told by nobody but this.
+        Ok(Err(_)) | Err(_) => {
+            connections.count_handshake();
+            Err(())
+        }
+    }
 }

@@ -15,6 +15,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+pub mod access;
 pub mod address;
 pub mod attributes;
 pub mod backoff;

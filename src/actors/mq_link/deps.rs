@@ -8,6 +8,7 @@ use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::Tuner;
+use crate::ports::audit::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::dead_letters::DeadLetters;
 use crate::ports::platform::PlatformApi;
@@ -20,6 +21,7 @@ pub struct LinkDeps {
     pub platform: Arc<dyn PlatformApi>,
     pub sessions: SessionKeeper,
     pub dead_letters: Arc<dyn DeadLetters>,
+    pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,

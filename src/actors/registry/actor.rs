@@ -14,6 +14,7 @@ use super::message::{
     GetPerson, KnownStranger, ListPermissions, PeoplePage, StoredPerson, SyncPermissions, UseModel,
     WipePeople,
 };
+use super::request::TooLong;
 use super::{strangers, swap};
 use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
@@ -111,6 +112,8 @@ impl Handler<SyncPermissions> for RegistryActor {
     fn handle(&mut self, message: SyncPermissions, _: &mut Self::Context) -> Self::Result {
         let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
         Box::pin(async move {
+            TooLong::check_groups(&message.groups)
+                .map_err(|error| ProtocolError::new(StatusCode::ParamError, error.to_string()))?;
             let _turn = turn.lock().await;
             run_blocking(move || deps.store.set_permission_groups(&message.groups)).await
         })

@@ -37,11 +37,13 @@ use menshen_protocol::login::RabbitMq;
 pub struct AmqpConnector {
     /// More certificate authorities for TLS, PEM; read at every connection, so that a new one needs no restart.
     ca_file: Option<PathBuf>,
+    /// Brokers without TLS are refused.
+    require_tls: bool,
 }
 
 impl AmqpConnector {
-    pub fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file }
+    pub fn new(ca_file: Option<PathBuf>, require_tls: bool) -> Self {
+        Self { ca_file, require_tls }
     }
 }
 
@@ -52,6 +54,14 @@ impl BrokerConnector for AmqpConnector {
         notices: NoticeSink,
     ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
         async move {
+            if self.require_tls && !parameters.uses_tls() {
+                return Err(BrokerError::Refused(format!(
+                    "the login names the broker {}:{} without TLS, and platform.require_tls is on: switch TLS on at the \
+                     broker (rabbitmq.ssl, port 5671), or set platform.require_tls = false",
+                    parameters.host_name(),
+                    parameters.port
+                )));
+            }
             let limit = Duration::from_millis(limits::BROKER_CONNECT_TIMEOUT_MS);
             let late = |_| {
                 BrokerError::Unreachable(format!(

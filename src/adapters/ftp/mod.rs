@@ -6,6 +6,7 @@ mod data;
 mod guard;
 mod rules;
 mod session;
+mod stream;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

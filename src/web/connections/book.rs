@@ -136,6 +136,11 @@ impl Connections {
         Self(Arc::new(Shared { name, max, per_address, open: Mutex::default() }))
     }
 
+    /// Counts a connection with which TLS did not come about.
+    pub fn count_handshake(&self) {
+        telemetry::CONNECTIONS_REFUSED.of(self.0.name, "handshake").increment(1);
+    }
+
     /// A place for a new connection. Where there is none left, one that has waited longest without a request leaves: of the same
     /// address when that has its share, else of the address that has most. `None` when nobody can leave.
     pub fn enter(&self, peer: IpAddr) -> Option<Place> {

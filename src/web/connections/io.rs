@@ -23,11 +23,12 @@ pub struct Guarded<S> {
     alarm: Pin<Box<Sleep>>,
     /// Since when the peer takes no byte, and what rings when that is too long.
     stalled: Option<Pin<Box<Sleep>>>,
+    stall: Duration,
 }
 
 impl<S> Guarded<S> {
     pub fn new(stream: S, place: Place) -> Self {
-        Self { stream, place, alarm: Box::pin(tokio::time::sleep(UNSERVED)), stalled: None }
+        Self { stream, place, alarm: Box::pin(tokio::time::sleep(UNSERVED)), stalled: None, stall: STALL }
     }
 
     pub fn place(&self) -> &Place {
@@ -57,7 +58,8 @@ impl<S> Guarded<S> {
             self.stalled = None;
             return done;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL)));
+        let stall = self.stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was taken for too long")))
     }
@@ -160,11 +162,10 @@ mod tests {
         let connections = Connections::new("web", 1, 1);
         let (ours, _theirs) = tokio::io::duplex(64);
         let mut guarded = Guarded::new(ours, connections.enter(PEER).unwrap());
-        tokio::time::pause();
+        guarded.stall = Duration::from_millis(50);
         let _serving = guarded.place().connection().serve();
         let error = guarded.write_all(&[0; 4096]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        tokio::time::resume();
 
         let connections = Connections::new("web", 1, 1);
         let (ours, _theirs) = tokio::io::duplex(64);

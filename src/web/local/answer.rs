@@ -42,13 +42,18 @@ pub fn refused(refusal: &ProtocolError, language: Language) -> HttpResponse {
     refused_as(http_status(refusal.code), refusal, language)
 }
 
+/// The code a call was refused with, beside the response.
+pub struct RefusedWith(pub i64);
+
 pub fn refused_as(status: Http, refusal: &ProtocolError, language: Language) -> HttpResponse {
     let body = json!({ "error": {
         "code": refusal.code.code(),
         "message": refusal.message(language),
         "status": status.canonical_reason().unwrap_or_default(),
     }});
-    HttpResponse::build(status).json(body)
+    let mut response = HttpResponse::build(status).json(body);
+    response.extensions_mut().insert(RefusedWith(refusal.code.code()));
+    response
 }
 
 fn http_status(code: StatusCode) -> Http {

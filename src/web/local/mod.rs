@@ -3,8 +3,10 @@
 //! Handlers are clients of the actors, like the MQ link. Every answer is `{"data":…}` or
 //! `{"error":{"code","message","status"}}`, also for what no handler takes.
 
+pub mod access;
 pub mod answer;
 pub mod body;
+mod body_place;
 pub mod devices;
 pub mod doors;
 pub mod guard;

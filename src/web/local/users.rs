@@ -13,6 +13,7 @@ use crate::actors::registry::message::{
     DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson, ListPermissions, SyncPermissions,
 };
 use crate::actors::registry::request::UnusableUser;
+use crate::telemetry::log_line::log_name;
 use menshen_domain::limits;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
@@ -77,6 +78,12 @@ async fn put_now(deps: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     } else {
         list_of(&mut body, "user_info_list", limits::LOCAL_USERS_MAX)?
     };
+    call.note(match &users[..] {
+        [user] => {
+            user.get("identity_id").and_then(lenient::id_of).map_or_else(String::new, |id| log_name(&id))
+        }
+        _ => format!("{} people", users.len()),
+    });
     let (mut success, mut failed, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for user in users {
         match make(deps, user, verb).await {
@@ -162,6 +169,10 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         }
         (None, false) => (vec![text_of(&body, &["identity_id"])?], true),
     };
+    call.note(match &ids[..] {
+        [id] => log_name(id),
+        _ => format!("{} people", ids.len()),
+    });
     let (mut success, mut failed) = (Vec::new(), Vec::new());
     for outcome in ask(deps.registry.send(DeletePeople { ids })).await? {
         if let (true, Err(refusal)) = (is_single, &outcome.result) {
@@ -204,7 +215,7 @@ fn groups_of(mut body: Map<String, Value>) -> Result<Vec<PermissionGroup>, Proto
 }
 
 async fn keep(deps: &LocalDeps, groups: Vec<PermissionGroup>) -> Answer {
-    ask(deps.registry.send(SyncPermissions { groups: groups.clone() })).await??;
+    ask(deps.registry.send(SyncPermissions { groups: groups.clone() })).await?.map_err(as_local)?;
     Ok(show(&groups))
 }
 

@@ -5,6 +5,7 @@
 //! Names end with their unit; pairs are the first and the longest wait of a backoff.
 
 mod actors;
+mod audit;
 mod broker;
 mod capture;
 mod door;
@@ -19,6 +20,7 @@ mod storage;
 mod web;
 
 pub use self::actors::*;
+pub use self::audit::*;
 pub use self::broker::*;
 pub use self::capture::*;
 pub use self::door::*;

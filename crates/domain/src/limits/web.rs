@@ -45,6 +45,3 @@ pub const OPEN_FILES_OWN: u64 = 256;
 pub const OPEN_FILES_PER_DEVICE: u64 = 24;
 /// Devices that may be added while the box runs, for which files are kept.
 pub const OPEN_FILES_DEVICES_SPARE: u64 = 8;
-
-/// Longest id of a person, group, message, event or device, in bytes: numbers, UUIDs and card numbers have up to 64.
-pub const ID_BYTES_MAX: usize = 256;
