@@ -33,6 +33,10 @@ pub fn check(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     for renamed in &settings.renamed_keys {
         print_line(&format!("warning: {renamed}"));
     }
+    for open in &settings.open_files {
+        print_line(&format!("warning: {open}"));
+    }
+    problems.extend(super::certificates::show(&settings));
     problems.or_ok(())?;
     print_line(&format!(
         "ok: {} device(s), models {} and {}",

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod bench;
+mod certificates;
 pub mod check;
 mod config_args;
 pub mod data;

@@ -36,6 +36,12 @@ pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
             "configuration uses an old spelling"
         );
     }
+    for open in &settings.open_files {
+        tracing::warn!(
+            path = open.path,
+            "a file with secrets may be read by others on this machine; run chmod o-rwx on it"
+        );
+    }
     let arguments = arguments.clone();
     let reread = Arc::new(move || arguments.settings());
     match actix::System::new().block_on(crate::runtime::run(settings, reread))? {

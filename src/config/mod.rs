@@ -8,6 +8,7 @@ pub mod devices;
 pub mod photos;
 pub mod reader;
 pub mod renamed;
+pub mod secret_files;
 pub mod settings;
 pub mod source;
 pub mod tls;

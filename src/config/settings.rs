@@ -12,6 +12,7 @@ use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
 use super::renamed::RenamedKey;
+use super::secret_files::OpenFile;
 use super::tls::{CertificateFiles, TlsSettings, read_common, read_tls};
 use super::token_strength::check_token;
 use super::value_error::ValueError;
@@ -171,6 +172,8 @@ pub struct Settings {
     pub shutdown_deadline_ms: u64,
     /// Keys that were given under an old spelling.
     pub renamed_keys: Vec<RenamedKey>,
+    /// Files with secrets that others on this machine may read.
+    pub open_files: Vec<OpenFile>,
 }
 
 impl Settings {
@@ -260,6 +263,7 @@ impl Settings {
             precision,
             shutdown_deadline_ms,
             renamed_keys: Vec::new(),
+            open_files: Vec::new(),
         }
     }
 }

@@ -81,6 +81,11 @@ const BAD_PATH: Reply = (553, "The path is too long, too deep, or leaves the top
 const OK: Reply = (200, "OK.");
 
 impl ControlSession {
+    /// A conversation that has just begun.
+    pub fn new(tls: Tls) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
     /// Takes one line of the client, with or without its end, and says what to do about it.
     pub fn answer(&mut self, line: &[u8]) -> Action {
         let text = if let Ok(text) = std::str::from_utf8(line) {

@@ -68,7 +68,7 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
         lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
         out,
         protects: false,
-        talk: ControlSession { tls, ..ControlSession::default() },
+        talk: ControlSession::new(tls),
         logged_in: None,
         data: None,
         wrong: 0,

@@ -7,7 +7,7 @@
 mod key_files;
 mod seal;
 
-pub use key_files::KeyPlaces;
+pub use key_files::{KeyPlaces, master as master_key};
 pub use seal::{HEAD_BYTES, Place, SealError, Sealer};
 
 use std::sync::{Arc, Mutex, PoisonError};

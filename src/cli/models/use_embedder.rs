@@ -17,7 +17,7 @@ use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::ports::store::StoreError;
 use crate::runtime::models::{load_fastest, read_selection};
-use crate::runtime::storage::{Storage, create_data_dir};
+use crate::runtime::storage::{Storage, create_data_dir, key_places};
 use crate::runtime::tuning::base_tuning;
 use crate::status::models::ModelStatus;
 use menshen_domain::models::SwapState;
@@ -75,7 +75,7 @@ fn offline(
     name: Option<&str>,
     (store, pictures): &(impl crate::ports::store::RegistryStore, impl crate::ports::store::PictureStore),
 ) -> anyhow::Result<Value> {
-    let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings))?;
+    let tuner = Tuner::new(Arc::new(ChangesFile::new(key_places(settings))), base_tuning(settings))?;
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
