@@ -8,6 +8,7 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod access;
 mod amqp;
 mod at_rest;
 mod attributes;
@@ -27,6 +28,7 @@ mod ftp;
 mod history;
 mod http;
 mod http_cameras;
+mod https;
 mod journey;
 mod kills;
 mod link;
