@@ -18,7 +18,7 @@ use crate::ports::tokens::KnownTokens;
 use menshen_domain::access::{BadName, Role, check_name};
 
 /// How a token begins, so that people and tools see what it is.
-const PREFIX: &str = "menshen_";
+const PREFIX: &str = "menshen-";
 /// Random bytes of a token.
 const RANDOM_BYTES: usize = 32;
 /// Tokens of a box: one a device and some for people and tools.
@@ -285,7 +285,7 @@ mod tests {
         assert!(!book.is_any() && book.find("").is_none());
         let admin = file.add("ops", Role::Admin, 1).unwrap();
         let device = file.add("gate", gate(), 2).unwrap();
-        assert!(admin.starts_with("menshen_") && admin.len() == 51 && admin != device);
+        assert!(admin.starts_with("menshen-") && admin.len() == 51 && admin != device);
         assert_eq!(book.find(&admin).unwrap().1, Role::Admin);
         assert_eq!(book.find(&device).unwrap().1, gate());
         assert!(book.is_any() && book.find(&admin[..50]).is_none() && book.find("").is_none());

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::config_args::ConfigArgs;
 use super::models::active_embedder;
-use super::output::print_line;
+use super::output::{print_line, print_note};
 use crate::adapters::camera::GstOpener;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
@@ -34,7 +34,7 @@ pub fn check(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
         print_line(&format!("warning: {renamed}"));
     }
     for open in &settings.open_files {
-        print_line(&format!("warning: {open}"));
+        print_note(&format!("warning: {open}"));
     }
     problems.extend(super::certificates::show(&settings));
     problems.or_ok(())?;

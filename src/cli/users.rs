@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::note_change::write_down;
 use super::output::print_line;
 use crate::actors::registry::message::{
     EnrolOutcome, EnrolPeople, EnrolRequest, EnrolSuccess, Enrolled, Photo,
@@ -79,6 +80,7 @@ async fn start(settings: Settings) -> anyhow::Result<App> {
 async fn import(folder: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let language = settings.language;
     let (requests, mut problems) = read_folder(folder)?;
+    let kept = settings.clone();
     let app = start(settings).await?;
     let total = requests.len();
     let mut done = 0;
@@ -95,7 +97,9 @@ async fn import(folder: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     }
     let failed = problems.len();
     print_line(&format!("{} enrolled, {failed} not", total - failed.min(total)));
-    Ok(problems.or_ok(ExitCode::SUCCESS)?)
+    let done = problems.or_ok(ExitCode::SUCCESS);
+    write_down(&kept, "users import", &format!("{total} people"), &done);
+    Ok(done?)
 }
 
 fn line(outcome: &EnrolOutcome, language: Language) -> String {

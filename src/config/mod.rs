@@ -14,6 +14,7 @@ pub mod source;
 pub mod tls;
 pub mod token_strength;
 pub mod value_error;
+pub mod web;
 
 pub use reader::ConfigError;
 pub use settings::{Mode, Settings};

@@ -13,6 +13,7 @@ use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::cli::local_api::LocalApi;
+use crate::cli::note_change::write_down;
 use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::ports::store::StoreError;
@@ -30,7 +31,11 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<Exit
     create_data_dir(&settings.data_dir)?;
     let opened = Storage::open(settings).and_then(|storage| Ok((storage.registry()?, storage.pictures()?)));
     let facts = match opened {
-        Ok(stores) => offline(settings, name, &stores),
+        Ok(stores) => {
+            let done = offline(settings, name, &stores);
+            write_down(settings, "models use", name.unwrap_or("the one before"), &done);
+            done
+        }
         Err(StoreError::Locked { .. }) => online(settings, name),
         Err(other) => Err(other.into()),
     }?;
