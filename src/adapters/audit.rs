@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::oneshot;
 
+use super::files::give_to_owner;
 use crate::ports::audit::{AuditEntry, AuditLog};
 use crate::telemetry;
 use menshen_domain::limits;
@@ -50,6 +51,7 @@ impl AuditFile {
     fn locked(&self) -> io::Result<File> {
         loop {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+            give_to_owner(&file, &self.path)?;
             flock(&file, FlockOperation::LockExclusive)?;
             let facts = file.metadata()?;
             // Somebody else may have moved it away in between.

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::files::{write_flushed, write_synced};
+use super::files::{give_to_owner, write_flushed, write_synced};
 use crate::ports::tokens::KnownTokens;
 use menshen_domain::access::{BadName, Role, check_name};
 
@@ -141,6 +141,7 @@ impl TokenFile {
             .mode(0o600)
             .open(lock)
             .map_err(|error| self.io(error))?;
+        give_to_owner(&lock, &self.path).map_err(|error| self.io(error))?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| self.io(error.into()))?;
         let mut tokens = self.list()?;
         work(&mut tokens)?;

@@ -35,7 +35,9 @@ pub fn create_data_dir(path: &Path) -> Result<(), DataDirError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|reason| DataDirError { path: path.display().to_string(), reason })
+        .map_err(|reason| DataDirError { path: path.display().to_string(), reason })?;
+    close_files(path);
+    Ok(())
 }
 
 /// Files of the box that others could read are closed to them, and told of: whoever had a copy still has it.

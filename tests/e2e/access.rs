@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::testbed::{SOON, TestBed, eventually, photo};
+use crate::testbed::{DEV_SNO, SOON, TestBed, eventually, photo};
 
 const USERS: &str = "/SophonFogSys/api/users";
 const MODE: &str = "/SophonFogSys/api/GateControllerMode";
@@ -66,7 +66,8 @@ fn tokens_of_devices_and_people_work_and_end_at_once() {
     assert_eq!(with(port, &admin, "POST", MODE, &json!({ "controller_mode": "avoid" })).0, 200);
 
     // A terminal: its own photos and door, and nothing else.
-    for query in ["?ip=gate-1", "/gate-1", "?ip=STANDALONE__gate-1"] {
+    let ep_id = format!("?ep_id={DEV_SNO}__gate-1");
+    for query in ["?ip=gate-1", "/gate-1", ep_id.as_str()] {
         assert_eq!(post_photo(port, &gate, query), 200, "{query}");
     }
     for query in

@@ -121,6 +121,7 @@ fn nothing_goes_out_without_tls_where_that_is_required() {
     bed.set("platform.login_url", "\"https://127.0.0.1:9/login\"");
     bed.set("events.history_urls", "[]");
     bed.set("status.monitor_urls", "[]");
+    bed.set("events.realtime_urls", "[]");
     bed.start_unlinked();
     let port = bed.local_port;
     eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
