@@ -116,9 +116,11 @@ declare! {
     FTP_LOGINS = Counter "menshen_ftp_logins_total", Count, [result],
         "FTP logins, by result: ok, wrong", "FTP 登录次数，按结果：ok、wrong";
     FTP_REFUSED = Counter "menshen_ftp_refused_total", Count, [reason],
-        "Connections and commands the FTP server refused, by reason: sessions, long_line, foreign_port, foreign_data, no_port, \
-         no_photo",
-        "FTP 服务拒绝的连接和命令，按原因：sessions、long_line、foreign_port、foreign_data、no_port、no_photo";
+        "Connections and commands the FTP server refused, by reason: sessions, strangers (left for \
+         others before they logged in), account_sessions, locked_out, long_line, foreign_port, foreign_data, no_port, no_photo, clear_text, \
+         handshake",
+        "FTP 服务拒绝的连接和命令，按原因：sessions、strangers（未登录，让位给他人）、account_sessions、locked_out、long_line、\
+         foreign_port、foreign_data、no_port、no_photo、clear_text、handshake";
 
     // Events
     EVENTS = Counter "menshen_events_total", Count, [kind],

@@ -89,7 +89,7 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
                 };
                 let shared = Arc::clone(shared);
                 tokio::spawn(async move {
-                    session::run(&shared, stream, peer).await;
+                    session::run(&shared, stream, peer, &place).await;
                     drop(place);
                 });
             }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::data::{self, Broken, Data, File};
-use super::guard::{AccountPlace, refused};
+use super::guard::{AccountPlace, Place, refused};
 use super::rules::Shared;
 use super::stream::FtpStream;
 use menshen_domain::limits;
@@ -38,6 +38,7 @@ struct LoggedIn {
 
 struct Session<'a> {
     shared: &'a Shared,
+    place: &'a Place,
     peer: IpAddr,
     local: IpAddr,
     lines: BufReader<ReadHalf<FtpStream>>,
@@ -52,7 +53,7 @@ struct Session<'a> {
     login_by: Instant,
 }
 
-pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, place: &Place) {
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
     let (read, out) = split(FtpStream::plain(stream));
@@ -63,6 +64,7 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
     };
     let mut session = Session {
         shared,
+        place,
         peer: peer.ip().to_canonical(),
         local: local.ip().to_canonical(),
         lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
@@ -75,7 +77,11 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
         login_by: Instant::now() + LOGIN,
     };
     // Where it broke off is of no interest: the camera comes again.
-    let _ = session.converse().await;
+    tokio::select! {
+        _ = session.converse() => {}
+        // A stranger's place went to somebody else, whatever it is at.
+        () = place.left() => {}
+    }
 }
 
 impl Session<'_> {
@@ -210,6 +216,7 @@ impl Session<'_> {
         if let Some(device) = self.shared.photos.login(user, password) {
             metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
             self.shared.guard.right_login(self.peer);
+            self.place.logged_in();
             self.shared.photos.heard(&device);
             let place = self.shared.guard.account_place(&device);
             let (user, password) = (user.to_owned(), password.to_owned());

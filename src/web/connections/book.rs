@@ -29,6 +29,8 @@ struct Open {
 struct State {
     /// Requests being served; one that serves is not asked to leave.
     serving: AtomicUsize,
+    /// Of those, requests whose body has not come yet.
+    awaiting: AtomicUsize,
     must_leave: AtomicBool,
     /// When it came, or when its last request was served.
     since: Mutex<Instant>,
@@ -41,7 +43,7 @@ impl State {
     }
 
     fn is_serving(&self) -> bool {
-        self.serving.load(Ordering::Acquire) > 0
+        self.serving.load(Ordering::Acquire) > self.awaiting.load(Ordering::Acquire)
     }
 
     fn leave(&self) {
@@ -78,7 +80,23 @@ impl Drop for Serving {
     }
 }
 
+/// While it lives, the body of a request is waited for: it may never come, so the connection can lose its place.
+pub struct Awaiting(Arc<State>);
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        self.0.awaiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Connection {
+    /// From now on a body is waited for.
+    pub fn await_body(&self) -> Awaiting {
+        *self.state.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.state.awaiting.fetch_add(1, Ordering::AcqRel);
+        Awaiting(Arc::clone(&self.state))
+    }
+
     /// From now on a request is being served.
     pub fn serve(&self) -> Serving {
         self.state.serving.fetch_add(1, Ordering::AcqRel);
@@ -180,6 +198,7 @@ impl Connections {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let state = Arc::new(State {
             serving: AtomicUsize::new(0),
+            awaiting: AtomicUsize::new(0),
             must_leave: AtomicBool::new(false),
             since: Mutex::new(Instant::now()),
             waker: Mutex::default(),
@@ -223,6 +242,10 @@ mod tests {
         let pair: Vec<_> = (0..2).map(|_| connections.enter(ip("10.0.0.1")).unwrap()).collect();
         let serving: Vec<_> = pair.iter().map(|place| place.connection().serve()).collect();
         assert!(connections.enter(ip("10.0.0.1")).is_none());
+        let awaiting = pair[1].connection().await_body();
+        let third = connections.enter(ip("10.0.0.1"));
+        assert!(third.is_some() && is_gone(&pair[1]), "a body that may never come holds no place");
+        drop((awaiting, third));
         let other: Vec<_> = (0..2).map(|_| connections.enter(ip("10.0.0.2")).unwrap()).collect();
         assert!(connections.enter(ip("10.0.0.3")).is_some(), "one of the idle pair leaves");
         drop((serving, other));

@@ -3,5 +3,5 @@
 mod book;
 mod io;
 
-pub use book::{Connection, Connections, Serving};
+pub use book::{Awaiting, Connection, Connections, Serving};
 pub use io::{BoxedIo, Guarded};

@@ -17,7 +17,7 @@ use super::access::Caller;
 use super::answer::wrong;
 use super::body_place::BodyPlace;
 use super::guard::Note;
-use crate::web::connections::Connection;
+use crate::web::connections::{Awaiting, Connection};
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::{json, lenient};
@@ -33,7 +33,7 @@ pub struct Call {
     payload: Payload,
     caller: Caller,
     note: Note,
-    network: IpAddr,
+    connection: Option<Connection>,
     /// Among the large bodies in memory, until the call is answered.
     place: Option<BodyPlace>,
 }
@@ -52,11 +52,11 @@ impl FromRequest for Call {
         let (caller, note) =
             (request.extensions().get::<Caller>().cloned(), request.extensions().get::<Note>().cloned());
         let Some(caller) = caller else { return std::future::ready(Err(ErrorUnauthorized("no caller"))) };
-        let network = request.conn_data::<Connection>().map(|connection| connection.network);
+        let connection = request.conn_data::<Connection>().cloned();
         std::future::ready(Ok(Self {
             caller,
             note: note.unwrap_or_default(),
-            network: network.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            connection,
             place: None,
             query,
             device,
@@ -109,15 +109,23 @@ impl Call {
         self.caller.role.only_device()
     }
 
+    /// While it lives, the body is waited for.
+    pub fn await_body(&self) -> Option<Awaiting> {
+        self.connection.as_ref().map(Connection::await_body)
+    }
+
     /// The body, bounded in bytes and in time; large ones also in how many there are.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
         let limit = Duration::from_millis(limits::LOCAL_BODY_MS);
         let slow = |_| Err(wrong("the body came too slowly and was given up"));
+        let _awaiting = self.await_body();
         tokio::time::timeout(limit, self.collect(max_bytes)).await.unwrap_or_else(slow)
     }
 
     async fn collect(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
         const STALL: Duration = Duration::from_millis(limits::LOCAL_BODY_STALL_MS);
+        let network = self.connection.as_ref().map(|connection| connection.network);
+        let network = network.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut body = BytesMut::new();
         loop {
             let stalled = |_| wrong("the body came too slowly and was given up");
@@ -131,7 +139,7 @@ impl Call {
             }
             body.extend_from_slice(&chunk);
             if body.len() > limits::LOCAL_SMALL_BODY_BYTES && self.place.is_none() {
-                self.place = Some(BodyPlace::take(self.network).await);
+                self.place = Some(BodyPlace::take(network).await);
             }
         }
     }

@@ -89,8 +89,11 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
         let detail = format!("device `{device}` has a stream; pipeline = \"post\" takes photos");
         ProtocolError::new(StatusCode::LocalNotFound, detail)
     })?;
+    let awaiting = call.await_body();
     let (content_type, payload) = call.into_body();
-    let photo = match picture::read(&content_type, payload).await {
+    let read = picture::read(&content_type, payload).await;
+    drop(awaiting);
+    let photo = match read {
         Ok(photo) => photo,
         Err(refusal) => {
             // Too many bodies at once is all that can fail on this side.

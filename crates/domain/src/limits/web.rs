@@ -20,8 +20,9 @@ pub const KEEP_ALIVE_MS: u64 = 15_000;
 pub const UNSERVED_MS: u64 = 30_000;
 /// Time without a byte taken, after which who asked is not waiting for the answer any more.
 pub const WRITE_STALL_MS: u64 = 10_000;
-/// Time for the body of a local call: [`LOCAL_JSON_BYTES_MAX`](super::LOCAL_JSON_BYTES_MAX) at 1 MB/s, twice.
-pub const LOCAL_BODY_MS: u64 = 35_000;
+/// Time for the body of a local call: [`LOCAL_JSON_BYTES_MAX`](super::LOCAL_JSON_BYTES_MAX) at 1 MB/s and half as much again; less
+/// than [`UNSERVED_MS`].
+pub const LOCAL_BODY_MS: u64 = 25_000;
 /// Time without a byte of a body.
 pub const LOCAL_BODY_STALL_MS: u64 = 10_000;
 /// Bodies up to this size take none of the places of large ones: whatever is not a photo or a list of people.
