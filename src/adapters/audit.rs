@@ -185,7 +185,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let writer = AuditWriter::start(folder.path()).unwrap();
         writer.record(entry(1, "10.0.0.5\n{\"who\":\"forged\"}")).await;
-        let _ = writer.record(entry(2, ""));
+        drop(writer.record(entry(2, "")));
         writer.record(entry(3, &"x".repeat(9_999))).await;
         let file = AuditFile::new(folder.path());
         let kept = file.newest(10).unwrap();

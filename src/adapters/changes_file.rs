@@ -56,7 +56,7 @@ fn visit_texts(value: &mut Value, place: &str, work: &mut Work<'_>) -> Result<()
         }
         Value::Array(list) => list.iter_mut().try_for_each(|item| visit_texts(item, place, work))?,
         Value::Object(map) => {
-            map.iter_mut().try_for_each(|(key, item)| visit_texts(item, &format!("{place} {key}"), work))?
+            map.iter_mut().try_for_each(|(key, item)| visit_texts(item, &format!("{place} {key}"), work))?;
         }
         _ => {}
     }

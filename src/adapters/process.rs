@@ -44,6 +44,8 @@ pub fn raise_open_files() -> Result<u64, (u64, io::Error)> {
     }
 }
 
+/// What all but the owner may do with a file.
+const OTHERS: u32 = 0o077;
 /// How the names of files in the data folder begin that are not for others.
 const FILES: [&str; 7] =
     ["registry.redb", "events.redb", "changes.json", "dead-letters", "tokens.json", "audit", "cli-token"];
@@ -89,7 +91,7 @@ fn close_folder(folder: &Path, open: &mut Vec<PathBuf>) -> io::Result<()> {
 
 fn close(path: &Path, open: &mut Vec<PathBuf>) -> io::Result<bool> {
     let mode = fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 == 0 {
+    if mode & OTHERS == 0 {
         return Ok(false);
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7700))?;

@@ -175,7 +175,7 @@ impl Reloading {
             }
             // Perhaps only one of the two has been written yet.
             Err(error) => {
-                tracing::warn!(%error, "a certificate was changed and cannot be used; the one before stays")
+                tracing::warn!(%error, "a certificate was changed and cannot be used; the one before stays");
             }
         }
         Arc::clone(&current.pair)

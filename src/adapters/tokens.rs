@@ -203,7 +203,7 @@ impl TokenBook {
                 return seen;
             }
         };
-        if stamp == seen.0 && !(stamp.is_none() && !matches!(seen.1, Seen::None)) {
+        if stamp == seen.0 && (stamp.is_some() || matches!(seen.1, Seen::None)) {
             return seen;
         }
         let tokens = match (stamp, self.file.list()) {

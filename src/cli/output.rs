@@ -1,6 +1,7 @@
 //! What the commands print: answers to the standard output, progress and problems to the standard error.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,8 @@ fn visible(lines: &str) -> Cow<'_, str> {
             (true, false) => out.extend(c.escape_default()),
             (true, true) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    out += &format!("\\u{unit:04x}");
+                    // A text takes everything.
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }

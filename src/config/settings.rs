@@ -184,16 +184,7 @@ impl Settings {
         let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
         let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
         if platform.as_ref().is_some_and(|platform| platform.require_tls) {
-            let receivers = [
-                ("events.realtime_urls", &events.realtime_urls),
-                ("events.history_urls", &events.history_urls),
-                ("status.monitor_urls", &monitor_urls),
-            ];
-            for (key, _) in
-                receivers.into_iter().filter(|(_, urls)| urls.iter().any(|url| url.scheme() != "https"))
-            {
-                root.wrong(key, "every address must begin with https://, since platform.require_tls is on");
-            }
+            check_receivers(&root, &events, &monitor_urls);
         }
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
@@ -253,6 +244,19 @@ impl Settings {
         }
         if let (Some(platform), Some(login_url)) = (&mut self.platform, &changes.login_url) {
             platform.login_url.clone_from(login_url);
+        }
+    }
+}
+
+/// Notes receivers without TLS.
+fn check_receivers(root: &Section<'_>, events: &EventSettings, monitor_urls: &[Url]) {
+    for (key, urls) in [
+        ("events.realtime_urls", events.realtime_urls.as_slice()),
+        ("events.history_urls", &events.history_urls),
+        ("status.monitor_urls", monitor_urls),
+    ] {
+        if urls.iter().any(|url| url.scheme() != "https") {
+            root.wrong(key, "every address must begin with https://, since platform.require_tls is on");
         }
     }
 }

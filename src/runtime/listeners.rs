@@ -27,7 +27,7 @@ pub struct Listeners {
 #[error("{section}.tls: {reason}")]
 pub struct CertificateError {
     section: &'static str,
-    reason: TlsError,
+    reason: Box<TlsError>,
 }
 
 /// TLS of the address of `[section]`, whose certificate is told of.
@@ -36,7 +36,7 @@ fn tls_of(
     section: &'static str,
     tls: &TlsSettings,
 ) -> Result<Option<TlsAcceptor>, CertificateError> {
-    let failed = |reason| CertificateError { section, reason };
+    let failed = |reason| CertificateError { section, reason: Box::new(reason) };
     let Some(paths) = certificate_paths(settings, tls) else { return Ok(None) };
     if *tls == TlsSettings::SelfMade {
         make_own(&settings.data_dir).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! The last look at a line before it is written: it stays one line, steers no terminal, and holds no licence code.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -87,7 +88,8 @@ fn clean(line: &str, form: LineForm) -> String {
             (false, _) => clean.push(c),
             (true, LineForm::Json) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    clean.push_str(&format!("\\u{unit:04x}"));
+                    // A text takes everything.
+                    let _ = write!(clean, "\\u{unit:04x}");
                 }
             }
             (true, _) => clean.extend(c.escape_default()),

@@ -88,12 +88,10 @@ async fn enter(
     let connection = place.connection().clone();
     let guarded = Guarded::new(stream, place);
     let Some(tls) = tls else { return Ok((BoxedIo::new(guarded, connection), Some(peer))) };
-    match tokio::time::timeout(HEAD, tls.accept(guarded)).await {
-        Ok(Ok(stream)) => Ok((BoxedIo::new(stream, connection), Some(peer))),
-        // Who speaks http to it, or does not trust the certificate, is told by nobody but this.
-        Ok(Err(_)) | Err(_) => {
-            connections.count_handshake();
-            Err(())
-        }
+    if let Ok(Ok(stream)) = tokio::time::timeout(HEAD, tls.accept(guarded)).await {
+        return Ok((BoxedIo::new(stream, connection), Some(peer)));
     }
+    // Who speaks http to it, or does not trust the certificate, is told by nobody but this.
+    connections.count_handshake();
+    Err(())
 }

@@ -166,7 +166,7 @@ fn wrong_tokens_are_slow_told_and_lock_nobody_out() {
     std::thread::scope(|scope| {
         for n in 0..30 {
             scope.spawn(move || {
-                assert_eq!(with(port, &format!("wrong-{n}"), "GET", USERS, &Value::Null).0, 401)
+                assert_eq!(with(port, &format!("wrong-{n}"), "GET", USERS, &Value::Null).0, 401);
             });
         }
         // In the middle of it, from the same address.

@@ -1,6 +1,6 @@
 //! TLS on the box's own addresses.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -96,7 +96,6 @@ fn cameras_upload_encrypted() {
     let _ = camera.quit();
 
     // What is said in the clear behind AUTH TLS would count as said encrypted.
-    use std::io::{Read as _, Write as _};
     let mut sneak = TcpStream::connect(("127.0.0.1", port)).unwrap();
     sneak.write_all(b"AUTH TLS\r\nUSER cam1\r\nPASS cam1-s3cret\r\n").unwrap();
     let mut answer = String::new();

@@ -111,7 +111,7 @@ impl Access {
         let (last, count) = *entry;
         if count == 1 || now.duration_since(last) >= QUIET {
             tracing::warn!(%peer, count, "the local API was called with a wrong token");
-            *entry = (now, if count == 1 { 1 } else { 0 });
+            *entry = (now, u64::from(count == 1));
         }
     }
 }

@@ -60,7 +60,7 @@ pub async fn guard(
     };
     let _serving = connection.as_ref().map(Connection::serve);
     let may_call = caller.role.only_device().is_none() || is_of_device(&request);
-    let is_change = may_call && is_change(&request) || !may_call;
+    let is_change = !may_call || is_change(&request);
     let note = Note::default();
     request.extensions_mut().insert(caller.clone());
     request.extensions_mut().insert(note.clone());
