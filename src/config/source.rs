@@ -179,7 +179,7 @@ mod tests {
     fn every_error_is_told_with_its_line_and_a_suggestion() {
         check(
             ("login_url", "login_ulr"),
-            &["m.toml:19: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
+            &["m.toml:21: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
         );
         check(("http://127", "ftp://127"), &["`ftp` is not http or https"]);
         check(("dev_sno = \"UMO", "dev_sno = \"U MO"), &["must not hold spaces"]);
