@@ -15,7 +15,7 @@ use crate::ports::store::StoreError;
 
 use super::sealed_file::SealedFile;
 
-/// As versions before 0.3 kept them: receiver → last sequence it has.
+/// As older versions kept them: receiver → last sequence it has.
 const CLEAR_CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
 /// (receiver, sequence) → what it refused.
 const CLEAR_SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
