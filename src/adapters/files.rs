@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::ports::store::StoreError;
@@ -16,9 +16,26 @@ pub fn io_error(doing: &'static str, path: &Path, error: &io::Error) -> StoreErr
     }
 }
 
+/// A file that root makes in the folder of the box's user is that user's: `sudo menshen token new` must not shut the box out.
+///
+/// # Errors
+/// When the owner cannot be changed.
+pub fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
 /// Writes and flushes a file that only the box's own user may read.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    give_to_owner(&file, path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -34,4 +51,22 @@ pub fn write_flushed(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(part, path)?;
     // The rename itself must be on disk too.
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_root_writes_belongs_to_the_owner_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(4711), Some(4712)).unwrap();
+        }
+        write_flushed(&path.with_extension("part"), &path, b"{}").unwrap();
+        let (owner, own) = (fs::metadata(folder.path()).unwrap(), fs::metadata(&path).unwrap());
+        assert_eq!((own.uid(), own.gid()), (owner.uid(), owner.gid()));
+        assert_eq!(own.mode() & 0o777, 0o600);
+    }
 }

@@ -1,6 +1,7 @@
 //! The outside world: broker, platform, disk, cameras, models. Each file implements a trait of `ports`.
 
 pub mod amqp;
+pub mod audit;
 pub mod camera;
 pub mod changes_file;
 pub mod clock;
@@ -13,9 +14,12 @@ pub mod onnx;
 pub mod onvif;
 pub mod pictures;
 pub mod platform_http;
+pub mod process;
 mod record;
 pub mod relay;
 pub mod space;
 pub mod store;
 pub mod system;
+pub mod tls;
+pub mod tokens;
 pub mod vault;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::config_args::ConfigArgs;
 use super::models::active_embedder;
-use super::output::print_line;
+use super::output::{print_line, print_note};
 use crate::adapters::camera::GstOpener;
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
@@ -33,6 +33,10 @@ pub fn check(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     for renamed in &settings.renamed_keys {
         print_line(&format!("warning: {renamed}"));
     }
+    for open in &settings.open_files {
+        print_note(&format!("warning: {open}"));
+    }
+    problems.extend(super::certificates::show(&settings));
     problems.or_ok(())?;
     print_line(&format!(
         "ok: {} device(s), models {} and {}",
@@ -72,7 +76,7 @@ fn check_pipelines(settings: &Settings) -> Problems {
         .iter()
         .filter_map(|device| {
             let spec = StreamSpec {
-                device_id: device.ep_id.clone(),
+                device_id: device.ip.clone(),
                 pipeline: device.pipeline.clone(),
                 parameters: device.parameters.clone(),
             };

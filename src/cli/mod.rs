@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand.
 
+pub mod audit;
 mod bench;
+mod certificates;
 pub mod check;
 mod clock;
 mod config_args;
@@ -11,16 +13,20 @@ pub mod link;
 mod local_api;
 pub mod match_photos;
 pub mod models;
+mod note_change;
 mod offline;
 pub mod output;
 mod remove_users;
 pub mod run;
+pub mod token;
 pub mod users;
 pub mod why;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::adapters::process::{hide_memory, make_files_private};
 
 pub use config_args::ConfigArgs;
 use output::print_error;
@@ -43,6 +49,10 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Import and list people 人员管理
     Users(users::UsersArgs),
+    /// Make, list and revoke tokens of the local API 令牌管理
+    Token(token::TokenArgs),
+    /// Show who changed what on this box 审计日志
+    Audit(audit::AuditArgs),
     /// List stored events and those a receiver refused 历史事件
     Events(events::EventsArgs),
     /// Show commands of the platform that could not be carried out, and run them again 平台链路
@@ -66,11 +76,21 @@ enum Command {
 pub fn main() -> ExitCode {
     // One TLS provider for HTTP and AMQP; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // Models are shared with the service, whoever fetches or optimizes them.
+    if !matches!(command, Command::Models(_) | Command::Bench(_)) {
+        make_files_private();
+    }
+    if let Err(error) = hide_memory() {
+        output::print_note(&format!("warning: core dumps cannot be switched off: {error} 无法关闭核心转储"));
+    }
+    let done = match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),

@@ -7,7 +7,7 @@ use crate::adapters::changes_file::ChangesFile;
 use crate::config::Settings;
 use crate::ports::store::StoreError;
 use crate::runtime::devices::SettingsConfigStore;
-use crate::runtime::storage::{Storage, create_data_dir};
+use crate::runtime::storage::{Storage, create_data_dir, key_places};
 use crate::runtime::tuning::base_tuning;
 
 /// The devices of a box that is not running.
@@ -24,7 +24,7 @@ pub fn offline(settings: &Settings) -> anyhow::Result<Option<Offline>> {
         Err(StoreError::Locked { .. }) => return Ok(None),
         Err(other) => return Err(other.into()),
     }
-    let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings))?;
+    let tuner = Tuner::new(Arc::new(ChangesFile::new(key_places(settings))), base_tuning(settings))?;
     let mut settings = settings.clone();
     settings.change_identity(&tuner.changes());
     let unchanged = settings.clone();

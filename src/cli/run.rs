@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
 use crate::telemetry;
+use crate::telemetry::log_line::{CleanLines, LineForm, hide_licence_code};
 
 const LIBRARIES: &str =
     "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
@@ -33,6 +34,12 @@ pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
             old = renamed.old,
             new = renamed.new,
             "configuration uses an old spelling"
+        );
+    }
+    for open in &settings.open_files {
+        tracing::warn!(
+            path = open.path,
+            "a file with secrets may be read by others on this machine; run chmod o-rwx on it"
         );
     }
     let arguments = arguments.clone();
@@ -90,11 +97,18 @@ pub fn start_log(settings: &Settings) -> WorkerGuard {
         .finish(std::io::stderr());
     let dropped = writer.error_counter();
     telemetry::ask_for(telemetry::LOG_LINES_DROPPED.metric(), move || dropped.dropped_lines() as u64);
+    let is_coloured = std::io::stderr().is_terminal() && settings.log_format == LogFormat::Text;
+    let form = match settings.log_format {
+        LogFormat::Json => LineForm::Json,
+        LogFormat::Text if is_coloured => LineForm::Coloured,
+        LogFormat::Text => LineForm::Text,
+    };
+    hide_licence_code(&settings.dev_sno);
     let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(is_coloured)
         // Its own errors it would print, which ends the process where the standard error is closed.
         .log_internal_errors(false)
-        .with_writer(writer);
+        .with_writer(CleanLines::new(writer, form));
     let layer = match settings.log_format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().boxed(),

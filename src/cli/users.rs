@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::note_change::write_down;
 use super::output::print_line;
 use super::remove_users::remove;
 use crate::actors::registry::message::{
@@ -47,6 +48,15 @@ enum UsersCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// What a person is called in the log, which holds no ids 日志中的代号
+    ///
+    /// The name is made of the id and this box's key, so it is the same in every log of this box and tells nobody else the id.
+    LogName {
+        /// The person's id 人员编号
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// List enrolled people 人员列表
     List {
         #[command(flatten)]
@@ -61,6 +71,10 @@ pub fn run(arguments: &UsersArgs) -> anyhow::Result<ExitCode> {
         }
         UsersCommand::Remove { ids, erase, config } => remove(config.settings()?, ids, *erase),
         UsersCommand::List { config } => list(&config.settings()?),
+        UsersCommand::LogName { id, config } => {
+            print_line(&Storage::open(&config.settings()?)?.log_name(id));
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -78,6 +92,7 @@ async fn start(settings: Settings) -> anyhow::Result<App> {
 async fn import(folder: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let language = settings.language;
     let (requests, mut problems) = read_folder(folder)?;
+    let kept = settings.clone();
     let app = start(settings).await?;
     let total = requests.len();
     let mut done = 0;
@@ -94,7 +109,9 @@ async fn import(folder: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     }
     let failed = problems.len();
     print_line(&format!("{} enrolled, {failed} not", total - failed.min(total)));
-    Ok(problems.or_ok(ExitCode::SUCCESS)?)
+    let done = problems.or_ok(ExitCode::SUCCESS);
+    write_down(&kept, "users import", &format!("{total} people"), &done);
+    Ok(done?)
 }
 
 fn line(outcome: &EnrolOutcome, language: Language) -> String {

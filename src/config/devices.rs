@@ -14,6 +14,7 @@ use menshen_domain::frame::PixelAspect;
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::relay::action_url::ActionUrl;
+use menshen_domain::text::is_hidden;
 use menshen_domain::tuning::DeviceTable;
 use menshen_domain::view::{Region, Rotation, View};
 
@@ -58,6 +59,11 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         let ip = section.take("ip", String::new());
         if ip.is_empty() || ip.contains(char::is_whitespace) {
             section.wrong("ip", "must be given: the device's address, or another name unique on this box");
+        } else if ip.len() > limits::ID_BYTES_MAX || ip.contains(is_hidden) {
+            section.wrong(
+                "ip",
+                format!("must have at most {} bytes, all of them visible", limits::ID_BYTES_MAX),
+            );
         } else if !seen.insert(ip.clone()) {
             section.wrong("ip", format!("`{ip}` is used by two devices; each needs its own"));
         }

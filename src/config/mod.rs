@@ -8,9 +8,13 @@ pub mod devices;
 pub mod photos;
 pub mod reader;
 pub mod renamed;
+pub mod secret_files;
 pub mod settings;
 pub mod source;
+pub mod tls;
+pub mod token_strength;
 pub mod value_error;
+pub mod web;
 
 pub use reader::ConfigError;
 pub use settings::{Mode, Settings};

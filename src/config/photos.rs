@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use super::reader::Section;
+use super::tls::{CertificateFiles, TlsSettings, read_tls};
 use super::value_error::ValueError;
 use menshen_domain::device::{DeviceConfig, DeviceKind, PUSH_PIPELINES};
 use menshen_domain::limits;
@@ -73,10 +74,18 @@ pub struct FtpSettings {
     pub public_host: Option<Ipv4Addr>,
     pub upload_bytes_max: usize,
     pub uploads_per_minute: u32,
+    /// With TLS cameras may ask for it (FTPS, explicit).
+    pub tls: TlsSettings,
+    /// Nobody logs in without it.
+    pub require_tls: bool,
 }
 
 /// `devices` as they were read: an account is of no use while the server is off.
-pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettings {
+pub fn read_ftp(
+    mut section: Section<'_>,
+    devices: &[DeviceConfig],
+    tls: Option<&CertificateFiles>,
+) -> FtpSettings {
     let listen = section.take_checked("listen", String::new(), |text| match text.as_str() {
         "" => Ok(None),
         text => text
@@ -102,8 +111,15 @@ pub fn read_ftp(mut section: Section<'_>, devices: &[DeviceConfig]) -> FtpSettin
     if let (Some(IpAddr::V6(_)), Some(_)) = (listen.map(|listen| listen.ip()), public_host.flatten()) {
         section.wrong("public_host", "is for an IPv4 listen address");
     }
+    let tls = read_tls(&mut section, tls);
+    let require_tls = section.take("require_tls", false);
+    if require_tls && tls == TlsSettings::Off {
+        section.wrong("require_tls", "needs ftp.tls = true, or ftp.tls_cert and ftp.tls_key");
+    }
     section.finish();
     FtpSettings {
+        tls,
+        require_tls,
         listen,
         passive_ports: passive_ports.unwrap_or((50_000, 50_099)),
         public_host: public_host.flatten(),

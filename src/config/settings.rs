@@ -1,6 +1,6 @@
 //! The settings, checked. What cannot work cannot be expressed.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -12,7 +12,10 @@ use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
 use super::renamed::RenamedKey;
+use super::secret_files::OpenFile;
+use super::tls::{TlsSettings, read_common};
 use super::value_error::ValueError;
+use super::web::{LocalApiSettings, read_local_api, read_web};
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
@@ -22,11 +25,6 @@ use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::status::Language;
 use menshen_domain::tuning::{Changes, GateMode};
-
-/// Health and metrics, of this machine only.
-const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
-/// The local API at the port the field knows, for this machine only.
-const LOCAL_API_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5555));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +43,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
     pub login_url: Url,
+    /// Nothing goes to platform, broker and receivers without TLS.
+    pub require_tls: bool,
     pub login_method: LoginMethod,
     pub ca_file: Option<PathBuf>,
 }
@@ -112,25 +112,6 @@ pub struct StorageSettings {
     pub keep_free_bytes: u64,
 }
 
-/// The local half of the protocol (section 9).
-#[derive(Clone)]
-pub struct LocalApiSettings {
-    /// `None`: it is off.
-    pub listen: Option<SocketAddr>,
-    /// Empty: none is asked for.
-    pub token: String,
-}
-
-/// Never shows the token.
-impl std::fmt::Debug for LocalApiSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalApiSettings")
-            .field("listen", &self.listen)
-            .field("has_token", &!self.token.is_empty())
-            .finish()
-    }
-}
-
 /// Everything that is configured of a box.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -155,6 +136,7 @@ pub struct Settings {
     pub gate_mode: GateMode,
     pub local_api: LocalApiSettings,
     pub web_listen: SocketAddr,
+    pub web_tls: TlsSettings,
     pub log_level: String,
     pub log_format: LogFormat,
     /// Empty: looked for in the usual places.
@@ -166,6 +148,8 @@ pub struct Settings {
     pub shutdown_deadline_ms: u64,
     /// Keys that were given under an old spelling.
     pub renamed_keys: Vec<RenamedKey>,
+    /// Files with secrets that others on this machine may read.
+    pub open_files: Vec<OpenFile>,
 }
 
 impl Settings {
@@ -187,7 +171,8 @@ impl Settings {
             );
         }
         let devices = read_devices(sections, &dev_sno);
-        let ftp = read_ftp(root.section("ftp"), &devices);
+        let tls = read_common(root.section("tls"));
+        let ftp = read_ftp(root.section("ftp"), &devices, tls.as_ref());
         let recognition = read_recognition(root.section("recognition"));
         let passages = read_passages(root.section("passages"));
         let events = read_events(root.section("events"));
@@ -198,8 +183,11 @@ impl Settings {
         let mut gate = root.section("gate");
         let gate_mode = gate.take("mode", GateMode::OpenDoor);
         gate.finish();
-        let local_api = read_local_api(root.section("local_api"));
-        let web_listen = read_listen(root.section("web"));
+        let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
+        let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
+        if platform.as_ref().is_some_and(|platform| platform.require_tls) {
+            check_receivers(&root, &events, &monitor_urls);
+        }
         let (log_level, log_format) = read_log(root.section("log"));
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
@@ -234,6 +222,7 @@ impl Settings {
             gate_mode,
             local_api,
             web_listen,
+            web_tls,
             log_level,
             log_format,
             onnxruntime,
@@ -241,6 +230,7 @@ impl Settings {
             precision,
             shutdown_deadline_ms,
             renamed_keys: Vec::new(),
+            open_files: Vec::new(),
         }
     }
 }
@@ -260,6 +250,19 @@ impl Settings {
     }
 }
 
+/// Notes receivers without TLS.
+fn check_receivers(root: &Section<'_>, events: &EventSettings, monitor_urls: &[Url]) {
+    for (key, urls) in [
+        ("events.realtime_urls", events.realtime_urls.as_slice()),
+        ("events.history_urls", &events.history_urls),
+        ("status.monitor_urls", monitor_urls),
+    ] {
+        if urls.iter().any(|url| url.scheme() != "https") {
+            root.wrong(key, "every address must begin with https://, since platform.require_tls is on");
+        }
+    }
+}
+
 fn http_url(text: String) -> Result<Url, ValueError> {
     match Url::parse(&text) {
         Err(reason) => Err(ValueError::Url { text, reason }),
@@ -273,6 +276,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     let login_method = section.take("login_method", LoginMethod::Get);
     let dev_sno = section.take("dev_sno", String::new());
     let ca_file = section.take("ca_file", PathBuf::new());
+    let require_tls = section.take("require_tls", false);
     if dev_sno.contains(char::is_whitespace) {
         section.wrong("dev_sno", "must not hold spaces; copy the licence code as the platform shows it");
     }
@@ -297,10 +301,13 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
         section.wrong("ca_file", format!("there is no file {}", ca_file.display()));
     }
+    if require_tls && platform.as_ref().is_some_and(|url| url.scheme() != "https") {
+        section.wrong("login_url", "must begin with https://, since platform.require_tls is on");
+    }
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
     let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
-    (platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file }), dev_sno)
+    (platform.map(|login_url| PlatformSettings { login_url, require_tls, login_method, ca_file }), dev_sno)
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
@@ -395,38 +402,6 @@ fn read_urls(section: &mut Section<'_>, key: &'static str) -> Vec<Url> {
             urls.into_iter().map(http_url).collect::<Result<Vec<_>, _>>()
         })
         .unwrap_or_default()
-}
-
-fn read_local_api(mut section: Section<'_>) -> LocalApiSettings {
-    let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
-        "" => Ok(None),
-        text => text
-            .parse::<SocketAddr>()
-            .map(Some)
-            .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: LOCAL_API_LISTEN }),
-    });
-    let token: String = section.take("token", String::new());
-    let listen = listen.unwrap_or(None);
-    if token.is_empty() && listen.is_some_and(|address| !address.ip().is_loopback()) {
-        section.wrong(
-            "token",
-            "must be set when local_api.listen is reachable from other machines: a caller can delete \
-             people and open doors",
-        );
-    }
-    if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-        section.wrong("token", "must be at least 16 printable characters without spaces");
-    }
-    section.finish();
-    LocalApiSettings { listen, token }
-}
-
-fn read_listen(mut section: Section<'_>) -> SocketAddr {
-    let listen = section.take_checked("listen", WEB_LISTEN.to_string(), |text| {
-        text.parse().map_err(|_| ValueError::Address { text, example: WEB_LISTEN })
-    });
-    section.finish();
-    listen.unwrap_or(WEB_LISTEN)
 }
 
 /// A part without `=` is a level; a list of targets would take any other word for the name of one.

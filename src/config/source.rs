@@ -1,11 +1,12 @@
 //! Where settings come from: the file, the environment, the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
 use super::renamed::rename;
+use super::secret_files::{holds_secret, note_open, resolve};
 use super::settings::Settings;
 use menshen_domain::secrets::mask_url;
 
@@ -97,7 +98,13 @@ fn inspect_text(
         }
     }
     let renamed_keys = rename(&mut table, &mut findings);
-    let settings = Settings { renamed_keys, ..Settings::read(Section::root(&findings, table)) };
+    let is_secret = holds_secret(&table);
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let mut open_files = resolve(&mut table, &mut findings, credentials.as_deref());
+    if is_secret {
+        note_open(Path::new(file), &mut open_files);
+    }
+    let settings = Settings { renamed_keys, open_files, ..Settings::read(Section::root(&findings, table)) };
     Ok((settings, findings.into_errors()))
 }
 
@@ -116,7 +123,7 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Keys whose values are texts, whatever they look like: a password may be all digits.
-const TEXTS: [&str; 5] = ["url", "user", "password", "ftp_user", "ftp_password"];
+const TEXTS: [&str; 7] = ["url", "user", "password", "ftp_user", "ftp_password", "token", "dev_sno"];
 
 /// The value of an override, or of a key on the command line.
 pub fn value_of(path: &str, text: &str) -> Value {
@@ -172,7 +179,7 @@ mod tests {
     fn every_error_is_told_with_its_line_and_a_suggestion() {
         check(
             ("login_url", "login_ulr"),
-            &["m.toml:19: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
+            &["m.toml:21: `platform.login_ulr`", "did you mean `login_url`", "must be given"],
         );
         check(("http://127", "ftp://127"), &["`ftp` is not http or https"]);
         check(("dev_sno = \"UMO", "dev_sno = \"U MO"), &["must not hold spaces"]);

@@ -10,7 +10,7 @@ use menshen_domain::lag::SinkFeedback;
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamSpec {
-    /// Shown in logs and metrics: the device's `ep_id`.
+    /// Shown in logs and metrics: the device's `ip`, since an `ep_id` holds the licence code.
     pub device_id: String,
     /// Name of a file in `pipelines/` without `.toml`.
     pub pipeline: String,

@@ -1,6 +1,7 @@
 //! The small traits through which actors and vision see the outside world. Adapters implement them,
 //! tests may stand in for them, and only `runtime` knows both sides.
 
+pub mod audit;
 pub mod broker;
 pub mod camera;
 pub mod changes;
@@ -14,3 +15,4 @@ pub mod platform;
 pub mod relay;
 pub mod store;
 pub mod system;
+pub mod tokens;

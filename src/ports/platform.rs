@@ -36,6 +36,9 @@ pub enum PlatformError {
     /// It answered 200 with a web page: most likely the login page of the platform or of a gateway before it.
     #[error("{host} answered a web page in place of data: is the session over, or a gateway in between?")]
     Page { host: String },
+    /// `platform.require_tls` is on, and the address is not https.
+    #[error("{host} was not asked: its address is not https, and platform.require_tls is on")]
+    NotSecure { host: String },
     #[error("the answer of {host} is larger than {max_bytes} bytes")]
     TooLarge { host: String, max_bytes: usize },
 }
@@ -60,6 +63,7 @@ impl PlatformError {
             | Self::Redirect { .. }
             | Self::Data { .. }
             | Self::Page { .. }
+            | Self::NotSecure { .. }
             | Self::TooLarge { .. } => false,
         }
     }
@@ -67,9 +71,10 @@ impl PlatformError {
     /// The protocol's code for it.
     pub fn to_refusal(&self) -> ProtocolError {
         let code = match self {
-            Self::Unreachable { .. } | Self::Status { .. } | Self::Redirect { .. } => {
-                StatusCode::RemoteServerFailed
-            }
+            Self::Unreachable { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::NotSecure { .. } => StatusCode::RemoteServerFailed,
             Self::Data { .. } | Self::Page { .. } => StatusCode::RemoteDataFailed,
             Self::TooLarge { .. } => StatusCode::ImageTooLarge,
         };

@@ -9,18 +9,21 @@ use super::handles::Handles;
 use super::platform::Platform;
 use super::problems::Problems;
 use super::recognition::{Models, Recognition};
-use super::storage::{Stores, create_data_dir};
+use super::storage::{Stores, create_data_dir, key_places};
 use super::tuning::base_tuning;
 use crate::actors::devices::device_list::DeviceList;
 use crate::actors::erased_people::ErasedPeople;
 use crate::actors::erasure::Eraser;
 use crate::actors::tuning::Tuner;
+use crate::adapters::audit::AuditWriter;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
+use crate::ports::audit::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::device_config_store::DeviceConfigStore;
 use crate::ports::store::EventStore as _;
+use crate::telemetry::log_line::hide_licence_code;
 use crate::web::health::Health;
 use menshen_domain::device::DeviceStatus;
 
@@ -36,6 +39,8 @@ pub struct App {
     /// Whom this run has erased.
     pub(super) erased: ErasedPeople,
     erasing: Arc<tokio::sync::Mutex<()>>,
+    /// Where changes are written down.
+    pub audit: Arc<dyn AuditLog>,
     pub(super) settings: Arc<Settings>,
     pub(super) stores: Stores,
     pub(super) platform: Platform,
@@ -68,9 +73,13 @@ impl App {
     /// Everything that was found wrong.
     pub fn build(mut settings: Settings, reread: Reread) -> Result<Self, Problems> {
         create_data_dir(&settings.data_dir).map_err(Problems::one)?;
-        let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
-            .map_err(Problems::one)?;
+        let changes = ChangesFile::new(key_places(&settings));
+        if changes.seal_clear().map_err(Problems::one)? {
+            tracing::info!("passwords and addresses in changes.json were sealed");
+        }
+        let tuner = Tuner::new(Arc::new(changes), base_tuning(&settings)).map_err(Problems::one)?;
         settings.change_identity(&tuner.changes());
+        hide_licence_code(&settings.dev_sno);
         let devices = DeviceLists::build(&settings, reread, &tuner);
         let health = Arc::new(Health::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -82,7 +91,9 @@ impl App {
         health.clock.watch(clock.wall_ms());
         let clocks = (Arc::clone(&clock), Arc::clone(&health.clock));
         let recognition = Recognition::build(&settings, models, filled, clocks, tuner.shared());
+        let audit = AuditWriter::start(&settings.data_dir).map_err(Problems::one)?;
         Ok(Self {
+            audit: Arc::new(audit),
             handles: Handles::default(),
             health,
             clock,

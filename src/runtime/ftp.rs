@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_rustls::TlsAcceptor;
+
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::adapters::ftp::{FtpRules, FtpServer, FtpStatus};
 use crate::config::photos::FtpSettings;
@@ -17,6 +19,7 @@ pub struct FtpStartError(std::io::Error);
 /// When its thread cannot be started. A port that is taken is no error: it is tried again.
 pub fn start_ftp(
     ftp: &FtpSettings,
+    (sessions_max, tls): (usize, Option<TlsAcceptor>),
     photos: &Arc<PhotoIntake>,
     status: FtpStatus,
 ) -> Result<Option<FtpServer>, FtpStartError> {
@@ -27,6 +30,9 @@ pub fn start_ftp(
         public_host: ftp.public_host,
         upload_bytes_max: ftp.upload_bytes_max,
         uploads_per_minute: ftp.uploads_per_minute,
+        sessions_max,
+        tls,
+        require_tls: ftp.require_tls,
     };
     FtpServer::start(rules, Arc::<PhotoIntake>::clone(photos), status).map(Some).map_err(FtpStartError)
 }

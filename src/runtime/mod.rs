@@ -10,6 +10,7 @@ mod erasure_tests;
 mod frame_router;
 mod ftp;
 pub mod handles;
+pub mod listeners;
 pub mod models;
 mod parts;
 pub mod platform;

@@ -1,9 +1,9 @@
 //! The supervised parts of the app: each actor with what it works with.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use tokio_rustls::TlsAcceptor;
 
 use super::app::App;
 use super::doors::doors;
@@ -28,9 +28,11 @@ use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::ftp::FtpServer;
 use crate::adapters::relay::Relays;
+use crate::adapters::tokens::{CommandLineToken, TokenBook};
 use crate::adapters::vault::Vault;
 use crate::ports::camera::{OpenError, StreamOpener as _};
 use crate::web::local::LocalDeps;
+use crate::web::local::access::Access;
 use menshen_domain::link::LinkState;
 use menshen_domain::quality::QualityLevel;
 use menshen_protocol::reply::ReplyHead;
@@ -142,6 +144,7 @@ impl App {
             sessions: self.platform.sessions.clone(),
             dead_letters: Arc::clone(&self.stores.dead_letters),
             eraser: self.eraser(),
+            audit: Arc::clone(&self.audit),
             clock: Arc::clone(&self.clock),
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
@@ -156,7 +159,7 @@ impl App {
             LinkUpdate::State(state) => health.set_link(state),
             LinkUpdate::Blocked(reason) => health.set_link_blocked(reason),
         });
-        let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone()));
+        let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone(), platform.require_tls));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
             Ok(MqLinkActor::new(deps.clone(), broker.clone(), status.clone()))
         })))
@@ -197,10 +200,9 @@ impl App {
         })))
     }
 
-    /// The local API's address and what its handlers work with; `None` when it is off.
-    pub fn local_api(&self) -> Option<(SocketAddr, Arc<LocalDeps>)> {
+    /// What the handlers of the local API work with.
+    pub fn local_api(&self) -> Arc<LocalDeps> {
         let settings = &self.settings;
-        let listen = settings.local_api.listen?;
         let (wall, monotonic) = (Arc::clone(&self.clock), Arc::clone(&self.clock));
         let deps = LocalDeps {
             registry: self.handles.registry.clone(),
@@ -226,20 +228,36 @@ impl App {
             language: settings.language,
             dev_sno: settings.dev_sno.clone(),
             login_url: settings.platform.as_ref().map(|platform| platform.login_url.clone()),
-            token: settings.local_api.token.clone(),
+            require_tls: settings.platform.as_ref().is_some_and(|platform| platform.require_tls),
+            access: self.access(),
+            audit: Arc::clone(&self.audit),
             wall_ms: Arc::new(move || wall.wall_ms()),
             monotonic_ms: Arc::new(move || monotonic.monotonic_ms()),
         };
-        Some((listen, Arc::new(deps)))
+        Arc::new(deps)
+    }
+
+    /// Who is let in. Without a token of its own the command line uses those of everybody else.
+    fn access(&self) -> Access {
+        let (settings, folder) = (&self.settings, &self.settings.data_dir);
+        let own = CommandLineToken::new(folder).renew();
+        let own = own.inspect_err(|error| tracing::warn!(%error, "the command line has no token of its own"));
+        let tokens = Arc::new(TokenBook::new(folder));
+        Access::new(&settings.local_api.token, own.ok().as_deref(), tokens)
     }
 
     /// The FTP server, running; `None` when it is off.
     ///
     /// # Errors
     /// When its thread cannot be started.
-    pub fn ftp_server(&self) -> Result<Option<FtpServer>, Problems> {
+    pub fn ftp_server(
+        &self,
+        sessions_max: usize,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Option<FtpServer>, Problems> {
         let health = Arc::clone(&self.health);
         let status = Arc::new(move |state| health.set_ftp(state));
-        start_ftp(&self.settings.ftp, &self.recognition.photos, status).map_err(Problems::one)
+        start_ftp(&self.settings.ftp, (sessions_max, tls), &self.recognition.photos, status)
+            .map_err(Problems::one)
     }
 }

@@ -9,6 +9,7 @@ use crate::ports::store::{
     EventStore, Keys, Namespace, PictureStore, RegistryStore, RestoredEvent, Retention, StoreError,
 };
 use crate::status::storage::StorageStatus;
+use crate::telemetry::log_line::log_name;
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 use menshen_domain::person::Person;
@@ -156,7 +157,7 @@ pub fn fill_gallery(
             Err(GalleryError::OtherModel { .. }) => other_model += 1,
             Err(error) => {
                 unfit += 1;
-                tracing::error!(person = %person.id, %error, "a person's features cannot be searched");
+                tracing::error!(person = log_name(&person.id), %error, "a person's features cannot be searched");
             }
         }
     };

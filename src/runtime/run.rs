@@ -9,6 +9,7 @@ use actix_web::dev::ServerHandle;
 use super::app::App;
 use super::devices::Reread;
 use super::handles::Handles;
+use super::listeners::Listeners;
 use super::problems::{Problem, Problems};
 use super::signals::{Ended, Signals};
 use super::supervise::{Part, watch};
@@ -63,14 +64,15 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
     let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
     let listen = settings.web_listen;
     let app = build(settings, Arc::clone(&reread)).await?;
-    let web = web::serve(listen, Arc::clone(&app.health), metrics.clone())
+    let listeners = Listeners::new(app.settings()).map_err(Problems::one)?;
+    let web = web::serve(listeners.web, Arc::clone(&app.health), metrics.clone())
         .map_err(|reason| Problems::one(ListenError { listen, reason }))?;
     let passages = app.start_passages().map_err(Problems::one)?;
     let parts = start(&app, &passages)?;
-    let local_api = app
-        .local_api()
-        .map(|(listen, deps)| actix_rt::spawn(web::local::serve(listen, deps, Arc::clone(&app.health))));
-    let ftp = app.ftp_server()?;
+    let local_api = listeners.local_api.map(|listener| {
+        actix_rt::spawn(web::local::serve(listener, app.local_api(), Arc::clone(&app.health)))
+    });
+    let ftp = app.ftp_server(listeners.ftp_sessions, listeners.ftp_tls)?;
     tracing::info!(%listen, devices = app.device_count(), "menshen is running");
     let ended = tokio::select! {
         reason = watch(parts, &app.health, app.clock.as_ref()) => Err(Problems::one(reason)),

@@ -1,5 +1,6 @@
 //! What is on disk: one way to open it, for the running box and for tools while no box runs on it.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::dead_letters::DeadLetterFile;
 use crate::adapters::erasures::ErasureFiles;
 use crate::adapters::pictures::PictureFiles;
+use crate::adapters::process::close_to_others;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::store::{DatabaseState, RedbEventStore, RedbRegistryStore};
 use crate::adapters::vault::{KeyPlaces, Vault};
@@ -18,6 +20,7 @@ use crate::ports::dead_letters::DeadLetters;
 use crate::ports::erasures::ErasureLog;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::status::storage::StorageStatus;
+use crate::telemetry::log_line::name_people_by;
 use menshen_gallery::Gallery;
 
 /// The data folder cannot be made.
@@ -33,7 +36,29 @@ pub struct DataDirError {
 /// # Errors
 /// When the folder is not there and cannot be made.
 pub fn create_data_dir(path: &Path) -> Result<(), DataDirError> {
-    std::fs::create_dir_all(path).map_err(|reason| DataDirError { path: path.display().to_string(), reason })
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|reason| DataDirError { path: path.display().to_string(), reason })?;
+    close_files(path);
+    Ok(())
+}
+
+/// Files of the box that others could read are closed to them, and told of: whoever had a copy still has it.
+fn close_files(folder: &Path) {
+    match close_to_others(folder) {
+        Ok(open) if open.is_empty() => {}
+        Ok(open) => {
+            let first = open[0].display();
+            tracing::warn!(files = open.len(), %first, "files that others could read were closed to them (mode 0600)");
+        }
+        // A folder that is not there holds nothing.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "files could not be closed to others; run menshen as their owner");
+        }
+    }
 }
 
 /// Where this configuration's keys are.
@@ -65,6 +90,7 @@ impl Storage {
     /// As [`open`](Self::open), for the running box, whose health reports what `status` holds.
     fn reporting(settings: &Settings, status: Arc<StorageStatus>) -> Result<Self, StoreError> {
         let folder = settings.data_dir.clone();
+        close_files(&folder);
         let vault = Arc::new(Vault::open(key_places(settings))?);
         let space = DiskSpace::new(&folder, settings.storage.keep_free_bytes, status);
         Ok(Self { folder, vault, space })
@@ -107,6 +133,11 @@ impl Storage {
         ErasureFiles::new(&self.folder, Arc::clone(&self.vault))
     }
 
+    /// What a person is called in the log.
+    pub fn log_name(&self, id: &str) -> String {
+        self.vault.log_name(id)
+    }
+
     /// Commands that could not be carried out. A running box does not lock them.
     pub fn dead_letters(&self) -> DeadLetterFile {
         DeadLetterFile::new(&self.folder, Arc::clone(&self.vault))
@@ -146,6 +177,8 @@ impl Stores {
         gallery: Gallery,
     ) -> Result<(Self, Filled), StoreError> {
         let storage = Storage::reporting(settings, Arc::clone(status))?;
+        let vault = Arc::clone(&storage.vault);
+        name_people_by(move |id| vault.log_name(id));
         let (registry, registry_state) = storage.checked_registry()?;
         let (events, events_state) = storage.checked_events()?;
         let pictures = storage.pictures()?;

@@ -116,9 +116,11 @@ declare! {
     FTP_LOGINS = Counter "menshen_ftp_logins_total", Count, [result],
         "FTP logins, by result: ok, wrong", "FTP 登录次数，按结果：ok、wrong";
     FTP_REFUSED = Counter "menshen_ftp_refused_total", Count, [reason],
-        "Connections and commands the FTP server refused, by reason: sessions, long_line, foreign_port, foreign_data, no_port, \
-         no_photo",
-        "FTP 服务拒绝的连接和命令，按原因：sessions、long_line、foreign_port、foreign_data、no_port、no_photo";
+        "Connections and commands the FTP server refused, by reason: sessions, strangers (left for \
+         others before they logged in), account_sessions, locked_out, long_line, foreign_port, foreign_data, no_port, no_photo, clear_text, \
+         handshake",
+        "FTP 服务拒绝的连接和命令，按原因：sessions、strangers（未登录，让位给他人）、account_sessions、locked_out、long_line、\
+         foreign_port、foreign_data、no_port、no_photo、clear_text、handshake";
 
     // Events
     EVENTS = Counter "menshen_events_total", Count, [kind],
@@ -171,8 +173,18 @@ declare! {
         "Reports to the platform and to event servers, by report (realtime, history, device-list, status) and result (ok, failed)",
         "向平台和事件服务器的上报次数，按类型（realtime、history、device-list、status）和结果（ok、failed）";
     LOCAL_CALLS_REFUSED = Counter "menshen_local_calls_refused_total", Count, [],
-        "Calls of the local API refused before they were read: wrong token, wrong host or too large",
-        "本地接口拒绝的调用（令牌错误、主机错误或过大）";
+        "Calls of the local API refused before they were read: wrong token, token of another device, wrong host or origin",
+        "本地接口拒绝的调用（令牌错误、其他设备的令牌、主机或来源错误）";
+    WRONG_TOKENS = Counter "menshen_local_wrong_tokens_total", Count, [],
+        "Calls of the local API with a token that is wrong or revoked", "本地接口收到的错误或已吊销令牌的调用次数";
+    AUDIT_LINES_LOST = Counter "menshen_audit_lines_lost_total", Count, [],
+        "Changes whose audit line could not be written", "未能写入的审计记录数";
+    CONNECTIONS = Gauge "menshen_connections", Count, [server],
+        "Open connections, by server: web, local_api", "当前连接数，按服务：web、local_api";
+    CONNECTIONS_REFUSED = Counter "menshen_connections_refused_total", Count, [server, reason],
+        "Connections refused or ended for others, by reason: address (one address had its share), all (all places were taken), full \
+         (nobody could leave), handshake (TLS did not come about)",
+        "被拒绝或让位的连接，按原因：address（单个地址达到上限）、all（连接已满）、full（无可让位的连接）、handshake（TLS 握手失败）";
 
     // The machine and the process
     CLOCK_PLAUSIBLE = Gauge "menshen_clock_plausible", Flag, [],

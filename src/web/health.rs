@@ -89,7 +89,8 @@ pub struct ClockHealth {
 
 #[derive(Serialize)]
 pub struct DeviceHealth {
-    pub ep_id: String,
+    /// Its `ep_id` would show the licence code, which is a login.
+    pub ip: String,
     pub name: String,
     pub online: bool,
     pub state: String,
@@ -194,7 +195,7 @@ fn device_health(device: &DeviceStatus) -> DeviceHealth {
         StreamState::Stopped => "stopped".to_owned(),
     };
     DeviceHealth {
-        ep_id: device.config.ep_id.clone(),
+        ip: device.config.ip.clone(),
         name: device.config.name.clone(),
         online: device.state.is_online(),
         state,

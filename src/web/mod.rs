@@ -1,35 +1,37 @@
 //! The web side of a box: health, readiness, metrics, and the local API on an address of its own.
 
+pub mod connections;
 pub mod health;
+pub mod listener;
 pub mod local;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::dev::ServerHandle;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header::ContentType;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpResponse, HttpServer, get};
+use actix_web::{App, HttpResponse, get};
 
 use crate::telemetry::Exporter;
+use connections::Connection;
 use health::Health;
+use listener::Listener;
 
 /// Starts serving; the handle stops it.
-pub fn serve(listen: SocketAddr, health: Arc<Health>, metrics: Exporter) -> io::Result<ServerHandle> {
+pub fn serve(listener: Listener, health: Arc<Health>, metrics: Exporter) -> io::Result<ServerHandle> {
     let (health, metrics) = (Data::from(health), Data::new(metrics));
-    let server = HttpServer::new(move || {
+    let server = listener.serve(move || {
         App::new()
             .app_data(health.clone())
             .app_data(metrics.clone())
+            .wrap(from_fn(serving))
             .service(healthz)
             .service(readyz)
             .service(render_metrics)
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(listen)?
-    .run();
+    })?;
     let handle = server.handle();
     actix_rt::spawn(async move {
         if let Err(error) = server.await {
@@ -37,6 +39,15 @@ pub fn serve(listen: SocketAddr, health: Arc<Health>, metrics: Exporter) -> io::
         }
     });
     Ok(handle)
+}
+
+/// The connection keeps its place while it is served.
+async fn serving(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let _serving = request.request().conn_data::<Connection>().map(Connection::serve);
+    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 /// Alive: always 200, with what there is to know.

@@ -230,7 +230,7 @@ fn only_what_is_in_view_is_looked_at_and_its_cost_is_told() {
     for stage in ["decode", "glance", "detect", "align", "embed", "search", "encode"] {
         let cost = metrics.lines().find(|line| {
             line.starts_with("menshen_cpu_microseconds_total{")
-                && line.contains("__whole\"")
+                && line.contains("\"whole\"")
                 && line.contains(&format!("stage=\"{stage}\""))
         });
         let spent = cost.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).unwrap_or_default();

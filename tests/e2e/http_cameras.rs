@@ -161,7 +161,7 @@ fn state(bed: &TestBed, device: &str) -> String {
     let health = menshen_testbed::scrape::get(bed.port, "/healthz");
     let health: serde_json::Value = serde_json::from_str(&health).unwrap_or_default();
     let devices = health["devices"].as_array().cloned().unwrap_or_default();
-    let found = devices.iter().find(|one| one.to_string().contains(&format!("__{device}\"")));
+    let found = devices.iter().find(|one| one.to_string().contains(&format!("\"{device}\"")));
     found.map(ToString::to_string).unwrap_or_default()
 }
 

@@ -59,7 +59,7 @@ fn a_door_opens_for_a_living_face_and_not_for_its_picture() {
     let refused = metrics.lines().find(|line| {
         line.starts_with("menshen_unrecognised_total")
             && line.contains("not_live")
-            && line.contains("__picture")
+            && line.contains("\"picture\"")
     });
     assert!(refused.is_some(), "counted by its reason:\n{metrics}");
     assert!(relay.got().is_empty(), "no door opened for a picture");

@@ -258,7 +258,7 @@ fn every_bad_request_is_answered_with_its_code() {
 #[test]
 fn a_token_is_asked_for_and_shown_nowhere() {
     let mut bed = TestBed::standalone();
-    let token = "0123456789abcdef-secret";
+    let token = "Zq8-fW2k_vN5tR7xLm3B";
     bed.set("local_api.token", &format!("{token:?}"));
     bed.start();
     let port = bed.local_port;
@@ -267,7 +267,7 @@ fn a_token_is_asked_for_and_shown_nowhere() {
     refused("a wrong one", http::get(port, &format!("{USERS}?token=wrong")), 401, 40000);
     refused(
         "a part of it",
-        http::call(port, "GET", USERS, &[("Authorization", "Bearer 0123456789abcdef")], b""),
+        http::call(port, "GET", USERS, &[("Authorization", "Bearer Zq8-fW2k_vN5tR7x")], b""),
         401,
         40000,
     );

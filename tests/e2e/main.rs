@@ -8,6 +8,7 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod access;
 mod amqp;
 mod at_rest;
 mod attributes;
@@ -29,6 +30,7 @@ mod ftp;
 mod history;
 mod http;
 mod http_cameras;
+mod https;
 mod journey;
 mod kills;
 mod link;

@@ -49,7 +49,7 @@ pub fn counted(bed: &TestBed, device: &str, result: &str) -> f64 {
     let metrics = menshen_testbed::scrape::get(bed.port, "/metrics");
     let is_it = |line: &&str| {
         line.starts_with("menshen_photos_total{")
-            && line.contains(&format!("__{device}\""))
+            && line.contains(&format!("\"{device}\""))
             && line.contains(&format!("result=\"{result}\""))
     };
     metrics.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()

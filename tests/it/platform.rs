@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use menshen::adapters::platform_http::{PlatformHttp, PlatformParameters};
+use menshen::ports::broker::BrokerConnector as _;
 use menshen::ports::platform::{PlatformApi as _, PlatformError, PostPurpose};
 use menshen_domain::link::LoginMethod;
 use menshen_protocol::login::Session;
@@ -37,6 +38,10 @@ impl Bench {
     }
 
     fn with_method(login_method: LoginMethod) -> Self {
+        Self::with(login_method, false)
+    }
+
+    fn with(login_method: LoginMethod, require_tls: bool) -> Self {
         // As the program does at its start; a second one changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let told_broker_port = Some(5672);
@@ -49,6 +54,7 @@ impl Bench {
             dev_sno: platform.dev_sno().to_owned(),
             hex_mac: "0x02fc00000001".to_owned(),
             ca_pem: None,
+            require_tls,
             realtime_timeout: Duration::from_secs(5),
         })
         .unwrap();
@@ -255,4 +261,35 @@ fn a_photo_is_fetched_within_its_server() {
     }
     assert_eq!(elsewhere.platform.ledger().len(), 0);
     assert_eq!(bench.received("referer"), 0, "the token of the first address stays there");
+}
+
+#[test]
+fn nothing_is_asked_without_tls_where_that_is_required() {
+    let (open, strict) = (Bench::new(), Bench::with(LoginMethod::Get, true));
+    let session = open.runtime.block_on(open.http.log_in()).unwrap();
+    let http = &strict.http;
+    let ids = ["1001".to_owned()];
+    let url = strict.url("/box/record/0");
+    let refusals = strict.runtime.block_on(async {
+        vec![
+            http.log_in().await.map(drop),
+            http.user_details(&session, &url, &ids).await.map(drop),
+            http.photo(&url).await.map(drop),
+            http.post(Some(&session), &url, Vec::new(), PostPurpose::RealTime).await,
+            http.post(None, &url, Vec::new(), PostPurpose::Report).await,
+            http.post(Some(&session), &url, Vec::new(), PostPurpose::DeviceList).await,
+        ]
+    });
+    for refusal in refusals {
+        let error = refusal.unwrap_err();
+        assert!(matches!(error, PlatformError::NotSecure { .. }), "{error}");
+        assert!(error.to_string().contains("platform.require_tls") && !error.is_permanent());
+    }
+    assert_eq!(strict.platform.ledger().len(), 0, "nothing was asked");
+    let broker = menshen::adapters::amqp::AmqpConnector::new(None, true);
+    let refused = strict
+        .runtime
+        .block_on(broker.connect(session.rabbitmq.clone(), std::sync::Arc::new(|_| Box::pin(async {}))));
+    let told = refused.err().expect("refused").to_string();
+    assert!(told.contains("without TLS") && told.contains("platform.require_tls"), "{told}");
 }

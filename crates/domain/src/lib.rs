@@ -15,6 +15,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+pub mod access;
 pub mod address;
 pub mod attributes;
 pub mod backoff;
@@ -35,6 +36,7 @@ pub mod lag;
 pub mod limits;
 pub mod link;
 pub mod models;
+pub mod open_files;
 pub mod passage;
 pub mod permission_groups;
 pub mod person;
@@ -52,6 +54,7 @@ pub mod storage;
 pub mod stranger;
 pub mod stream;
 pub mod supervision;
+pub mod text;
 pub mod track;
 pub mod tuning;
 pub mod validity;

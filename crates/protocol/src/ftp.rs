@@ -38,8 +38,26 @@ pub enum Action {
         /// Its name says so: one that is none is refused, and not thrown away in silence.
         claims_photo: bool,
     },
+    /// Say so, and encrypt from then on.
+    StartTls,
+    /// Encrypt data connections, or no longer.
+    Protect(bool),
     /// Say goodbye and close.
     Quit,
+}
+
+/// Encryption of a conversation (RFC 4217).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tls {
+    /// There is none.
+    #[default]
+    None,
+    /// The client may ask for it.
+    Offered,
+    /// It must, before it logs in.
+    Required,
+    /// It is on.
+    On,
 }
 
 /// One conversation.
@@ -48,6 +66,8 @@ pub struct ControlSession {
     user: Option<String>,
     /// Set by the server once the password was right.
     pub is_logged_in: bool,
+    /// What the server can do and insists on.
+    pub tls: Tls,
     folder: Vec<String>,
     /// A rename was announced.
     is_renaming: bool,
@@ -61,6 +81,11 @@ const BAD_PATH: Reply = (553, "The path is too long, too deep, or leaves the top
 const OK: Reply = (200, "OK.");
 
 impl ControlSession {
+    /// A conversation that has just begun.
+    pub fn new(tls: Tls) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
     /// Takes one line of the client, with or without its end, and says what to do about it.
     pub fn answer(&mut self, line: &[u8]) -> Action {
         let text = if let Ok(text) = std::str::from_utf8(line) {
@@ -78,8 +103,16 @@ impl ControlSession {
             ("QUIT", _) => Action::Quit,
             ("NOOP" | "OPTS", _) => Action::Reply(OK),
             ("SYST", _) => Action::Reply((215, "UNIX Type: L8")),
-            ("FEAT", _) => Action::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n"),
-            ("AUTH" | "PROT" | "PBSZ", _) => Action::Reply(NOT_BUILT),
+            ("FEAT", _) if self.tls == Tls::None => {
+                Action::Lines("211-Features:\r\n EPSV\r\n UTF8\r\n211 End\r\n")
+            }
+            ("FEAT", _) => {
+                Action::Lines("211-Features:\r\n AUTH TLS\r\n EPSV\r\n PBSZ\r\n PROT\r\n UTF8\r\n211 End\r\n")
+            }
+            ("AUTH" | "PROT" | "PBSZ" | "CCC", _) => self.secure(&verb, argument),
+            ("USER" | "PASS", false) if self.tls == Tls::Required => {
+                Action::Reply((530, "Encrypt first: AUTH TLS."))
+            }
             ("USER", false) => self.set_user(argument),
             ("PASS", false) => match self.user.take() {
                 Some(user) => Action::Login { user, password: argument.to_owned() },
@@ -100,8 +133,30 @@ impl ControlSession {
         }
     }
 
+    /// Data stays in the clear until the client asks otherwise, as the standard has it.
+    fn secure(&mut self, verb: &str, argument: &str) -> Action {
+        let argument = argument.to_ascii_uppercase();
+        match (verb, self.tls, argument.as_str()) {
+            (_, Tls::None, _) => Action::Reply(NOT_BUILT),
+            ("AUTH", Tls::On, _) => Action::Reply((503, "It is encrypted already.")),
+            ("AUTH", _, "TLS" | "TLS-C" | "SSL" | "TLS-P") => {
+                // What was said before it was in the clear, and may be somebody else's.
+                self.restart();
+                self.tls = Tls::On;
+                Action::StartTls
+            }
+            ("AUTH", ..) => Action::Reply((504, "AUTH TLS.")),
+            ("CCC", ..) => Action::Reply((533, "It stays encrypted.")),
+            (_, Tls::Offered | Tls::Required, _) => Action::Reply((503, "AUTH TLS first.")),
+            ("PBSZ", ..) => Action::Reply((200, "PBSZ=0")),
+            ("PROT", _, "P") => Action::Protect(true),
+            ("PROT", _, "C") => Action::Protect(false),
+            _ => Action::Reply((536, "PROT P or PROT C.")),
+        }
+    }
+
     fn restart(&mut self) {
-        *self = Self { has_old_names: self.has_old_names, ..Self::default() };
+        *self = Self { has_old_names: self.has_old_names, tls: self.tls, ..Self::default() };
     }
 
     /// A path as the client named its parts.
@@ -265,6 +320,40 @@ mod tests {
 
     fn inside() -> ControlSession {
         ControlSession { is_logged_in: true, ..ControlSession::default() }
+    }
+
+    #[test]
+    fn encryption_is_offered_where_there_is_some_and_insisted_on_where_it_must_be() {
+        let mut plain = ControlSession::default();
+        for line in ["AUTH TLS", "PBSZ 0", "PROT P"] {
+            assert_eq!(code(&plain.answer(line.as_bytes())), 502, "{line}");
+        }
+        let mut talk = ControlSession { tls: Tls::Required, ..ControlSession::default() };
+        for (line, expected) in [
+            ("USER cam1", 530),
+            ("PASS x", 530),
+            ("PROT P", 503),
+            ("PBSZ 0", 503),
+            ("AUTH KERBEROS_V4", 504),
+            ("AUTH", 504),
+        ] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), expected, "{line}");
+        }
+        let mut offered = ControlSession { tls: Tls::Offered, ..ControlSession::default() };
+        assert_eq!(code(&offered.answer(b"USER cam1")), 331, "who does not encrypt may log in");
+        assert_eq!(offered.answer(b"auth tls"), Action::StartTls);
+        assert_eq!(code(&offered.answer(b"PASS x")), 503, "the name was said in the clear");
+        assert_eq!(talk.answer(b"AUTH SSL"), Action::StartTls);
+        assert_eq!(code(&talk.answer(b"AUTH TLS")), 503);
+        assert_eq!(code(&talk.answer(b"PBSZ 0")), 200);
+        assert_eq!(talk.answer(b"PROT P"), Action::Protect(true));
+        assert_eq!(talk.answer(b"prot c"), Action::Protect(false));
+        for (line, expected) in [("PROT S", 536), ("PROT E", 536), ("CCC", 533)] {
+            assert_eq!(code(&talk.answer(line.as_bytes())), expected, "{line}");
+        }
+        assert!(matches!(talk.answer(b"FEAT"), Action::Lines(lines) if lines.contains("AUTH TLS")));
+        talk.answer(b"REIN");
+        assert_eq!(talk.tls, Tls::On, "it stays encrypted");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl DevicesActor {
     fn open(&mut self, key: DeviceKey, generation: u64, ctx: &Context<Self>) {
         let clock = Arc::clone(&self.deps.clock);
         let Some(device) = self.device(key) else { return };
-        metrics::counter!("menshen_stream_reconnects_total", "device" => device.config.ep_id.clone())
+        metrics::counter!("menshen_stream_reconnects_total", "device" => device.config.ip.clone())
             .absolute(device.life.reconnects());
         let (frames, spec) = (device.watched_frames(clock), device.spec());
         let me = ctx.address();
@@ -255,7 +255,7 @@ impl Handler<FromStream> for DevicesActor {
         let input = match notice {
             StreamNotice::Decoding { codec, decoder } => {
                 if let Some(device) = self.device(device) {
-                    tracing::info!(device = %device.config.ep_id, codec, decoder, "stream is being decoded");
+                    tracing::info!(device = %device.config.ip, codec, decoder, "stream is being decoded");
                     device.codec = Some(codec);
                 }
                 return;

@@ -108,18 +108,18 @@ impl Device {
     /// Notes and logs a change of state.
     pub fn note_change(&mut self, wall_ms: u64) {
         self.since_ms = wall_ms;
-        let (ep_id, name) = (&self.config.ep_id, &self.config.name);
+        let (ip, name) = (&self.config.ip, &self.config.name);
         let online = self.life.state().is_online();
-        metrics::gauge!("menshen_device_online", "device" => ep_id.clone()).set(f64::from(u8::from(online)));
+        metrics::gauge!("menshen_device_online", "device" => ip.clone()).set(f64::from(u8::from(online)));
         match self.life.state() {
             StreamState::Offline(reason) => {
-                tracing::warn!(device = %ep_id, name = %name, reason, "device went offline");
+                tracing::warn!(device = %ip, name = %name, reason, "device went offline");
             }
             StreamState::AwaitingKeyFrame => tracing::warn!(
-                device = %ep_id, name = %name,
+                device = %ip, name = %name,
                 "device waits for a key frame: its packets come; set its key-frame interval to 1-2 s"
             ),
-            state => tracing::info!(device = %ep_id, name = %name, ?state, "device state changed"),
+            state => tracing::info!(device = %ip, name = %name, ?state, "device state changed"),
         }
     }
 
@@ -129,7 +129,7 @@ impl Device {
         let unreported = spent.saturating_sub(self.cost).as_micros();
         self.cost = spent;
         metrics::counter!(
-            "menshen_cpu_microseconds_total", "device" => self.config.ep_id.clone(), "stage" => "decode"
+            "menshen_cpu_microseconds_total", "device" => self.config.ip.clone(), "stage" => "decode"
         )
         .increment(u64::try_from(unreported).unwrap_or_default());
     }
@@ -143,13 +143,13 @@ impl Device {
 
     /// Ends alarms about a device that was removed.
     pub fn forget_metrics(&self) {
-        metrics::gauge!("menshen_device_online", "device" => self.config.ep_id.clone()).set(f64::NAN);
+        metrics::gauge!("menshen_device_online", "device" => self.config.ip.clone()).set(f64::NAN);
     }
 }
 
 pub(super) fn spec_of(config: &DeviceConfig) -> StreamSpec {
     StreamSpec {
-        device_id: config.ep_id.clone(),
+        device_id: config.ip.clone(),
         pipeline: config.pipeline.clone(),
         parameters: config.parameters.clone(),
     }

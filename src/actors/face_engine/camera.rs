@@ -114,7 +114,7 @@ impl CameraSession {
             .map(|face| maker.observe(frame, face))
             .collect();
         for face in observations.iter().filter(|face| face.detection.score >= high_score_min) {
-            metrics::counter!("menshen_faces_total", "device" => self.device.ep_id.clone()).increment(1);
+            metrics::counter!("menshen_faces_total", "device" => self.device.ip.clone()).increment(1);
             maker.count_refused(face);
         }
         let requests = self.passages.observe(now_ms, &observations);
@@ -175,8 +175,7 @@ impl CameraSession {
         };
         let passes = self.frame_gate.should_process(now_ms, grid, presence);
         if !passes {
-            metrics::counter!("menshen_frames_idle_total", "device" => self.device.ep_id.clone())
-                .increment(1);
+            metrics::counter!("menshen_frames_idle_total", "device" => self.device.ip.clone()).increment(1);
         }
         passes
     }

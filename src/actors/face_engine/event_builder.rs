@@ -50,7 +50,7 @@ impl EventBuilder<'_> {
     }
 
     pub fn count_unrecognised(&self, reason: Reason) {
-        metrics::counter!("menshen_unrecognised_total", "device" => self.device.ep_id.clone(), "reason" => reason.name())
+        metrics::counter!("menshen_unrecognised_total", "device" => self.device.ip.clone(), "reason" => reason.name())
             .increment(1);
     }
 
@@ -63,7 +63,7 @@ impl EventBuilder<'_> {
         stage: PassageStage,
     ) -> ReportDraft {
         if stage != PassageStage::Closed && !findings.is_stranger {
-            metrics::counter!("menshen_matches_total", "device" => self.device.ep_id.clone()).increment(1);
+            metrics::counter!("menshen_matches_total", "device" => self.device.ip.clone()).increment(1);
         }
         let enrols_strangers = self.rules.tuning.load().enrol_strangers;
         let enrols = enrols_strangers && view.identity.is_none() && !findings.is_spoof;

@@ -69,14 +69,14 @@ impl FrameIntake {
                     scheduled: AtomicBool::new(false),
                     detached: AtomicBool::new(false),
                     session: Mutex::new((self.make_session)(device)),
-                    device_id: device.ep_id.clone(),
+                    device_id: device.ip.clone(),
                 })
             }))
         };
         let intake = Arc::clone(self);
         let (frames, dropped) = (
-            metrics::counter!("menshen_frames_total", "device" => device.ep_id.clone()),
-            metrics::counter!("menshen_frames_dropped_total", "device" => device.ep_id.clone()),
+            metrics::counter!("menshen_frames_total", "device" => device.ip.clone()),
+            metrics::counter!("menshen_frames_dropped_total", "device" => device.ip.clone()),
         );
         Arc::new(move |frame| {
             frames.increment(1);

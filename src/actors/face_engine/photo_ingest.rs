@@ -17,7 +17,7 @@ impl PhotoIngest for PhotoIntake {
             let Some(account) = &device.config.photos.ftp else { continue };
             if (Sha256::digest(&account.user), Sha256::digest(&account.password)) == given {
                 // Two devices can come to share an account while the box runs; then neither is taken for the other.
-                found.push(device.config.ep_id.clone());
+                found.push(device.config.ip.clone());
             }
         }
         if found.len() == 1 { found.pop() } else { None }

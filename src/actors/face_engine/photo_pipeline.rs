@@ -123,7 +123,7 @@ pub fn process_photo(
     let mut detections =
         timer.run("detect", || analyzer.detect(&frame)).map_err(|error| model_failure(&error))?;
     let faces = detections.len();
-    metrics::counter!("menshen_faces_total", "device" => config.ep_id.clone()).increment(faces as u64);
+    metrics::counter!("menshen_faces_total", "device" => config.ip.clone()).increment(faces as u64);
     detections.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
     detections.truncate(if config.is_gate() { 1 } else { limits::PHOTO_FACES_MAX });
     let scales = [(recogniser.id().to_owned(), recogniser.scale())];

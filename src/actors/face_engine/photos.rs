@@ -192,7 +192,7 @@ impl PhotoIntake {
         let Some(device) = self.find(&device) else { return Offered::NoDevice };
         self.touch(&device);
         let (to, answered) = oneshot::channel();
-        let answer = ReplyGuard { device: device.config.ep_id.clone(), to: Some(to) };
+        let answer = ReplyGuard { device: device.config.ip.clone(), to: Some(to) };
         // Also between two heartbeats, when the device manager counts the device as offline.
         if self.closed.load(Ordering::Acquire) || !device.config.enabled {
             let detail = "the box is stopping, or the device is switched off";
@@ -234,7 +234,7 @@ impl PhotoIntake {
     /// Counts a photo that never got as far as the queue.
     pub fn refuse(&self, device: &PhotoDevice, result: PhotoResult) {
         self.touch(device);
-        count(&device.config.ep_id, result);
+        count(&device.config.ip, result);
     }
 
     pub fn jobs(&self) -> &Receiver<DevicePhotoJob> {

@@ -53,7 +53,7 @@ fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
     let Some(larger) = &frame.larger else { return (frame.clone(), bbox) };
     let decoded = StageTimer::of_device(device).run("main_picture", || larger.decode());
     let result = if decoded.is_ok() { "ok" } else { "missing" };
-    metrics::counter!("menshen_main_pictures_total", "device" => device.ep_id.clone(), "result" => result)
+    metrics::counter!("menshen_main_pictures_total", "device" => device.ip.clone(), "result" => result)
         .increment(1);
     let seen = decoded.map_err(|reason| reason.to_string()).and_then(|larger| {
         as_seen(&larger, &device.view, &mut Resizer::default()).map_err(|reason| reason.to_string())
@@ -68,7 +68,7 @@ fn best_picture(device: &DeviceConfig, shot: &Shot) -> (Frame, BBox) {
             (larger, bbox)
         }
         Err(reason) => {
-            tracing::debug!(device = %device.ep_id, %reason, "the pictures of an event are taken from the sub-stream");
+            tracing::debug!(device = %device.ip, %reason, "the pictures of an event are taken from the sub-stream");
             (frame.clone(), bbox)
         }
     }

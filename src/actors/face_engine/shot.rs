@@ -112,7 +112,7 @@ impl<'a> ShotMaker<'a> {
     pub fn count_refused(&self, face: &Observation) {
         for check in &face.judgement.fails {
             metrics::counter!("menshen_faces_refused_total",
-                "device" => self.device.ep_id.clone(), "check" => check.name())
+                "device" => self.device.ip.clone(), "check" => check.name())
             .increment(1);
         }
     }

@@ -9,27 +9,27 @@ use menshen_domain::device::DeviceConfig;
 /// Times stages of the analysis.
 #[derive(Debug, Clone, Copy)]
 pub struct StageTimer<'a> {
-    ep_id: Option<&'a str>,
+    ip: Option<&'a str>,
 }
 
 impl<'a> StageTimer<'a> {
     /// For the frames and photos of one device: their processor time is counted for it as well.
     pub fn of_device(device: &'a DeviceConfig) -> Self {
-        Self { ep_id: Some(&device.ep_id) }
+        Self { ip: Some(&device.ip) }
     }
 
     /// For work that belongs to no device, or whose stages are counted for one already.
     pub fn without_device() -> Self {
-        Self { ep_id: None }
+        Self { ip: None }
     }
 
     /// Runs a stage and records how long it took.
     pub fn run<T>(self, stage: &'static str, work: impl FnOnce() -> T) -> T {
-        let Some(ep_id) = self.ep_id else { return run_timed(stage, work) };
+        let Some(ip) = self.ip else { return run_timed(stage, work) };
         let started = ThreadTime::now();
         let value = run_timed(stage, work);
         let spent = u64::try_from(started.elapsed().as_micros()).unwrap_or_default();
-        metrics::counter!("menshen_cpu_microseconds_total", "device" => ep_id.to_owned(), "stage" => stage)
+        metrics::counter!("menshen_cpu_microseconds_total", "device" => ip.to_owned(), "stage" => stage)
             .increment(spent);
         value
     }

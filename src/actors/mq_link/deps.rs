@@ -9,6 +9,7 @@ use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::Tuner;
+use crate::ports::audit::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::dead_letters::DeadLetters;
 use crate::ports::platform::PlatformApi;
@@ -22,6 +23,7 @@ pub struct LinkDeps {
     pub sessions: SessionKeeper,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub eraser: Eraser,
+    pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,

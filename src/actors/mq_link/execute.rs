@@ -19,6 +19,7 @@ use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, EditPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
+use crate::ports::audit::AuditEntry;
 use crate::ports::broker::QueuePair;
 use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::PermissionGroup;
@@ -93,7 +94,12 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
         }
         Ok(envelope) => {
             let (method, id) = (envelope.method, envelope.message_id);
-            tracing::info!(method, again = job.is_again(), bytes = job.body.len(), "command received");
+            tracing::info!(
+                method = known_method(&method),
+                again = job.is_again(),
+                bytes = job.body.len(),
+                "command received"
+            );
             // Ends in a receipt, where the platform finds its command again.
             let asked_by = match (&job.source, &id) {
                 (Source::Replay { .. }, _) => "platform, a dead letter carried out again".to_owned(),
@@ -112,6 +118,9 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
         }
     };
     let method = known_method(&reply.message_key);
+    if method != "fiqa" {
+        write_down(deps, method, reply.code);
+    }
     metrics::counter!("menshen_commands_total", "method" => method, "code" => reply.code.to_string())
         .increment(1);
     metrics::histogram!("menshen_command_seconds", "method" => method).record(began.elapsed().as_secs_f64());
@@ -122,6 +131,23 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
         reply: serde_json::to_vec(&reply).unwrap_or_default().into(),
         notify_path,
     }
+}
+
+/// A line of the audit log; the command does not wait for the disk.
+fn write_down(deps: &LinkDeps, method: &'static str, code: i64) {
+    let broker = deps.sessions.current().map(|session| {
+        let addresses = session.rabbitmq.addresses();
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    });
+    let entry = AuditEntry {
+        at_ms: deps.clock.wall_ms(),
+        who: "platform".to_owned(),
+        from: broker.unwrap_or_default(),
+        what: method.to_owned(),
+        on: String::new(),
+        result: if code == 0 { "ok".to_owned() } else { code.to_string() },
+    };
+    drop(deps.audit.record(entry));
 }
 
 /// What can never succeed is kept; work that panics is taken for that, so that it does not come again for ever.

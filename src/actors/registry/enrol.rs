@@ -12,6 +12,7 @@ use super::message::{EnrolOutcome, EnrolRequest, EnrolSuccess, Enrolled, Photo};
 use crate::actors::blocking::{run_blocking, store_refusal};
 use crate::actors::face_engine::message::{AnalysePhoto, PhotoFace};
 use crate::ports::store::{NewPicture, Owner, StoreError};
+use crate::telemetry::log_line::{about, log_name};
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
@@ -59,11 +60,20 @@ fn outcome(request: &EnrolRequest, result: Result<Enrolled, ProtocolError>) -> E
     metrics::counter!("menshen_enrolments_total", "result" => if result.is_ok() { "ok" } else { "refused" })
         .increment(1);
     if let Err(refusal) = &result {
-        tracing::info!(person = %request.id, code = refusal.code.code(), reason = %refusal.detail, "enrolment was refused");
+        tracing::info!(
+            person = log_name(&request.id),
+            code = refusal.code.code(),
+            reason = about(&request.id, &refusal.detail),
+            "enrolment was refused"
+        );
     }
     if let Ok(Enrolled { looks_like: Some(other), .. }) = &result {
         metrics::counter!("menshen_enrolments_lookalike_total").increment(1);
-        tracing::warn!(person = %request.id, %other, "person was enrolled and resembles another person of the registry");
+        tracing::warn!(
+            person = log_name(&request.id),
+            other = log_name(other),
+            "person was enrolled and resembles another person of the registry"
+        );
     }
     EnrolOutcome { id: request.id.clone(), name: request.name.clone(), kind: request.kind, result }
 }
@@ -237,7 +247,7 @@ fn store_people(deps: &RegistryDeps, people: Vec<(Person, Option<Bytes>)>) -> Re
     for person in &people {
         if let Err(error) = gallery.put(person) {
             // Room was checked before, under the same lock; logged in case that ever breaks.
-            tracing::error!(person = %person.id, %error, "person was stored but cannot be searched for before a restart");
+            tracing::error!(person = log_name(&person.id), %error, "person was stored but cannot be searched for before a restart");
         }
     }
     drop(gallery);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::deps::{RegistryDeps, report_size};
 use super::forget;
 use super::message::{EditPermissions, EditedGroups};
+use super::request::TooLong;
 use crate::actors::blocking::store_refusal;
 use crate::ports::store::StoreError;
 use menshen_domain::limits;
@@ -29,6 +30,8 @@ pub fn edit(deps: &RegistryDeps, message: EditPermissions) -> Result<EditedGroup
     let is_removal = matches!(edit, GroupEdit::Remove { .. });
     let known = deps.store.permission_groups().map_err(refused)?;
     let (groups, group) = edited(known, &used(deps), edit).map_err(|fault| refusal(&fault))?;
+    TooLong::check_groups(&groups)
+        .map_err(|error| ProtocolError::new(StatusCode::ParamError, error.to_string()))?;
     let people_deleted = match &group {
         // Before the list: after a crash the call is repeated, and finds the group still there.
         Some(group) if is_removal && delete_people => leave_group(deps, &group.id).map_err(refused)?,

@@ -14,6 +14,7 @@ use super::deps::BoxError;
 use crate::actors::blocking::lower_priority;
 use crate::ports::store::{Namespace, PictureStore, RegistryStore, StoreError};
 use crate::status::models::ModelStatus;
+use crate::telemetry::log_line::{about, log_name};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person};
@@ -242,7 +243,12 @@ impl Reembedder<'_> {
                     people.insert(job.id, person);
                 }
                 (Some(_), Err(reason)) => {
-                    tracing::warn!(person = %job.id, %reason, model = self.target, "embedding a photo failed, the person stays without a feature");
+                    tracing::warn!(
+                        person = log_name(&job.id),
+                        reason = about(&job.id, &reason.to_string()),
+                        model = self.target,
+                        "embedding a photo failed, the person stays without a feature"
+                    );
                     self.failed.insert(job.id, job.photo_sha256);
                     // Another photo of the same person may have been embedded.
                     if person.features_of(&self.target).next().is_some() {

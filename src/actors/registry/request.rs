@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::message::{EnrolRequest, Photo, StoredPerson};
 use super::photo::no_photo;
-use menshen_domain::person::PersonKind;
+use menshen_domain::limits;
+use menshen_domain::person::{PermissionGroup, PersonKind};
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::lenient;
 use menshen_protocol::local::info_of;
@@ -61,6 +62,7 @@ impl EnrolRequest {
             (Some(old), None) => Ok(old.person.register_type),
             _ => user.register_type(),
         };
+        check_lengths(&id, &user).map_err(|error| unusable(wrong(error)))?;
         Ok(Self {
             kind: user.kind().map_err(|error| unusable(wrong(error)))?,
             register_type: register_type.map_err(|error| unusable(wrong(error)))?,
@@ -71,6 +73,53 @@ impl EnrolRequest {
             id,
         })
     }
+}
+
+/// An id, a name or other facts longer than anyone keeps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TooLong {
+    #[error("`{what}` has {bytes} bytes; at most {max} are kept")]
+    Text { what: &'static str, bytes: usize, max: usize },
+    #[error("{count} {what}; at most {max} are kept")]
+    List { what: &'static str, count: usize, max: usize },
+}
+
+impl TooLong {
+    /// Refuses a text of more than `max` bytes.
+    pub fn check(what: &'static str, bytes: usize, max: usize) -> Result<(), Self> {
+        if bytes <= max { Ok(()) } else { Err(Self::Text { what, bytes, max }) }
+    }
+
+    /// Refuses permission groups that nobody can have meant.
+    pub fn check_groups(groups: &[PermissionGroup]) -> Result<(), Self> {
+        if groups.len() > limits::GROUPS_MAX {
+            return Err(Self::List {
+                what: "permission groups",
+                count: groups.len(),
+                max: limits::GROUPS_MAX,
+            });
+        }
+        groups.iter().try_for_each(|group| {
+            Self::check("id", group.id.len(), limits::ID_BYTES_MAX)?;
+            Self::check("name", group.name.len(), limits::NAME_BYTES_MAX)?;
+            Self::check("description", group.description.len(), limits::INFO_BYTES_MAX)
+        })
+    }
+}
+
+fn check_lengths(id: &str, user: &WireUser) -> Result<(), TooLong> {
+    TooLong::check("identity_id", id.len(), limits::ID_BYTES_MAX)?;
+    TooLong::check("name", user.name().len(), limits::NAME_BYTES_MAX)?;
+    let groups = user.permission_ids().unwrap_or_default();
+    if groups.len() > limits::PERSON_GROUPS_MAX {
+        let (count, max) = (groups.len(), limits::PERSON_GROUPS_MAX);
+        return Err(TooLong::List { what: "permission_ids", count, max });
+    }
+    groups
+        .iter()
+        .try_for_each(|group| TooLong::check("permission_ids", group.len(), limits::ID_BYTES_MAX))?;
+    let info = serde_json::to_vec(&user.info).map_or(0, |json| json.len());
+    TooLong::check("info", info, limits::INFO_BYTES_MAX)
 }
 
 fn photo_of(
@@ -87,4 +136,40 @@ fn photo_of(
 
 fn wrong(detail: impl ToString) -> ProtocolError {
     ProtocolError::new(StatusCode::ParamError, detail.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(id: &str, info: &Value) -> Option<ProtocolError> {
+        let user = json!({ "identity_id": id, "reg_photo": "/9j/", "info": info });
+        EnrolRequest::from_wire(user, id.to_owned(), None, None).err().map(|unusable| unusable.refusal)
+    }
+
+    #[test]
+    fn what_is_longer_than_anyone_keeps_is_refused_and_not_repeated() {
+        let long = "7".repeat(limits::ID_BYTES_MAX + 1);
+        assert_eq!(refusal(&long[1..], &json!({ "name": "x" })), None);
+        for (id, info, what) in [
+            (long.as_str(), json!({}), "`identity_id` has 257 bytes; at most 256"),
+            ("1", json!({ "name": "门".repeat(400) }), "`name` has 1200 bytes"),
+            ("1", json!({ "permission_ids": [long] }), "`permission_ids` has 257 bytes"),
+            ("1", json!({ "permission_ids": vec!["1"; 1001] }), "1001 permission_ids"),
+            ("1", json!({ "memo": "m".repeat(70_000) }), "`info` has 700"),
+        ] {
+            let refusal = refusal(id, &info).expect(what);
+            assert_eq!(refusal.code, StatusCode::ParamError);
+            assert!(refusal.detail.contains(what) && refusal.detail.len() < 100, "{}", refusal.detail);
+        }
+        let group = |id: &str, name: &str| PermissionGroup {
+            name: name.into(),
+            ..PermissionGroup::undescribed(id.into())
+        };
+        assert!(TooLong::check_groups(&[group("1", "all"), group(&long, "x")]).is_err());
+        assert!(TooLong::check_groups(&[group("1", &"n".repeat(1025))]).is_err());
+        assert!(TooLong::check_groups(&vec![group("1", "all"); 10_001]).is_err());
+    }
 }

@@ -13,6 +13,7 @@ use super::message::KnownStranger;
 use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
 use crate::ports::store::{NewPicture, Owner, StoreError};
+use crate::telemetry::log_line::log_name;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
@@ -84,7 +85,7 @@ fn enrol_blocking(deps: &RegistryDeps, shot: &StrangerShot) -> Result<Attempt, S
     deps.pictures.put(&[NewPicture { name: &photo, bytes: &shot.photo, owner: Owner::Person(&person) }])?;
     deps.store.put(std::slice::from_ref(&person))?;
     if let Err(error) = recogniser.write().put(&person) {
-        tracing::error!(person = %person.id, %error, "stranger was stored but cannot be searched for before a restart");
+        tracing::error!(person = log_name(&person.id), %error, "stranger was stored but cannot be searched for before a restart");
     }
     metrics::counter!("menshen_strangers_enrolled_total").increment(1);
     Ok(Attempt::Known(KnownStranger { id: person.id, photo, is_new: true }))

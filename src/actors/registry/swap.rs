@@ -17,6 +17,7 @@ use crate::actors::recogniser::Recogniser;
 use crate::actors::tuning::Tuner;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::status::models::ModelStatus;
+use crate::telemetry::log_line::log_name;
 use menshen_domain::limits;
 use menshen_domain::models::SwapState;
 use menshen_domain::person::Person;
@@ -334,7 +335,7 @@ pub fn backfill_embeddings(deps: &RegistryDeps) {
         };
         reembedder.pass(&mut analyzers, Commits::Lock, &mut |person| {
             if let Err(error) = recogniser.write().put(person) {
-                tracing::error!(person = %person.id, %error, "person was embedded but cannot be searched for");
+                tracing::error!(person = log_name(&person.id), %error, "person was embedded but cannot be searched for");
             }
         })?;
         report_size(&deps.recogniser);

@@ -11,6 +11,7 @@ use super::deps::{ReporterDeps, WaitingEvent};
 use super::message::{EventPicture, PassageStage, RecordPassage};
 use crate::actors::blocking::run_blocking;
 use crate::ports::store::{Fate, Namespace, NewPicture, Owner, Retention, StoreError, Trimmed};
+use crate::telemetry::log_line::log_name;
 use menshen_domain::event::EventRecord;
 use menshen_domain::limits;
 
@@ -148,8 +149,8 @@ fn try_store(deps: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreEr
     if message.stage == logged_at || message.stage == PassageStage::Whole {
         tracing::info!(
             event = %event.event_id,
-            device = %event.device.ep_id,
-            person = event.identity.as_ref().map_or("stranger", |identity| identity.id.as_str()),
+            device = %event.device.ip,
+            person = event.identity.as_ref().map_or_else(|| "stranger".to_owned(), |identity| log_name(&identity.id)),
             score = event.score,
             face_px = event.quality.face_size_px,
             "passage recorded"

@@ -38,14 +38,16 @@ use menshen_protocol::login::{BrokerAddress, RabbitMq};
 pub struct AmqpConnector {
     /// More certificate authorities for TLS, PEM; read at every connection, so that a new one needs no restart.
     ca_file: Option<PathBuf>,
+    /// Brokers without TLS are refused.
+    require_tls: bool,
     /// The node of a cluster that the next connection begins with: another one than the last, which may be why there has to
     /// be a next.
     first: AtomicUsize,
 }
 
 impl AmqpConnector {
-    pub fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file, first: AtomicUsize::new(0) }
+    pub fn new(ca_file: Option<PathBuf>, require_tls: bool) -> Self {
+        Self { ca_file, require_tls, first: AtomicUsize::new(0) }
     }
 }
 
@@ -56,6 +58,12 @@ impl BrokerConnector for AmqpConnector {
         notices: NoticeSink,
     ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
         async move {
+            if let Some(open) = parameters.addresses().iter().find(|at| self.require_tls && !at.uses_tls) {
+                return Err(BrokerError::Refused(format!(
+                    "the login names the broker {open} without TLS, and platform.require_tls is on: switch TLS on at the \
+                     broker (rabbitmq.ssl, port 5671), or set platform.require_tls = false"
+                )));
+            }
             let opened = self.open_any(&parameters, &notices).await?;
             // Consuming waits for others on its own terms.
             let link = opened.consume(&parameters, &notices).await?;

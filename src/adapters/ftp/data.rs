@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -87,7 +87,7 @@ const FIRST_BYTES: usize = 32;
 /// Reads a file to its end. What is no photo by its first bytes is read over, unless `claims_photo`; so is a photo that
 /// `may_take` refuses, whose answer comes at the end then.
 pub async fn receive(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,
     claims_photo: bool,
     mut may_take: impl FnMut() -> Result<(), Broken>,

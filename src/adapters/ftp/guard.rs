@@ -1,7 +1,9 @@
 //! Who may come in, and how often: sessions, wrong passwords, uploads.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ pub fn refused(reason: &'static str) {
 struct Books {
     /// Open sessions an address.
     sessions: HashMap<IpAddr, usize>,
+    /// Sessions that are not logged in, the oldest first, with the word to leave.
+    strangers: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
     /// Wrong passwords an address, and when the last came.
     wrong: HashMap<IpAddr, (u32, Instant)>,
     /// Uploads a device may begin with now, and when that was reckoned.
@@ -32,22 +36,63 @@ pub struct Guard {
     /// Uploads under way: each may hold a whole photo in memory.
     receiving: Arc<Semaphore>,
     uploads_per_minute: u32,
+    sessions_max: usize,
+}
+
+impl Books {
+    fn leave(&mut self, ip: IpAddr) {
+        if let Some(open) = self.sessions.get_mut(&ip) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                self.sessions.remove(&ip);
+            }
+        }
+    }
+
+    /// The session that leaves for one of `ip`: the oldest that is not logged in, of the same address when that has its share,
+    /// else of the address that has most and more than the newcomer's.
+    fn leaver(&self, ip: IpAddr, has_share: bool) -> Option<u64> {
+        let own = self.sessions.get(&ip).copied().unwrap_or(0);
+        let count = |other: &IpAddr| self.sessions.get(other).copied().unwrap_or(0);
+        let may_leave = |other: &IpAddr| if has_share { *other == ip } else { count(other) > own };
+        let waiting = self.strangers.iter().filter(|(_, (other, _))| may_leave(other));
+        waiting
+            .max_by_key(|(number, (other, _))| (count(other), Reverse(**number)))
+            .map(|(number, _)| *number)
+    }
 }
 
 /// One session's place.
 pub struct Place {
     books: Arc<Mutex<Books>>,
     ip: IpAddr,
+    number: u64,
+    leave: Arc<Notify>,
+    /// It has logged in, and leaves for nobody.
+    is_known: AtomicBool,
+}
+
+impl Place {
+    /// From now on it is no stranger's.
+    pub fn logged_in(&self) {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was told to leave a moment ago leaves.
+        if books.strangers.remove(&self.number).is_some() {
+            self.is_known.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends when another session needs the place.
+    pub async fn left(&self) {
+        self.leave.notified().await;
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = books.sessions.get_mut(&self.ip) {
-            *open = open.saturating_sub(1);
-            if *open == 0 {
-                books.sessions.remove(&self.ip);
-            }
+        if books.strangers.remove(&self.number).is_some() || self.is_known.load(Ordering::Relaxed) {
+            books.leave(self.ip);
         }
         show(&books);
     }
@@ -88,11 +133,12 @@ fn show(books: &Books) {
 const LOCKOUT: Duration = Duration::from_millis(limits::FTP_LOCKOUT_MS);
 
 impl Guard {
-    pub fn new(uploads_per_minute: u32) -> Self {
+    pub fn new(uploads_per_minute: u32, sessions_max: usize) -> Self {
         Self {
             books: Arc::default(),
             receiving: Arc::new(Semaphore::new(limits::FTP_UPLOADS_AT_ONCE)),
             uploads_per_minute,
+            sessions_max,
         }
     }
 
@@ -108,12 +154,24 @@ impl Guard {
         let is_locked = books.wrong.get(&ip).is_some_and(|(count, _)| *count >= limits::FTP_WRONG_LOGINS_MAX);
         let all: usize = books.sessions.values().sum();
         let own = books.sessions.get(&ip).copied().unwrap_or(0);
-        if is_locked || all >= limits::FTP_SESSIONS_MAX || own >= limits::FTP_SESSIONS_PER_ADDRESS {
+        if is_locked {
             return None;
         }
+        let has_share = own >= limits::FTP_SESSIONS_PER_ADDRESS;
+        if has_share || all >= self.sessions_max {
+            // Who only connects keeps nobody out.
+            let leaver = books.leaver(ip, has_share)?;
+            let (gone, leave) = books.strangers.remove(&leaver)?;
+            books.leave(gone);
+            leave.notify_one();
+            refused("strangers");
+        }
         *books.sessions.entry(ip).or_default() += 1;
+        books.next_session += 1;
+        let (number, leave) = (books.next_session, Arc::new(Notify::new()));
+        books.strangers.insert(number, (ip, Arc::clone(&leave)));
         show(&books);
-        Some(Place { books: Arc::clone(&self.books), ip })
+        Some(Place { books: Arc::clone(&self.books), ip, number, leave, is_known: AtomicBool::new(false) })
     }
 
     /// Counts a try as a wrong one until it is known to be right. `false`: there were too many, also of other sessions.
@@ -180,10 +238,11 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_sessions_and_wrong_passwords() {
-        let guard = Guard::new(60);
+        let guard = Guard::new(60, limits::FTP_SESSIONS_MAX);
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let mut places: Vec<_> =
             (0..limits::FTP_SESSIONS_PER_ADDRESS).map(|_| guard.enter(one).unwrap()).collect();
+        places.iter().for_each(Place::logged_in);
         assert!(guard.enter(one).is_none() && guard.enter(other).is_some());
         places.pop();
         assert!(guard.enter(one).is_some(), "a session that ends makes room");
@@ -196,8 +255,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_only_connects_keeps_nobody_out() {
+        let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let guard = Guard::new(60, 30);
+        let idle: Vec<_> = (0..limits::FTP_SESSIONS_PER_ADDRESS).map(|_| guard.enter(one).unwrap()).collect();
+        idle[0].logged_in();
+        let newcomer = guard.enter(one).unwrap();
+        idle[1].left().await;
+        // It has left already: that it says so later counts no second time.
+        idle[1].logged_in();
+        let more: Vec<_> = (0..10).map(|_| guard.enter(other).unwrap()).collect();
+        assert_eq!(guard.books().sessions.values().sum::<usize>(), 30);
+        idle[2].left().await;
+        drop((idle, newcomer, more));
+        assert!(guard.books().sessions.is_empty() && guard.books().strangers.is_empty());
+    }
+
+    #[tokio::test]
     async fn an_account_has_so_many_sessions_and_the_oldest_leaves() {
-        let guard = Guard::new(60);
+        let guard = Guard::new(60, limits::FTP_SESSIONS_MAX);
         let mut places: Vec<_> =
             (0..limits::FTP_SESSIONS_PER_ACCOUNT).map(|_| guard.account_place("a")).collect();
         let other = guard.account_place("b");
@@ -215,7 +291,7 @@ mod tests {
 
     #[test]
     fn uploads_have_an_allowance() {
-        let guard = Guard::new(3);
+        let guard = Guard::new(3, limits::FTP_SESSIONS_MAX);
         let taken = (0..10).filter(|_| guard.may_upload("a")).count();
         assert_eq!(taken, 3);
         assert!(guard.may_upload("b"), "each device has its own");

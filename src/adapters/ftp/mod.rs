@@ -6,6 +6,7 @@ mod data;
 mod guard;
 mod rules;
 mod session;
+mod stream;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -36,7 +37,7 @@ impl FtpServer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let guard = Guard::new(rules.uploads_per_minute);
+        let guard = Guard::new(rules.uploads_per_minute, rules.sessions_max);
         let shared = Arc::new(Shared { rules, photos, guard });
         let thread = std::thread::Builder::new().name("ftp".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -88,7 +89,7 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
                 };
                 let shared = Arc::clone(shared);
                 tokio::spawn(async move {
-                    session::run(&shared, stream, peer).await;
+                    session::run(&shared, stream, peer, &place).await;
                     drop(place);
                 });
             }

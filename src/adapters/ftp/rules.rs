@@ -3,11 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use tokio_rustls::TlsAcceptor;
+
 use super::guard::Guard;
 use crate::ports::photos::PhotoIngest;
 
 /// `[ftp]` of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FtpRules {
     pub listen: SocketAddr,
     /// First and last port of data connections.
@@ -17,6 +19,12 @@ pub struct FtpRules {
     pub upload_bytes_max: usize,
     /// Photos a minute a device may send.
     pub uploads_per_minute: u32,
+    /// At one time.
+    pub sessions_max: usize,
+    /// `None`: nobody can encrypt.
+    pub tls: Option<TlsAcceptor>,
+    /// Nobody logs in without encrypting first.
+    pub require_tls: bool,
 }
 
 /// What every session shares.

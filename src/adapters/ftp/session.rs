@@ -3,21 +3,24 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf, split,
+};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout_at};
 
 use super::data::{self, Broken, Data, File};
-use super::guard::{AccountPlace, refused};
+use super::guard::{AccountPlace, Place, refused};
 use super::rules::Shared;
+use super::stream::FtpStream;
 use menshen_domain::limits;
 use menshen_domain::photo::PhotoResult;
-use menshen_protocol::ftp::{Action, ControlSession, Reply, passive_reply};
+use menshen_protocol::ftp::{Action, ControlSession, Reply, Tls, passive_reply};
 
 const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
 const IDLE: Duration = Duration::from_millis(limits::FTP_IDLE_MS);
 const WRITE: Duration = Duration::from_millis(limits::FTP_STALL_MS);
+const DATA_TLS: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
 const WRONG_DELAY: Duration = Duration::from_millis(limits::FTP_WRONG_LOGIN_DELAY_MS);
 /// Ports below are services of others; a camera listens above.
 const ACTIVE_PORT_MIN: u16 = 1024;
@@ -35,10 +38,13 @@ struct LoggedIn {
 
 struct Session<'a> {
     shared: &'a Shared,
+    place: &'a Place,
     peer: IpAddr,
     local: IpAddr,
-    lines: BufReader<OwnedReadHalf>,
-    out: OwnedWriteHalf,
+    lines: BufReader<ReadHalf<FtpStream>>,
+    out: WriteHalf<FtpStream>,
+    /// Data connections are encrypted.
+    protects: bool,
     talk: ControlSession,
     logged_in: Option<LoggedIn>,
     data: Option<Data>,
@@ -47,24 +53,35 @@ struct Session<'a> {
     login_by: Instant,
 }
 
-pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, place: &Place) {
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
-    let (read, out) = stream.into_split();
+    let (read, out) = split(FtpStream::plain(stream));
+    let tls = match (&shared.rules.tls, shared.rules.require_tls) {
+        (None, _) => Tls::None,
+        (Some(_), false) => Tls::Offered,
+        (Some(_), true) => Tls::Required,
+    };
     let mut session = Session {
         shared,
+        place,
         peer: peer.ip().to_canonical(),
         local: local.ip().to_canonical(),
         lines: BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read),
         out,
-        talk: ControlSession::default(),
+        protects: false,
+        talk: ControlSession::new(tls),
         logged_in: None,
         data: None,
         wrong: 0,
         login_by: Instant::now() + LOGIN,
     };
     // Where it broke off is of no interest: the camera comes again.
-    let _ = session.converse().await;
+    tokio::select! {
+        _ = session.converse() => {}
+        // A stranger's place went to somebody else, whatever it is at.
+        () = place.left() => {}
+    }
 }
 
 impl Session<'_> {
@@ -90,12 +107,41 @@ impl Session<'_> {
                 Action::Passive { extended } => self.passive(extended).await?,
                 Action::Active(address) => self.active(address).await?,
                 Action::Receive { claims_photo } => self.receive(claims_photo).await?,
+                Action::StartTls => self.start_tls().await?,
+                Action::Protect(protects) => {
+                    self.protects = protects;
+                    self.reply((200, "OK.")).await?;
+                }
                 Action::Quit => {
                     self.reply((221, "Goodbye.")).await?;
                     return Err(Over);
                 }
             }
         }
+    }
+
+    /// The conversation goes on encrypted. What came in the clear behind the command would count as encrypted: whoever sends
+    /// that is no camera.
+    async fn start_tls(&mut self) -> Result<(), Over> {
+        let Some(acceptor) = self.shared.rules.tls.clone() else { return Err(Over) };
+        self.data = None;
+        if !self.lines.buffer().is_empty() {
+            refused("clear_text");
+            return Err(Over);
+        }
+        self.reply((234, "Encrypt now.")).await?;
+        let (read, out) = split(FtpStream::none());
+        let lines =
+            std::mem::replace(&mut self.lines, BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read));
+        let plain = lines.into_inner().unsplit(std::mem::replace(&mut self.out, out));
+        let Ok(Ok(stream)) = timeout_at(self.login_by, acceptor.accept(plain)).await else {
+            refused("handshake");
+            return Err(Over);
+        };
+        let (read, out) = split(FtpStream::encrypted(stream));
+        self.lines = BufReader::with_capacity(limits::FTP_LINE_BYTES_MAX, read);
+        self.out = out;
+        Ok(())
     }
 
     /// A device whose account was changed since it logged in has to log in again.
@@ -152,7 +198,11 @@ impl Session<'_> {
     }
 
     async fn send(&mut self, text: &[u8]) -> Result<(), Over> {
-        let sent = timeout_at(Instant::now() + WRITE, self.out.write_all(text)).await;
+        let write = async {
+            self.out.write_all(text).await?;
+            self.out.flush().await
+        };
+        let sent = timeout_at(Instant::now() + WRITE, write).await;
         if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Over) }
     }
 
@@ -166,6 +216,7 @@ impl Session<'_> {
         if let Some(device) = self.shared.photos.login(user, password) {
             metrics::counter!("menshen_ftp_logins_total", "result" => "ok").increment(1);
             self.shared.guard.right_login(self.peer);
+            self.place.logged_in();
             self.shared.photos.heard(&device);
             let place = self.shared.guard.account_place(&device);
             let (user, password) = (user.to_owned(), password.to_owned());
@@ -216,6 +267,10 @@ impl Session<'_> {
         let shared = self.shared;
         let Some(device) = self.logged_in.as_ref().map(|own| own.device.clone()) else { return Err(Over) };
         let Some(data) = self.data.take() else { return self.reply((425, "PASV or PORT first.")).await };
+        if shared.rules.require_tls && !self.protects {
+            refused("clear_text");
+            return self.reply((521, "Encrypt data too: PBSZ 0, PROT P.")).await;
+        }
         let may_take = || {
             if !shared.guard.may_upload(&device) {
                 Err(Broken::RateLimited)
@@ -238,7 +293,11 @@ impl Session<'_> {
             return self.reply(refuse(Broken::QueueFull)).await;
         };
         self.reply((150, "Send it.")).await?;
-        let Some(mut stream) = data.connect(self.peer).await else {
+        let stream = match data.connect(self.peer).await {
+            Some(stream) => self.protected(stream).await,
+            None => None,
+        };
+        let Some(mut stream) = stream else {
             if claims_photo {
                 shared.photos.refuse(&device, PhotoResult::Interrupted);
             }
@@ -255,6 +314,18 @@ impl Session<'_> {
             Err(broken) => refuse(broken),
         };
         self.reply(reply).await
+    }
+
+    /// A data connection as the client wants it.
+    async fn protected(&self, stream: TcpStream) -> Option<FtpStream> {
+        match (&self.shared.rules.tls, self.protects) {
+            (Some(acceptor), true) => {
+                let limit = Instant::now() + DATA_TLS;
+                let stream = timeout_at(limit, acceptor.accept(FtpStream::plain(stream))).await.ok()?.ok()?;
+                Some(FtpStream::encrypted(stream))
+            }
+            _ => Some(FtpStream::plain(stream)),
+        }
     }
 
     /// The reply comes when the photo's events are kept, so that what was said to be taken is.

@@ -45,6 +45,8 @@ pub struct PlatformParameters {
     pub hex_mac: String,
     /// More certificate authorities, PEM, for platforms with their own.
     pub ca_pem: Option<Vec<u8>>,
+    /// Addresses without TLS are not asked.
+    pub require_tls: bool,
     pub realtime_timeout: Duration,
 }
 
@@ -81,6 +83,14 @@ impl PlatformHttp {
         Ok(Self { calls, downloads, parameters })
     }
 
+    /// Faces, names and tokens go nowhere without TLS where that is insisted on.
+    fn check_secure(&self, url: &Url) -> Result<(), PlatformError> {
+        if self.parameters.require_tls && url.scheme() != "https" {
+            return Err(PlatformError::NotSecure { host: host_of(url) });
+        }
+        Ok(())
+    }
+
     fn moved(&self) -> Moved<'_> {
         Moved::Call(self.parameters.login_url.as_ref())
     }
@@ -96,6 +106,7 @@ impl PlatformHttp {
                 reason: "no platform.login_url is configured".to_owned(),
             });
         };
+        self.check_secure(url)?;
         let request = match self.parameters.login_method {
             LoginMethod::Get => self.downloads.get(url.clone()),
             LoginMethod::Post => self.calls.post(url.clone()),
@@ -115,6 +126,7 @@ impl PlatformHttp {
         url: &Url,
         ids: &[String],
     ) -> Result<Vec<Value>, PlatformError> {
+        self.check_secure(url)?;
         let request = self.calls.post(url.clone()).json(&UserListRequest { userid_list: ids.to_vec() });
         let response = checked(self.authorised(request, session), url, &self.moved()).await?;
         let body = document(response, url, limits::USER_DETAILS_BYTES_MAX).await?;
@@ -126,6 +138,7 @@ impl PlatformHttp {
     }
 
     async fn photo_now(&self, url: &Url) -> Result<Bytes, PlatformError> {
+        self.check_secure(url)?;
         let limit = Duration::from_millis(limits::PHOTO_DOWNLOAD_TIMEOUT_MS);
         let request = self.downloads.get(url.clone()).timeout(limit);
         let response = checked(request, url, &self.moved()).await?;
@@ -146,6 +159,7 @@ impl PlatformHttp {
         body: Vec<u8>,
         purpose: PostPurpose,
     ) -> Result<(), PlatformError> {
+        self.check_secure(url)?;
         let timeout = match purpose {
             PostPurpose::RealTime => self.parameters.realtime_timeout,
             PostPurpose::Report | PostPurpose::DeviceList => Duration::from_millis(limits::REPORT_TIMEOUT_MS),

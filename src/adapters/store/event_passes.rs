@@ -7,6 +7,7 @@ use redb::{ReadableTable as _, WriteTransaction};
 use super::event_store::{RedbEventStore, counter, sent_up_to, set_counter};
 use super::event_tables::{CURSORS, HISTORY, HISTORY_BYTES, OPEN, SEQUENCES, SET_ASIDE, seal_event};
 use super::file::Failure;
+use super::receivers::hidden;
 use crate::ports::store::{Changed, Fate, StoreError};
 use menshen_domain::event::EventRecord;
 
@@ -20,7 +21,8 @@ impl RedbEventStore {
             let cursors = transaction.open_table(CURSORS)?;
             let mut sent = u64::MAX;
             for receiver in receivers {
-                sent = sent.min(cursors.get(receiver.as_str())?.map_or(0, |row| row.value()));
+                let name = hidden(self.file.master_sealer(), receiver);
+                sent = sent.min(cursors.get(name.as_str())?.map_or(0, |row| row.value()));
             }
             self.file.with_key(|key| {
                 for row in transaction.open_table(OPEN)?.iter()? {
@@ -48,7 +50,7 @@ impl RedbEventStore {
         fate: &dyn Fn(&EventRecord) -> Fate,
     ) -> Result<Changed, Failure> {
         let mut changed = Changed::default();
-        let sent = sent_up_to(transaction, receivers)?;
+        let sent = sent_up_to(transaction, self.file.master_sealer(), receivers)?;
         let mut open = transaction.open_table(OPEN)?;
         let mut history = transaction.open_table(HISTORY)?;
         let mut sequences = transaction.open_table(SEQUENCES)?;

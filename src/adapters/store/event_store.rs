@@ -7,10 +7,11 @@ use std::sync::Arc;
 use redb::{ReadableTable, ReadableTableMetadata as _, WriteTransaction};
 
 use super::event_tables::{
-    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEWEST_EVENT_MS, NEXT_SEQUENCE, OPEN, SEQUENCES, SET_ASIDE,
-    open_event, seal_event,
+    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEWEST_EVENT_MS, NEXT_SEQUENCE, OPEN, RECEIVERS, SEQUENCES,
+    SET_ASIDE, open_event, seal_event,
 };
 use super::file::{DatabaseState, Failure, mark_complete, mark_incomplete};
+use super::receivers::{self, hidden, remember};
 use super::sealed_file::SealedFile;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Sealer, Vault};
@@ -39,11 +40,13 @@ impl RedbEventStore {
             transaction.open_table(HISTORY)?;
             transaction.open_table(SEQUENCES)?;
             transaction.open_table(CURSORS)?;
+            transaction.open_table(RECEIVERS)?;
             transaction.open_table(COUNTERS)?;
             transaction.open_table(SET_ASIDE)?;
             Ok(())
         };
         let (file, state) = SealedFile::open(data_dir, Namespace::Events, vault, space, tables)?;
+        receivers::seal_old(&file)?;
         Ok((Self { file }, state))
     }
 
@@ -78,11 +81,15 @@ fn note_time(transaction: &WriteTransaction, event: &EventRecord) -> Result<(), 
 }
 
 /// Up to where every receiver has got.
-pub(super) fn sent_up_to(transaction: &WriteTransaction, receivers: &[String]) -> Result<u64, Failure> {
+pub(super) fn sent_up_to(
+    transaction: &WriteTransaction,
+    key: &Sealer,
+    receivers: &[String],
+) -> Result<u64, Failure> {
     let cursors = transaction.open_table(CURSORS)?;
     let mut sent = u64::MAX;
     for receiver in receivers {
-        sent = sent.min(cursors.get(receiver.as_str())?.map_or(0, |row| row.value()));
+        sent = sent.min(cursors.get(hidden(key, receiver).as_str())?.map_or(0, |row| row.value()));
     }
     Ok(sent)
 }
@@ -177,7 +184,7 @@ impl RedbEventStore {
             return Ok(trimmed);
         }
         let mut sequences = transaction.open_table(SEQUENCES)?;
-        let sent = sent_up_to(transaction, &retention.receivers)?;
+        let sent = sent_up_to(transaction, self.file.master_sealer(), &retention.receivers)?;
         self.file.with_key(|key| {
             while history.len()? > retention.keep_events || bytes > retention.keep_bytes {
                 let oldest = history.first()?.map(|(sequence, _)| sequence.value());
@@ -276,23 +283,24 @@ impl EventStore for RedbEventStore {
     }
 
     fn cursor(&self, receiver: &str) -> Result<Option<u64>, StoreError> {
-        self.file
-            .read(|transaction| Ok(transaction.open_table(CURSORS)?.get(receiver)?.map(|row| row.value())))
+        let name = hidden(self.file.master_sealer(), receiver);
+        self.file.read(|transaction| {
+            Ok(transaction.open_table(CURSORS)?.get(name.as_str())?.map(|row| row.value()))
+        })
     }
 
     fn receivers(&self) -> Result<Vec<String>, StoreError> {
-        self.file.read(|transaction| {
-            let table = transaction.open_table(CURSORS)?;
-            table.iter()?.map(|row| Ok(row?.0.value().to_owned())).collect()
-        })
+        let key = self.file.master_sealer();
+        self.file.read(|transaction| receivers::all(&transaction.open_table(RECEIVERS)?, key))
     }
 
     fn set_cursor(&self, receiver: &str, sequence: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
+            let name = remember(transaction, self.file.master_sealer(), receiver)?;
             let mut cursors = transaction.open_table(CURSORS)?;
-            let known = cursors.get(receiver)?.map_or(0, |row| row.value());
+            let known = cursors.get(name.as_str())?.map_or(0, |row| row.value());
             // A late commit of a sender that was stopped must not take it back.
-            cursors.insert(receiver, sequence.max(known))?;
+            cursors.insert(name.as_str(), sequence.max(known))?;
             Ok(())
         })
     }

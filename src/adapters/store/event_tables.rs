@@ -13,15 +13,17 @@ pub const OPEN: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("seal
 pub const HISTORY: TableDefinition<u64, (u64, &str, &[u8])> = TableDefinition::new("sealed history");
 /// event id → sequence, so that closing twice is harmless
 pub const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
-/// receiver → last sequence it has
-pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("cursors");
+/// hash of a receiver's address → the address, sealed
+pub const RECEIVERS: TableDefinition<&str, &[u8]> = TableDefinition::new("sealed receivers");
+/// hash of a receiver's address → last sequence it has
+pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("hidden cursors");
 /// `next_sequence`, `history_bytes`, `newest_event_ms`
 pub const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 pub const NEXT_SEQUENCE: &str = "next_sequence";
 pub const HISTORY_BYTES: &str = "history_bytes";
 pub const NEWEST_EVENT_MS: &str = "newest_event_ms";
-/// (receiver, sequence) → what it refused
-pub const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("set_aside");
+/// (hash of a receiver's address, sequence) → what it refused, sealed
+pub const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("sealed set_aside");
 
 /// Seals an event for its place in the table.
 pub fn seal_event(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {

@@ -10,6 +10,7 @@ mod file;
 #[cfg(test)]
 pub mod fixture;
 mod outbox;
+mod receivers;
 mod registry_store;
 mod sealed_file;
 

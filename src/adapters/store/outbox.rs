@@ -6,7 +6,7 @@ use url::Url;
 use super::event_store::RedbEventStore;
 use super::event_tables::{CURSORS, HISTORY, SET_ASIDE, open_event};
 use super::file::Failure;
-use crate::adapters::record;
+use super::receivers::{hidden, open_row, remember, seal_row};
 use crate::ports::outbox::{Outbox, OutboxEntry, QuarantinedEvent, UnreadableEvent};
 use crate::ports::store::StoreError;
 use menshen_domain::history::shown;
@@ -52,11 +52,14 @@ impl Outbox for RedbEventStore {
     }
 
     fn set_aside(&self, receiver: &str, refused: &[QuarantinedEvent], cursor: u64) -> Result<(), StoreError> {
+        let key = self.file.master_sealer();
         self.file.write(|transaction| {
+            let name = remember(transaction, key, receiver)?;
+            let receiver = name.as_str();
             drop_gone(transaction, receiver)?;
             let mut rows = transaction.open_table(SET_ASIDE)?;
             for row in refused {
-                rows.insert((receiver, row.sequence), record::encode(row)?.as_slice())?;
+                rows.insert((receiver, row.sequence), seal_row(key, row)?.as_slice())?;
             }
             let mut cursors = transaction.open_table(CURSORS)?;
             let known = cursors.get(receiver)?.map_or(0, |row| row.value());
@@ -66,14 +69,21 @@ impl Outbox for RedbEventStore {
     }
 
     fn set_asides(&self, skip: usize, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError> {
+        let key = self.file.master_sealer();
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
             let rows = table.iter()?.skip(skip).take(limit);
-            rows.map(|row| Ok(record::decode(row?.1.value())?)).collect()
+            rows.map(|row| {
+                let (name, sealed) = row?;
+                open_row(key, name.value().0, sealed.value())
+            })
+            .collect()
         })
     }
 
     fn set_aside_count(&self, receiver: &str) -> Result<u64, StoreError> {
+        let name = hidden(self.file.master_sealer(), receiver);
+        let receiver = name.as_str();
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
             Ok(table.range((receiver, 0)..=(receiver, u64::MAX))?.count() as u64)
@@ -81,29 +91,35 @@ impl Outbox for RedbEventStore {
     }
 
     fn retry_set_aside(&self, receiver: Option<&str>, sequence: Option<u64>) -> Result<u64, StoreError> {
+        let key = self.file.master_sealer();
         self.file.write(|transaction| {
             let mut table = transaction.open_table(SET_ASIDE)?;
             let mut wanted = Vec::new();
             for row in table.iter()? {
-                let row: QuarantinedEvent = record::decode(row?.1.value())?;
+                let (name, sealed) = row?;
+                let row = open_row(key, name.value().0, sealed.value())?;
                 let is_wanted = receiver.is_none_or(|receiver| is_receiver(&row.receiver, receiver))
                     && sequence.is_none_or(|sequence| row.sequence == sequence);
                 wanted.extend(is_wanted.then_some(row));
             }
             for row in &mut wanted {
                 row.retry = true;
-                table.insert((row.receiver.as_str(), row.sequence), record::encode(row)?.as_slice())?;
+                let name = hidden(key, &row.receiver);
+                table.insert((name.as_str(), row.sequence), seal_row(key, row)?.as_slice())?;
             }
             Ok(wanted.len() as u64)
         })
     }
 
     fn to_retry(&self, receiver: &str, limit: usize) -> Result<Vec<QuarantinedEvent>, StoreError> {
+        let key = self.file.master_sealer();
+        let name = hidden(key, receiver);
+        let receiver = name.as_str();
         self.file.read(|transaction| {
             let table = transaction.open_table(SET_ASIDE)?;
             let mut rows = Vec::new();
             for row in table.range((receiver, 0)..=(receiver, u64::MAX))? {
-                let row: QuarantinedEvent = record::decode(row?.1.value())?;
+                let row = open_row(key, receiver, row?.1.value())?;
                 if row.retry && rows.len() < limit {
                     rows.push(row);
                 }
@@ -114,7 +130,8 @@ impl Outbox for RedbEventStore {
 
     fn drop_set_aside(&self, receiver: &str, sequence: u64) -> Result<(), StoreError> {
         self.file.write(|transaction| {
-            transaction.open_table(SET_ASIDE)?.remove((receiver, sequence))?;
+            let name = hidden(self.file.master_sealer(), receiver);
+            transaction.open_table(SET_ASIDE)?.remove((name.as_str(), sequence))?;
             Ok(())
         })
     }

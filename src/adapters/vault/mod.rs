@@ -7,7 +7,7 @@
 mod key_files;
 mod seal;
 
-pub use key_files::KeyPlaces;
+pub use key_files::{KeyPlaces, master as master_key};
 pub use seal::{HEAD_BYTES, Place, SealError, Sealer};
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +55,11 @@ impl Vault {
     /// For what a wipe must not take: sealed with the master key itself.
     pub fn master_sealer(&self) -> &Sealer {
         &self.master
+    }
+
+    /// What a person is called in the log: the same as long as the master key is, also after a wipe.
+    pub fn log_name(&self, id: &str) -> String {
+        format!("person-{}", hex::encode(&self.master.hidden("log", &[id.as_bytes()])[..6]))
     }
 
     /// One line of a text file, sealed with the people's key: a wipe of people makes it unreadable.
@@ -219,6 +224,18 @@ mod tests {
         let vault = open(folder.path()).unwrap();
         assert!(!vault.is_wipe_unfinished(Namespace::Registry));
         opens(&vault, &fresh).unwrap();
+    }
+
+    #[test]
+    fn a_person_has_one_name_in_the_log_of_one_box() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let vault = open(folder.path()).unwrap();
+        let name = vault.log_name("110101199003070000");
+        assert!(name.starts_with("person-") && !name.contains("1101011990"), "{name}");
+        vault.destroy(Namespace::Registry).unwrap();
+        assert_eq!(open(folder.path()).unwrap().log_name("110101199003070000"), name);
+        assert_ne!(vault.log_name("110101199003070001"), name);
+        assert_ne!(open(other.path()).unwrap().log_name("110101199003070000"), name);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::ports::changes::ChangesStore as _;
 use crate::ports::device_config_store::DeviceConfigStore as _;
 use crate::runtime::devices::SettingsConfigStore;
 use crate::runtime::problems::Problems;
+use crate::runtime::storage::key_places;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
@@ -87,7 +88,7 @@ pub fn discover(arguments: &DiscoverArgs) -> anyhow::Result<ExitCode> {
 
 /// The devices of this box as its next start has them; the box need not run, and is not disturbed.
 fn known_devices(settings: &Settings) -> anyhow::Result<Vec<DeviceConfig>> {
-    let changes = ChangesFile::new(&settings.data_dir).load()?;
+    let changes = ChangesFile::new(key_places(settings)).load()?;
     let unchanged = settings.clone();
     let configs = SettingsConfigStore::new(settings, Arc::new(move || Ok(unchanged.clone())));
     let (devices, problems) = configs.list(&changes);

@@ -21,6 +21,7 @@ use self::probe::{ProbeArgs, probe};
 use self::streams::{StreamsArgs, streams};
 use super::config_args::ConfigArgs;
 use super::local_api::LocalApi;
+use super::note_change::write_down;
 use super::offline::{Offline, offline};
 use super::output::print_line;
 use crate::adapters::camera::GstOpener;
@@ -180,10 +181,12 @@ fn change(settings: &Settings, ip: &str, change: &DeviceChange) -> anyhow::Resul
     if let Some((_, device)) = &becomes {
         let opener = GstOpener::new(&settings.pipelines_dir).map_err(Problems::from_iter)?;
         let (pipeline, parameters) = (device.pipeline.clone(), device.parameters.clone());
-        opener.check(&StreamSpec { device_id: device.ep_id.clone(), pipeline, parameters })?;
+        opener.check(&StreamSpec { device_id: device.ip.clone(), pipeline, parameters })?;
     }
     let table = becomes.map(|(table, _)| table);
-    tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table)))?;
+    let done = tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table)));
+    write_down(settings, "devices change", ip, &done);
+    done?;
     print_line(&format!("{ip}: from the next start on 下次启动生效"));
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::ports::changes::ChangesStore as _;
 use crate::ports::store::StoreError;
 use crate::runtime::models::{check_models, load_fastest, read_selection};
 use crate::runtime::problems::Problems;
+use crate::runtime::storage::key_places;
 use menshen_models::attributes::{AttributeModels, attribute_self_test};
 use menshen_models::equivalence::{COSINE_MIN, cosine, milliseconds_a_run, verify_accelerated, verify_int8};
 use menshen_models::optimize::{self, OptimizeError};
@@ -184,7 +185,7 @@ fn list(settings: &Settings) -> anyhow::Result<()> {
 
 /// The one chosen in the field, else the configured one.
 pub fn active_embedder(settings: &Settings) -> Result<String, StoreError> {
-    let changes = ChangesFile::new(&settings.data_dir).load()?;
+    let changes = ChangesFile::new(key_places(settings)).load()?;
     Ok(changes.embedder.map_or_else(|| settings.recognition.embedder.clone(), |chosen| chosen.name))
 }
 

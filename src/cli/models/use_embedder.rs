@@ -13,11 +13,12 @@ use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
 use crate::cli::local_api::LocalApi;
+use crate::cli::note_change::write_down;
 use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::ports::store::StoreError;
 use crate::runtime::models::{load_fastest, read_selection};
-use crate::runtime::storage::{Storage, create_data_dir};
+use crate::runtime::storage::{Storage, create_data_dir, key_places};
 use crate::runtime::tuning::base_tuning;
 use crate::status::models::ModelStatus;
 use menshen_domain::models::SwapState;
@@ -30,7 +31,11 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<Exit
     create_data_dir(&settings.data_dir)?;
     let opened = Storage::open(settings).and_then(|storage| Ok((storage.registry()?, storage.pictures()?)));
     let facts = match opened {
-        Ok(stores) => offline(settings, name, &stores),
+        Ok(stores) => {
+            let done = offline(settings, name, &stores);
+            write_down(settings, "models use", name.unwrap_or("the one before"), &done);
+            done
+        }
         Err(StoreError::Locked { .. }) => online(settings, name),
         Err(other) => Err(other.into()),
     }?;
@@ -75,7 +80,7 @@ fn offline(
     name: Option<&str>,
     (store, pictures): &(impl crate::ports::store::RegistryStore, impl crate::ports::store::PictureStore),
 ) -> anyhow::Result<Value> {
-    let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(settings))?;
+    let tuner = Tuner::new(Arc::new(ChangesFile::new(key_places(settings))), base_tuning(settings))?;
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());

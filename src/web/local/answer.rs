@@ -18,6 +18,11 @@ pub fn wrong(detail: impl Into<String>) -> ProtocolError {
     ProtocolError::new(StatusCode::LocalParamError, detail)
 }
 
+/// What is a wrong parameter of a command is one of a local call here, which has a code of its own.
+pub fn as_local(refusal: ProtocolError) -> ProtocolError {
+    if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
+}
+
 impl LocalDeps {
     /// The response of a call that was taken.
     pub fn respond(&self, answer: Answer) -> HttpResponse {
@@ -42,13 +47,18 @@ pub fn refused(refusal: &ProtocolError, language: Language) -> HttpResponse {
     refused_as(http_status(refusal.code), refusal, language)
 }
 
+/// The code a call was refused with, beside the response.
+pub struct RefusedWith(pub i64);
+
 pub fn refused_as(status: Http, refusal: &ProtocolError, language: Language) -> HttpResponse {
     let body = json!({ "error": {
         "code": refusal.code.code(),
         "message": refusal.message(language),
         "status": refusal.code.name(),
     }});
-    HttpResponse::build(status).json(body)
+    let mut response = HttpResponse::build(status).json(body);
+    response.extensions_mut().insert(RefusedWith(refusal.code.code()));
+    response
 }
 
 fn http_status(code: StatusCode) -> Http {

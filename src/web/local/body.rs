@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::future::Ready;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::ErrorUnauthorized;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
+use super::access::Caller;
 use super::answer::wrong;
+use super::body_place::BodyPlace;
+use super::guard::Note;
 use super::picture;
+use crate::web::connections::{Awaiting, Connection};
 use menshen_domain::limits;
 use menshen_domain::photo::DevicePicture;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -28,6 +34,11 @@ pub struct Call {
     content_type_sent: String,
     content_type: String,
     payload: Payload,
+    caller: Caller,
+    note: Note,
+    connection: Option<Connection>,
+    /// Among the large bodies in memory, until the call is answered.
+    place: Option<BodyPlace>,
 }
 
 impl FromRequest for Call {
@@ -42,7 +53,15 @@ impl FromRequest for Call {
         let content_type = content_type_sent.split(';').next().unwrap_or_default();
         let content_type = content_type.trim().to_ascii_lowercase();
         let device = request.match_info().get("device").map(str::to_owned);
+        let (caller, note) =
+            (request.extensions().get::<Caller>().cloned(), request.extensions().get::<Note>().cloned());
+        let Some(caller) = caller else { return std::future::ready(Err(ErrorUnauthorized("no caller"))) };
+        let connection = request.conn_data::<Connection>().cloned();
         std::future::ready(Ok(Self {
+            caller,
+            note: note.unwrap_or_default(),
+            connection,
+            place: None,
             query,
             device,
             peer: request.peer_addr().map(|peer| peer.ip()),
@@ -82,17 +101,57 @@ impl Call {
             .ok_or_else(|| wrong(format!("{key} must be a number from 0 to {max}")))
     }
 
+    /// What the call is about, for the audit log: no names of people, no secrets.
+    pub fn note(&self, about: impl Into<String>) {
+        self.note.set(about.into());
+    }
+
+    /// Refuses a caller who is held to another device. `device` is an `ip`.
+    pub fn check_device(&self, device: &str) -> Result<(), ProtocolError> {
+        if self.caller.role.covers_device(device) {
+            return Ok(());
+        }
+        Err(ProtocolError::new(StatusCode::BadRequest, "this token is of another device"))
+    }
+
+    /// The device the caller is held to.
+    pub fn only_device(&self) -> Option<&str> {
+        self.caller.role.only_device()
+    }
+
+    /// While it lives, the body is waited for.
+    pub fn await_body(&self) -> Option<Awaiting> {
+        self.connection.as_ref().map(Connection::await_body)
+    }
+
+    /// The body, bounded in bytes and in time; large ones also in how many there are.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
+        let limit = Duration::from_millis(limits::LOCAL_BODY_MS);
+        let slow = |_| Err(wrong("the body came too slowly and was given up"));
+        let _awaiting = self.await_body();
+        tokio::time::timeout(limit, self.collect(max_bytes)).await.unwrap_or_else(slow)
+    }
+
+    async fn collect(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
+        const STALL: Duration = Duration::from_millis(limits::LOCAL_BODY_STALL_MS);
+        let network = self.connection.as_ref().map(|connection| connection.network);
+        let network = network.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut body = BytesMut::new();
-        while let Some(chunk) = self.payload.next().await {
+        loop {
+            let stalled = |_| wrong("the body came too slowly and was given up");
+            let Some(chunk) = tokio::time::timeout(STALL, self.payload.next()).await.map_err(stalled)? else {
+                return Ok(body.freeze());
+            };
             let chunk = chunk.map_err(|error| wrong(format!("the body broke off: {error}")))?;
             if body.len() + chunk.len() > max_bytes {
                 let detail = format!("at most {max_bytes} bytes");
                 return Err(ProtocolError::new(StatusCode::PayloadTooLarge, detail));
             }
             body.extend_from_slice(&chunk);
+            if body.len() > limits::LOCAL_SMALL_BODY_BYTES && self.place.is_none() {
+                self.place = Some(BodyPlace::take(network).await);
+            }
         }
-        Ok(body.freeze())
     }
 
     /// The body as a JSON object. The content type is insisted on: a web page can send anything else unasked.

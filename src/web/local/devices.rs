@@ -75,6 +75,7 @@ async fn put_now(
 ) -> Answer {
     let mut table = device_keys(call.json().await?);
     let ip = text_of(&table, &["ip"])?;
+    call.note(ip.clone());
     table.remove("ip");
     let done = ask(deps.devices.send(ChangeDevice { ip, change: change(table) })).await??;
     Ok(done.as_ref().map_or(Value::Null, shown))
@@ -90,6 +91,7 @@ async fn remove_now(deps: &LocalDeps, mut call: Call) -> Answer {
         Some(ip) => ip.to_owned(),
         None => text_of(&call.json_opt().await?, &["ip"]).map_err(|_| wrong("`ip` says which device"))?,
     };
+    call.note(ip.clone());
     ask(deps.devices.send(ChangeDevice { ip: ip.clone(), change: DeviceChange::Remove })).await??;
     Ok(json!({ "ip": ip }))
 }

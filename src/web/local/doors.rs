@@ -1,14 +1,16 @@
 //! Doors: what a match does, and commands for relays.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode as Http;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, ask, wrong};
+use super::answer::{Answer, ask, refused_as, wrong};
 use super::body::{Call, list_of, text_of};
 use super::state::LocalDeps;
 use crate::actors::devices::door::order_of;
 use crate::actors::devices::message::ActOnDoor;
+use crate::actors::registry::request::TooLong;
 use crate::actors::reporter::message::ReportDevices;
 use menshen_domain::limits;
 use menshen_domain::status::StatusCode;
@@ -30,6 +32,7 @@ async fn change_mode(deps: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["controller_mode"])?;
     let mode: GateMode = serde_json::from_value(Value::from(text))
         .map_err(|_| wrong("`controller_mode` must be opendoor, alarm or avoid"))?;
+    call.note(format!("{mode:?}").to_lowercase());
     deps.change(move |changes| changes.gate_mode = Some(mode)).await?;
     // The platform hears of a changed mode with the device list.
     deps.reporter.send_until_answered(|| ReportDevices).await;
@@ -37,8 +40,13 @@ async fn change_mode(deps: &LocalDeps, mut call: Call) -> Answer {
 }
 
 pub async fn act(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = act_now(&deps, call).await;
-    deps.respond(answer)
+    match act_now(&deps, call).await {
+        // Of another device than the caller's.
+        Err(refusal) if refusal.code == StatusCode::BadRequest => {
+            refused_as(Http::FORBIDDEN, &refusal, deps.language)
+        }
+        answer => deps.respond(answer),
+    }
 }
 
 async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
@@ -47,11 +55,17 @@ async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
     for raw in list_of(&mut call.json().await?, "action", limits::LOCAL_ACTIONS_MAX)? {
         let action: WireAction = lenient::object(raw).map_err(|error| wrong(format!("action: {error}")))?;
         let command = action.command(limits::DOOR_SECONDS_MAX).map_err(|error| wrong(error.to_string()))?;
+        // It is remembered, so that it is carried out once.
+        TooLong::check("id", action.id.as_ref().map_or(0, String::len), limits::ID_BYTES_MAX)
+            .map_err(|error| wrong(error.to_string()))?;
+        call.check_device(&action.action_ip)?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
         order_of(deps.device_list.find(ip).as_ref(), ip, &command)?;
         commands.push((action, command));
     }
+    let doors: Vec<&str> = commands.iter().map(|(action, _)| action.action_ip.as_str()).collect();
+    call.note(doors.join(","));
     let mut results = Vec::new();
     for (action, command) in commands {
         let ip = action.action_ip.clone();

@@ -1,66 +1,149 @@
-//! Who may call: with a token every caller that has it, without one only this machine.
+//! Lets callers in: looks at who calls, from which page and for what, and writes changes down.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use actix_web::HttpMessage as _;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::StatusCode as Http;
-use actix_web::http::header::{AUTHORIZATION, HOST};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use sha2::{Digest as _, Sha256};
 
-use super::answer::refused_as;
+use super::access::{Caller, Denied, is_foreign};
+use super::answer::{RefusedWith, refused_as};
 use super::state::LocalDeps;
+use crate::ports::audit::AuditEntry;
+use crate::telemetry;
+use crate::web::connections::Connection;
+use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
+
+/// What a call is about, for the audit log: filled in by its handler.
+#[derive(Clone, Default)]
+pub struct Note(Arc<Mutex<String>>);
+
+impl Note {
+    pub fn set(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(deps) = request.app_data::<Data<LocalDeps>>().cloned() else {
-        return Ok(next.call(request).await?.map_into_boxed_body());
+        let refused = actix_web::HttpResponse::InternalServerError().finish();
+        return Ok(request.into_response(refused));
     };
-    let problem = if deps.token.is_empty() {
-        (!is_local_host(&request))
-            .then_some((Http::FORBIDDEN, "without local_api.token only this machine may call"))
+    let connection = request.request().conn_data::<Connection>().cloned();
+    let peer = connection.as_ref().map(|connection| connection.peer);
+    if is_foreign(&request) {
+        return Ok(refuse(request, &deps, Http::FORBIDDEN, "web pages of other servers may not call"));
+    }
+    let caller = match deps.access.check(&request, peer) {
+        Ok(caller) => caller,
+        Err(denied) => {
+            if denied == Denied::WrongToken {
+                wrong_token(&deps, peer).await;
+            }
+            let (status, detail) = told(denied);
+            return Ok(refuse(request, &deps, status, detail));
+        }
+    };
+    let _serving = connection.as_ref().map(Connection::serve);
+    let may_call = caller.role.only_device().is_none() || is_of_device(&request);
+    let is_change = !may_call || is_change(&request);
+    let note = Note::default();
+    request.extensions_mut().insert(caller.clone());
+    request.extensions_mut().insert(note.clone());
+    let what = format!("{} {}", request.method(), request.path());
+    let response = if may_call {
+        next.call(request).await?.map_into_boxed_body()
     } else {
-        (!has_token(&request, &deps.token)).then_some((
+        refuse(
+            request,
+            &deps,
+            Http::FORBIDDEN,
+            "the token of a device may post its photos and act on its door only",
+        )
+    };
+    if is_change {
+        // What no handler takes is no change, and its path may hold anything.
+        let pattern = response.request().match_pattern();
+        let what = match pattern {
+            Some(pattern) => format!("{} {pattern}", response.request().method()),
+            None if may_call => return Ok(response),
+            None => what,
+        };
+        write_down(&deps, caller, peer, what, note.text(), &response).await;
+    }
+    Ok(response)
+}
+
+fn refuse(request: ServiceRequest, deps: &LocalDeps, status: Http, detail: &str) -> ServiceResponse<BoxBody> {
+    metrics::counter!("menshen_local_calls_refused_total").increment(1);
+    let refusal = ProtocolError::new(StatusCode::BadRequest, detail);
+    request.into_response(refused_as(status, &refusal, deps.language))
+}
+
+fn told(denied: Denied) -> (Http, &'static str) {
+    match denied {
+        Denied::NoToken | Denied::WrongToken => (
             Http::UNAUTHORIZED,
             "the token is missing or wrong: send Authorization: Bearer TOKEN, or ?token=TOKEN",
-        ))
-    };
-    match problem {
-        None => Ok(next.call(request).await?.map_into_boxed_body()),
-        Some((status, detail)) => {
-            metrics::counter!("menshen_local_calls_refused_total").increment(1);
-            let refusal = ProtocolError::new(StatusCode::BadRequest, detail);
-            Ok(request.into_response(refused_as(status, &refusal, deps.language)))
-        }
+        ),
+        Denied::NotLocal => (Http::FORBIDDEN, "without a token only this machine may call"),
     }
 }
 
-/// Compares digests, so that the time taken says nothing about the token.
-fn is_same(given: &str, token: &str) -> bool {
-    Sha256::digest(given.as_bytes()) == Sha256::digest(token.as_bytes())
-}
-
-fn has_token(request: &ServiceRequest, token: &str) -> bool {
-    let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some(given) = bearer.and_then(|value| value.strip_prefix("Bearer ")) {
-        return is_same(given.trim(), token);
+/// Answered late, so that trying is slow; nobody else waits for it, and no right token is refused for wrong ones.
+async fn wrong_token(deps: &LocalDeps, peer: Option<IpAddr>) {
+    telemetry::WRONG_TOKENS.get().increment(1);
+    if let Some(peer) = peer {
+        deps.access.tell_wrong(peer);
     }
-    url::form_urlencoded::parse(request.query_string().as_bytes())
-        .any(|(key, value)| key == "token" && is_same(&value, token))
+    tokio::time::sleep(Duration::from_millis(limits::WRONG_TOKEN_DELAY_MS)).await;
 }
 
-/// A web page in this machine's browser can make it call `127.0.0.1` under a name of its own; such a name is refused.
-fn is_local_host(request: &ServiceRequest) -> bool {
-    let Some(host) = request.headers().get(HOST).and_then(|value| value.to_str().ok()) else { return true };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+const RECOGNIZE: &str = "/SophonFogSys/api/Recognize";
+
+/// The calls a device makes. Which device they are about the handlers look at.
+fn is_of_device(request: &ServiceRequest) -> bool {
+    let path = request.path();
+    let is_photo = path.strip_prefix(RECOGNIZE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_door = path == "/SophonFogSys/api/EventAction";
+    is_photo && request.method() == Method::POST || is_door && request.method() == Method::PUT
+}
+
+/// Photos are no changes: their events say what came of them.
+fn is_change(request: &ServiceRequest) -> bool {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    !is_read && !request.path().starts_with(RECOGNIZE)
+}
+
+async fn write_down(
+    deps: &LocalDeps,
+    caller: Caller,
+    peer: Option<IpAddr>,
+    what: String,
+    on: String,
+    response: &ServiceResponse<BoxBody>,
+) {
+    let code = response.response().extensions().get::<RefusedWith>().map(|refused| refused.0);
+    let result = match code {
+        None if response.status().is_success() => "ok".to_owned(),
+        None => response.status().as_u16().to_string(),
+        Some(code) => code.to_string(),
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let from = peer.map_or_else(|| "?".to_owned(), |peer| peer.to_string());
+    let entry = AuditEntry { at_ms: (deps.wall_ms)(), who: caller.name, from, what, on, result };
+    deps.audit.record(entry).await;
 }

@@ -96,7 +96,8 @@ pub async fn set_login_url(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 
 async fn change_login_url(deps: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["login_url", "loginUrl"])?;
-    let url = super::urls::http_url(&text).map_err(|problem| wrong(format!("`login_url` {problem}")))?;
+    let url = super::urls::http_url(&text, deps.require_tls)
+        .map_err(|problem| wrong(format!("`login_url` {problem}")))?;
     if deps.login_url.is_none() {
         return Err(wrong("this box works standalone: set mode = \"platform\" in its configuration first"));
     }

@@ -3,8 +3,10 @@
 //! Handlers are clients of the actors, like the MQ link. Every answer is `{"data":…}` or
 //! `{"error":{"code","message","status"}}`, also for what no handler takes.
 
+pub mod access;
 pub mod answer;
 pub mod body;
+mod body_place;
 pub mod clock;
 pub mod devices;
 pub mod doors;
@@ -22,22 +24,23 @@ pub mod wipe;
 
 pub use state::LocalDeps;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 
 use crate::web::health::Health;
+use crate::web::listener::Listener;
 use menshen_domain::limits;
 
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
-pub async fn serve(listen: SocketAddr, deps: Arc<LocalDeps>, health: Arc<Health>) {
+pub async fn serve(listener: Listener, deps: Arc<LocalDeps>, health: Arc<Health>) {
+    let listen = listener.address;
     loop {
-        match bind(listen, Arc::clone(&deps)) {
+        match bind(listener.clone(), Arc::clone(&deps)) {
             Ok(server) => {
                 tracing::info!(%listen, "the local API is listening");
                 health.set_local_api(listen.to_string());
@@ -54,9 +57,9 @@ pub async fn serve(listen: SocketAddr, deps: Arc<LocalDeps>, health: Arc<Health>
     }
 }
 
-fn bind(listen: SocketAddr, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
+fn bind(listener: Listener, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
     let deps = Data::from(deps);
-    let server = HttpServer::new(move || {
+    listener.serve(move || {
         App::new()
             .app_data(deps.clone())
             .wrap(from_fn(guard::guard))
@@ -65,12 +68,6 @@ fn bind(listen: SocketAddr, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
             .configure(routes)
             .default_service(web::to(answer::no_such_call))
     })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .bind(listen)?
-    .run();
-    Ok(server)
 }
 
 fn routes(config: &mut ServiceConfig) {

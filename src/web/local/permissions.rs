@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::answer::{Answer, ask, wrong};
+use super::answer::{Answer, as_local, ask, wrong};
 use super::body::{Call, list_of, said, text_of};
 use super::state::LocalDeps;
 use crate::actors::registry::message::{EditPermissions, EditedGroups, ListPermissions};
@@ -27,7 +27,7 @@ async fn groups(deps: &LocalDeps) -> Result<Vec<PermissionGroup>, ProtocolError>
 }
 
 async fn edit(deps: &LocalDeps, edit: GroupEdit, delete_people: bool) -> Result<EditedGroups, ProtocolError> {
-    ask(deps.registry.send(EditPermissions { edit, delete_people })).await?
+    ask(deps.registry.send(EditPermissions { edit, delete_people })).await?.map_err(as_local)
 }
 
 /// A group with the published keys; whatever else was said of it is beside them.

@@ -18,6 +18,9 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::local::info_of;
 
 pub async fn recognize(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    if let Err(refusal) = check_caller(&deps, &call) {
+        return refused_as(Http::FORBIDDEN, &refusal, deps.language);
+    }
     let Some(device) = call.device().map(str::to_owned) else {
         let answer = recognize_now(&deps, call).await;
         return deps.respond(answer);
@@ -29,6 +32,18 @@ pub async fn recognize(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
         }
         answer => deps.respond(answer),
     }
+}
+
+/// The token of a device is for its own photos: it neither asks for other devices nor chooses whom to search for.
+fn check_caller(deps: &LocalDeps, call: &Call) -> Result<(), ProtocolError> {
+    let Some(own) = call.only_device() else { return Ok(()) };
+    let named = call.device().or_else(|| call.text("device_ip")).unwrap_or_default();
+    let device = deps.photos.find(named).map_or_else(|| named.to_owned(), |device| device.config.ip.clone());
+    call.check_device(&device)?;
+    if call.text("permission_ids").is_some() || call.text("device_ip").is_some_and(|ip| ip != own) {
+        return Err(ProtocolError::new(StatusCode::BadRequest, "this token is for photos of its own device"));
+    }
+    Ok(())
 }
 
 /// The groups whose people are searched: `permission_ids` where they are given, else those of the device, else the
@@ -96,8 +111,11 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
         let detail = format!("device `{device}` has a stream; pipeline = \"post\" takes photos");
         ProtocolError::new(StatusCode::LocalNotFound, detail)
     })?;
+    let awaiting = call.await_body();
     let (content_type, payload) = call.into_body();
-    let pictures = match picture::read(&content_type, payload).await {
+    let read = picture::read(&content_type, payload).await;
+    drop(awaiting);
+    let pictures = match read {
         Ok(pictures) => pictures,
         Err(refusal) => {
             // Too many bodies at once is all that can fail on this side.

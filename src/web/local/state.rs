@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use url::Url;
 
+use super::access::Access;
 use crate::actors::devices::DevicesActor;
 use crate::actors::devices::device_list::DeviceList;
 use crate::actors::erasure::Eraser;
@@ -15,6 +16,7 @@ use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SharedSession;
 use crate::actors::tuning::Tuner;
+use crate::ports::audit::AuditLog;
 use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
 use menshen_domain::status::Language;
@@ -38,8 +40,10 @@ pub struct LocalDeps {
     pub dev_sno: String,
     /// `None` in standalone mode.
     pub login_url: Option<Url>,
-    /// Empty: none is asked for.
-    pub token: String,
+    /// Addresses without TLS are refused.
+    pub require_tls: bool,
+    pub access: Access,
+    pub audit: Arc<dyn AuditLog>,
     /// Milliseconds since the epoch, and on the monotonic clock.
     pub wall_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub monotonic_ms: Arc<dyn Fn() -> u64 + Send + Sync>,

@@ -58,15 +58,18 @@ pub enum UrlError {
     Syntax(#[from] url::ParseError),
     #[error("must be http or https")]
     Scheme,
+    #[error("must be https, since platform.require_tls is on")]
+    NotSecure,
 }
 
 /// Reads the address of a web server.
 ///
 /// # Errors
 /// When the text is no URL, or one of something else.
-pub fn http_url(text: &str) -> Result<Url, UrlError> {
+pub fn http_url(text: &str, require_tls: bool) -> Result<Url, UrlError> {
     let url = Url::parse(text.trim())?;
     match url.scheme() {
+        "http" if require_tls => Err(UrlError::NotSecure),
         "http" | "https" if url.has_host() => Ok(url),
         _ => Err(UrlError::Scheme),
     }
@@ -104,7 +107,8 @@ async fn change(deps: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     };
     let mut urls = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-        let url = http_url(text).map_err(|problem| wrong(format!("an address {problem}")))?;
+        let url =
+            http_url(text, deps.require_tls).map_err(|problem| wrong(format!("an address {problem}")))?;
         if !urls.contains(&url) {
             urls.push(url);
         }
@@ -112,6 +116,7 @@ async fn change(deps: &LocalDeps, kind: Kind, mut call: Call) -> Answer {
     if urls.len() > limits::LOCAL_URLS_MAX {
         return Err(wrong(format!("at most {} addresses", limits::LOCAL_URLS_MAX)));
     }
+    call.note(format!("{} address(es)", urls.len()));
     deps.change(move |changes| match kind {
         Kind::History => changes.history_urls = Some(urls),
         Kind::Event => changes.realtime_urls = Some(urls),

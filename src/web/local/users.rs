@@ -6,11 +6,12 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, ask, wrong};
+use super::answer::{Answer, as_local, ask, wrong};
 use super::body::{Call, list_of, said, text_of};
 use super::state::LocalDeps;
 use crate::actors::registry::message::{DeletePeople, EnrolPeople, EnrolRequest, FindPeople, GetPerson};
 use crate::actors::registry::request::UnusableUser;
+use crate::telemetry::log_line::log_name;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode, success_with_lookalike};
 use menshen_protocol::command::erase_of;
@@ -74,6 +75,12 @@ async fn put_now(deps: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
     } else {
         list_of(&mut body, "user_info_list", limits::LOCAL_USERS_MAX)?
     };
+    call.note(match &users[..] {
+        [user] => {
+            user.get("identity_id").and_then(lenient::id_of).map_or_else(String::new, |id| log_name(&id))
+        }
+        _ => format!("{} people", users.len()),
+    });
     let (mut success, mut failed, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for user in users {
         match make(deps, user, verb).await {
@@ -133,11 +140,6 @@ async fn make(deps: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest,
     }
 }
 
-/// What is a wrong parameter of a command is one of a local call here, which has a code of its own.
-fn as_local(refusal: ProtocolError) -> ProtocolError {
-    if refusal.code == StatusCode::ParamError { wrong(refusal.detail) } else { refusal }
-}
-
 pub async fn delete(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = delete_now(&deps, call).await;
     deps.respond(answer)
@@ -159,6 +161,10 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         }
         (None, false) => (vec![text_of(&body, &["identity_id"])?], true),
     };
+    call.note(match &ids[..] {
+        [id] => log_name(id),
+        _ => format!("{} people", ids.len()),
+    });
     if wants_erasure(&call, &body)? {
         return erase_now(deps, &call, ids, is_single).await;
     }

@@ -27,6 +27,11 @@ async fn wipe_now(deps: &LocalDeps, mut call: Call) -> Answer {
     if !options.users && !options.events {
         return Err(wrong("`users` or `events` must be true"));
     }
+    call.note(match (options.users, options.events) {
+        (true, true) => "users, events",
+        (true, false) => "users",
+        (false, _) => "events",
+    });
     if options.users {
         let count = ask(deps.registry.send(WipePeople)).await??;
         tracing::warn!(count, "everyone was deleted, as the local API asked");

@@ -30,3 +30,15 @@ pub const SWAP_CONFUSED_ONE_IN: usize = 100;
 pub const STRANGER_AGAIN_TIMEOUT_MS: u64 = 5_000;
 /// Tries when the model is swapped between a photo's embedding and its search.
 pub const SWAP_RACE_TRIES: u32 = 3;
+
+/// Longest id of a person, permission group, door command or device, in bytes: numbers, UUIDs and card numbers have up to 64.
+pub const ID_BYTES_MAX: usize = 256;
+/// Longest name of a person or permission group, in bytes: eighty Chinese characters, four times over.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// Permission groups of one person; sites have some hundred in all.
+pub const PERSON_GROUPS_MAX: usize = 1_000;
+/// A person's `info` as JSON: what the platform keeps of a visitor, without the photo, has some kilobytes. It is in every record and
+/// every event of the person.
+pub const INFO_BYTES_MAX: usize = 64 * 1024;
+/// Permission groups of a box.
+pub const GROUPS_MAX: usize = 10_000;

@@ -5,6 +5,7 @@
 //! Names end with their unit; pairs are the first and the longest wait of a backoff.
 
 mod actors;
+mod audit;
 mod broker;
 mod capture;
 mod door;
@@ -16,8 +17,10 @@ mod onvif;
 mod photo;
 mod platform;
 mod storage;
+mod web;
 
 pub use self::actors::*;
+pub use self::audit::*;
 pub use self::broker::*;
 pub use self::capture::*;
 pub use self::door::*;
@@ -29,3 +32,4 @@ pub use self::onvif::*;
 pub use self::photo::*;
 pub use self::platform::*;
 pub use self::storage::*;
+pub use self::web::*;

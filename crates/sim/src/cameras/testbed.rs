@@ -131,7 +131,7 @@ impl TestBed {
             {
                 let metrics = self.device.metrics();
                 let online = |name: &str| {
-                    let series = format!("menshen_device_online{{device=\"STANDALONE__{name}\"}}");
+                    let series = format!("menshen_device_online{{device=\"{name}\"}}");
                     scrape::value(&metrics, &series) == Some(1.0)
                 };
                 chaos.tick(&mut self.cameras, online, began.elapsed() >= time)?;

@@ -108,7 +108,7 @@ fn look(port: u16) -> Look {
 
 /// A camera's name and the frames looked at: those that came without those that a newer one replaced.
 fn frames(metrics: &str, device: &Value) -> Option<(String, u64)> {
-    let id = device["ep_id"].as_str()?;
+    let id = device["ip"].as_str()?;
     let value = |name: &str| scrape::value(metrics, &format!("{name}{{device=\"{id}\"}}")).unwrap_or(0.0);
     let looked_at = value("menshen_frames_total") - value("menshen_frames_dropped_total");
     Some((device["name"].as_str()?.to_owned(), looked_at as u64))

@@ -72,7 +72,7 @@ impl TestBed {
         let after = self.device.metrics();
         let figures = |name: &str| {
             let grown = |metric: &str| {
-                let series = format!("{metric}{{device=\"{DEV_SNO}__{name}\"}}");
+                let series = format!("{metric}{{device=\"{name}\"}}");
                 let value = |metrics: &str| scrape::value(metrics, &series).unwrap_or_default();
                 value(&after) - value(before)
             };

@@ -1,0 +1,96 @@
+//! `menshen token`: who may call the local API. Works while the box runs, which takes notice at once.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::config_args::ConfigArgs;
+use super::note_change::{now_ms, write_down};
+use super::output::{print_line, print_note};
+use crate::adapters::tokens::TokenFile;
+use crate::config::Settings;
+use crate::runtime::storage::create_data_dir;
+use menshen_domain::access::Role;
+
+#[derive(Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, this once 新建令牌（仅显示一次）
+    New {
+        /// Its name, as lists and the audit log show it 名称
+        name: String,
+        /// For this device only, by its `ip`: it may post its photos and act on its door 仅限该设备使用
+        #[arg(long, value_name = "IP")]
+        device: Option<String>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// List tokens 令牌列表
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Make a token worthless, at once 吊销令牌
+    Revoke {
+        /// Its name 名称
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+pub fn run(arguments: &TokenArgs) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        TokenCommand::New { name, device, config } => new(name, device.as_deref(), &settings(config)?),
+        TokenCommand::List { config } => list(&settings(config)?),
+        TokenCommand::Revoke { name, config } => revoke(name, &settings(config)?),
+    }
+}
+
+/// A first token may be what the configuration lacks, so its mistakes are no reason to make none.
+fn settings(config: &ConfigArgs) -> anyhow::Result<Settings> {
+    Ok(config.inspect()?.0)
+}
+
+fn new(name: &str, device: Option<&str>, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let role = device.map_or(Role::Admin, |device| Role::Device { device: device.to_owned() });
+    create_data_dir(&settings.data_dir)?;
+    let done = TokenFile::new(&settings.data_dir).add(name, role.clone(), now_ms());
+    write_down(settings, "token new", &format!("{name} ({})", role.name()), &done);
+    print_line(&done?);
+    if let Some(device) = device.filter(|device| settings.device_tables.get(device).is_none()) {
+        print_note(&format!(
+            "note: the configuration file has no device `{device}`; the token works once there is one \
+             配置文件中没有该设备，添加后令牌才可用"
+        ));
+    }
+    print_note("note: it is shown this once; only its hash is kept 令牌仅显示一次，只保存其哈希");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let tokens = TokenFile::new(&settings.data_dir).list()?;
+    for token in &tokens {
+        let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(token.created_ms);
+        let (role, device) = (token.role.name(), token.role.only_device().unwrap_or("-"));
+        print_line(&format!("{}\t{role}\t{device}\t{}", token.name, httpdate::fmt_http_date(at)));
+    }
+    if !settings.local_api.token.is_empty() {
+        print_line("local_api.token\tadmin\t-\tin the configuration 配置文件中");
+    }
+    print_line(&format!("{} tokens 共 {} 个令牌", tokens.len(), tokens.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(name: &str, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let done = TokenFile::new(&settings.data_dir).revoke(name);
+    write_down(settings, "token revoke", name, &done);
+    done?;
+    print_line(&format!("revoked {name} 已吊销"));
+    Ok(ExitCode::SUCCESS)
+}

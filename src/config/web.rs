@@ -1,0 +1,78 @@
+//! The addresses of the box's web servers, and who may call.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
+
+use super::reader::Section;
+use super::tls::{CertificateFiles, TlsSettings, read_tls};
+use super::token_strength::check_token;
+use super::value_error::ValueError;
+
+/// Health and metrics, of this machine only.
+const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
+/// The local API at the port the field knows, for this machine only.
+const LOCAL_API_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5555));
+
+/// The local half of the protocol (section 9).
+#[derive(Clone)]
+pub struct LocalApiSettings {
+    /// `None`: it is off.
+    pub listen: Option<SocketAddr>,
+    /// Empty: none is asked for.
+    pub token: String,
+    pub tls: TlsSettings,
+}
+
+/// Never shows the token.
+impl std::fmt::Debug for LocalApiSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalApiSettings")
+            .field("listen", &self.listen)
+            .field("has_token", &!self.token.is_empty())
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+/// `[local_api]`.
+pub fn read_local_api(
+    mut section: Section<'_>,
+    data_dir: &Path,
+    tls: Option<&CertificateFiles>,
+) -> LocalApiSettings {
+    let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
+        "" => Ok(None),
+        text => text
+            .parse::<SocketAddr>()
+            .map(Some)
+            .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: LOCAL_API_LISTEN }),
+    });
+    let token = section.take_secret("token");
+    let listen = listen.unwrap_or(None);
+    let is_reachable = listen.is_some_and(|address| !address.ip().is_loopback());
+    if token.is_empty() && is_reachable && !data_dir.join("tokens.json").is_file() {
+        section.wrong(
+            "token",
+            "must be set when local_api.listen is reachable from other machines: a caller can delete \
+             people and open doors; or make one with `menshen token new NAME`",
+        );
+    }
+    if !token.is_empty()
+        && let Err(weak) = check_token(&token)
+    {
+        section.wrong("token", weak.to_string());
+    }
+    let tls = read_tls(&mut section, tls);
+    section.finish();
+    LocalApiSettings { listen, token, tls }
+}
+
+/// `[web]`: where, and with which certificate.
+pub fn read_web(mut section: Section<'_>, tls: Option<&CertificateFiles>) -> (SocketAddr, TlsSettings) {
+    let listen = section.take_checked("listen", WEB_LISTEN.to_string(), |text| {
+        text.parse().map_err(|_| ValueError::Address { text, example: WEB_LISTEN })
+    });
+    let tls = read_tls(&mut section, tls);
+    section.finish();
+    (listen.unwrap_or(WEB_LISTEN), tls)
+}

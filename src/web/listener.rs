@@ -1,0 +1,97 @@
+//! An address that a web server listens on, with what it bears of strangers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive, Request, Response};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Extensions, Server};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::connections::{BoxedIo, Connections, Guarded};
+
+use menshen_domain::limits;
+
+const HEAD: Duration = Duration::from_millis(limits::REQUEST_HEAD_MS);
+const KEEP: Duration = Duration::from_millis(limits::KEEP_ALIVE_MS);
+/// Time for a connection's farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where a server listens, and how.
+#[derive(Clone)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub connections: Connections,
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// Makes a server of `app` that serves once its future is polled. HTTP/1.1 only; a connection has its
+    /// [`Connection`](super::connections::Connection) in the data of each of its requests.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn serve<F, I, S, B>(self, app: F) -> io::Result<Server>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Future: 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: std::fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as actix_service::Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let Self { address, connections, tls } = self;
+        let server = Server::build()
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .bind("http", address, move || {
+                let (connections, tls) = (connections.clone(), tls.clone());
+                let enter = fn_service(move |stream: TcpStream| {
+                    let (connections, tls) = (connections.clone(), tls.clone());
+                    async move { enter(stream, &connections, tls).await }
+                });
+                let app = app().into_factory().map_err(|error| error.into().error_response());
+                let http = HttpService::build()
+                    .keep_alive(KeepAlive::Timeout(KEEP))
+                    .client_request_timeout(HEAD)
+                    .client_disconnect_timeout(FAREWELL)
+                    .on_connect_ext(|io: &BoxedIo, data: &mut Extensions| {
+                        data.insert(io.connection().clone());
+                    })
+                    .h1(map_config(app, |()| AppConfig::default()));
+                enter.and_then(http.map_err(|_| ()))
+            })?
+            .run();
+        Ok(server)
+    }
+}
+
+/// A connection in its place. `Err`: there is none, which is counted.
+async fn enter(
+    stream: TcpStream,
+    connections: &Connections,
+    tls: Option<TlsAcceptor>,
+) -> Result<(BoxedIo, Option<SocketAddr>), ()> {
+    let peer = stream.peer_addr().map_err(|_| ())?;
+    let place = connections.enter(peer.ip()).ok_or(())?;
+    // Answers are small and wait for nothing.
+    let _ = stream.set_nodelay(true);
+    let connection = place.connection().clone();
+    let guarded = Guarded::new(stream, place);
+    let Some(tls) = tls else { return Ok((BoxedIo::new(guarded, connection), Some(peer))) };
+    if let Ok(Ok(stream)) = tokio::time::timeout(HEAD, tls.accept(guarded)).await {
+        return Ok((BoxedIo::new(stream, connection), Some(peer)));
+    }
+    // Who speaks http to it, or does not trust the certificate, is told by nobody but this.
+    connections.count_handshake();
+    Err(())
+}
