@@ -6,6 +6,7 @@ mod config_args;
 pub mod data;
 pub mod devices;
 pub mod events;
+mod language;
 pub mod link;
 mod local_api;
 pub mod match_photos;
@@ -13,6 +14,7 @@ pub mod models;
 mod offline;
 pub mod output;
 pub mod run;
+pub mod settings;
 pub mod users;
 pub mod why;
 
@@ -21,12 +23,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use config_args::ConfigArgs;
+use language::help;
 use output::print_error;
 
 /// Menshen 门神: a face-recognition edge runtime.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Cli {
+    #[arg(long, global = true, value_name = "zh|en", value_parser = ["zh", "en"], help = help(
+        "Language of help and messages; default: that of LC_ALL or LANG",
+        "帮助和消息的语言；默认按 LC_ALL 或 LANG"
+    ))]
+    lang: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,10 +43,18 @@ pub struct Cli {
 enum Command {
     /// Run Menshen 运行
     Run(ConfigArgs),
-    /// Check the configuration, pipelines and models without starting 检查配置
-    Check(ConfigArgs),
+    #[command(about = help(
+        "Check everything that `run` would meet, without starting; `--online` also tries the connections",
+        "检查运行所需的一切而不启动；--online 同时测试各项连接"
+    ))]
+    Check(check::CheckArgs),
     /// Find, list, add, change, remove and test capture devices 采集设备管理
     Devices(devices::DevicesArgs),
+    #[command(about = help(
+        "List what was changed while the box ran, and go back to the configuration file's values",
+        "列出运行中修改过的配置，并可恢复为配置文件的值"
+    ))]
+    Settings(settings::SettingsArgs),
     /// Import and list people 人员管理
     Users(users::UsersArgs),
     /// List stored events and those a receiver refused 历史事件
@@ -62,10 +78,12 @@ enum Command {
 pub fn main() -> ExitCode {
     // One TLS provider for HTTP and AMQP; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    language::begin(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
+        Command::Settings(arguments) => settings::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),

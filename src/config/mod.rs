@@ -8,9 +8,12 @@ pub mod devices;
 pub mod photos;
 pub mod reader;
 pub mod renamed;
+mod sample;
 pub mod settings;
 pub mod source;
 pub mod value_error;
+#[cfg(test)]
+mod wrong_types_tests;
 
 pub use reader::ConfigError;
 pub use settings::{Mode, Settings};

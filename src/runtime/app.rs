@@ -6,6 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use super::devices::{Reread, SettingsConfigStore};
 use super::handles::Handles;
+use super::overridden::overridden;
 use super::platform::Platform;
 use super::problems::Problems;
 use super::recognition::{Models, Recognition};
@@ -20,6 +21,7 @@ use crate::ports::clock::Clock;
 use crate::ports::device_config_store::DeviceConfigStore;
 use crate::web::health::Health;
 use menshen_domain::device::DeviceStatus;
+use menshen_domain::status::Language;
 
 /// Everything built, nothing running. `runtime::parts` makes the actors from it.
 pub struct App {
@@ -64,6 +66,10 @@ impl App {
         create_data_dir(&settings.data_dir).map_err(Problems::one)?;
         let tuner = Tuner::new(Arc::new(ChangesFile::new(&settings.data_dir)), base_tuning(&settings))
             .map_err(Problems::one)?;
+        for value in overridden(&settings, &tuner.changes()) {
+            let back = value.way_back();
+            tracing::warn!(back, "configuration is overridden: {}", value.text().of(Language::En));
+        }
         settings.change_identity(&tuner.changes());
         let devices = DeviceLists::build(&settings, reread, &tuner);
         let health = Arc::new(Health::default());

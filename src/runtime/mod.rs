@@ -9,6 +9,7 @@ mod frame_router;
 mod ftp;
 pub mod handles;
 pub mod models;
+pub mod overridden;
 mod parts;
 pub mod platform;
 pub mod problems;

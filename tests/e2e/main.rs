@@ -19,6 +19,7 @@ mod control;
 mod dead_letters;
 mod devices_change;
 mod devices_report;
+mod devices_tell;
 mod doors;
 mod field_platform;
 mod fields;

@@ -89,6 +89,32 @@ fn checked<T>(model: &ModelSpec, spec: Result<T, SpecError>) -> Result<T, ModelE
     spec.map_err(|reason| ModelError::Spec { model: model.name.clone(), reason })
 }
 
+/// Whether one model can be had: described, of the right role, whole, and loaded where there is a loader.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check_one(
+    catalogue: &Catalogue,
+    name: &str,
+    role: &'static str,
+    loader: Option<&dyn InferenceLoader>,
+) -> Result<(), ModelError> {
+    let model = catalogue.find(name, role)?;
+    let fits = match role {
+        "detector" => detector_spec(model).map(drop),
+        "embedder" => embedder_spec(model).map(drop),
+        "liveness" => liveness_spec(model).map(drop),
+        "age" => model.age().map(drop),
+        _ => model.gender().map(drop),
+    };
+    checked(model, fits)?;
+    model.verify()?;
+    if let Some(loader) = loader {
+        load_network(model, &model.path(), Placement::Cpu, loader)?;
+    }
+    Ok(())
+}
+
 impl ModelSet {
     /// Picks and checks the descriptions; `score_min` (0–1) overrides the detector's own.
     ///

@@ -112,8 +112,9 @@ impl Device {
         let online = self.life.state().is_online();
         metrics::gauge!("menshen_device_online", "device" => ep_id.clone()).set(f64::from(u8::from(online)));
         match self.life.state() {
-            StreamState::Offline(reason) => {
-                tracing::warn!(device = %ep_id, name = %name, reason, "device went offline");
+            StreamState::Offline(fault) => {
+                let kind = fault.kind();
+                tracing::warn!(device = %ep_id, name = %name, kind, reason = %fault, "device went offline");
             }
             StreamState::AwaitingKeyFrame => tracing::warn!(
                 device = %ep_id, name = %name,

@@ -105,6 +105,24 @@ impl Opened {
 }
 
 impl AmqpConnector {
+    /// Connects to every virtual host of the login document, and leaves again: nothing is declared and nothing consumed.
+    ///
+    /// # Errors
+    /// As connecting.
+    pub async fn try_out(&self, parameters: &RabbitMq) -> Result<(), BrokerError> {
+        let mut hosts = vec![parameters.vhost()];
+        if parameters.upload_queue().is_some() && parameters.upload_vhost() != parameters.vhost() {
+            hosts.push(parameters.upload_vhost());
+        }
+        for vhost in hosts {
+            let connection = self.open(parameters, vhost).await?;
+            connection.create_channel().await.map_err(classify)?;
+            // Nothing is lost with it.
+            let _ = connection.close(200, "bye".into()).await;
+        }
+        Ok(())
+    }
+
     async fn establish(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
         let connection = self.open(parameters, parameters.vhost()).await?;
         prepare_queue(&connection, parameters).await?;

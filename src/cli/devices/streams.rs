@@ -18,6 +18,7 @@ use crate::cli::output::{print_line, print_note};
 use menshen_domain::address::Address;
 use menshen_domain::limits;
 use menshen_domain::status::Language;
+use menshen_domain::text::spoken;
 
 #[derive(Args)]
 pub struct StreamsArgs {
@@ -42,7 +43,8 @@ pub struct StreamsArgs {
 const SERVICE: &str = "/onvif/device_service";
 
 pub fn streams(arguments: &StreamsArgs) -> anyhow::Result<ExitCode> {
-    let language = arguments.config.settings()?.language;
+    arguments.config.settings()?;
+    let language = spoken();
     let (device, login) = arguments.asked()?;
     let host = device.host_str().unwrap_or_default().to_owned();
     if !arguments.json {

@@ -13,6 +13,7 @@ pub mod models;
 pub mod photo;
 pub mod picture;
 pub mod set_aside;
+pub mod settings;
 pub mod state;
 pub mod urls;
 pub mod users;
@@ -99,6 +100,8 @@ fn routes(config: &mut ServiceConfig) {
         .route("/menshen/api/devices", web::put().to(devices::change))
         .route("/menshen/api/devices", web::delete().to(devices::remove))
         .route("/menshen/api/devices/reload", web::post().to(devices::reload))
+        .route("/menshen/api/devices/reset", web::post().to(devices::reset))
+        .route("/menshen/api/settings/reset", web::post().to(settings::reset))
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {

@@ -7,6 +7,7 @@
 mod actors;
 mod broker;
 mod capture;
+mod check;
 mod door;
 mod ftp;
 mod gallery;
@@ -20,6 +21,7 @@ mod storage;
 pub use self::actors::*;
 pub use self::broker::*;
 pub use self::capture::*;
+pub use self::check::*;
 pub use self::door::*;
 pub use self::ftp::*;
 pub use self::gallery::*;
