@@ -4,10 +4,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::files::{io_error, write_flushed};
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_domain::tuning::Changes;
+use menshen_domain::typed;
 
 pub struct ChangesFile {
     path: PathBuf,
@@ -26,10 +31,23 @@ impl ChangesStore for ChangesFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Changes::default()),
             Err(error) => return Err(io_error("read", &self.path, &error)),
         };
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| StoreError::Damaged {
+        let damaged = |why: String| StoreError::Damaged {
             path: self.path.display().to_string(),
-            reason: format!("{error}; correct it, or delete it to go back to the configuration file"),
-        })
+            reason: tr!(
+                spoken(),
+                "{why}; correct it, or delete the file to go back to the configuration file",
+                "{why}；请更正，或删除该文件以恢复配置文件的值"
+            ),
+        };
+        let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            damaged(tr!(
+                spoken(),
+                "it is no JSON from line {line}, column {column} on",
+                "从第 {line} 行第 {column} 列起不是 JSON"
+            ))
+        })?;
+        typed::read(&value).map_err(|fault| damaged(fault.to_string()))
     }
 
     fn save(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -54,5 +72,21 @@ mod tests {
         assert_eq!(ChangesFile::new(folder.path()).load().unwrap(), changes);
         fs::write(folder.path().join("changes.json"), "{").unwrap();
         assert!(file.load().unwrap_err().to_string().contains("changes.json"));
+        for (text, expected) in [
+            (r#"{ "threshold": "high" }"#, "`threshold`: is the text \"high\"; wanted is a number"),
+            (r#"{ "gate_mode": "open" }"#, "wanted is one of \"opendoor\""),
+            (r#"{ "devices": { "a": "b" } }"#, "`devices.a`: is the text \"b\"; wanted is keys with values"),
+            (r#"{ "login_url": "somewhere" }"#, "`login_url`: is no URL, as in http://"),
+            (
+                r#"{ "realtime_urls": ["http://h/", 7] }"#,
+                "`realtime_urls.1`: is the number 7; wanted is a text",
+            ),
+            (r#"[]"#, "is an empty list; wanted is keys with values"),
+            (r#"{ "threshold": 1"#, "is no JSON from line 1"),
+        ] {
+            fs::write(folder.path().join("changes.json"), text).unwrap();
+            let told = file.load().unwrap_err().to_string();
+            assert!(told.contains(expected) && told.contains("delete the file to go back"), "{told}");
+        }
     }
 }

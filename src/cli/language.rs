@@ -39,6 +39,15 @@ fn asked_for(arguments: impl Iterator<Item = OsString>) -> Option<Language> {
     None
 }
 
+/// Does something during which texts are for the log, which is English.
+pub fn speaking_english<T>(work: impl FnOnce() -> T) -> T {
+    let before = spoken();
+    speak(Language::En);
+    let done = work();
+    speak(before);
+    done
+}
+
 /// A help text of the command line in its language.
 pub fn help(en: &'static str, zh: &'static str) -> &'static str {
     match spoken() {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::language::said;
 use crate::config::Settings;
 
 /// An answer that takes longer is not coming.
@@ -21,9 +22,12 @@ pub struct LocalApi {
 impl LocalApi {
     /// Of a box that is running with these settings.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let listen = settings.local_api.listen.context(
-            "the box is running, and its local API is off: set local_api.listen, or stop the box and try again",
-        )?;
+        let listen = settings.local_api.listen.with_context(|| {
+            said!(
+                "the box is running, and its local API is off: set local_api.listen, or stop the box and try again",
+                "门神正在运行，但本地接口已关闭：请设置 local_api.listen，或停止门神后重试"
+            )
+        })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         let token = settings.local_api.token.clone();
@@ -39,8 +43,10 @@ impl LocalApi {
         if let Some(body) = body {
             call = call.json(body);
         }
-        let failed =
-            |error: reqwest::Error| anyhow!("the box's local API does not answer: {}", error.without_url());
+        let failed = |error: reqwest::Error| {
+            let error = error.without_url();
+            anyhow!(said!("the box's local API does not answer: {error}", "本地接口没有应答：{error}"))
+        };
         let body: Value = self.runtime.block_on(async { call.send().await?.json().await }).map_err(failed)?;
         match body["error"]["message"].as_str() {
             None => Ok(body["data"].clone()),

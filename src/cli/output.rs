@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::language::said;
 use crate::runtime::problems::Problems;
 
 /// An answer could not be written: the command has not done what was asked.
@@ -20,7 +21,7 @@ pub fn print_text(lines: &str) {
     let mut out = std::io::stdout().lock();
     let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) else { return };
     if error.kind() != ErrorKind::BrokenPipe && !IS_INCOMPLETE.swap(true, Ordering::Relaxed) {
-        print_note(&format!("error: the answer cannot be written: {error}"));
+        print_note(&said!("error: the answer cannot be written: {error}", "错误：结果无法写出：{error}"));
     }
 }
 
@@ -46,9 +47,10 @@ pub fn print_error(error: &anyhow::Error) -> ExitCode {
 /// Prints problems with their number.
 fn report(problems: &[String]) {
     for problem in problems {
-        print_note(&format!("error: {problem}"));
+        print_note(&said!("error: {problem}", "错误：{problem}"));
     }
     if problems.len() > 1 {
-        print_note(&format!("{} problems 共 {} 个问题", problems.len(), problems.len()));
+        let count = problems.len();
+        print_note(&said!("{count} problems", "共 {count} 个问题"));
     }
 }

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
 use super::renamed::rename;
 use super::settings::Settings;
+use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
 use menshen_domain::text::Text;
 use menshen_domain::{text, tr};
@@ -96,7 +97,7 @@ fn inspect_text(
         vec![ConfigError {
             place: file.to_owned(),
             key: "(file)".to_owned(),
-            problem: not_toml(text, &error),
+            problem: NotToml::new(text, error.span().map_or(0, |span| span.start), error.message()).into(),
         }]
     })?;
     let mut findings = Findings::new(file, key_lines(text));
@@ -124,54 +125,6 @@ fn read_error(error: &std::io::Error) -> Text {
             )
         }
         _ => text!("it cannot be read: {error}", "无法读取：{error}"),
-    }
-}
-
-/// Where and why a text is no TOML. The crate's own text quotes the line, and a password may be in it.
-fn not_toml(text: &str, error: &toml::de::Error) -> Text {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count();
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    let key = text.lines().nth(line).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
-    let is_key = |key: &&str| key.chars().all(|c| c.is_ascii_alphanumeric() || "._- ".contains(c));
-    let key = key.filter(is_key).map(|key| format!(" (`{key}`)")).unwrap_or_default();
-    let why = toml_fault(error.message());
-    Text::new(|language| {
-        let why = why.of(language);
-        tr!(
-            language,
-            "is not TOML: line {line}{key}, column {column}: {why}",
-            "不是 TOML：第 {line} 行{key}，第 {column} 列：{why}",
-            line = line + 1
-        )
-    })
-}
-
-/// The words of the TOML reader, in ours.
-fn toml_fault(words: &str) -> Text {
-    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if has(&["duplicate"]) {
-        text!("this key or section is there twice; keep one", "该键或段出现两次；请保留一个")
-    } else if has(&["unquoted", "must be quoted", "string values"]) {
-        text!(
-            "a text stands in quotes, as in name = \"front door\"",
-            "文字应加引号，如 name = \"front door\""
-        )
-    } else if has(&["string", "escape", "quote"]) {
-        text!(
-            "a text does not end, or holds a quote or a backslash; put it between single quotes, as in 'p\"w'",
-            "文字没有结束，或含有引号、反斜杠；请用单引号，如 'p\"w'"
-        )
-    } else if has(&["]", "}", "array", "inline table", "unclosed"]) {
-        text!("a bracket is missing, or a comma between two values", "缺少括号，或两个值之间缺少逗号")
-    } else if has(&["number", "float", "integer", "digit", "leading zero"]) {
-        text!("this is no number; a text stands in quotes", "不是数字；文字应加引号")
-    } else {
-        text!(
-            "this is no line `key = value` and no [section]; a text stands in quotes, a remark begins with #",
-            "不是 键 = 值，也不是 [段]；文字应加引号，注释以 # 开头"
-        )
     }
 }
 

@@ -48,4 +48,5 @@ mod swap;
 mod terminal;
 mod testbed;
 mod tls;
+mod users_import;
 mod why;

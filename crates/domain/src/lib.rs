@@ -34,6 +34,7 @@ pub mod lag;
 pub mod limits;
 pub mod link;
 pub mod models;
+pub mod not_toml;
 pub mod passage;
 pub mod person;
 pub mod photo;

@@ -17,6 +17,20 @@ use crate::tr;
 /// Longest text that is repeated in an error, in characters.
 const SHOWN_CHARS: usize = 40;
 
+/// What the reader of URLs says.
+const URL_ERRORS: [url::ParseError; 10] = [
+    url::ParseError::EmptyHost,
+    url::ParseError::IdnaError,
+    url::ParseError::InvalidPort,
+    url::ParseError::InvalidIpv4Address,
+    url::ParseError::InvalidIpv6Address,
+    url::ParseError::InvalidDomainCharacter,
+    url::ParseError::RelativeUrlWithoutBase,
+    url::ParseError::RelativeUrlWithCannotBeABaseBase,
+    url::ParseError::SetHostOnCannotBeABaseUrl,
+    url::ParseError::Overflow,
+];
+
 /// What a place takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -98,6 +112,8 @@ pub enum Wrong {
         /// Those that do.
         known: &'static [&'static str],
     },
+    /// The text is no URL.
+    Url,
     /// In words of its own.
     Other(String),
 }
@@ -187,6 +203,11 @@ impl TypeFault {
                 let known = known.join(", ");
                 tr!(language, "unknown key `{key}`; there is {known}", "未知的键 `{key}`；可用的有 {known}")
             }
+            Wrong::Url => tr!(
+                language,
+                "is no URL, as in http://192.168.1.10:9061/path",
+                "不是 URL，示例 http://192.168.1.10:9061/path"
+            ),
             Wrong::Other(text) => text.clone(),
         }
     }
@@ -212,7 +233,9 @@ impl std::error::Error for TypeFault {}
 
 impl serde::de::Error for TypeFault {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Self::of(Wrong::Other(text.to_string()))
+        let text = text.to_string();
+        let is_of_url = URL_ERRORS.iter().any(|error| error.to_string() == text);
+        Self::of(if is_of_url { Wrong::Url } else { Wrong::Other(text) })
     }
 
     fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {

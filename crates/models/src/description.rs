@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use menshen_domain::not_toml::NotToml;
+use menshen_domain::typed::{self, TypeFault};
 use menshen_vision::spec::{
     AgeSpec, DetectorSpec, EmbedderSpec, GenderSpec, InputSpec, LivenessSpec, OutputSpec, PopulationSpec,
     RefinementPass, SpecError, TiltedSpec, TurnedSpec,
@@ -26,9 +28,12 @@ const RENAMED_IN_OPTIMIZE: Renaming = ("narrow_layers", "quantize_dense");
 /// Why a description is of no use.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DescriptionError {
-    /// It is no TOML, or a key is missing, unknown or of another kind.
+    /// It is no TOML.
     #[error("{0}")]
-    Toml(toml::de::Error),
+    Toml(NotToml),
+    /// A key is missing, unknown or of another kind.
+    #[error("{0}")]
+    Type(TypeFault),
     /// The model does not fit its decoder.
     #[error("{0}")]
     Spec(SpecError),
@@ -227,9 +232,14 @@ impl ModelSpec {
 
     /// A checked description without its folder, and the old spellings in it.
     fn parse(text: &str) -> Result<(Self, Vec<Renaming>), DescriptionError> {
-        let renamed = old_spellings(&toml::from_str(text).map_err(DescriptionError::Toml)?)?;
-        // Once more, from the text: errors then name the line.
-        let model: Self = toml::from_str(text).map_err(DescriptionError::Toml)?;
+        let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            DescriptionError::Toml(NotToml::new(text, at, error.message()))
+        })?;
+        let renamed = old_spellings(&table)?;
+        // A table of TOML is one of JSON; a number that is none becomes nothing.
+        let table = serde_json::to_value(table).unwrap_or_default();
+        let model: Self = typed::read(&table).map_err(DescriptionError::Type)?;
         model.check()?;
         Ok((model, renamed))
     }
@@ -460,6 +470,31 @@ mod tests {
             let text = shipped(name).replacen(from, to, 1);
             let error = ModelSpec::parse(&text).unwrap_err();
             assert!(error.to_string().starts_with(&format!("`{old}` is the old spelling of")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_as_key_value_and_what_is_wanted() {
+        let text = shipped("sface");
+        for (from, to, expected) in [
+            ("role = \"embedder\"", "role = 7", "`role`: is the number 7; wanted is a text in quotes"),
+            (
+                "quantize_dense = true",
+                "quantize_dense = \"yes\"",
+                "`optimize.quantize_dense`: is the text \"yes\"; wanted is true or false",
+            ),
+            ("role = \"embedder\"\n", "", "`role` is missing"),
+            (
+                "role = \"embedder\"",
+                "role = \"embedder\"\nrolle = 1",
+                "unknown key `rolle`; there is name, role",
+            ),
+            ("role = \"embedder\"", "role = embedder", "is not TOML: line"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            let told = ModelSpec::parse(&changed).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
         }
     }
 

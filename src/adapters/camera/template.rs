@@ -11,7 +11,9 @@ use url::Url;
 
 use crate::ports::camera::{OpenError, StreamTraits};
 use menshen_domain::address::Address;
+use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
+use menshen_domain::typed;
 
 /// Name of the appsink every template ends in.
 pub const FRAMES: &str = "frames";
@@ -129,7 +131,7 @@ pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenErr
         let wrong = |reason: String| OpenError::Template { name: name.to_owned(), reason };
         let read = std::fs::read_to_string(&path)
             .map_err(|error| wrong(error.to_string()))
-            .and_then(|text| toml::from_str::<Template>(&text).map_err(|error| wrong(error.to_string())));
+            .and_then(|text| parse(&text).map_err(wrong));
         match read {
             Ok(template) => {
                 let template = Template { name: name.to_owned(), ..template };
@@ -151,6 +153,16 @@ pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenErr
         );
     }
     if errors.is_empty() { Ok(templates) } else { Err(errors) }
+}
+
+/// A template as it is written, not checked yet.
+fn parse(text: &str) -> Result<Template, String> {
+    let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+        NotToml::new(text, error.span().map_or(0, |span| span.start), error.message()).to_string()
+    })?;
+    // A table of TOML is one of JSON.
+    let table = serde_json::to_value(table).unwrap_or_default();
+    typed::read(&table).map_err(|fault| fault.to_string())
 }
 
 impl Template {

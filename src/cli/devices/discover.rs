@@ -11,6 +11,7 @@ use url::Url;
 use super::{Known, known_devices};
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
 use crate::cli::config_args::ConfigArgs;
+use crate::cli::language::help;
 use crate::cli::output::{print_line, print_note};
 use crate::runtime::problems::Problems;
 use menshen_domain::device::DeviceConfig;
@@ -22,14 +23,11 @@ use menshen_protocol::onvif::discovery::FoundCamera;
 
 #[derive(Args)]
 pub struct DiscoverArgs {
-    /// Seconds to wait for answers 等待应答的秒数
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX), help = help("Seconds to wait for answers", "等待应答的秒数"))]
     seconds: u64,
-    /// Search only from this address of this machine; may be repeated. Default: all but the loopback 从本机此地址搜索
-    #[arg(long = "interface", value_name = "IP")]
+    #[arg(long = "interface", value_name = "IP", help = help("Search only from this address of this machine; may be repeated. Default: all but the loopback", "只从本机的此地址搜索；可重复。缺省：除回环外的全部地址"))]
     interfaces: Vec<Ipv4Addr>,
-    /// Print JSON 输出 JSON
-    #[arg(long)]
+    #[arg(long, help = help("Print JSON", "输出 JSON"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,

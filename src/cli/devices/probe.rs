@@ -14,7 +14,7 @@ use super::known_devices;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::camera::reach::reach;
 use crate::cli::config_args::ConfigArgs;
-use crate::cli::language::said;
+use crate::cli::language::{help, said};
 use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
@@ -37,16 +37,13 @@ use menshen_vision::resize::Resizer;
 
 #[derive(Args)]
 pub struct ProbeArgs {
-    /// The stream's address, or the `ip` of a configured device 视频流地址或设备地址
+    #[arg(help = help("The stream's address, or the `ip` of a configured device", "视频流地址，或已配置设备的 ip"))]
     target: String,
-    /// A file of pipelines/ without .toml; default: chosen by the address 采集管道
-    #[arg(long)]
+    #[arg(long, help = help("A file of pipelines/ without .toml; default: chosen by the address", "pipelines/ 中的文件名（不含 .toml）；缺省按地址选择"))]
     pipeline: Option<String>,
-    /// More values for the pipeline, as in transport=udp 管道参数
-    #[arg(long = "parameter", value_name = "KEY=VALUE")]
+    #[arg(long = "parameter", value_name = "KEY=VALUE", help = help("More values for the pipeline, as in transport=udp", "管道的其他参数，如 transport=udp"))]
     parameters: Vec<String>,
-    /// Print JSON 输出 JSON
-    #[arg(long)]
+    #[arg(long, help = help("Print JSON", "输出 JSON"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,

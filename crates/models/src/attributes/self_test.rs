@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::self_test::PORTRAITS;
 use menshen_domain::attributes::{Attributes, Gender};
+use menshen_domain::text::spoken;
 use menshen_vision::attributes::AttributeNets;
 use menshen_vision::photo::{PhotoError, decode_photo};
 use menshen_vision::{FaceAnalyzer, VisionError};
@@ -37,8 +38,8 @@ pub enum AttributeTestError {
     /// A person is taken for one of the other gender.
     #[error(
         "it takes portrait {portrait} of the self-test for {}, and it is of somebody {}",
-        .found.text(),
-        .expected.text()
+        .found.text(spoken()),
+        .expected.text(spoken())
     )]
     Gender {
         /// Which portrait.
