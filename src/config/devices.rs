@@ -280,7 +280,10 @@ mod tests {
         assert_eq!(view.regions, [Region::new([0.1, 0.2, 0.5, 1.0]).unwrap()]);
         for (given, expected) in [
             (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1, 1]] }"#, "left before right"),
-            (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1]] }"#, "`regions`"),
+            (
+                r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1]] }"#,
+                "`regions.0`: is a list of 3; wanted is a list of 4",
+            ),
             (r#"{ "ip": "hall", "pipeline": "post", "regions": [[0, 0, 0.5, 1]] }"#, "for streams"),
             (r#"{ "ip": "hall", "face_min_px": 3 }"#, "10 to 2000"),
         ] {

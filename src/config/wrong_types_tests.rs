@@ -135,7 +135,10 @@ fn every_key_of_the_configuration_names_what_is_wanted() {
             assert!(!(secret && shown && !path.ends_with("login_url")), "{path} = {value}: {errors:?}");
         }
         // A list and a table fit no key at once.
-        assert!(refused >= 3, "{path}: only {refused} of the wrong values were refused");
+        // On the command line some are texts, whatever they look like.
+        let is_text =
+            ["url", "user", "password"].iter().any(|key| path.starts_with("devices") && path.ends_with(key));
+        assert!(is_text || refused >= 3, "{path}: only {refused} of the wrong values were refused");
     }
 }
 

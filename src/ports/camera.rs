@@ -7,6 +7,8 @@ use std::time::Duration;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::stream_fault::StreamFault;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,12 +91,20 @@ pub enum FailureKind {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    #[error("pipeline `{name}`: {reason}")]
+    #[error("{}", template_text(name, reason))]
     Template { name: String, reason: String },
-    #[error("cannot start the stream: {0}")]
+    #[error("{}", start_text(.0))]
     Start(String),
     #[error("{0}")]
     Unreachable(StreamFault),
+}
+
+fn start_text(why: &str) -> String {
+    tr!(spoken(), "cannot start the stream: {why}", "无法打开码流：{why}")
+}
+
+fn template_text(name: &str, reason: &str) -> String {
+    tr!(spoken(), "pipeline `{name}`: {reason}", "采集管道 `{name}`：{reason}")
 }
 
 impl From<OpenError> for StreamFault {

@@ -11,6 +11,8 @@ use menshen_domain::address::Address;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceEntry, DeviceTable};
 
 /// Reads the configuration file once more.
@@ -52,7 +54,11 @@ impl SettingsConfigStore {
     ) -> Result<(), ProtocolError> {
         let Some(account) = &device.photos.ftp else { return Ok(()) };
         if !self.has_ftp {
-            let detail = "pipeline = \"ftp\" needs the FTP server: set ftp.listen in the configuration and start again";
+            let detail = tr!(
+                spoken(),
+                "pipeline = \"ftp\" needs the FTP server: set ftp.listen in the configuration and start again",
+                "pipeline = \"ftp\" 需要 FTP 服务器：请在配置中设置 ftp.listen 并重新启动"
+            );
             return Err(refused(StatusCode::LocalParamError, detail));
         }
         let has_it = |other: &DeviceConfig| {
@@ -62,8 +68,12 @@ impl SettingsConfigStore {
         };
         match self.list(changes).0.iter().find(|other| has_it(other)) {
             Some(other) => {
-                let detail =
-                    format!("`ftp_user`: device `{}` has this account; each needs its own", other.ip);
+                let detail = tr!(
+                    spoken(),
+                    "`ftp_user`: device `{ip}` has this account; each needs its own",
+                    "`ftp_user`：设备 `{ip}` 已使用该账号；每台设备需要各自的账号",
+                    ip = other.ip
+                );
                 Err(refused(StatusCode::LocalParamError, detail))
             }
             None => Ok(()),
@@ -80,7 +90,11 @@ impl SettingsConfigStore {
         ip: &str,
     ) -> Result<ChangedDevice, ProtocolError> {
         if !changes.devices.contains_key(ip) {
-            let detail = format!("device `{ip}` is as the configuration file says: nothing was changed");
+            let detail = tr!(
+                spoken(),
+                "device `{ip}` is as the configuration file says: nothing was changed",
+                "设备 `{ip}` 与配置文件一致：没有修改过"
+            );
             return Err(refused(StatusCode::LocalNotFound, detail));
         }
         let config = file.get(ip).map(|table| self.usable(changes, table, ip)).transpose()?;
@@ -122,8 +136,11 @@ fn moves_to(ip: &str, keys: &DeviceTable) -> Result<Option<String>, ProtocolErro
             Ok(Some(new.clone()).filter(|new| new != ip))
         }
         Some(_) => {
-            let detail = "`ip` must be the device's new address as a text, as in \"192.168.1.26\"; to take the device away, \
-                          remove it";
+            let detail = tr!(
+                spoken(),
+                "`ip` must be the device's new address as a text, as in \"192.168.1.26\"; to take the device away, remove it",
+                "`ip` 应为设备的新地址（文字），如 \"192.168.1.26\"；要去掉设备请用 remove"
+            );
             Err(refused(StatusCode::LocalParamError, detail))
         }
     }
@@ -193,12 +210,19 @@ impl DeviceConfigStore for SettingsConfigStore {
         let mut entries = Vec::new();
         let table = match (change, present) {
             (DeviceChange::Add(_), Some(_)) => {
-                let detail = format!("there is a device `{ip}`; change it, or choose another `ip`");
+                let detail = tr!(
+                    spoken(),
+                    "there is a device `{ip}`; change it, or choose another `ip`",
+                    "已有设备 `{ip}`；请修改它，或使用其他 `ip`"
+                );
                 return Err(refused(StatusCode::LocalParamError, detail));
             }
             (DeviceChange::Reset, _) => return self.reset(&file, changes, ip),
             (DeviceChange::Set(_) | DeviceChange::Remove, None) => {
-                return Err(refused(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
+                return Err(refused(
+                    StatusCode::LocalNotFound,
+                    tr!(spoken(), "no device has ip `{ip}`", "没有 ip 为 `{ip}` 的设备"),
+                ));
             }
             (DeviceChange::Remove, Some(_)) => {
                 let entries = vec![(ip.to_owned(), DeviceEntry::Gone)];
@@ -207,7 +231,12 @@ impl DeviceConfigStore for SettingsConfigStore {
             (DeviceChange::Add(table), None) => {
                 let many = self.list(changes).0.len();
                 if many >= limits::DEVICES_MAX {
-                    let detail = format!("{many} devices; at most {} fit one box", limits::DEVICES_MAX);
+                    let detail = tr!(
+                        spoken(),
+                        "{many} devices; at most {max} fit one box",
+                        "{many} 台设备；本机最多 {max} 台",
+                        max = limits::DEVICES_MAX
+                    );
                     return Err(refused(StatusCode::LocalParamError, detail));
                 }
                 let mut table = table.clone();
@@ -218,8 +247,10 @@ impl DeviceConfigStore for SettingsConfigStore {
                 let mut table = present.clone();
                 if let Some(new) = moves_to(ip, keys)? {
                     if self::present(&file, changes, &new).is_some() {
-                        let detail = format!(
-                            "there is a device `{new}` already; remove it first, or choose another `ip`"
+                        let detail = tr!(
+                            spoken(),
+                            "there is a device `{new}` already; remove it first, or choose another `ip`",
+                            "已有设备 `{new}`；请先删除，或使用其他 `ip`"
                         );
                         return Err(refused(StatusCode::LocalParamError, detail));
                     }

@@ -70,7 +70,7 @@ fn what_run_would_meet_is_told_with_the_mend() {
         "the name `hall.invalid` is not known",
         "the name `yard.invalid` is not known",
         "no model `no-such-liveness`",
-        "model `sface` is a embedder, a gender is needed",
+        "model `sface` is of role embedder; one of role gender is needed",
         "`gate`",
         "no such template",
         "device `shed` is passed over",

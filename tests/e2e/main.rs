@@ -30,6 +30,7 @@ mod http;
 mod http_cameras;
 mod journey;
 mod kills;
+mod language;
 mod link;
 mod liveness;
 mod local_api;

@@ -234,7 +234,7 @@ impl std::error::Error for TypeFault {}
 impl serde::de::Error for TypeFault {
     fn custom<T: fmt::Display>(text: T) -> Self {
         let text = text.to_string();
-        let is_of_url = URL_ERRORS.iter().any(|error| error.to_string() == text);
+        let is_of_url = URL_ERRORS.iter().any(|error| text.starts_with(&error.to_string()));
         Self::of(if is_of_url { Wrong::Url } else { Wrong::Other(text) })
     }
 

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use menshen_domain::not_toml::NotToml;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_domain::typed::{self, TypeFault};
 use menshen_vision::spec::{
     AgeSpec, DetectorSpec, EmbedderSpec, GenderSpec, InputSpec, LivenessSpec, OutputSpec, PopulationSpec,
@@ -62,10 +64,9 @@ pub enum DescriptionError {
 }
 
 /// Why a model's file, or its description, is of no use.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 pub enum FileError {
     /// It cannot be read.
-    #[error("cannot read {path}: {reason}")]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -73,7 +74,6 @@ pub enum FileError {
         reason: Arc<std::io::Error>,
     },
     /// The description makes no sense.
-    #[error("{path}: {reason}")]
     Description {
         /// The description.
         path: PathBuf,
@@ -81,7 +81,6 @@ pub enum FileError {
         reason: DescriptionError,
     },
     /// The model was not fetched.
-    #[error("{path} is missing; fetch it with `menshen models fetch {name}`, or put the file there yourself")]
     Missing {
         /// Name of the model.
         name: String,
@@ -89,9 +88,6 @@ pub enum FileError {
         path: PathBuf,
     },
     /// The model's file is another one than its description is of.
-    #[error(
-        "{path} has sha256 {found}, its model.toml says {expected}; fetch it again with `menshen models fetch {name}`"
-    )]
     Checksum {
         /// Name of the model.
         name: String,
@@ -103,6 +99,37 @@ pub enum FileError {
         expected: String,
     },
 }
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Read { path, reason } => {
+                let path = path.display();
+                tr!(spoken(), "cannot read {path}: {reason}", "无法读取 {path}：{reason}")
+            }
+            Self::Description { path, reason } => format!("{}: {reason}", path.display()),
+            Self::Missing { name, path } => {
+                let path = path.display();
+                tr!(
+                    spoken(),
+                    "{path} is missing; fetch it with `menshen models fetch {name}`, or put the file there yourself",
+                    "缺少 {path}；请用 menshen models fetch {name} 下载，或自行放入该文件"
+                )
+            }
+            Self::Checksum { name, path, found, expected } => {
+                let path = path.display();
+                tr!(
+                    spoken(),
+                    "{path} has sha256 {found}, its model.toml says {expected}; fetch it again with `menshen models fetch {name}`",
+                    "{path} 的 sha256 为 {found}，model.toml 中为 {expected}；请用 menshen models fetch {name} 重新下载"
+                )
+            }
+        };
+        f.write_str(&text)
+    }
+}
+
+impl std::error::Error for FileError {}
 
 /// A key that was found under its old spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,11 +145,12 @@ pub struct RenamedKey {
 impl fmt::Display for RenamedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, old, new } = self;
-        write!(
-            f,
-            "{}: `{old}` is now `{new}`; the old spelling is read until the next release",
-            path.display()
-        )
+        let path = path.display();
+        f.write_str(&tr!(
+            spoken(),
+            "{path}: `{old}` is now `{new}`; the old spelling is read until the next release",
+            "{path}: `{old}` 已改为 `{new}`；旧写法在下一版本前仍可读取"
+        ))
     }
 }
 

@@ -28,6 +28,8 @@ use main_stream::MainStream;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::stream_fault::StreamFault;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use pace::Pace;
 use rtsp_proxy::RtspProxy;
 use template::{Source, Template};
@@ -57,16 +59,12 @@ impl GstOpener {
         let templates = self.templates.read().unwrap_or_else(PoisonError::into_inner);
         templates.get(name).cloned().ok_or_else(|| OpenError::Template {
             name: name.to_owned(),
-            reason: format!(
-                "there is no such template; there is {}",
+            reason: {
                 // Those a device may have.
-                templates
-                    .iter()
-                    .filter(|(_, template)| !template.is_encoded())
-                    .map(|(name, _)| name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+                let known = templates.iter().filter(|(_, template)| !template.is_encoded());
+                let known = known.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                tr!(spoken(), "there is no such template; there is {known}", "没有这个模板；可用的有 {known}")
+            },
         })
     }
 }
@@ -76,8 +74,11 @@ impl GstOpener {
     fn own_template(&self, name: &str) -> Result<Arc<Template>, OpenError> {
         let template = self.template(name)?;
         if template.is_encoded() {
-            let reason =
-                "its pictures are not decoded: it is opened by another, as main_url of rtsp does".to_owned();
+            let reason = tr!(
+                spoken(),
+                "its pictures are not decoded: it is opened by another, as main_url of rtsp does",
+                "其图像不解码：由其他管道打开，如 rtsp 的 main_url"
+            );
             return Err(OpenError::Template { name: name.to_owned(), reason });
         }
         Ok(template)

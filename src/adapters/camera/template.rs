@@ -13,6 +13,8 @@ use crate::ports::camera::{OpenError, StreamTraits};
 use menshen_domain::address::Address;
 use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_domain::typed;
 
 /// Name of the appsink every template ends in.
@@ -59,22 +61,47 @@ struct Parameter {
 }
 
 /// A value does not fit its parameter. Shows no password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum ParameterError {
-    #[error("`{shown}` is no URL: {reason}")]
-    Url { shown: String, reason: url::ParseError },
-    #[error("`{shown}` names no host")]
+    Url { shown: String },
     NoHost { shown: String },
-    #[error("`{value}` is not one of {known}")]
     NotOneOf { value: String, known: String },
-    #[error("there is no file `{0}`")]
     NoFile(String),
-    #[error("`{0}` is no device; expected /dev/..., as in /dev/video0")]
     NotDevice(String),
-    #[error("there is no device `{0}`; is the camera plugged in? See ls /dev/video*")]
     NoDevice(String),
-    #[error("`{value}` is not a whole number from {min} to {max}")]
     NotWithin { value: String, min: i64, max: i64 },
+}
+
+impl std::fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&match self {
+            Self::Url { shown } => tr!(
+                spoken(),
+                "`{shown}` is no URL, as in rtsp://192.168.1.25/ch1",
+                "`{shown}` 不是 URL，示例 rtsp://192.168.1.25/ch1"
+            ),
+            Self::NoHost { shown } => tr!(spoken(), "`{shown}` names no host", "`{shown}` 缺少主机"),
+            Self::NotOneOf { value, known } => {
+                tr!(spoken(), "`{value}` is not one of {known}", "`{value}` 不是以下之一：{known}")
+            }
+            Self::NoFile(path) => tr!(spoken(), "there is no file `{path}`", "没有文件 `{path}`"),
+            Self::NotDevice(path) => tr!(
+                spoken(),
+                "`{path}` is no device; expected /dev/..., as in /dev/video0",
+                "`{path}` 不是设备；应为 /dev/...，如 /dev/video0"
+            ),
+            Self::NoDevice(path) => tr!(
+                spoken(),
+                "there is no device `{path}`; is the camera plugged in? See ls /dev/video*",
+                "没有设备 `{path}`；摄像机是否已插好？请用 ls /dev/video* 查看"
+            ),
+            Self::NotWithin { value, min, max } => tr!(
+                spoken(),
+                "`{value}` is not a whole number from {min} to {max}",
+                "`{value}` 不是 {min} 到 {max} 之间的整数"
+            ),
+        })
+    }
 }
 
 /// Where the pictures of a template come from.
@@ -275,15 +302,26 @@ impl Template {
     pub fn values(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OpenError> {
         if let Some(unknown) = given.keys().find(|key| !self.parameters.contains_key(*key)) {
             let known: Vec<_> = self.parameters.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(self.wrong(format!("there is no parameter `{unknown}`; there is {known}")));
+            let known = if known.is_empty() { tr!(spoken(), "none", "无") } else { known.join(", ") };
+            return Err(self.wrong(tr!(
+                spoken(),
+                "there is no parameter `{unknown}`; there is {known}",
+                "没有参数 `{unknown}`；可用的有 {known}"
+            )));
         }
         let mut values = BTreeMap::new();
         for (name, parameter) in &self.parameters {
             let value = given.get(name).or(parameter.default.as_ref()).ok_or_else(|| {
-                self.wrong(format!("parameter `{name}` must be given: {}", parameter.description))
+                let what = &parameter.description;
+                self.wrong(tr!(
+                    spoken(),
+                    "parameter `{name}` must be given: {what}",
+                    "必须填写参数 `{name}`：{what}"
+                ))
             })?;
-            parameter.check(value).map_err(|reason| self.wrong(format!("parameter `{name}`: {reason}")))?;
+            parameter.check(value).map_err(|reason| {
+                self.wrong(tr!(spoken(), "parameter `{name}`: {reason}", "参数 `{name}`：{reason}"))
+            })?;
             values.insert(name.clone(), parameter.ready(value));
         }
         Ok(values)
@@ -338,8 +376,8 @@ impl Parameter {
         match self.kind {
             Kind::Url if self.opens.is_some() && value.is_empty() => Ok(()),
             Kind::Url => {
-                let url = Url::parse(&self.ready(value))
-                    .map_err(|reason| ParameterError::Url { shown: shown(), reason })?;
+                let url =
+                    Url::parse(&self.ready(value)).map_err(|_| ParameterError::Url { shown: shown() })?;
                 if url.host_str().is_none() {
                     return Err(ParameterError::NoHost { shown: shown() });
                 }

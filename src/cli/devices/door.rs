@@ -80,10 +80,7 @@ fn by_itself(arguments: &DoorArgs, files: &Offline) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let relays = Relays::new()?;
-        let done = relays
-            .act(order)
-            .await
-            .map_err(|reason| anyhow!(said!("{ip}: the relay {reason}", "{ip}：继电器 {reason}")));
+        let done = relays.act(order).await.map_err(|reason| anyhow!("{ip}: {reason}"));
         if done.is_ok() {
             print_line(&said!("{ip}: {mode} done", "{ip}：{mode} 已执行", mode = mode.wire()));
         }

@@ -129,7 +129,7 @@ mod tests {
             .iter()
             .map(|p| (p.id.as_str(), p.name.as_str(), p.info["department"].as_str().unwrap()))
             .collect();
-        assert_eq!(told, [("1004", "Sun", "night"), ("1003", "Zhao", "yard"), ("1001", "王伟", "研发")]);
+        assert_eq!(told, [("1003", "Zhao", "yard"), ("1004", "Sun", "night"), ("1001", "王伟", "研发")]);
         assert_eq!(found.left_out, ["yard/list.txt"]);
         let refused: Vec<&str> = found.refused.iter().map(|one| one.place.as_str()).collect();
         assert_eq!(refused, ["IMG_1.jpeg", "yard/Li-1002.JPG", "yard/Li2-1002.jpg"]);

@@ -103,9 +103,8 @@ fn read_text(text: &str, folder: &Path) -> Result<Found, TableError> {
     }
     let mut found = Found::default();
     for (index, row) in reader.records().enumerate() {
-        // The first line has the names.
-        let number =
-            row.as_ref().ok().and_then(StringRecord::position).map_or(index as u64 + 2, csv::Position::line);
+        let at = row.as_ref().ok().and_then(StringRecord::position).map(|at| at.byte() as usize);
+        let number = at.map_or(index + 2, |at| line_of(text, at));
         let line = said!("line {number}", "第 {number} 行");
         match row {
             Err(error) => found.refuse(line, csv_text(&error)),
@@ -117,6 +116,14 @@ fn read_text(text: &str, folder: &Path) -> Result<Found, TableError> {
         }
     }
     Ok(found)
+}
+
+/// The line a row is on, from 1; the reader begins a row at the empty lines before it.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or(text);
+    let empty = text.get(at..).unwrap_or_default();
+    let empty = &empty[..empty.len() - empty.trim_start_matches(['\r', '\n']).len()];
+    before.matches('\n').count() + empty.matches('\n').count() + 1
 }
 
 /// The reader's words, in ours.
