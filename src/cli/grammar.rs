@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory as _, Error, FromArgMatches as _};
+use clap::{Arg, Command, CommandFactory, Error, FromArgMatches};
 
-use super::Cli;
 use super::language::{help, said};
 use super::output::print_note;
 use menshen_domain::status::Language;
@@ -19,12 +18,14 @@ const MISUSED: u8 = 2;
 ///
 /// # Errors
 /// What to end with, when they are wrong or ask for help, which is printed.
-pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, ExitCode> {
-    let mut command = Cli::command();
+pub fn parse<T: CommandFactory + FromArgMatches>(
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<T, ExitCode> {
+    let mut command = T::command();
     // Help texts of the flag and the command `help` are there from here on.
     command.build();
     let read = localized(command).try_get_matches_from(arguments);
-    read.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| tell(&error))
+    read.and_then(|matches| T::from_arg_matches(&matches)).map_err(|error| tell(&error))
 }
 
 /// The command with everything below it in the language of the process.
@@ -43,7 +44,10 @@ fn localized(command: Command) -> Command {
         command = command.about(help("Print the help of a command", "显示某个命令的帮助"));
     }
     if is_zh {
+        let usage = command.render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage:").trim().replace("[OPTIONS]", "[选项]");
         command = command
+            .override_usage(usage.replace("[COMMAND]", "[命令]").replace("<COMMAND>", "<命令>"))
             .subcommand_help_heading("命令")
             .subcommand_value_name("命令")
             .help_template("{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}");

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::language::said;
 use crate::config::Settings;
 
+/// Where devices are.
+pub const DEVICES: &str = "/menshen/api/devices";
 /// An answer that takes longer is not coming.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 

@@ -6,8 +6,8 @@ mod config_args;
 pub mod data;
 pub mod devices;
 pub mod events;
-mod grammar;
-mod language;
+pub mod grammar;
+pub mod language;
 pub mod link;
 mod local_api;
 pub mod match_photos;
@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
     // One TLS provider for HTTP and AMQP; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     language::begin(std::env::args_os().skip(1), |name| std::env::var(name).ok());
-    let line = match grammar::parse(std::env::args_os()) {
+    let line = match grammar::parse::<Cli>(std::env::args_os()) {
         Ok(line) => line,
         Err(code) => return code,
     };

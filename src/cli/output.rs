@@ -25,6 +25,11 @@ pub fn print_text(lines: &str) {
     }
 }
 
+/// Something that deserves a look and keeps nobody from anything; part of the answer.
+pub fn print_warning(what: &impl std::fmt::Display) {
+    print_line(&said!("warning: {what}", "注意：{what}"));
+}
+
 /// A line beside the answer, which a program that reads the answer does not get. Where nobody can get it, it is lost.
 pub fn print_note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

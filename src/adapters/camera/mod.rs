@@ -7,6 +7,7 @@ pub mod main_stream;
 pub mod mjpeg;
 mod pace;
 mod packets;
+mod parameter_error;
 pub mod pipeline;
 pub mod reach;
 pub mod rtsp_proxy;

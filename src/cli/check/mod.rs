@@ -17,7 +17,7 @@ use self::ports::check_ports;
 use super::config_args::ConfigArgs;
 use super::devices::{Known, known_devices};
 use super::language::{help, said};
-use super::output::{print_line, print_note};
+use super::output::{print_line, print_note, print_warning};
 use crate::adapters::camera::GstOpener;
 use crate::config::Settings;
 use crate::ports::camera::{StreamOpener as _, StreamSpec};
@@ -47,7 +47,7 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     if let Some(known) = known {
         for value in overridden(&settings, &known.changes) {
-            warn(&value.text());
+            print_warning(&value.text());
         }
         take_over(&mut settings, known, &mut problems);
     }
@@ -56,7 +56,7 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     problems.extend(check_pipelines(&settings));
     problems.extend(check_models(&settings));
     for renamed in &settings.renamed_keys {
-        warn(renamed);
+        print_warning(renamed);
     }
     let mut tried = 0;
     if arguments.online {
@@ -81,10 +81,6 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn warn(what: &impl std::fmt::Display) {
-    print_line(&said!("warning: {what}", "注意：{what}"));
 }
 
 /// The settings as `run` has them: devices, identity and receivers as they were changed in the field.

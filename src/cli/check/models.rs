@@ -1,7 +1,7 @@
 //! The models a start would need: every one that is wrong.
 
 use crate::adapters::onnx::OrtLoader;
-use crate::cli::check::warn;
+use crate::cli::output::print_warning;
 use crate::config::Settings;
 use crate::runtime::attributes::{load_needed, needs_attributes};
 use crate::runtime::models::read_selection;
@@ -15,7 +15,7 @@ pub fn check_models(settings: &Settings) -> Problems {
         Err(error) => return Problems::one(error),
     };
     for renamed in selection.catalogue().renamed() {
-        warn(renamed);
+        print_warning(renamed);
     }
     let (loader, mut problems) = match OrtLoader::new(&settings.onnxruntime, &settings.provider) {
         Ok(loader) => (Some(loader), Problems::default()),

@@ -4,10 +4,9 @@ use anyhow::bail;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::PATH;
 use crate::adapters::camera::GstOpener;
 use crate::cli::language::said;
-use crate::cli::local_api::LocalApi;
+use crate::cli::local_api::{DEVICES, LocalApi};
 use crate::cli::offline::{Offline, offline};
 use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
@@ -51,10 +50,10 @@ pub fn change(settings: &Settings, ip: &str, change: &DeviceChange) -> anyhow::R
 
 fn through_the_box(settings: &Settings, ip: &str, change: &DeviceChange) -> anyhow::Result<Value> {
     let (method, path, mut body) = match change {
-        DeviceChange::Add(table) => (Method::POST, PATH.to_owned(), table.clone()),
-        DeviceChange::Set(table) => (Method::PUT, PATH.to_owned(), table.clone()),
-        DeviceChange::Remove => (Method::DELETE, PATH.to_owned(), Map::new()),
-        DeviceChange::Reset => (Method::POST, format!("{PATH}/reset"), Map::new()),
+        DeviceChange::Add(table) => (Method::POST, DEVICES.to_owned(), table.clone()),
+        DeviceChange::Set(table) => (Method::PUT, DEVICES.to_owned(), table.clone()),
+        DeviceChange::Remove => (Method::DELETE, DEVICES.to_owned(), Map::new()),
+        DeviceChange::Reset => (Method::POST, format!("{DEVICES}/reset"), Map::new()),
     };
     if let Some(new) = body.remove("ip") {
         body.insert("new_ip".to_owned(), new);
@@ -80,7 +79,7 @@ pub fn reload(settings: &Settings) -> anyhow::Result<()> {
             "门神未在运行；启动时会读取全部配置"
         ));
     }
-    let answer = LocalApi::new(settings)?.post(&format!("{PATH}/reload"), None)?;
+    let answer = LocalApi::new(settings)?.post(&format!("{DEVICES}/reload"), None)?;
     let changed: Vec<&str> =
         answer["changed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let (devices, changed) = (&answer["devices"], changed.join(", "));

@@ -3,10 +3,9 @@
 use anyhow::bail;
 use serde_json::Value;
 
-use super::PATH;
 use crate::adapters::changes_file::ChangesFile;
 use crate::cli::language::said;
-use crate::cli::local_api::LocalApi;
+use crate::cli::local_api::{DEVICES, LocalApi};
 use crate::cli::offline::{Offline, offline};
 use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
@@ -20,7 +19,7 @@ use menshen_domain::text::spoken;
 pub fn list(settings: &Settings) -> anyhow::Result<()> {
     let Some(Offline { device_configs, tuner }) = offline(settings)? else {
         let language = if spoken() == Language::Zh { "zh" } else { "en" };
-        let answer = LocalApi::new(settings)?.get(&format!("{PATH}?lang={language}"))?;
+        let answer = LocalApi::new(settings)?.get(&format!("{DEVICES}?lang={language}"))?;
         for device in answer["devices"].as_array().into_iter().flatten() {
             let text = |key: &str| device[key].as_str().unwrap_or_default();
             let state = state_name(text("state"));

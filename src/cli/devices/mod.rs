@@ -178,6 +178,3 @@ fn table(keys: &[String]) -> anyhow::Result<DeviceTable> {
     }
     Ok(table)
 }
-
-/// Where the local API has devices.
-const PATH: &str = "/menshen/api/devices";

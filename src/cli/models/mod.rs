@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use self::int8::optimize_int8;
 use super::config_args::ConfigArgs;
 use super::language::{help, said};
-use super::output::print_line;
+use super::output::{print_line, print_warning};
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::{LibraryError, OrtLoader};
 use crate::config::Settings;
@@ -118,7 +118,7 @@ pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
 fn read_catalogue(settings: &Settings) -> anyhow::Result<Catalogue> {
     let catalogue = Catalogue::read(&settings.models_dir)?;
     for renamed in catalogue.renamed() {
-        print_line(&said!("warning: {renamed}", "注意：{renamed}"));
+        print_warning(renamed);
     }
     Ok(catalogue)
 }
