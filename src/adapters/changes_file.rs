@@ -81,7 +81,7 @@ mod tests {
                 r#"{ "realtime_urls": ["http://h/", 7] }"#,
                 "`realtime_urls.1`: is the number 7; wanted is a text",
             ),
-            (r#"[]"#, "is an empty list; wanted is keys with values"),
+            ("[]", "is an empty list; wanted is keys with values"),
             (r#"{ "threshold": 1"#, "is no JSON from line 1"),
         ] {
             fs::write(folder.path().join("changes.json"), text).unwrap();

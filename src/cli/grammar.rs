@@ -67,10 +67,10 @@ fn in_chinese(argument: Arg) -> Arg {
             argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
         let possible = join(possible);
         if !defaults.is_empty() {
-            text += &format!("（默认 {defaults}）");
+            text = format!("{text}（默认 {defaults}）");
         }
         if !possible.is_empty() {
-            text += &format!("（可选 {possible}）");
+            text = format!("{text}（可选 {possible}）");
         }
     }
     argument.help(text).help_heading(heading).hide_default_value(true).hide_possible_values(true)

@@ -82,19 +82,16 @@ fn reset(settings: &Settings, key: &str) -> anyhow::Result<ExitCode> {
             "更换特征模型需先为所有人员重新提取特征：menshen models use {file}"
         )));
     }
-    let was_changed = match offline(settings)? {
-        Some(files) => {
-            let was_changed = setting.is_in(&files.tuner.changes());
-            if was_changed {
-                files.tuner.change(|changes| setting.clear(changes))?;
-            }
-            was_changed
+    let was_changed = if let Some(files) = offline(settings)? {
+        let was_changed = setting.is_in(&files.tuner.changes());
+        if was_changed {
+            files.tuner.change(|changes| setting.clear(changes))?;
         }
-        None => {
-            let body = json!({ "key": key });
-            let answer = LocalApi::new(settings)?.post("/menshen/api/settings/reset", Some(&body))?;
-            answer["was_changed"].as_bool() == Some(true)
-        }
+        was_changed
+    } else {
+        let body = json!({ "key": key });
+        let answer = LocalApi::new(settings)?.post("/menshen/api/settings/reset", Some(&body))?;
+        answer["was_changed"].as_bool() == Some(true)
     };
     print_line(&if was_changed {
         said!("{key}: as the configuration file says", "{key}：已恢复为配置文件的值")

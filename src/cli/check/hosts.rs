@@ -64,7 +64,9 @@ fn names(settings: &Settings) -> BTreeMap<String, Vec<String>> {
         ("events.history_urls", &settings.events.history_urls),
         ("status.monitor_urls", &settings.monitor_urls),
     ] {
-        urls.iter().for_each(|url| add(format!("`{key}`"), url));
+        for url in urls {
+            add(format!("`{key}`"), url);
+        }
     }
     for device in settings.devices.iter().filter(|device| device.enabled) {
         let ip = &device.ip;

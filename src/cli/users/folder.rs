@@ -93,7 +93,7 @@ mod tests {
             ("王伟-1003", Ok(("王伟", "1003", "yard"))),
             (" 王伟 - 1004 - 研发 ", Ok(("王伟", "1004", "研发"))),
         ] {
-            let read = names_of(stem, "yard").map(|(name, id, department)| (name, id, department));
+            let read = names_of(stem, "yard");
             let expected =
                 expected.map(|(name, id, department): (&str, &str, &str)| (name, id, department.to_owned()));
             assert_eq!(read, expected, "{stem}");

@@ -30,8 +30,8 @@ async fn reset_now(deps: &LocalDeps, mut call: Call) -> Answer {
         tracing::info!(key, "a setting is as the configuration file says again");
     }
     match setting {
-        ChangedSetting::HistoryUrls => drop(deps.reporter.send_until_answered(|| ReceiversChanged).await),
-        ChangedSetting::GateMode => drop(deps.reporter.send_until_answered(|| ReportDevices).await),
+        ChangedSetting::HistoryUrls => deps.reporter.send_until_answered(|| ReceiversChanged).await,
+        ChangedSetting::GateMode => deps.reporter.send_until_answered(|| ReportDevices).await,
         _ if was_changed && setting.needs_restart() => deps.restart(),
         _ => {}
     }

@@ -239,7 +239,6 @@ impl serde::de::Error for TypeFault {
             Unexpected::Str(text) => Found::of(&Value::from(text)),
             Unexpected::Bool(on) => Found::Switch(on),
             Unexpected::Seq => Found::List(0),
-            Unexpected::Map => Found::Table,
             Unexpected::Unit | Unexpected::Option => Found::Nothing,
             Unexpected::Unsigned(number) => Found::Number(number.to_string()),
             Unexpected::Signed(number) => Found::Number(number.to_string()),
