@@ -25,8 +25,20 @@ pub struct ConfigError {
 }
 
 /// Keys whose values are not repeated, whatever they are: passwords, tokens, what may hold one.
-const SECRETS: [&str; 8] =
-    ["token", "user", "password", "url", "main_url", "action_url", "dev_sno", "ftp_password"];
+const SECRETS: [&str; 12] = [
+    "token",
+    "user",
+    "password",
+    "url",
+    "main_url",
+    "action_url",
+    "dev_sno",
+    "ftp_password",
+    "login_url",
+    "realtime_urls",
+    "history_urls",
+    "monitor_urls",
+];
 
 /// Where keys came from, and what was found wrong with them.
 #[derive(Debug, Default)]

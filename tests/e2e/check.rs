@@ -39,6 +39,55 @@ fn mistakes_in_settings_pipelines_and_models_are_told_at_once() {
     }
 }
 
+/// Missing, of another checksum, of another shape: each of the models is looked at by itself.
+#[test]
+fn every_wrong_model_is_named() {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let mut bed = TestBed::standalone();
+    let own = bed.folder.path().join("models");
+    for name in ["yunet", "sface", "minifasnet-v2", "minifasnet-v1se"] {
+        std::fs::create_dir_all(own.join(name)).unwrap();
+        for entry in std::fs::read_dir(models.join(name)).unwrap().flatten() {
+            std::fs::copy(entry.path(), own.join(name).join(entry.file_name())).unwrap();
+        }
+    }
+    let description = |name: &str| own.join(name).join("model.toml");
+    let change = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(description(name)).unwrap();
+        assert!(text.contains(from), "{name}: {text}");
+        std::fs::write(description(name), text.replace(from, to)).unwrap();
+    };
+    change("sface", "dimension = 128", "dimension = 512");
+    change("sface", "[population]", "[population_]");
+    bed.set("models_dir", &format!("\"{}\"", own.display()));
+    bed.add_config("\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\npipeline = \"test\"\nliveness = true\n");
+    let (_, told) = all(&bed, &["check"]);
+    assert!(told.contains("unknown key `population_`"), "{told}");
+    let text = std::fs::read_to_string(description("sface")).unwrap();
+    let without: String =
+        text.split("[population_]").next().unwrap().to_owned() + "[optimize]\nfree_batch = true\n";
+    std::fs::write(description("sface"), without).unwrap();
+    let onnx = |name: &str| {
+        let files = std::fs::read_dir(own.join(name)).unwrap().flatten().map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|ending| ending == "onnx")).collect::<Vec<_>>()
+    };
+    for path in onnx("minifasnet-v2") {
+        std::fs::write(path, "x").unwrap();
+    }
+    for path in onnx("minifasnet-v1se") {
+        std::fs::remove_file(path).unwrap();
+    }
+    let (success, told) = all(&bed, &["check"]);
+    assert!(!success);
+    for part in [
+        "model `sface` is not what its model.toml says: its output has 128 values, its model.toml says 512",
+        "has sha256",
+        "is missing; fetch it with `menshen models fetch minifasnet-v1se`",
+    ] {
+        assert!(told.contains(part), "`{part}` is not in:\n{told}");
+    }
+}
+
 fn all(bed: &TestBed, arguments: &[&str]) -> (bool, String) {
     let output = bed.run(arguments);
     let told =

@@ -3,6 +3,8 @@
 use crate::catalogue::CatalogueError;
 use crate::description::FileError;
 use crate::optimize::OptimizeError;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_vision::VisionError;
 use menshen_vision::inference::InferenceError;
 use menshen_vision::spec::SpecError;
@@ -20,6 +22,14 @@ pub enum ModelError {
         model: String,
         /// What does not fit.
         reason: SpecError,
+    },
+    /// One is not what its description says: it has no such input or output, or another shape.
+    #[error("{}", unfit_text(model, reason))]
+    Unfit {
+        /// The model.
+        model: String,
+        /// What does not fit.
+        reason: String,
     },
     /// One is neither for the age nor for the gender.
     #[error("model `{model}`: it is a {role}, it guesses neither age nor gender")]
@@ -44,6 +54,14 @@ pub enum ModelError {
     /// One does not run or gives nonsense.
     #[error(transparent)]
     Vision(#[from] VisionError),
+}
+
+fn unfit_text(model: &str, reason: &str) -> String {
+    tr!(
+        spoken(),
+        "model `{model}` is not what its model.toml says: {reason}; correct it, or fetch the model again with `menshen models fetch {model}`",
+        "模型 `{model}` 与其 model.toml 不符：{reason}；请更正，或用 menshen models fetch {model} 重新下载"
+    )
 }
 
 impl From<FileError> for ModelError {

@@ -144,7 +144,6 @@ fn parse(text: &str) -> Result<Template, String> {
     let table = toml::from_str::<toml::Table>(text).map_err(|error| {
         NotToml::new(text, error.span().map_or(0, |span| span.start), error.message()).to_string()
     })?;
-    // A table of TOML is one of JSON.
     let table = serde_json::to_value(table).unwrap_or_default();
     typed::read(&table).map_err(|fault| fault.to_string())
 }
@@ -484,6 +483,18 @@ mod tests {
         assert_eq!(errors.len(), 4, "{all}");
         for expected in ["nosuchelement", "appsink name=frames", "lively", "launch has no place"] {
             assert!(all.contains(expected), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_template_is_told_by_key_and_value() {
+        let text = "description = \"x\"\nlive = true\nsilence_timeout_ms = 5000\n";
+        for (from, to, expected) in [
+            ("live = true", "live = 1", "`live`: is the number 1; wanted is true or false"),
+            ("5000", "-5", "`silence_timeout_ms`: is the number -5; wanted is a whole number from 0 on"),
+            ("live", "life", "unknown key `life`; there is"),
+        ] {
+            assert!(parse(&text.replacen(from, to, 1)).unwrap_err().contains(expected));
         }
     }
 }
