@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::language::said;
 use crate::config::Settings;
+use menshen_domain::status::{Language, StatusCode};
+use menshen_domain::text::spoken;
 
 /// Where devices are.
 pub const DEVICES: &str = "/menshen/api/devices";
@@ -52,7 +54,7 @@ impl LocalApi {
         let body: Value = self.runtime.block_on(async { call.send().await?.json().await }).map_err(failed)?;
         match body["error"]["message"].as_str() {
             None => Ok(body["data"].clone()),
-            Some(message) => bail!("{message}"),
+            Some(message) => bail!(in_own_language(message, spoken())),
         }
     }
 
@@ -62,5 +64,34 @@ impl LocalApi {
 
     pub fn post(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         self.call(Method::POST, path, body)
+    }
+}
+
+/// A message begins with the text of its code, in the language of the box.
+fn in_own_language(message: &str, own: Language) -> String {
+    let texts = StatusCode::ALL.iter().map(|code| {
+        let other = if own == Language::Zh { Language::En } else { Language::Zh };
+        (code.text(other), code.text(own))
+    });
+    // The longest: one text may be the beginning of another.
+    let known = texts.filter(|(other, _)| message.starts_with(other)).max_by_key(|(other, _)| other.len());
+    known.map_or_else(|| message.to_owned(), |(other, own)| format!("{own}{}", &message[other.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_box_says_in_its_language_is_said_in_that_of_the_command() {
+        for (said, own, expected) in [
+            ("参数错误: no device", Language::En, "parameter error: no device"),
+            ("parameter error: no device", Language::Zh, "参数错误: no device"),
+            ("未找到", Language::En, "not found"),
+            ("parameter error: x", Language::En, "parameter error: x"),
+            ("something else", Language::Zh, "something else"),
+        ] {
+            assert_eq!(in_own_language(said, own), expected);
+        }
     }
 }

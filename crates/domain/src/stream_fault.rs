@@ -90,8 +90,8 @@ impl StreamFault {
             ),
             Self::Unauthorized => tr!(
                 language,
-                "the user name or the password is wrong (401): `menshen devices change IP user=… password=…`",
-                "用户名或密码不正确（401）：menshen devices change IP user=… password=…"
+                "the user name or the password is wrong (401 Unauthorized): `menshen devices change IP user=… password=…`",
+                "用户名或密码不正确（401 Unauthorized）：menshen devices change IP user=… password=…"
             ),
             Self::LoginScheme(why) => tr!(
                 language,
