@@ -31,11 +31,13 @@ pub fn parse<T: CommandFactory + FromArgMatches>(
 /// The command with everything below it in the language of the process.
 fn localized(command: Command) -> Command {
     let is_zh = spoken() == Language::Zh;
-    let mut command = command.mut_args(|argument| match argument.get_id().as_str() {
-        "help" => argument.help(help("Print help", "显示帮助")),
-        "version" => argument.help(help("Print version", "显示版本")),
-        _ if is_zh => in_chinese(argument),
-        _ => argument,
+    let mut command = command.mut_args(|argument| {
+        let argument = match argument.get_id().as_str() {
+            "help" if is_zh => argument.help("显示帮助").long_help("显示帮助"),
+            "version" => argument.help(help("Print version", "显示版本")),
+            _ => argument,
+        };
+        if is_zh { in_chinese(argument) } else { argument }
     });
     for below in command.get_subcommands_mut() {
         *below = localized(std::mem::take(below));
