@@ -76,7 +76,7 @@ fn write_command(page: &mut String, name: &str, command: &Command, zh: Option<&C
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim().strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let heading = "#".repeat(level);
-    let _ = writeln!(page, "\n{heading} {name}\n\n{}\n\n```\n{usage}\n```", about);
+    let _ = writeln!(page, "\n{heading} {name}\n\n{about}\n\n```\n{usage}\n```");
     let aliases: Vec<String> = command.get_visible_aliases().map(|alias| format!("`{alias}`")).collect();
     if !aliases.is_empty() {
         let _ = writeln!(page, "\nAlso: {}", aliases.join(", "));
