@@ -43,8 +43,11 @@ pub enum ModelError {
     #[error("recognition.age_model and recognition.gender_model are both empty")]
     NoAttributeModels,
     /// The networks of liveness cannot be had, and a device asks for it.
-    #[error("a device asks for liveness: {0}")]
+    #[error("{}", liveness_text(.0))]
     Liveness(Box<ModelError>),
+    /// A network of age or gender cannot be had, and somebody asks for it.
+    #[error("{}", attributes_text(.0))]
+    Attributes(Box<ModelError>),
     /// One cannot be optimised where it must be.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),
@@ -54,6 +57,14 @@ pub enum ModelError {
     /// One does not run or gives nonsense.
     #[error(transparent)]
     Vision(#[from] VisionError),
+}
+
+fn liveness_text(error: &ModelError) -> String {
+    tr!(spoken(), "a device asks for liveness: {error}", "有设备启用了活体检测：{error}")
+}
+
+fn attributes_text(error: &ModelError) -> String {
+    tr!(spoken(), "guesses at age and gender are asked for: {error}", "启用了年龄与性别估计：{error}")
 }
 
 fn unfit_text(model: &str, reason: &str) -> String {

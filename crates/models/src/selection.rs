@@ -142,8 +142,14 @@ impl Selection {
             needed
                 .extend([(age, "age"), (gender, "gender")].into_iter().filter(|(name, _)| !name.is_empty()));
         }
-        let check =
-            |(name, role): (&String, &'static str)| check_one(&self.catalogue, name, role, loader).err();
+        let check = |(name, role): (&String, &'static str)| {
+            let error = check_one(&self.catalogue, name, role, loader).err()?;
+            Some(match role {
+                "liveness" => ModelError::Liveness(Box::new(error)),
+                "age" | "gender" => ModelError::Attributes(Box::new(error)),
+                _ => error,
+            })
+        };
         needed.into_iter().filter_map(check).collect()
     }
 
