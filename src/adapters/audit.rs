@@ -15,7 +15,7 @@ use super::files::give_to_owner;
 use crate::ports::audit::{AuditEntry, AuditLog};
 use crate::telemetry;
 use menshen_domain::limits;
-use menshen_domain::text::one_line;
+use menshen_domain::visible::one_line;
 
 /// The files, as they are written and read.
 #[derive(Clone)]

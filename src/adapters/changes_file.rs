@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+
 use serde_json::Value;
 
 use super::files::{io_error, write_flushed};
@@ -14,6 +15,7 @@ use super::vault::{KeyPlaces, Place, SealError, Sealer, master_key};
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
 use menshen_domain::tuning::Changes;
+use menshen_domain::typed;
 
 /// How a sealed text begins.
 const SEALED: &str = "sealed:";
@@ -125,7 +127,7 @@ impl ChangesStore for ChangesFile {
             let plain = open(key, place, sealed);
             plain.map(Some).map_err(|error| self.damaged(format!("`{place}` cannot be opened: {error}")))
         })?;
-        serde_json::from_value(file).map_err(|error| self.damaged(error))
+        typed::read(&file).map_err(|fault| self.damaged(fault))
     }
 
     fn save(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -178,6 +180,22 @@ mod tests {
         assert!(!folder.path().join("keys").exists(), "nothing to seal needs no key");
         fs::write(folder.path().join("changes.json"), "{").unwrap();
         assert!(changes_file.load().unwrap_err().to_string().contains("changes.json"));
+        for (text, expected) in [
+            (r#"{ "threshold": "high" }"#, "`threshold`: is the text \"high\"; wanted is a number"),
+            (r#"{ "gate_mode": "open" }"#, "wanted is one of \"opendoor\""),
+            (r#"{ "devices": { "a": "b" } }"#, "`devices.a`: is the text \"b\"; wanted is keys with values"),
+            (r#"{ "login_url": "somewhere" }"#, "`login_url`: is no URL, as in http://"),
+            (
+                r#"{ "realtime_urls": ["http://h/", 7] }"#,
+                "`realtime_urls.1`: is the number 7; wanted is a text",
+            ),
+            ("[]", "is an empty list; wanted is keys with values"),
+            (r#"{ "threshold": 1"#, "is no JSON from line 1"),
+        ] {
+            fs::write(folder.path().join("changes.json"), text).unwrap();
+            let told = changes_file.load().unwrap_err().to_string();
+            assert!(told.contains(expected) && told.contains("delete the file to go back"), "{told}");
+        }
     }
 
     fn with_secrets() -> Changes {

@@ -15,6 +15,8 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 
 use menshen_domain::models::Provider;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_vision::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
 const LIBRARY: &str = "libonnxruntime.so";
@@ -25,14 +27,24 @@ pub struct OrtLoader {
     provider: Provider,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot load ONNX Runtime from {path}: {reason}; run scripts/setup, or set runtime.onnxruntime to the library's path"
-)]
+#[derive(Debug)]
 pub struct LibraryError {
     path: PathBuf,
     reason: String,
 }
+
+impl std::fmt::Display for LibraryError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, reason) = (self.path.display(), &self.reason);
+        f.write_str(&tr!(
+            spoken(),
+            "cannot load ONNX Runtime from {path}: {reason}; run scripts/setup, or set runtime.onnxruntime to the library's path",
+            "无法从 {path} 加载 ONNX Runtime：{reason}；请运行 scripts/setup，或将 runtime.onnxruntime 设为该库的路径"
+        ))
+    }
+}
+
+impl std::error::Error for LibraryError {}
 
 impl OrtLoader {
     /// `configured` is an empty path when the configuration names none.

@@ -6,17 +6,21 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::config_args::ConfigArgs;
+use super::language::help;
 use super::output::print_line;
 use crate::adapters::audit::AuditFile;
 use crate::ports::audit::AuditEntry;
 
 #[derive(Args)]
 pub struct AuditArgs {
-    /// How many of the newest lines 条数
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        help = help("How many of the newest lines", "显示最新的条数")
+    )]
     lines: u32,
-    /// As JSON lines 以 JSON 行输出
-    #[arg(long)]
+    #[arg(long, help = help("As JSON lines", "以 JSON 行输出"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,

@@ -1,5 +1,6 @@
 //! The certificates of the box's addresses, for `menshen check`.
 
+use super::language::said;
 use super::output::print_line;
 use crate::adapters::tls::ServerTls;
 use crate::config::Settings;
@@ -15,11 +16,20 @@ pub fn show(settings: &Settings) -> Problems {
     {
         let Some(paths) = certificate_paths(settings, tls) else { continue };
         if *tls == TlsSettings::SelfMade && !paths.cert.exists() {
-            print_line(&format!("{section}: the first start makes a certificate 首次启动时生成证书"));
+            print_line(&said!(
+                "{section}: the first start makes a certificate",
+                "{section}：首次启动时生成证书"
+            ));
             continue;
         }
         match ServerTls::open(paths) {
-            Ok(tls) => print_line(&format!("{section}: certificate 证书 SHA-256 {}", tls.fingerprint())),
+            Ok(tls) => {
+                let fingerprint = tls.fingerprint();
+                print_line(&said!(
+                    "{section}: certificate SHA-256 {fingerprint}",
+                    "{section}：证书 SHA-256 {fingerprint}"
+                ));
+            }
             Err(error) => problems.push(format!("{section}.tls: {error}")),
         }
     }

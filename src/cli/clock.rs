@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::language::{help, said};
 use super::local_api::LocalApi;
 use super::output::print_line;
 use crate::adapters::clock::SystemClock;
@@ -23,15 +24,27 @@ pub struct ClockArgs {
 
 #[derive(Subcommand)]
 enum ClockCommand {
-    /// Say whether the clock can be right; exit code 1 when it cannot 检查时钟
-    ///
-    /// By a clock that shows a time before the build of this program or before the newest stored event, people whose
-    /// enrolment has an end_time are not recognised.
+    #[command(
+        about = help(
+            "Say whether the clock can be right; exit code 1 when it cannot",
+            "检查时钟是否可信；不可信时退出码为 1"
+        ),
+        long_about = help(
+            "Say whether the clock can be right; exit code 1 when it cannot.\n\n\
+             By a clock that shows a time before the build of this program or before the newest stored event, people whose \
+             enrolment has an end_time are not recognised.",
+            "检查时钟是否可信；不可信时退出码为 1。\n\n\
+             时钟早于程序构建时间或最新事件时间时，有 end_time 的人员不予识别。"
+        )
+    )]
     Show {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Confirm that the clock is right now and was wrong before, when it stored events of a later time 确认时钟正确
+    #[command(about = help(
+        "Confirm that the clock is right now and was wrong before, when it stored events of a later time",
+        "确认时钟现已正确（此前时钟有误，保存了更晚时间的事件）"
+    ))]
     Confirm {
         #[command(flatten)]
         config: ConfigArgs,
@@ -46,7 +59,7 @@ pub fn run(arguments: &ClockArgs) -> anyhow::Result<ExitCode> {
     if let Some(fault) = fault {
         bail!("{fault}");
     }
-    print_line("the clock is plausible 时钟正常");
+    print_line(&said!("the clock is plausible", "时钟正常"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,17 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::language::help;
 use crate::config::{Overrides, Settings, inspect, load};
 use crate::runtime::problems::Problems;
 
 /// Where settings come from.
 #[derive(Args, Clone)]
 pub struct ConfigArgs {
-    /// Configuration file 配置文件
-    #[arg(long, default_value = "config/menshen.toml")]
+    #[arg(long, default_value = "config/menshen.toml", help = help("Configuration file", "配置文件"))]
     pub config: PathBuf,
-    /// Override one key, as in `--set web.listen=127.0.0.1:9000`; may be repeated 覆盖配置项
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", help = help("Override one key, as in `--set web.listen=127.0.0.1:9000`; may be repeated", "覆盖一个配置项，如 --set web.listen=127.0.0.1:9000；可重复"))]
     pub set: Vec<String>,
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::config_args::ConfigArgs;
+use super::language::help;
 use super::output::print_line;
 use crate::config::Settings;
 use crate::ports::erasures::ErasureLog as _;
@@ -21,24 +22,34 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum DataCommand {
-    /// Open the databases and compare their rows with the picture files, as one JSON object 核对
-    ///
-    /// Changes nothing, except that a damaged database is set aside; the next start of Menshen rebuilds it.
-    ///
-    /// Exit code 1 when a picture is missing. Orphans (files without a row) are what the next start deletes.
+    #[command(about = help("Open the databases and compare their rows with the picture files, as one JSON object", "打开数据库，核对记录与图片文件，输出一个 JSON 对象"), long_about = help(
+        "Open the databases and compare their rows with the picture files, as one JSON object.\n\n\
+         Changes nothing, except that a damaged database is set aside; the next start of Menshen rebuilds it.\n\n\
+         Exit code 1 when a picture is missing. Orphans (files without a row) are what the next start deletes.",
+        "打开数据库，核对记录与图片文件，输出一个 JSON 对象。\n\n\
+         不做修改；仅当数据库损坏时将其移开，下次启动时重建。\n\n\
+         缺少图片时退出码为 1。孤立文件（没有记录）会在下次启动时删除。"
+    ))]
     Check {
-        /// Also list enrolled people and the permission groups
-        #[arg(long)]
+        #[arg(long, help = help("Also list enrolled people and the permission groups", "同时列出已入库人员和权限组"))]
         people: bool,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Receipts of people who were erased, one JSON object each, also while Menshen is running 擦除回执
-    ///
-    /// A receipt holds counts, times and who asked, and nothing of the person. The person is a keyed hash of the id.
+    #[command(
+        about = help(
+            "Receipts of people who were erased, one JSON object each, also while Menshen is running",
+            "人员擦除回执，每行一个 JSON 对象（门神运行时亦可）"
+        ),
+        long_about = help(
+            "Receipts of people who were erased, one JSON object each, also while Menshen is running.\n\n\
+             A receipt holds counts, times and who asked, and nothing of the person. The person is a keyed hash of the id.",
+            "人员擦除回执，每行一个 JSON 对象（门神运行时亦可）。\n\n\
+             回执只含数量、时间和请求者，不含人员信息；人员以编号的密钥哈希表示。"
+        )
+    )]
     Receipts {
-        /// Only those of the person with this id
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", help = help("Only those of the person with this id", "仅限该编号的人员"))]
         person: Option<String>,
         #[command(flatten)]
         config: ConfigArgs,

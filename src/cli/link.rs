@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::language::{help, said};
 use super::output::print_line;
 use crate::adapters::dead_letters::{DeadLetterFile, LetterState};
 use crate::runtime::storage::Storage;
@@ -19,7 +20,7 @@ pub struct LinkArgs {
 
 #[derive(Subcommand)]
 enum LinkCommand {
-    /// List commands that could not be carried out, newest first 死信
+    #[command(about = help("List commands that could not be carried out, newest first", "列出未能执行的命令，新的在前"))]
     DeadLetters(DeadLettersArgs),
 }
 
@@ -28,11 +29,9 @@ enum LinkCommand {
 struct DeadLettersArgs {
     #[command(subcommand)]
     command: Option<DeadLettersCommand>,
-    /// Page, from 1 页码
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help = help("Page, from 1", "页码，从 1 开始"))]
     page: u32,
-    /// Letters on a page 每页条数
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000), help = help("Letters on a page", "每页条数"))]
     page_size: u32,
     #[command(flatten)]
     config: ConfigArgs,
@@ -40,17 +39,18 @@ struct DeadLettersArgs {
 
 #[derive(Subcommand)]
 enum DeadLettersCommand {
-    /// Print the body of one as it was received; it may contain photos 显示原文
+    #[command(about = help("Print the body of one as it was received; it may contain photos", "显示收到的原文；可能含照片"))]
     Show {
+        #[arg(help = help("Id of the command, as listed", "命令编号，见列表"))]
         id: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Run one again, now or at the next start of Menshen 重新执行
+    #[command(about = help("Run one again, now or at the next start of Menshen", "重新执行一条，立即或在下次启动时"))]
     Replay {
+        #[arg(help = help("Id of the command, as listed", "命令编号，见列表"))]
         id: String,
-        /// Seconds to wait for the outcome 等待秒数
-        #[arg(long, default_value_t = 15)]
+        #[arg(long, default_value_t = 15, help = help("Seconds to wait for the outcome", "等待结果的秒数"))]
         wait_s: u64,
         #[command(flatten)]
         config: ConfigArgs,
@@ -71,7 +71,10 @@ fn open(config: &ConfigArgs) -> anyhow::Result<DeadLetterFile> {
 }
 
 fn unknown(id: &str) -> anyhow::Error {
-    anyhow!("there is no dead letter {id}; `menshen link dead-letters` lists them 没有这条死信")
+    anyhow!(said!(
+        "there is no dead letter {id}; `menshen link dead-letters` lists them",
+        "没有死信 {id}；menshen link dead-letters 可列出全部"
+    ))
 }
 
 fn list(arguments: &DeadLettersArgs) -> anyhow::Result<ExitCode> {
@@ -82,7 +85,10 @@ fn list(arguments: &DeadLettersArgs) -> anyhow::Result<ExitCode> {
         print_line(&line(state));
     }
     let count = letters.len();
-    print_line(&format!("{count} dead letters, page {page} of {pages} 共 {count} 条"));
+    print_line(&said!(
+        "{count} dead letters, page {page} of {pages}",
+        "共 {count} 条死信，第 {page} / {pages} 页"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,8 +96,8 @@ fn line(state: &LetterState) -> String {
     let letter = &state.letter;
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(letter.at_ms);
     let done = match (state.replayed, state.waits) {
-        (_, true) => "replay waits 等待重新执行".to_owned(),
-        (Some(code), _) => format!("replayed, code {code} 已重新执行"),
+        (_, true) => said!("replay waits", "等待重新执行"),
+        (Some(code), _) => said!("replayed, code {code}", "已重新执行，代码 {code}"),
         (None, _) => "-".to_owned(),
     };
     format!(
@@ -116,11 +122,11 @@ fn replay(id: &str, wait_s: u64, config: &ConfigArgs) -> anyhow::Result<ExitCode
     let file = open(config)?;
     let letter = file.find(id)?.ok_or_else(|| unknown(id))?;
     if !letter.is_whole() {
-        bail!(
-            "{id} had {} bytes, too many to be kept whole; it cannot be replayed: let the platform send it again \
-             报文过大，未完整保存",
-            letter.bytes
-        );
+        let bytes = letter.bytes;
+        bail!(said!(
+            "{id} had {bytes} bytes, too many to be kept whole; it cannot be replayed: let the platform send it again",
+            "{id} 有 {bytes} 字节，过大而未完整保存，无法重新执行：请由平台重新下发"
+        ));
     }
     file.ask_replay(&letter)?;
     let until = Instant::now() + Duration::from_secs(wait_s);
@@ -129,15 +135,16 @@ fn replay(id: &str, wait_s: u64, config: &ConfigArgs) -> anyhow::Result<ExitCode
         let state = letters.iter().find(|state| state.letter.id == id).ok_or_else(|| unknown(id))?;
         match state.replayed {
             Some(code) if !state.waits => {
-                print_line(&format!("{id} was carried out again: code {code} 已重新执行"));
+                print_line(&said!("{id} was carried out again: code {code}", "{id} 已重新执行：代码 {code}"));
                 return Ok(if code == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             _ if Instant::now() >= until => break,
             _ => std::thread::sleep(Duration::from_millis(300)),
         }
     }
-    print_line(&format!(
-        "{id} waits for the box: it is carried out as soon as the link is up 等待链路恢复后执行"
+    print_line(&said!(
+        "{id} waits for the box: it is carried out as soon as the link is up",
+        "{id} 等待链路恢复后执行"
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 
 use super::config_args::ConfigArgs;
+use super::language::{help, said};
 use super::models::active_embedder;
 use super::output::print_line;
 use crate::adapters::onnx::OrtLoader;
@@ -16,7 +17,8 @@ use crate::runtime::problems::Problems;
 use menshen_domain::face::{Detection, Embedding};
 use menshen_domain::quality::{QualityLevel, judge};
 use menshen_domain::score::ScoreMap;
-use menshen_domain::status::{Language, ProtocolError};
+use menshen_domain::status::ProtocolError;
+use menshen_domain::text::spoken;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::attributes::AttributeNets;
 use menshen_vision::photo::decode_photo;
@@ -24,12 +26,11 @@ use menshen_vision::quality::measure;
 
 #[derive(Args)]
 pub struct MatchArgs {
-    /// First photo 第一张照片
+    #[arg(help = help("First photo", "第一张照片"))]
     a: PathBuf,
-    /// Second photo 第二张照片
+    #[arg(help = help("Second photo", "第二张照片"))]
     b: PathBuf,
-    /// Estimate age and gender as well 同时估计年龄与性别
-    #[arg(long)]
+    #[arg(long, help = help("Estimate age and gender as well", "同时估计年龄与性别"))]
     attributes: bool,
     #[command(flatten)]
     config: ConfigArgs,
@@ -60,10 +61,12 @@ pub fn run(arguments: &MatchArgs) -> anyhow::Result<ExitCode> {
     let map = ScoreMap::new(recognition.score_range, spec.similarity_min, spec.similarity_threshold);
     let score = map.score(similarity);
     let same = score >= recognition.threshold;
-    let (zh, en) = if same { ("同一人", "the same person") } else { ("不是同一人", "two people") };
-    print_line(&format!(
-        "similarity 相似度 {similarity:.3}, score 分数 {score:.1}, threshold 阈值 {:.1}: {en} {zh}",
-        recognition.threshold
+    let verdict =
+        if same { said!("the same person", "同一人") } else { said!("two people", "不是同一人") };
+    print_line(&said!(
+        "similarity {similarity:.3}, score {score:.1}, threshold {threshold:.1}: {verdict}",
+        "相似度 {similarity:.3}，分数 {score:.1}，阈值 {threshold:.1}：{verdict}",
+        threshold = recognition.threshold
     ));
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
@@ -79,43 +82,46 @@ fn analyze(
     path: &Path,
 ) -> anyhow::Result<Embedding> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let bytes = std::fs::read(path).with_context(|| said!("cannot read {name}", "无法读取 {name}"))?;
     let frame = decode_photo(&bytes).map_err(|error| {
         let refusal = ProtocolError::from(error);
-        anyhow!("{name}: {} {}", refusal.message(Language::En), refusal.message(Language::Zh))
+        anyhow!("{name}: {}", refusal.message(spoken()))
     })?;
     let count = analyzer.detect(&frame).context(name.clone())?.len();
-    let (face, aligned) = analyzer
-        .largest_face(&frame)
-        .context(name.clone())?
-        .ok_or_else(|| anyhow!("{name}: no face found in the picture 图片中没有检测到人脸"))?;
+    let (face, aligned) = analyzer.largest_face(&frame).context(name.clone())?.ok_or_else(|| {
+        anyhow!(said!("{name}: no face found in the picture", "{name}：图片中没有检测到人脸"))
+    })?;
     let quality = describe(&measure(&frame, &face, aligned.as_deref().ok()), &face);
-    print_line(&format!("{name}: {count} face(s) 张人脸; {quality}"));
+    print_line(&said!("{name}: {count} face(s); {quality}", "{name}：{count} 张人脸；{quality}"));
     if let Some(nets) = nets {
         let guessed = nets.estimate(&frame, &face.landmarks).context(name.clone())?;
         print_line(&format!("{name}: {guessed}"));
     }
-    let aligned = aligned.with_context(|| format!("{name}: the face cannot be aligned 人脸无法对齐"))?;
+    let aligned =
+        aligned.with_context(|| said!("{name}: the face cannot be aligned", "{name}：人脸无法对齐"))?;
     analyzer.embed(&aligned).context(name)
 }
 
 fn describe(measured: &menshen_domain::quality::Measurements, face: &Detection) -> String {
     let judgement = judge(&QualityLevel::High, measured);
     let verdict = if judgement.passed {
-        "good enough to enrol 可入库".to_owned()
+        said!("good enough to enrol", "可入库")
     } else {
         let fails: Vec<_> = judgement.fails.iter().map(|check| check.name()).collect();
-        format!("not good enough to enrol 不可入库: {}", fails.join(", "))
+        let fails = fails.join(", ");
+        said!("not good enough to enrol: {fails}", "不可入库：{fails}")
     };
     let pose = measured.head_pose;
-    format!(
-        "size 尺寸 {:.0} px, confidence 置信度 {:.2}, pose 姿态 {:.0}/{:.0}/{:.0}°, clarity 清晰度 {:.2}, brightness 亮度 {:.2}; {verdict}",
-        measured.face_size_px,
-        face.score,
-        pose.yaw_deg,
-        pose.pitch_deg,
-        pose.roll_deg,
-        measured.clarity,
-        measured.brightness
+    said!(
+        "size {size:.0} px, confidence {score:.2}, pose {yaw:.0}/{pitch:.0}/{roll:.0}°, clarity {clarity:.2}, brightness \
+         {brightness:.2}; {verdict}",
+        "尺寸 {size:.0} 像素，置信度 {score:.2}，姿态 {yaw:.0}/{pitch:.0}/{roll:.0}°，清晰度 {clarity:.2}，亮度 {brightness:.2}；{verdict}",
+        size = measured.face_size_px,
+        score = face.score,
+        yaw = pose.yaw_deg,
+        pitch = pose.pitch_deg,
+        roll = pose.roll_deg,
+        clarity = measured.clarity,
+        brightness = measured.brightness
     )
 }

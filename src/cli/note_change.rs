@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::language::said;
 use super::output::print_note;
 use crate::adapters::audit::AuditFile;
 use crate::config::Settings;
@@ -24,6 +25,9 @@ pub fn write_down<T, E: Display>(settings: &Settings, what: &str, on: &str, done
         result: if done.is_ok() { "ok" } else { "refused" }.to_owned(),
     };
     if let Err(error) = AuditFile::new(&settings.data_dir).append(&[entry]) {
-        print_note(&format!("warning: the audit log could not be written: {error} 审计日志写入失败"));
+        print_note(&said!(
+            "warning: the audit log could not be written: {error}",
+            "注意：审计日志写入失败：{error}"
+        ));
     }
 }

@@ -6,8 +6,9 @@ use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::language::said;
 use crate::runtime::problems::Problems;
-use menshen_domain::text::is_hidden;
+use menshen_domain::visible::is_hidden;
 
 /// An answer could not be written: the command has not done what was asked.
 static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
@@ -23,7 +24,7 @@ pub fn print_text(lines: &str) {
     let mut out = std::io::stdout().lock();
     let Err(error) = out.write_all(visible(lines).as_bytes()).and_then(|()| out.flush()) else { return };
     if error.kind() != ErrorKind::BrokenPipe && !IS_INCOMPLETE.swap(true, Ordering::Relaxed) {
-        print_note(&format!("error: the answer cannot be written: {error}"));
+        print_note(&said!("error: the answer cannot be written: {error}", "错误：结果无法写出：{error}"));
     }
 }
 
@@ -50,6 +51,11 @@ fn visible(lines: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Something that deserves a look and keeps nobody from anything; part of the answer.
+pub fn print_warning(what: &impl std::fmt::Display) {
+    print_line(&said!("warning: {what}", "注意：{what}"));
+}
+
 /// A line beside the answer, which a program that reads the answer does not get. Where nobody can get it, it is lost.
 pub fn print_note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", visible(line));
@@ -72,10 +78,11 @@ pub fn print_error(error: &anyhow::Error) -> ExitCode {
 /// Prints problems with their number.
 fn report(problems: &[String]) {
     for problem in problems {
-        print_note(&format!("error: {problem}"));
+        print_note(&said!("error: {problem}", "错误：{problem}"));
     }
     if problems.len() > 1 {
-        print_note(&format!("{} problems 共 {} 个问题", problems.len(), problems.len()));
+        let count = problems.len();
+        print_note(&said!("{count} problems", "共 {count} 个问题"));
     }
 }
 

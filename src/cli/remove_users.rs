@@ -7,6 +7,7 @@ use anyhow::bail;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::language::said;
 use super::local_api::LocalApi;
 use super::offline::offline;
 use super::output::print_line;
@@ -21,7 +22,7 @@ const ASKED_BY: &str = "command line";
 /// Removes people; with `erase` everything that is kept of them. Exit code 1 when one could not be removed.
 pub fn remove(settings: Settings, ids: &[String], erase: bool) -> anyhow::Result<ExitCode> {
     if ids.iter().any(|id| id.trim().is_empty()) {
-        bail!("an id is empty");
+        bail!(said!("an id is empty", "编号为空"));
     }
     let outcomes = if offline(&settings)?.is_some() {
         actix::System::new().block_on(in_its_place(settings, ids, erase))?

@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::config_args::ConfigArgs;
+use super::language::{said, speaking_english};
 use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
@@ -44,7 +45,9 @@ pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     }
     let arguments = arguments.clone();
     let reread = Arc::new(move || arguments.settings());
-    match actix::System::new().block_on(crate::runtime::run(settings, reread))? {
+    // The log is English; what keeps the box from starting is said in the language of whoever started it.
+    let ended = speaking_english(|| actix::System::new().block_on(crate::runtime::run(settings, reread)));
+    match ended? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::Restart => {
             drop(log);
@@ -77,7 +80,10 @@ fn share_memory_pools() -> std::io::Result<()> {
 fn restart_in_place() -> anyhow::Error {
     use std::os::unix::process::CommandExt as _;
     let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).exec();
-    anyhow::anyhow!("cannot restart in place: {error}; start menshen again")
+    anyhow::anyhow!(said!(
+        "cannot restart in place: {error}; start menshen again",
+        "无法原地重启：{error}；请重新启动门神"
+    ))
 }
 
 /// Lines that wait for whoever reads the log; some 200 bytes each. More are dropped and counted.

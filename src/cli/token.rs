@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::language::{help, said};
 use super::note_change::{now_ms, write_down};
 use super::output::{print_line, print_note};
 use crate::adapters::tokens::TokenFile;
@@ -20,24 +21,26 @@ pub struct TokenArgs {
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it, this once 新建令牌（仅显示一次）
+    #[command(about = help("Make a token and print it, this once", "新建令牌并显示（仅此一次）"))]
     New {
-        /// Its name, as lists and the audit log show it 名称
+        #[arg(help = help("Its name, as lists and the audit log show it", "名称，用于令牌列表和审计日志"))]
         name: String,
-        /// For this device only, by its `ip`: it may post its photos and act on its door 仅限该设备使用
-        #[arg(long, value_name = "IP")]
+        #[arg(long, value_name = "IP", help = help(
+            "For this device only, by its `ip`: it may post its photos and act on its door",
+            "仅限该设备（按 ip）使用：可上传其照片、操作其门"
+        ))]
         device: Option<String>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// List tokens 令牌列表
+    #[command(about = help("List tokens", "令牌列表"))]
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Make a token worthless, at once 吊销令牌
+    #[command(about = help("Make a token worthless, at once", "吊销令牌，立即生效"))]
     Revoke {
-        /// Its name 名称
+        #[arg(help = help("Its name", "名称"))]
         name: String,
         #[command(flatten)]
         config: ConfigArgs,
@@ -64,12 +67,15 @@ fn new(name: &str, device: Option<&str>, settings: &Settings) -> anyhow::Result<
     write_down(settings, "token new", &format!("{name} ({})", role.name()), &done);
     print_line(&done?);
     if let Some(device) = device.filter(|device| settings.device_tables.get(device).is_none()) {
-        print_note(&format!(
-            "note: the configuration file has no device `{device}`; the token works once there is one \
-             配置文件中没有该设备，添加后令牌才可用"
+        print_note(&said!(
+            "note: the configuration file has no device `{device}`; the token works once there is one",
+            "提示：配置文件中没有设备 `{device}`，添加后令牌才可用"
         ));
     }
-    print_note("note: it is shown this once; only its hash is kept 令牌仅显示一次，只保存其哈希");
+    print_note(&said!(
+        "note: it is shown this once; only its hash is kept",
+        "提示：令牌仅显示一次，本机只保存其哈希"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,9 +87,13 @@ fn list(settings: &Settings) -> anyhow::Result<ExitCode> {
         print_line(&format!("{}\t{role}\t{device}\t{}", token.name, httpdate::fmt_http_date(at)));
     }
     if !settings.local_api.token.is_empty() {
-        print_line("local_api.token\tadmin\t-\tin the configuration 配置文件中");
+        print_line(&said!(
+            "local_api.token\tadmin\t-\tin the configuration",
+            "local_api.token\tadmin\t-\t在配置文件中"
+        ));
     }
-    print_line(&format!("{} tokens 共 {} 个令牌", tokens.len(), tokens.len()));
+    let count = tokens.len();
+    print_line(&said!("{count} tokens", "共 {count} 个令牌"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -91,6 +101,6 @@ fn revoke(name: &str, settings: &Settings) -> anyhow::Result<ExitCode> {
     let done = TokenFile::new(&settings.data_dir).revoke(name);
     write_down(settings, "token revoke", name, &done);
     done?;
-    print_line(&format!("revoked {name} 已吊销"));
+    print_line(&said!("revoked {name}", "已吊销 {name}"));
     Ok(ExitCode::SUCCESS)
 }

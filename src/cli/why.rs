@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::events::open;
+use super::language::{help, said};
 use super::output::print_text;
 use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
@@ -17,10 +18,12 @@ use menshen_domain::event::{EventRecord, ShotQuality};
 use menshen_domain::explain::{Explanation, Ranked, ShotRecord};
 use menshen_domain::history::shown;
 use menshen_domain::limits;
+use menshen_domain::status::Language;
+use menshen_domain::text::spoken;
 
 #[derive(Args)]
 pub struct WhyArgs {
-    /// `event_id` of an event, as it was reported and as `menshen events list` shows it 事件编号
+    #[arg(help = help("`event_id` of an event, as it was reported and as `menshen events list` shows it", "事件的 event_id，见上报内容或 menshen events list"))]
     event_id: String,
     #[command(flatten)]
     config: ConfigArgs,
@@ -30,7 +33,10 @@ pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
     let store = open(&arguments.config)?;
     let id = arguments.event_id.trim();
     let found = store.find(id)?.ok_or_else(|| {
-        anyhow!("there is no event `{id}` here; `menshen events list` shows those that are kept")
+        anyhow!(said!(
+            "there is no event `{id}` here; `menshen events list` shows those that are kept",
+            "没有事件 `{id}`；menshen events list 可列出已保存的事件"
+        ))
     })?;
     print_text(&chain(&found.event, found.sequence));
     print_text(&reported(&store, &found)?);
@@ -39,75 +45,112 @@ pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
 
 fn chain(event: &EventRecord, sequence: Option<u64>) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| {
+    let mut line = |(en, zh): Label, value: String| {
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "{name}  {value}");
+        let _ = writeln!(text, "{}  {value}", label(en, zh));
     };
-    line("event     事件  ", format!("{}  {}", event.event_id, time(event.timestamp_ms)));
-    line("device    设备  ", format!("{} ({})", event.device.ep_id, event.device.ip));
+    line(("event", "事件"), format!("{}  {}", event.event_id, time(event.timestamp_ms)));
+    line(("device", "设备"), format!("{} ({})", event.device.ep_id, event.device.ip));
     match &event.why {
         Some(why) => explained(&mut line, event, why),
         None => line(
-            "quality   质量  ",
-            format!("{}; nothing more was kept of this event 无更多记录", quality(&event.quality)),
+            ("quality", "质量"),
+            said!(
+                "{quality}; nothing more was kept of this event",
+                "{quality}；没有保存更多信息",
+                quality = quality(&event.quality)
+            ),
         ),
     }
     if let Some(attributes) = &event.quality.attributes {
-        line("guessed   属性  ", attributes.to_string());
+        line(("guessed", "属性"), attributes.to_string());
     }
-    let who = event.identity.as_ref().map_or("a stranger 陌生人", |who| who.id.as_str());
+    let who = event.identity.as_ref().map_or_else(|| said!("a stranger", "陌生人"), |who| who.id.clone());
     let place = sequence.map_or_else(
-        || "the passage had not ended 通行未结束".to_owned(),
-        |sequence| format!("number {sequence} in history"),
+        || said!("the passage had not ended", "通行未结束"),
+        |sequence| said!("number {sequence} in history", "历史序号 {sequence}"),
     );
-    line("event     事件  ", format!("{who}, score {:.3}, {place}", event.score));
+    let score = event.score;
+    line(("event", "事件"), said!("{who}, score {score:.3}, {place}", "{who}，分数 {score:.3}，{place}"));
     text
 }
 
-fn explained(line: &mut impl FnMut(&str, String), event: &EventRecord, why: &Explanation) {
+/// Name of a line in both languages.
+type Label = (&'static str, &'static str);
+
+/// As wide in either language.
+fn label(en: &str, zh: &str) -> String {
+    // A Chinese character is two columns wide.
+    match spoken() {
+        Language::En => format!("{en:<9}"),
+        Language::Zh => format!("{zh:<width$}", width = 9 - zh.chars().count()),
+    }
+}
+
+fn explained(line: &mut impl FnMut(Label, String), event: &EventRecord, why: &Explanation) {
     let seconds = event.out_timestamp_ms.saturating_sub(event.in_timestamp_ms) as f32 / 1000.0;
     line(
-        "detected  检测  ",
-        format!("in {} pictures over {seconds:.1} s, {} of them good enough", why.looks, why.passed),
+        ("detected", "检测"),
+        said!(
+            "in {looks} pictures over {seconds:.1} s, {passed} of them good enough",
+            "{seconds:.1} 秒内 {looks} 张图中检测到，其中 {passed} 张合格",
+            looks = why.looks,
+            passed = why.passed
+        ),
     );
     for count in &why.checks {
-        line("                ", format!("{} failed in {} of them", count.check.name(), count.failed));
+        let (check, failed) = (count.check.name(), count.failed);
+        line(("", ""), said!("{check} failed in {failed} of them", "{failed} 张 {check} 不合格"));
     }
-    line("quality   质量  ", quality(&event.quality));
-    line("shots     抓拍  ", format!("{}", why.shots.len()));
+    line(("quality", "质量"), quality(&event.quality));
+    line(("shots", "抓拍"), format!("{}", why.shots.len()));
     for ShotRecord { after_ms, quality, best, used, liveness } in &why.shots {
-        let left_out = if *used { "" } else { ", disagrees with the others 离群" };
-        let live = liveness.map_or_else(String::new, |score| format!(", liveness {score:.2}"));
-        let text = format!("after {after_ms:5} ms, quality {quality:.2}{live}: {}{left_out}", ranking(best));
-        line("                ", text);
+        let left_out = if *used {
+            String::new()
+        } else {
+            said!(", disagrees with the others", "，与其他抓拍不一致")
+        };
+        let live =
+            liveness.map_or_else(String::new, |score| said!(", liveness {score:.2}", "，活体 {score:.2}"));
+        let best = ranking(best);
+        let text = said!(
+            "after {after_ms:5} ms, quality {quality:.2}{live}: {best}{left_out}",
+            "{after_ms:5} 毫秒，质量 {quality:.2}{live}：{best}{left_out}"
+        );
+        line(("", ""), text);
     }
     if !why.fused.is_empty() {
-        line("together  融合  ", ranking(&why.fused));
+        line(("together", "融合"), ranking(&why.fused));
     }
     line(
-        "threshold 阈值  ",
-        format!(
-            "similarity {:.3}; {:.3} for one shot alone; ahead of the second by {:.3}{}",
-            why.threshold,
-            why.threshold + why.high_confidence_margin,
-            why.top2_margin_min,
-            lead(why),
+        ("threshold", "阈值"),
+        said!(
+            "similarity {threshold:.3}; {alone:.3} for one shot alone; ahead of the second by {margin:.3}{lead}",
+            "相似度 {threshold:.3}；单张 {alone:.3}；领先第二名 {margin:.3}{lead}",
+            threshold = why.threshold,
+            alone = why.threshold + why.high_confidence_margin,
+            margin = why.top2_margin_min,
+            lead = lead(why)
         ),
     );
     if let Some(least) = why.liveness_min {
         let (score, live) = (event.quality.liveness, event.quality.live.unwrap_or_default());
-        let score = score.map_or_else(|| "not measured 未检测".to_owned(), |score| format!("{score:.2}"));
-        let verdict = if live { "a living face 活体" } else { "no living face 非活体" };
-        line("liveness  活体  ", format!("{score}, at least {least:.2} needed: {verdict}"));
+        let score = score.map_or_else(|| said!("not measured", "未检测"), |score| format!("{score:.2}"));
+        let verdict =
+            if live { said!("a living face", "活体") } else { said!("no living face", "非活体") };
+        line(
+            ("liveness", "活体"),
+            said!("{score}, at least {least:.2} needed: {verdict}", "{score}，至少 {least:.2}：{verdict}"),
+        );
     }
-    line("groups    权限组", why.groups.join(", "));
+    line(("groups", "权限组"), why.groups.join(", "));
     let decision = match why.reason {
-        Some(reason) => reason.text(),
-        None => why.basis.text(),
+        Some(reason) => reason.text(spoken()),
+        None => why.basis.text(spoken()),
     };
     let not_here = why.not_here.as_ref();
     let known = not_here.map_or_else(String::new, |who| format!(": {} {:.3}", who.id, who.similarity));
-    line("decision  结论  ", format!("{decision}{known}"));
+    line(("decision", "结论"), format!("{decision}{known}"));
 }
 
 /// How far the best was ahead, in the shots together or in the best shot.
@@ -116,14 +159,17 @@ fn lead(why: &Explanation) -> String {
     let strongest = best_shot.max_by(|a, b| a[0].similarity.total_cmp(&b[0].similarity));
     let ranked = if why.fused.is_empty() { strongest } else { Some(&why.fused) };
     match ranked.map(Vec::as_slice) {
-        Some([first, second, ..]) => format!(", here {:.3}", first.similarity - second.similarity),
+        Some([first, second, ..]) => {
+            let lead = first.similarity - second.similarity;
+            said!(", here {lead:.3}", "，此处 {lead:.3}")
+        }
         _ => String::new(),
     }
 }
 
 fn ranking(best: &[Ranked]) -> String {
     if best.is_empty() {
-        return "no person to compare with 无可比对人员".to_owned();
+        return said!("no person to compare with", "没有可比对的人员");
     }
     best.iter().map(|one| format!("{} {:.3}", one.id, one.similarity)).collect::<Vec<_>>().join(" · ")
 }
@@ -132,11 +178,11 @@ fn ranking(best: &[Ranked]) -> String {
 fn quality(shot: &ShotQuality) -> String {
     let verdict = |name: &str| {
         if shot.fails.iter().any(|failed| failed == name) {
-            " FAILED"
+            said!(" FAILED", " 不合格")
         } else if shot.success.iter().any(|passed| passed == name) {
-            " ok"
+            said!(" ok", " 合格")
         } else {
-            ""
+            String::new()
         }
     };
     let pose = shot.head_pose;
@@ -168,15 +214,16 @@ fn reported(store: &RedbEventStore, found: &FoundEvent) -> Result<String, StoreE
     for receiver in store.receivers()? {
         let cursor = store.cursor(&receiver)?.unwrap_or(0);
         let state = match refused.iter().find(|(who, _)| *who == receiver) {
-            Some((_, reason)) => format!("set aside, refused for good 已搁置: {reason}"),
-            None if cursor >= sequence => "has it 已上报".to_owned(),
-            None => format!("not yet 未上报, has everything up to {cursor}"),
+            Some((_, reason)) => said!("set aside, refused for good: {reason}", "已搁置（被拒收）：{reason}"),
+            None if cursor >= sequence => said!("has it", "已上报"),
+            None => said!("not yet, has everything up to {cursor}", "未上报，已上报至 {cursor}"),
         };
         let address = url::Url::parse(&receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
-        let _ = writeln!(text, "reported  上报    {address}  {state}");
+        let _ = writeln!(text, "{}  {address}  {state}", label("reported", "上报"));
     }
     if text.is_empty() {
-        text.push_str("reported  上报    there is no history receiver 无历史接收地址\n");
+        let none = said!("there is no history receiver", "没有历史接收地址");
+        let _ = writeln!(text, "{}  {none}", label("reported", "上报"));
     }
     Ok(text)
 }
@@ -249,15 +296,12 @@ mod tests {
             why.reason = Some(Reason::NotInGroup);
             why.not_here = Some(Ranked::new("1009", 0.7));
         }
-        assert!(
-            chain(&stranger, None)
-                .contains("not in a permission group of this camera 不在本设备权限组: 1009 0.700")
-        );
+        assert!(chain(&stranger, None).contains("not in a permission group of this camera: 1009 0.700"));
         assert!(chain(&event("old"), Some(1)).contains("nothing more was kept"));
         assert!(!text.contains("guessed"), "nobody asked:\n{text}");
         let gender = GenderGuess { gender: Gender::Female, confidence: 0.97 };
         stranger.quality.attributes = Some(Attributes { age: None, gender: Some(gender) });
-        assert!(chain(&stranger, None).contains("guessed   属性    female 女 (0.97); a guess 仅为估计"));
+        assert!(chain(&stranger, None).contains("guessed    female (0.97); a guess"));
     }
 
     #[test]

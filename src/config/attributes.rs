@@ -1,6 +1,7 @@
 //! Which networks guess at age and gender, and where besides devices that ask for it.
 
 use super::reader::Section;
+use menshen_domain::text;
 
 #[derive(Debug, Clone)]
 pub struct AttributeSettings {
@@ -19,7 +20,13 @@ pub(super) fn read_attributes(section: &mut Section<'_>) -> AttributeSettings {
         in_fiqa: section.take("attributes_in_fiqa", false),
     };
     if read.in_fiqa && read.age_model.is_empty() && read.gender_model.is_empty() {
-        section.wrong("attributes_in_fiqa", "needs age_model or gender_model; both are empty");
+        section.wrong(
+            "attributes_in_fiqa",
+            text!(
+                "needs age_model or gender_model; both are empty",
+                "需要 age_model 或 gender_model；两者均为空"
+            ),
+        );
     }
     read
 }

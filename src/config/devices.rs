@@ -6,7 +6,7 @@ use toml::Table;
 
 use super::photos::PhotoKeys;
 use super::reader::{ConfigError, Findings, Section};
-use super::value_error::ValueError;
+use super::value_error::{ValueError, action_url_text};
 use menshen_domain::address::{Address, Login};
 use menshen_domain::device::PUSH_PIPELINES;
 use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
@@ -14,9 +14,10 @@ use menshen_domain::frame::PixelAspect;
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::relay::action_url::ActionUrl;
-use menshen_domain::text::is_hidden;
+use menshen_domain::text;
 use menshen_domain::tuning::DeviceTable;
 use menshen_domain::view::{Region, Rotation, View};
+use menshen_domain::visible::is_hidden;
 
 /// `[[devices]]` blocks by `ip`, in the file's order.
 #[derive(Clone, Default, PartialEq)]
@@ -58,14 +59,30 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
     for mut section in sections {
         let ip = section.take("ip", String::new());
         if ip.is_empty() || ip.contains(char::is_whitespace) {
-            section.wrong("ip", "must be given: the device's address, or another name unique on this box");
-        } else if ip.len() > limits::ID_BYTES_MAX || ip.contains(is_hidden) {
             section.wrong(
                 "ip",
-                format!("must have at most {} bytes, all of them visible", limits::ID_BYTES_MAX),
+                text!(
+                    "must be given: the device's address, or another name unique on this box",
+                    "必须填写：设备地址，或本机唯一的其他名称"
+                ),
+            );
+        } else if ip.len() > limits::ID_BYTES_MAX || ip.contains(is_hidden) {
+            let max = limits::ID_BYTES_MAX;
+            section.wrong(
+                "ip",
+                text!(
+                    "must have at most {max} bytes, all of them visible",
+                    "最多 {max} 字节，且均为可见字符"
+                ),
             );
         } else if !seen.insert(ip.clone()) {
-            section.wrong("ip", format!("`{ip}` is used by two devices; each needs its own"));
+            section.wrong(
+                "ip",
+                text!(
+                    "`{ip}` is used by two devices; each needs its own",
+                    "`{ip}` 被两台设备使用；每台设备必须不同"
+                ),
+            );
         }
         let name = section.take("name", ip.clone());
         let kind = section.take_opt::<DeviceKind>("type");
@@ -76,7 +93,10 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
         if permission_groups.is_empty() {
             section.wrong(
                 "permission_groups",
-                "must name at least one group, or no person is ever recognised here",
+                text!(
+                    "must name at least one group, or no person is ever recognised here",
+                    "至少填写一个权限组，否则此处无法识别任何人"
+                ),
             );
             permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
         }
@@ -85,7 +105,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             "" => None,
             text => {
                 ActionUrl::new(&Address::read(text).map_or_else(|| text.to_owned(), |read| read.canonical()))
-                    .map_err(|error| section.wrong("action_url", error.to_string()))
+                    .map_err(|error| section.wrong("action_url", action_url_text(&error)))
                     .ok()
             }
         };
@@ -129,13 +149,25 @@ fn read_parameters(section: &mut Section<'_>, pipeline: &str) -> BTreeMap<String
         parameters.insert("url".to_owned(), url);
     }
     if login.user.is_empty() && !login.password.is_empty() {
-        section.wrong("user", "must be given with `password`");
+        section.wrong("user", text!("must be given with `password`", "填写 `password` 时必须同时填写"));
     }
     if login.user.contains(':') {
-        section.wrong("user", "must not hold a colon; the password has a key of its own, `password`");
+        section.wrong(
+            "user",
+            text!(
+                "must not hold a colon; the password has a key of its own, `password`",
+                "不能含冒号；密码请写在 `password`"
+            ),
+        );
     }
     if PUSH_PIPELINES.contains(&pipeline) && !login.is_empty() {
-        section.wrong("user", "is for cameras the box asks; one that sends photos by FTP has `ftp_user`");
+        section.wrong(
+            "user",
+            text!(
+                "is for cameras the box asks; one that sends photos by FTP has `ftp_user`",
+                "仅用于由本机取流的摄像机；通过 FTP 上传照片的设备用 `ftp_user`"
+            ),
+        );
         return parameters;
     }
     for key in ADDRESSES {
@@ -148,7 +180,13 @@ fn read_parameters(section: &mut Section<'_>, pipeline: &str) -> BTreeMap<String
                 *text = address.canonical();
             }
             None if key == "url" && !login.is_empty() => {
-                section.wrong("user", "is for an address, as in url = \"rtsp://192.168.1.25/ch1\"");
+                section.wrong(
+                    "user",
+                    text!(
+                        "is for an address, as in url = \"rtsp://192.168.1.25/ch1\"",
+                        "仅用于网络地址，如 url = \"rtsp://192.168.1.25/ch1\""
+                    ),
+                );
             }
             None => {}
         }
@@ -165,19 +203,30 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
     });
     let regions = regions.unwrap_or_default();
     if !regions.is_empty() && PUSH_PIPELINES.contains(&pipeline) {
-        section.wrong("regions", "are for streams; a photo that is sent is analysed whole");
+        section.wrong(
+            "regions",
+            text!(
+                "are for streams; a photo that is sent is analysed whole",
+                "仅用于视频流；上传的照片整张分析"
+            ),
+        );
     }
     let least = section.take_within("face_min_px", 0.0f32, 0.0, 2000.0);
     if least > 0.0 && least < FACE_MIN_PX {
-        section
-            .wrong("face_min_px", format!("must be {FACE_MIN_PX} to 2000, or 0 for that of [recognition]"));
+        section.wrong(
+            "face_min_px",
+            text!(
+                "must be {FACE_MIN_PX} to 2000, or 0 for that of [recognition]",
+                "应为 {FACE_MIN_PX} 到 2000，或 0（取 [recognition] 的值）"
+            ),
+        );
     }
     let rotation = section.take_checked("rotation", 0, |degrees| {
-        Rotation::from_degrees(degrees).map_err(|error| error.to_string())
+        Rotation::from_degrees(degrees).map_err(|_| ValueError::Rotation)
     });
     let pixel_aspect = section.take_checked("pixel_aspect", String::new(), |text| match text.as_str() {
         "" => Ok(None),
-        text => text.parse::<PixelAspect>().map(Some).map_err(|error| error.to_string()),
+        text => text.parse::<PixelAspect>().map(Some).map_err(|_| ValueError::PixelAspect(text.to_owned())),
     });
     View {
         regions,
@@ -197,7 +246,14 @@ pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, V
     let mut devices = match Table::try_from(table) {
         Ok(table) => read_devices(vec![Section::root(&findings, table)], dev_sno),
         Err(error) => {
-            findings.add("(device)", error.to_string());
+            let _ = error;
+            findings.add(
+                "(device)",
+                text!(
+                    "holds a value that a configuration cannot hold (null)",
+                    "含有配置中不允许的空值（null）"
+                ),
+            );
             Vec::new()
         }
     };
@@ -234,7 +290,10 @@ mod tests {
         assert_eq!(view.regions, [Region::new([0.1, 0.2, 0.5, 1.0]).unwrap()]);
         for (given, expected) in [
             (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1, 1]] }"#, "left before right"),
-            (r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1]] }"#, "`regions`"),
+            (
+                r#"{ "ip": "hall", "regions": [[0.5, 0.2, 0.1]] }"#,
+                "`regions.0`: is a list of 3; wanted is a list of 4",
+            ),
             (r#"{ "ip": "hall", "pipeline": "post", "regions": [[0, 0, 0.5, 1]] }"#, "for streams"),
             (r#"{ "ip": "hall", "face_min_px": 3 }"#, "10 to 2000"),
         ] {

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod photos;
 pub mod reader;
 pub mod renamed;
+mod sample;
 pub mod secret_files;
 pub mod settings;
 pub mod source;
@@ -15,6 +16,8 @@ pub mod tls;
 pub mod token_strength;
 pub mod value_error;
 pub mod web;
+#[cfg(test)]
+mod wrong_types_tests;
 
 pub use reader::ConfigError;
 pub use settings::{Mode, Settings};

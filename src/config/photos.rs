@@ -9,6 +9,7 @@ use super::value_error::ValueError;
 use menshen_domain::device::{DeviceConfig, DeviceKind, PUSH_PIPELINES};
 use menshen_domain::limits;
 use menshen_domain::photo_rules::{DEDUP_DEFAULT_S, FtpAccount, PassMode, PhotoRules};
+use menshen_domain::text;
 
 /// Shortest FTP password; it goes over the wire in the clear, and is guessed there too.
 const FTP_PASSWORD_MIN: usize = 8;
@@ -38,12 +39,15 @@ impl PhotoKeys {
         if pass_mode == PassMode::AllPass && !(is_push && is_gate) {
             section.wrong(
                 "pass_mode",
-                "all_pass needs a turnstile or door-terminal that sends photos (pipeline post or ftp)",
+                text!(
+                    "all_pass needs a turnstile or door-terminal that sends photos (pipeline post or ftp)",
+                    "all_pass 需要自行上传照片（管道 post 或 ftp）的 turnstile 或 door-terminal"
+                ),
             );
         }
         let ftp = (pipeline == "ftp").then(|| self.account(section, user.clone(), password.clone()));
         if pipeline != "ftp" && !(user.is_empty() && password.is_empty()) {
-            section.wrong("ftp_user", "is for pipeline = \"ftp\" only");
+            section.wrong("ftp_user", text!("is for pipeline = \"ftp\" only", "仅用于 pipeline = \"ftp\""));
         }
         PhotoRules { pass_mode, dedup_ms: dedup_s * 1000, online_ms: online_s * 1000, ftp }
     }
@@ -51,14 +55,29 @@ impl PhotoKeys {
     fn account(&mut self, section: &Section<'_>, user: String, password: String) -> FtpAccount {
         let is_plain = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
         if user.is_empty() || !is_plain(&user) {
-            section.wrong("ftp_user", "must be given: up to 64 printable characters without spaces");
+            section.wrong(
+                "ftp_user",
+                text!(
+                    "must be given: up to 64 printable characters without spaces",
+                    "必须填写：不超过 64 个可见字符，不含空格"
+                ),
+            );
         } else if !self.users.insert(user.clone()) {
-            section.wrong("ftp_user", format!("`{user}` is used by two devices; each needs its own account"));
+            section.wrong(
+                "ftp_user",
+                text!(
+                    "`{user}` is used by two devices; each needs its own account",
+                    "`{user}` 被两台设备使用；每台设备需要各自的账号"
+                ),
+            );
         }
         if password.len() < FTP_PASSWORD_MIN || !is_plain(&password) {
             section.wrong(
                 "ftp_password",
-                format!("must be {FTP_PASSWORD_MIN} to 64 printable characters without spaces"),
+                text!(
+                    "must be {FTP_PASSWORD_MIN} to 64 printable characters without spaces",
+                    "应为 {FTP_PASSWORD_MIN} 到 64 个可见字符，不含空格"
+                ),
             );
         }
         FtpAccount { user, password }
@@ -106,15 +125,27 @@ pub fn read_ftp(
     let uploads_per_minute = section.take_within("uploads_per_minute", 300u32, 1, 6000);
     let listen = listen.flatten();
     if listen.is_none() && devices.iter().any(|device| device.photos.ftp.is_some()) {
-        section.wrong("listen", "must be given: a device has pipeline = \"ftp\"");
+        section.wrong(
+            "listen",
+            text!(
+                "must be given: a device has pipeline = \"ftp\"",
+                "必须填写：有设备使用 pipeline = \"ftp\""
+            ),
+        );
     }
     if let (Some(IpAddr::V6(_)), Some(_)) = (listen.map(|listen| listen.ip()), public_host.flatten()) {
-        section.wrong("public_host", "is for an IPv4 listen address");
+        section.wrong("public_host", text!("is for an IPv4 listen address", "仅用于 IPv4 的 listen 地址"));
     }
     let tls = read_tls(&mut section, tls);
     let require_tls = section.take("require_tls", false);
     if require_tls && tls == TlsSettings::Off {
-        section.wrong("require_tls", "needs ftp.tls = true, or ftp.tls_cert and ftp.tls_key");
+        section.wrong(
+            "require_tls",
+            text!(
+                "needs ftp.tls = true, or ftp.tls_cert and ftp.tls_key",
+                "需要 ftp.tls = true，或 ftp.tls_cert 和 ftp.tls_key"
+            ),
+        );
     }
     section.finish();
     FtpSettings {

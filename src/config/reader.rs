@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::sample::example;
 use menshen_domain::secrets::mask_credentials;
+use menshen_domain::text;
+use menshen_domain::text::Text;
+use menshen_domain::typed::{self, TypeFault, Wanted, Wrong};
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +21,24 @@ pub struct ConfigError {
     /// `platform.login_url`
     pub key: String,
     /// What is wrong and what to do.
-    pub problem: String,
+    pub problem: Text,
 }
+
+/// Keys whose values are not repeated, whatever they are: passwords, tokens, what may hold one.
+const SECRETS: [&str; 12] = [
+    "token",
+    "user",
+    "password",
+    "url",
+    "main_url",
+    "action_url",
+    "dev_sno",
+    "ftp_password",
+    "login_url",
+    "realtime_urls",
+    "history_urls",
+    "monitor_urls",
+];
 
 /// Where keys came from, and what was found wrong with them.
 #[derive(Debug, Default)]
@@ -37,13 +56,23 @@ impl Findings {
         Self { file: file.to_owned(), lines, ..Self::default() }
     }
 
-    pub fn add(&self, key: &str, problem: impl Into<String>) {
+    pub fn add(&self, key: &str, problem: impl Into<Text>) {
         let error = ConfigError {
             place: self.place(key),
             key: key.to_owned(),
-            problem: mask_credentials(&problem.into()),
+            problem: problem.into().map(mask_credentials),
         };
         self.errors.borrow_mut().push(error);
+    }
+
+    /// As [`add`](Self::add), placed where an enclosing key stands.
+    fn add_at(&self, placed: &str, key: &str, problem: Text) {
+        let problem = problem.map(mask_credentials);
+        self.errors.borrow_mut().push(ConfigError {
+            place: self.place(placed),
+            key: key.to_owned(),
+            problem,
+        });
     }
 
     /// The override or the line that says `key`, or the nearest enclosing one.
@@ -95,22 +124,53 @@ impl<'a> Section<'a> {
     }
 
     /// Notes an error about one of this section's keys.
-    pub fn wrong(&self, key: &str, problem: impl Into<String>) {
+    pub fn wrong(&self, key: &str, problem: impl Into<Text>) {
         self.findings.add(&self.key_path(key), problem);
     }
 
     /// The value of a key, or `None` when it is absent or of the wrong type (which is noted).
     pub fn take_opt<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
+        let value = self.take_value(key)?;
+        // A number that is none (nan, inf) becomes nothing.
+        let value = serde_json::to_value(value).unwrap_or_default();
+        typed::read(&value).map_err(|fault| self.mistyped(key, &fault)).ok()
+    }
+
+    /// The value of a key as it is.
+    fn take_value(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
-        let value = self.table.remove(key)?;
-        match T::deserialize(value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let text = error.to_string();
-                self.wrong(key, text.trim().to_owned());
-                None
-            }
-        }
+        self.table.remove(key)
+    }
+
+    /// Notes a value of the wrong type.
+    fn mistyped(&self, key: &str, fault: &TypeFault) {
+        let example = example(&self.key_path(key)).filter(|_| fault.path.is_empty());
+        let is_secret = SECRETS.contains(&key);
+        let path: Vec<&str> = std::iter::once(key).chain(fault.path.iter().map(String::as_str)).collect();
+        let problem = Text::new(|language| {
+            let example = example.as_ref().map(|value| format!("{key} = {value}"));
+            fault.text(language, example.as_deref(), is_secret)
+        });
+        self.findings.add_at(&self.key_path(key), &self.key_path(&path.join(".")), problem);
+    }
+
+    /// A table or a list of tables; of another type, which is noted, it is as if absent.
+    fn take_structure<T>(
+        &mut self,
+        key: &'static str,
+        wanted: Wanted,
+        read: impl Fn(Value) -> Result<T, Value>,
+    ) -> Option<T> {
+        let value = self.take_value(key)?;
+        read(value)
+            .map_err(|other| {
+                let found = typed::Found::of(&serde_json::to_value(other).unwrap_or_default());
+                self.mistyped(
+                    key,
+                    &TypeFault { path: Vec::new(), wrong: Wrong::Type { found, wanted: wanted.clone() } },
+                );
+            })
+            .ok()
     }
 
     /// The value of a key, or its default.
@@ -120,11 +180,11 @@ impl<'a> Section<'a> {
 
     /// A text that may hold a password; empty when absent. A wrong value is not repeated in the text of the error.
     pub fn take_secret(&mut self, key: &'static str) -> String {
-        match self.take_opt::<Value>(key) {
+        match self.take_value(key) {
             None => String::new(),
             Some(Value::String(text)) => text,
             Some(_) => {
-                self.wrong(key, "must be a text in quotes");
+                self.wrong(key, text!("must be a text in quotes", "应为带引号的文字"));
                 String::new()
             }
         }
@@ -132,11 +192,17 @@ impl<'a> Section<'a> {
 
     /// A table of texts that may hold passwords; empty when absent. As [`take_secret`](Self::take_secret).
     pub fn take_secrets(&mut self, key: &'static str) -> BTreeMap<String, String> {
-        let table = match self.take_opt::<Value>(key) {
+        let table = match self.take_value(key) {
             None => return BTreeMap::new(),
             Some(Value::Table(table)) => table,
             Some(_) => {
-                self.wrong(key, "must be a table of texts, as in { latency_ms = \"100\" }");
+                self.wrong(
+                    key,
+                    text!(
+                        "must be a table of texts, as in {{ latency_ms = \"100\" }}",
+                        "应为由文字组成的表，如 {{ latency_ms = \"100\" }}"
+                    ),
+                );
                 return BTreeMap::new();
             }
         };
@@ -144,21 +210,24 @@ impl<'a> Section<'a> {
         for (name, value) in table {
             match value {
                 Value::String(text) => drop(texts.insert(name, text)),
-                _ => self.wrong(key, format!("the value of `{name}` must be a text in quotes")),
+                _ => self.wrong(
+                    key,
+                    text!("the value of `{name}` must be a text in quotes", "`{name}` 的值应为带引号的文字"),
+                ),
             }
         }
         texts
     }
 
     /// As [`take`](Self::take), with a check; its error is noted.
-    pub fn take_checked<T: DeserializeOwned, U, E: Display>(
+    pub fn take_checked<T: DeserializeOwned, U, E: Into<Text>>(
         &mut self,
         key: &'static str,
         default: T,
         check: impl Fn(T) -> Result<U, E>,
     ) -> Option<U> {
         let value = self.take(key, default);
-        check(value).map_err(|error| self.wrong(key, error.to_string())).ok()
+        check(value).map_err(|error| self.wrong(key, error)).ok()
     }
 
     /// A number within bounds, both included.
@@ -170,7 +239,13 @@ impl<'a> Section<'a> {
         if value >= min && value <= max {
             return value;
         }
-        self.wrong(key, format!("{value} is outside {min} to {max}; the default is {default}"));
+        self.wrong(
+            key,
+            text!(
+                "{value} is outside {min} to {max}; the default is {default}",
+                "{value} 超出范围 {min} 到 {max}；默认值为 {default}"
+            ),
+        );
         default
     }
 
@@ -182,24 +257,38 @@ impl<'a> Section<'a> {
 
     /// A sub-table; empty when absent.
     pub fn section(&mut self, key: &'static str) -> Section<'a> {
-        let table = self.take(key, Table::new());
+        let table = self.take_structure(key, Wanted::Table, |value| match value {
+            Value::Table(table) => Ok(table),
+            other => Err(other),
+        });
+        let table = table.unwrap_or_default();
         Section { findings: self.findings, path: self.key_path(key), table, known: Vec::new() }
     }
 
     /// A list of tables; empty when absent.
     pub fn sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
-        let tables: Vec<Table> = self.take(key, Vec::new());
+        let list = self.take_structure(key, Wanted::List, |value| match value {
+            Value::Array(list) => Ok(list),
+            other => Err(other),
+        });
         let path = self.key_path(key);
-        tables
-            .into_iter()
-            .enumerate()
-            .map(|(index, table)| Section {
-                findings: self.findings,
-                path: format!("{path}.{index}"),
-                table,
-                known: Vec::new(),
-            })
-            .collect()
+        let mut sections = Vec::new();
+        for (index, value) in list.unwrap_or_default().into_iter().enumerate() {
+            let path = format!("{path}.{index}");
+            match value {
+                Value::Table(table) => {
+                    sections.push(Section { findings: self.findings, path, table, known: Vec::new() });
+                }
+                _ => self.findings.add(
+                    &path,
+                    text!(
+                        "must be a block of its own, [[{key}]], with keys below it",
+                        "应为单独的 [[{key}]] 段，其下写各参数"
+                    ),
+                ),
+            }
+        }
+        sections
     }
 
     /// Notes every key that was not taken.
@@ -216,8 +305,10 @@ impl<'a> Section<'a> {
             self.wrong(
                 key,
                 match nearest {
-                    Some((_, nearest)) => format!("unknown key; did you mean `{nearest}`?"),
-                    None => format!("unknown key; there is {known}"),
+                    Some((_, nearest)) => {
+                        text!("unknown key; did you mean `{nearest}`?", "未知的键；是否为 `{nearest}`？")
+                    }
+                    None => text!("unknown key; there is {known}", "未知的键；可用的有 {known}"),
                 },
             );
         }
@@ -252,14 +343,25 @@ pub fn key_lines(text: &str) -> HashMap<String, usize> {
 }
 
 /// A key path does not fit the tree.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathError {
-    #[error("the key is empty")]
     Empty,
-    #[error("`{0}` holds a value and has no keys inside")]
     NoTable(String),
-    #[error("`{part}` is no place in a list of {len}")]
     NoPlace { part: String, len: usize },
+}
+
+impl From<PathError> for Text {
+    fn from(error: PathError) -> Self {
+        match error {
+            PathError::Empty => text!("the key is empty", "键为空"),
+            PathError::NoTable(part) => {
+                text!("`{part}` holds a value and has no keys inside", "`{part}` 是值，其下没有键")
+            }
+            PathError::NoPlace { part, len } => {
+                text!("`{part}` is no place in a list of {len}", "列表只有 {len} 项，没有第 `{part}` 项")
+            }
+        }
+    }
 }
 
 /// Sets `path` in a tree, making tables on the way; a number is a place in a list, at most one past its end.

@@ -5,6 +5,8 @@ use std::fmt;
 use toml::Table;
 
 use super::reader::Findings;
+use menshen_domain::text::spoken;
+use menshen_domain::{text, tr};
 
 /// Old and new spelling, as key paths; both are keys of the same section.
 const RENAMED: &[(&str, &str)] = &[
@@ -24,7 +26,11 @@ pub struct RenamedKey {
 impl fmt::Display for RenamedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, old, new } = self;
-        write!(f, "{place}: `{old}` is now `{new}`; the old spelling is read until the next release")
+        f.write_str(&tr!(
+            spoken(),
+            "{place}: `{old}` is now `{new}`; the old spelling is read until the next release",
+            "{place}: `{old}` 已改为 `{new}`；旧写法在下一版本前仍可读取"
+        ))
     }
 }
 
@@ -39,8 +45,13 @@ pub fn rename(table: &mut Table, findings: &mut Findings) -> Vec<RenamedKey> {
         let Some(section) = table.get_mut(section).and_then(toml::Value::as_table_mut) else { continue };
         let Some(value) = section.remove(old_key) else { continue };
         if section.contains_key(new_key) {
-            findings
-                .add(old, format!("is the old spelling of `{new}`, which is given as well; remove this one"));
+            findings.add(
+                old,
+                text!(
+                    "is the old spelling of `{new}`, which is given as well; remove this one",
+                    "是 `{new}` 的旧写法，而新写法也已填写；请删除此项"
+                ),
+            );
             continue;
         }
         section.insert(new_key.to_owned(), value);

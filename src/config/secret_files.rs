@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::reader::Findings;
+use menshen_domain::text::{Text, spoken};
+use menshen_domain::{text, tr};
 
 /// Keys that hold a secret, by section.
 pub const SECRETS: [(&str, &[&str]); 3] = [
@@ -21,27 +23,42 @@ const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY/";
 const SECRET_BYTES_MAX: u64 = 4096;
 
 /// Why a file is no secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 enum FileError {
-    #[error("must be the path of a file, in quotes")]
     NoPath,
-    #[error("and `{0}` cannot both be given")]
     Both(&'static str),
-    #[error("$CREDENTIALS_DIRECTORY is not set: the service needs LoadCredential=")]
     NoCredentials,
-    #[error("cannot read {path}: {reason}")]
     Read { path: String, reason: io::Error },
-    #[error("{0} is empty")]
     Empty(String),
-    #[error("{0} is longer than {SECRET_BYTES_MAX} bytes, or no text")]
     NoText(String),
+}
+
+impl FileError {
+    fn text(&self) -> Text {
+        match self {
+            Self::NoPath => text!("must be the path of a file, in quotes", "须为加引号的文件路径"),
+            Self::Both(key) => text!("and `{key}` cannot both be given", "不能与 `{key}` 同时填写"),
+            Self::NoCredentials => text!(
+                "$CREDENTIALS_DIRECTORY is not set: the service needs LoadCredential=",
+                "未设置 $CREDENTIALS_DIRECTORY：服务需要 LoadCredential="
+            ),
+            Self::Read { path, reason } => text!("cannot read {path}: {reason}", "无法读取 {path}：{reason}"),
+            Self::Empty(path) => text!("{path} is empty", "{path} 为空"),
+            Self::NoText(path) => text!(
+                "{path} is longer than {SECRET_BYTES_MAX} bytes, or no text",
+                "{path} 超过 {SECRET_BYTES_MAX} 字节，或不是文本"
+            ),
+        }
+    }
 }
 
 /// A file with a secret in it that others on this machine may read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{path} holds secrets, and others on this machine may read it; run: chmod o-rwx {path} 文件含密钥且其他用户可读"
-)]
+#[error("{}", tr!(
+    spoken(),
+    "{path} holds secrets, and others on this machine may read it; run: chmod o-rwx {path}",
+    "{path} 含有密钥，且本机其他用户可读；请执行：chmod o-rwx {path}"
+))]
 pub struct OpenFile {
     pub path: String,
 }
@@ -76,7 +93,7 @@ pub fn resolve(table: &mut Table, findings: &mut Findings, credentials: Option<&
                 match secret(key, &value, table, credentials, &mut open) {
                     Ok(Some(secret)) => drop(table.insert((*key).to_owned(), Value::String(secret))),
                     Ok(None) => {}
-                    Err(error) => findings.add(&format!("{path}.{file_key}"), error.to_string()),
+                    Err(error) => findings.add(&format!("{path}.{file_key}"), error.text()),
                 }
             }
         }

@@ -24,6 +24,7 @@ use menshen_domain::models::{Precision, Provider};
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::status::Language;
+use menshen_domain::text;
 use menshen_domain::tuning::{Changes, GateMode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -167,7 +168,12 @@ impl Settings {
         if sections.len() > limits::DEVICES_MAX {
             root.wrong(
                 "devices",
-                format!("{} devices; at most {} fit one box", sections.len(), limits::DEVICES_MAX),
+                text!(
+                    "{count} devices; at most {max} fit one box",
+                    "{count} 台设备；本机最多 {max} 台",
+                    count = sections.len(),
+                    max = limits::DEVICES_MAX
+                ),
             );
         }
         let devices = read_devices(sections, &dev_sno);
@@ -192,13 +198,16 @@ impl Settings {
         let mut runtime = root.section("runtime");
         let onnxruntime = runtime.take("onnxruntime", PathBuf::new());
         let provider = runtime.take_checked("accelerator", String::new(), |text| {
-            text.parse::<Provider>().map_err(|error| error.to_string())
+            text.parse::<Provider>().map_err(|_| ValueError::Accelerator(text))
         });
         let precision = if runtime.take("int8", false) { Precision::Int8 } else { Precision::Full };
         if precision == Precision::Int8 && provider == Some(Provider::Cpu) {
             runtime.wrong(
                 "int8",
-                "8-bit integers are for an accelerator; set runtime.accelerator, or int8 = false",
+                text!(
+                    "8-bit integers are for an accelerator; set runtime.accelerator, or int8 = false",
+                    "8 位整数仅用于加速器；请设置 runtime.accelerator，或 int8 = false"
+                ),
             );
         }
         let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
@@ -258,14 +267,20 @@ fn check_receivers(root: &Section<'_>, events: &EventSettings, monitor_urls: &[U
         ("status.monitor_urls", monitor_urls),
     ] {
         if urls.iter().any(|url| url.scheme() != "https") {
-            root.wrong(key, "every address must begin with https://, since platform.require_tls is on");
+            root.wrong(
+                key,
+                text!(
+                    "every address must begin with https://, since platform.require_tls is on",
+                    "platform.require_tls 已启用，每个地址须以 https:// 开头"
+                ),
+            );
         }
     }
 }
 
 fn http_url(text: String) -> Result<Url, ValueError> {
     match Url::parse(&text) {
-        Err(reason) => Err(ValueError::Url { text, reason }),
+        Err(_) => Err(ValueError::Url(text)),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         Ok(other) => Err(ValueError::Scheme(other.scheme().to_owned())),
     }
@@ -278,31 +293,52 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     let ca_file = section.take("ca_file", PathBuf::new());
     let require_tls = section.take("require_tls", false);
     if dev_sno.contains(char::is_whitespace) {
-        section.wrong("dev_sno", "must not hold spaces; copy the licence code as the platform shows it");
+        section.wrong(
+            "dev_sno",
+            text!(
+                "must not hold spaces; copy the licence code as the platform shows it",
+                "不能含空格；请按平台显示的授权码原样填写"
+            ),
+        );
     }
     let platform = match mode {
         Mode::Standalone => None,
         Mode::Platform => {
             if dev_sno.is_empty() {
-                section
-                    .wrong("dev_sno", "must be given in platform mode: the licence code the platform issued");
+                section.wrong(
+                    "dev_sno",
+                    text!(
+                        "must be given in platform mode: the licence code the platform issued",
+                        "平台模式下必须填写：平台签发的授权码"
+                    ),
+                );
             }
             if login_url.is_empty() {
                 section.wrong(
                     "login_url",
-                    "must be given in platform mode, as in http://host:9061/api/gateway/login",
+                    text!(
+                        "must be given in platform mode, as in http://host:9061/api/gateway/login",
+                        "平台模式下必须填写，如 http://host:9061/api/gateway/login"
+                    ),
                 );
                 None
             } else {
-                http_url(login_url).map_err(|error| section.wrong("login_url", error.to_string())).ok()
+                http_url(login_url).map_err(|error| section.wrong("login_url", error)).ok()
             }
         }
     };
     if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
-        section.wrong("ca_file", format!("there is no file {}", ca_file.display()));
+        let shown = ca_file.display();
+        section.wrong("ca_file", text!("there is no file {shown}", "文件 {shown} 不存在"));
     }
     if require_tls && platform.as_ref().is_some_and(|url| url.scheme() != "https") {
-        section.wrong("login_url", "must begin with https://, since platform.require_tls is on");
+        section.wrong(
+            "login_url",
+            text!(
+                "must begin with https://, since platform.require_tls is on",
+                "platform.require_tls 已启用，须以 https:// 开头"
+            ),
+        );
     }
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
@@ -330,11 +366,18 @@ fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
     let score_range =
         section.take_checked("threshold_range", [0.0f32, 82.0, 100.0], |[lowest, best, highest]| {
             ScoreRange::new(lowest, best, highest)
+                .map_err(|_| ValueError::ScoreRange([lowest, best, highest]))
         });
     let liveness_models = ["minifasnet-v2", "minifasnet-v1se"].map(str::to_owned).to_vec();
     let liveness_models: Vec<String> = section.take("liveness_models", liveness_models);
     if liveness_models.is_empty() {
-        section.wrong("liveness_models", "must name at least one; a device without `liveness` runs none");
+        section.wrong(
+            "liveness_models",
+            text!(
+                "must name at least one; a device without `liveness` runs none",
+                "至少填写一个；未启用 `liveness` 的设备不会运行"
+            ),
+        );
     }
     let threshold = section.take_within("threshold", 82.0f32, 1.0, 100.0);
     let read = RecognitionSettings {

@@ -1,5 +1,6 @@
 //! Where settings come from: the file, the environment, the command line.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -8,7 +9,10 @@ use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
 use super::renamed::rename;
 use super::secret_files::{holds_secret, note_open, resolve};
 use super::settings::Settings;
+use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
+use menshen_domain::text::Text;
+use menshen_domain::{text, tr};
 
 /// Prefix of environment variables that override keys.
 const ENV_PREFIX: &str = "MENSHEN_";
@@ -40,7 +44,10 @@ impl Overrides {
                 return Err(ConfigError {
                     place: "--set".to_owned(),
                     key: mask_url(argument),
-                    problem: "expected key.path=value".to_owned(),
+                    problem: text!(
+                        "expected key.path=value, as in --set web.listen=127.0.0.1:9000",
+                        "应为 键=值，如 --set web.listen=127.0.0.1:9000"
+                    ),
                 });
             };
             overrides.push(Override {
@@ -71,10 +78,14 @@ fn usable((settings, errors): (Settings, Vec<ConfigError>)) -> Result<Settings, 
 /// there is no TOML to look at.
 pub fn inspect(file: &Path, overrides: &Overrides) -> Result<(Settings, Vec<ConfigError>), Vec<ConfigError>> {
     let shown = file.display().to_string();
-    let whole =
-        |problem: String| vec![ConfigError { place: shown.clone(), key: "(file)".to_owned(), problem }];
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| whole(format!("cannot be read: {error}; name another with --config FILE")))?;
+    let whole = |problem: Text| vec![ConfigError { place: shown.clone(), key: "(file)".to_owned(), problem }];
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let why = read_error(&error);
+        whole(Text::new(|language| {
+            let why = why.of(language);
+            tr!(language, "{why}; name another with --config FILE", "{why}；可用 --config 文件 指定其他文件")
+        }))
+    })?;
     inspect_text(&shown, &text, overrides)
 }
 
@@ -87,14 +98,14 @@ fn inspect_text(
         vec![ConfigError {
             place: file.to_owned(),
             key: "(file)".to_owned(),
-            problem: not_toml(text, &error),
+            problem: NotToml::new(text, error.span().map_or(0, |span| span.start), error.message()).into(),
         }]
     })?;
     let mut findings = Findings::new(file, key_lines(text));
     for Override { label, path, value } in &overrides.0 {
         findings.overrides.insert(path.clone(), label.clone());
         if let Err(problem) = set_path(&mut table, path, value_of(path, value)) {
-            findings.add(path, problem.to_string());
+            findings.add(path, problem);
         }
     }
     let renamed_keys = rename(&mut table, &mut findings);
@@ -108,18 +119,20 @@ fn inspect_text(
     Ok((settings, findings.into_errors()))
 }
 
-/// Where and why a text is no TOML. The crate's own text quotes the line, and a password may be in it.
-fn not_toml(text: &str, error: &toml::de::Error) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count();
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    let key = text.lines().nth(line).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
-    let is_key = |key: &&str| key.chars().all(|c| c.is_ascii_alphanumeric() || "._- ".contains(c));
-    let key = key.filter(is_key).map(|key| format!(" (`{key}`)")).unwrap_or_default();
-    let why: String = error.message().lines().collect::<Vec<_>>().join(", ");
-    let hint = "; a text with quotes or backslashes goes between single quotes";
-    format!("is not TOML: line {}{key}, column {column}: {why}{hint}", line + 1)
+/// Why a file cannot be read.
+fn read_error(error: &std::io::Error) -> Text {
+    match error.kind() {
+        ErrorKind::NotFound => text!("the file is not there", "文件不存在"),
+        ErrorKind::PermissionDenied => text!("this user may not read the file", "当前用户无权读取该文件"),
+        ErrorKind::IsADirectory => text!("it is a folder", "这是文件夹"),
+        ErrorKind::InvalidData => {
+            text!(
+                "it is no text in UTF-8: save it in that encoding",
+                "不是 UTF-8 编码的文本：请以 UTF-8 保存"
+            )
+        }
+        _ => text!("it cannot be read: {error}", "无法读取：{error}"),
+    }
 }
 
 /// Keys whose values are texts, whatever they look like: a password may be all digits.
@@ -186,16 +199,27 @@ mod tests {
         check(("threshold = 82.0", "threshold = 820.0"), &["820 is outside 1 to 100; the default is 82"]);
         check(("int8 = false", "int8 = true"), &["8-bit integers are for an accelerator"]);
         check(("[0.0, 82.0, 100.0]", "[0.0, 182.0, 100.0]"), &["must rise"]);
-        check(("workers = 0", "workers = \"two\""), &["`recognition.workers`", "invalid type"]);
-        check(("mode = \"platform\"", "mode = \"cloud\""), &["unknown variant `cloud`"]);
-        check(("\"partial\", ", "\"hat\", "), &["unknown variant `hat`"]);
+        check(
+            ("workers = 0", "workers = \"two\""),
+            &["`recognition.workers`: is the text \"two\"", "a whole number from 0 on, as in workers = 0"],
+        );
+        check(
+            ("mode = \"platform\"", "mode = \"cloud\""),
+            &[
+                "is the text \"cloud\"; wanted is one of \"platform\", \"standalone\", as in mode = \"platform\"",
+            ],
+        );
+        check(
+            ("\"partial\", ", "\"hat\", "),
+            &["`recognition.custom_level.checks.0`: is the text \"hat\"; wanted is one of"],
+        );
         check(("127.0.0.1:8886", "localhost"), &["expected IP:PORT"]);
         check(("level = \"info\"", "level = \"loud\""), &["`loud` is no log level"]);
         check(("[web]", "[wbe]"), &["unknown key; did you mean `web`"]);
         check(("127.0.0.1:5555", "0.0.0.0:5555"), &["`local_api.token`: must be set"]);
         check(("token = \"\"", "token = \"short\""), &["at least 16"]);
         check(("monitor_urls = []", "monitor_urls = [\"x\"]"), &["`status.monitor_urls`", "no URL"]);
-        check(("mode = \"opendoor\"", "mode = \"open\""), &["`gate.mode`", "unknown variant"]);
+        check(("mode = \"opendoor\"", "mode = \"open\""), &["`gate.mode`", "wanted is one of \"opendoor\""]);
         check(("keep_max = 10000", "keep_max = 10"), &["outside 100 to"]);
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::reader::Section;
+use menshen_domain::text;
 
 /// TLS of one address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,10 +51,14 @@ fn read_files(section: &mut Section<'_>, cert: &'static str, key: &'static str) 
         if path.as_os_str().is_empty() {
             section.wrong(
                 name,
-                format!("must be given with `{other}`: a certificate is of no use without its key"),
+                text!(
+                    "must be given with `{other}`: a certificate is of no use without its key",
+                    "须与 `{other}` 一同填写：证书与私钥缺一不可"
+                ),
             );
         } else if !path.is_file() {
-            section.wrong(name, format!("there is no file {}", path.display()));
+            let shown = path.display();
+            section.wrong(name, text!("there is no file {shown}", "文件 {shown} 不存在"));
         }
     }
     Some(files)

@@ -1,5 +1,8 @@
 //! Whether a token that somebody typed is hard to guess.
 
+use menshen_domain::text;
+use menshen_domain::text::Text;
+
 /// Fewest characters.
 const LENGTH_MIN: usize = 16;
 /// Guesses that finding it takes, as a power of ten: at a thousand a second, which the box does not answer, 30 000 years.
@@ -21,16 +24,30 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// Why a token is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeakToken {
-    #[error("must have at least {LENGTH_MIN} characters; `menshen token new NAME` makes a good one")]
     Short,
-    #[error("must be printable characters without spaces; `menshen token new NAME` makes a good one")]
     Strange,
-    #[error(
-        "is easy to guess (known words, repeats or sequences); `menshen token new NAME` makes a good one"
-    )]
     Guessable,
+}
+
+impl WeakToken {
+    pub fn text(self) -> Text {
+        match self {
+            Self::Short => text!(
+                "must have at least {LENGTH_MIN} characters; `menshen token new NAME` makes a good one",
+                "至少 {LENGTH_MIN} 个字符；可用 menshen token new NAME 生成"
+            ),
+            Self::Strange => text!(
+                "must be printable characters without spaces; `menshen token new NAME` makes a good one",
+                "须为可见字符，不含空格；可用 menshen token new NAME 生成"
+            ),
+            Self::Guessable => text!(
+                "is easy to guess (known words, repeats or sequences); `menshen token new NAME` makes a good one",
+                "容易被猜到（常用词、重复或连续字符）；可用 menshen token new NAME 生成"
+            ),
+        }
+    }
 }
 
 /// # Errors

@@ -7,6 +7,7 @@ use super::reader::Section;
 use super::tls::{CertificateFiles, TlsSettings, read_tls};
 use super::token_strength::check_token;
 use super::value_error::ValueError;
+use menshen_domain::text;
 
 /// Health and metrics, of this machine only.
 const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8886));
@@ -53,14 +54,17 @@ pub fn read_local_api(
     if token.is_empty() && is_reachable && !data_dir.join("tokens.json").is_file() {
         section.wrong(
             "token",
-            "must be set when local_api.listen is reachable from other machines: a caller can delete \
-             people and open doors; or make one with `menshen token new NAME`",
+            text!(
+                "must be set when local_api.listen is reachable from other machines: a caller can delete people and open \
+                 doors; or make one with `menshen token new NAME`",
+                "local_api.listen 可从其他机器访问时必须填写：调用者可以删除人员和开门；或用 menshen token new NAME 新建令牌"
+            ),
         );
     }
     if !token.is_empty()
         && let Err(weak) = check_token(&token)
     {
-        section.wrong("token", weak.to_string());
+        section.wrong("token", weak.text());
     }
     let tls = read_tls(&mut section, tls);
     section.finish();

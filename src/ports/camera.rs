@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
+use menshen_domain::stream_fault::StreamFault;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
 /// What to open: a pipeline template by name and the values of its parameters. Never shows a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,8 +47,24 @@ pub enum StreamNotice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamFailure {
     pub kind: FailureKind,
-    /// What happened, in the words of the element, with credentials masked.
+    /// What happened, in the words of the element, with credentials masked; of some kinds the place only.
     pub text: String,
+}
+
+impl From<StreamFailure> for StreamFault {
+    fn from(StreamFailure { kind, text }: StreamFailure) -> Self {
+        match kind {
+            FailureKind::Unauthorized => Self::Unauthorized,
+            FailureKind::LoginScheme => Self::LoginScheme(text),
+            FailureKind::NotFound => Self::NotFound(text),
+            FailureKind::Name => Self::Name(text),
+            FailureKind::Refused => Self::Refused(text),
+            FailureKind::NoAnswer => Self::NoAnswer(text),
+            FailureKind::Unreachable => Self::Unreachable(text),
+            FailureKind::Codec => Self::Codec(text),
+            FailureKind::Other => Self::Other(text),
+        }
+    }
 }
 
 /// What an installer would do something else about.
@@ -57,7 +76,13 @@ pub enum FailureKind {
     LoginScheme,
     /// The server is there, the stream is not.
     NotFound,
-    /// Nothing answers, or something else does.
+    /// The name of the host is not known; the text is the name.
+    Name,
+    /// The machine is there, nothing serves the port; the text is `host:port`.
+    Refused,
+    /// Nothing answers; the text is `host:port`.
+    NoAnswer,
+    /// It cannot be reached, or something else answers.
     Unreachable,
     /// What comes cannot be decoded here.
     Codec,
@@ -66,10 +91,30 @@ pub enum FailureKind {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    #[error("pipeline `{name}`: {reason}")]
+    #[error("{}", template_text(name, reason))]
     Template { name: String, reason: String },
-    #[error("cannot start the stream: {0}")]
+    #[error("{}", start_text(.0))]
     Start(String),
+    #[error("{0}")]
+    Unreachable(StreamFault),
+}
+
+fn start_text(why: &str) -> String {
+    tr!(spoken(), "cannot start the stream: {why}", "无法打开码流：{why}")
+}
+
+fn template_text(name: &str, reason: &str) -> String {
+    tr!(spoken(), "pipeline `{name}`: {reason}", "采集管道 `{name}`：{reason}")
+}
+
+impl From<OpenError> for StreamFault {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Template { .. } => Self::Configuration(error.to_string()),
+            OpenError::Start(reason) => Self::Other(reason),
+            OpenError::Unreachable(fault) => fault,
+        }
+    }
 }
 
 /// A running pipeline; dropping it stops it and returns only when its threads have ended.

@@ -5,23 +5,77 @@
 
 use menshen_domain::event::EventRecord;
 use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::status::Language;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum StoreError {
-    #[error(
-        "{path} is in use: another menshen is running on this data_dir; stop it or choose another data_dir"
-    )]
-    Locked { path: String },
-    #[error("{path} is damaged: {reason}")]
-    Damaged { path: String, reason: String },
-    #[error("disk full while writing {path}")]
-    DiskFull { path: String },
+    Locked {
+        path: String,
+    },
+    Damaged {
+        path: String,
+        reason: String,
+    },
+    DiskFull {
+        path: String,
+    },
     /// A key is missing, wrong or not safe; the reason says what to do.
-    #[error("{path}: {reason}")]
-    Key { path: String, reason: String },
-    #[error("cannot {doing} {path}: {reason}")]
-    Io { doing: &'static str, path: String, reason: String },
+    Key {
+        path: String,
+        reason: String,
+    },
+    Io {
+        doing: &'static str,
+        path: String,
+        reason: String,
+    },
 }
+
+impl StoreError {
+    /// What is wrong, and what to do.
+    fn text(&self, language: Language) -> String {
+        match self {
+            Self::Locked { path } => tr!(
+                language,
+                "{path} is in use: another menshen is running on this data_dir; stop it or choose another data_dir",
+                "{path} 正在使用：另一个门神正在使用该数据目录；请停止它，或更换 data_dir"
+            ),
+            Self::Damaged { path, reason } => {
+                tr!(language, "{path} is damaged: {reason}", "{path} 已损坏：{reason}")
+            }
+            Self::DiskFull { path } => tr!(
+                language,
+                "disk full while writing {path}: make room on the disk",
+                "写入 {path} 时磁盘已满：请清理磁盘空间"
+            ),
+            Self::Key { path, reason } => format!("{path}: {reason}"),
+            Self::Io { doing, path, reason } => {
+                let zh = match *doing {
+                    "read" => "读取",
+                    "write" => "写入",
+                    "create" => "创建",
+                    "open" => "打开",
+                    "delete" | "remove" => "删除",
+                    _ => "处理",
+                };
+                match language {
+                    Language::En => format!("cannot {doing} {path}: {reason}"),
+                    Language::Zh => format!("无法{zh} {path}：{reason}"),
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text(spoken()))
+    }
+}
+
+impl std::error::Error for StoreError {}
 
 /// People and permission groups.
 pub trait RegistryStore: Send + Sync {

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use super::devices::{Reread, SettingsConfigStore};
 use super::handles::Handles;
+use super::overridden::overridden;
 use super::platform::Platform;
 use super::problems::Problems;
 use super::recognition::{Models, Recognition};
@@ -26,6 +27,7 @@ use crate::ports::store::EventStore as _;
 use crate::telemetry::log_line::hide_licence_code;
 use crate::web::health::Health;
 use menshen_domain::device::DeviceStatus;
+use menshen_domain::status::Language;
 
 /// Everything built, nothing running. `runtime::parts` makes the actors from it.
 pub struct App {
@@ -78,6 +80,10 @@ impl App {
             tracing::info!("passwords and addresses in changes.json were sealed");
         }
         let tuner = Tuner::new(Arc::new(changes), base_tuning(&settings)).map_err(Problems::one)?;
+        for value in overridden(&settings, &tuner.changes()) {
+            let back = value.way_back();
+            tracing::warn!(back, "configuration is overridden: {}", value.text().of(Language::En));
+        }
         settings.change_identity(&tuner.changes());
         hide_licence_code(&settings.dev_sno);
         let devices = DeviceLists::build(&settings, reread, &tuner);

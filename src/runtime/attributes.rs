@@ -9,7 +9,8 @@ use menshen_models::{ModelError, Selection};
 use menshen_vision::attributes::AttributeNets;
 use menshen_vision::inference::InferenceLoader;
 
-fn needs_attributes(settings: &Settings) -> bool {
+/// Whether a device, or the answers of `fiqa`, ask for age and gender.
+pub fn needs_attributes(settings: &Settings) -> bool {
     let device = settings.devices.iter().any(|device| device.attributes && device.enabled);
     device || settings.recognition.attributes.in_fiqa
 }

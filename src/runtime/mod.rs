@@ -12,6 +12,7 @@ mod ftp;
 pub mod handles;
 pub mod listeners;
 pub mod models;
+pub mod overridden;
 mod parts;
 pub mod platform;
 pub mod problems;

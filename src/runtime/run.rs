@@ -20,17 +20,31 @@ use crate::config::Settings;
 use crate::telemetry::{self, Exporter};
 use crate::web;
 use menshen_domain::limits;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
 /// Recorded histogram samples are folded into buckets this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// The web side has no address to listen on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on web.listen {listen}: {reason}; choose another address")]
+#[derive(Debug)]
 struct ListenError {
     listen: SocketAddr,
     reason: std::io::Error,
 }
+
+impl std::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { listen, reason } = self;
+        f.write_str(&tr!(
+            spoken(),
+            "cannot listen on web.listen {listen}: {reason}; choose another address",
+            "无法监听 web.listen {listen}：{reason}；请更换地址"
+        ))
+    }
+}
+
+impl std::error::Error for ListenError {}
 
 /// A part does not start.
 #[derive(Debug, thiserror::Error)]

@@ -21,15 +21,29 @@ use crate::ports::erasures::ErasureLog;
 use crate::ports::store::{PictureStore, RegistryStore, StoreError};
 use crate::status::storage::StorageStatus;
 use crate::telemetry::log_line::name_people_by;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_gallery::Gallery;
 
 /// The data folder cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot create data_dir {path}: {reason}; choose another with data_dir")]
+#[derive(Debug)]
 pub struct DataDirError {
     path: String,
     reason: std::io::Error,
 }
+
+impl std::fmt::Display for DataDirError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, reason } = self;
+        f.write_str(&tr!(
+            spoken(),
+            "cannot create data_dir {path}: {reason}; choose another with data_dir",
+            "无法创建 data_dir {path}：{reason}；请更换 data_dir"
+        ))
+    }
+}
+
+impl std::error::Error for DataDirError {}
 
 /// Makes the data folder where there is none yet.
 ///

@@ -6,7 +6,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use menshen_domain::text::is_hidden;
+use menshen_domain::visible::is_hidden;
 
 /// What is put in the place of a secret.
 const MASK: &str = "***";

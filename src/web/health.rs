@@ -190,7 +190,7 @@ fn device_health(device: &DeviceStatus) -> DeviceHealth {
         StreamState::Opening => "opening".to_owned(),
         StreamState::Online => "online".to_owned(),
         StreamState::AwaitingKeyFrame => "waiting for a key frame".to_owned(),
-        StreamState::Offline(reason) => format!("offline: {reason}"),
+        StreamState::Offline(fault) => format!("offline: {fault}"),
         StreamState::Finished => "finished".to_owned(),
         StreamState::Stopped => "stopped".to_owned(),
     };

@@ -89,7 +89,7 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
         let why = bed.run(&["why", &id]);
         String::from_utf8_lossy(&why.stdout).into_owned()
     });
-    assert!(asked.contains("male 男 (") && asked.contains("a guess 仅为估计"), "{asked}");
+    assert!(asked.contains("male (") && asked.contains("a guess"), "{asked}");
     assert!(not.contains("decision") && !not.contains("a guess"), "{not}");
 }
 

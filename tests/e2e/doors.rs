@@ -137,7 +137,7 @@ fn a_coil_that_opens_a_door_closes_it_again() {
     // A relay that refuses: the door's answer says so, and "off" goes on until it takes it.
     relay.exception.store(2, Ordering::SeqCst);
     let answer = act(&bed, &json!({ "logic_port": 1 }));
-    assert_eq!((&answer["result"], &answer["code"]), (&json!(false), &json!(50073)), "{answer}");
+    assert_eq!((&answer["result"], &answer["code"]), (&json!(false), &json!(50072)), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("coil 4"), "{answer}");
     eventually("it is tried again", SOON, || {
         (bed.metric("menshen_door_rest_failures_total") >= 1.0).then_some(())

@@ -348,7 +348,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
     let answer = done(http::json(port, "PUT", ACTION, &close));
     assert_eq!(
         (&answer["action"][0]["result"], &answer["action"][0]["code"]),
-        (&json!(false), &json!(50073))
+        (&json!(false), &json!(50072))
     );
     assert_eq!(lines().len(), 2, "a command is never repeated");
     relay.answer(|_| 200);

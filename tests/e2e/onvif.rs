@@ -15,23 +15,26 @@ use crate::testbed::menshen;
 /// A box's configuration, for commands that need no running box.
 struct Config {
     folder: TempDir,
+    /// Of the command line.
+    language: String,
 }
 
 impl Config {
     fn new(language: &str, devices: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let var = folder.path().join("var");
-        let text = format!(
-            "mode = \"standalone\"\ndata_dir = \"{}\"\nlanguage = \"{language}\"\n\n{devices}",
-            var.display()
-        );
+        let text = format!("mode = \"standalone\"\ndata_dir = \"{}\"\n\n{devices}", var.display());
         std::fs::write(folder.path().join("menshen.toml"), text).unwrap();
-        Self { folder }
+        Self { folder, language: language.to_owned() }
     }
 
     fn run(&self, arguments: &[&str], stdin: &str) -> Output {
         let mut command = menshen(&["devices"]);
-        command.args(arguments).arg("--config").arg(self.folder.path().join("menshen.toml"));
+        command
+            .args(["--lang", &self.language])
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path().join("menshen.toml"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // One that does not read its input has ended it.

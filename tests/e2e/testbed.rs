@@ -37,7 +37,7 @@ pub fn photo_base64(name: &str) -> String {
 
 pub fn menshen(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("LC_ALL", "C.UTF-8").args(arguments);
     command
 }
 

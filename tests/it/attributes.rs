@@ -132,7 +132,7 @@ fn the_self_test_finds_networks_that_are_described_wrongly() {
     let mut analyzer = analyzer();
     let seen =
         attribute_self_test(&mut analyzer, &mut nets(Path::new("models"), "age-v1", "gender-v1")).unwrap();
-    assert!(seen.contains("male 男") && seen.contains("female 女"), "{seen}");
+    assert!(seen.replace("female", "").contains("male") && seen.contains("female"), "{seen}");
 
     let folder = tempfile::tempdir().unwrap();
     let cases = [

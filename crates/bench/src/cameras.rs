@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result};
 use clap::{Args, Parser};
+use menshen::cli::language::help;
 use toml::Table;
 
 use super::frames::play;
@@ -22,43 +23,31 @@ use menshen_vision::quality::measure;
 
 #[derive(Args)]
 pub struct CamerasArgs {
-    /// RTSP streams 摄像机路数
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64), help = help("RTSP streams", "摄像机路数"))]
     streams: u16,
-    /// Seconds that are measured 测量时长（秒）
-    #[arg(long, default_value_t = 210)]
+    #[arg(long, default_value_t = 210, help = help("Seconds that are measured", "测量时长（秒）"))]
     seconds: u64,
-    /// Video of one person, shown over and over with pauses, in place of portraits walking by 单人视频
-    #[arg(long, requires = "known")]
+    #[arg(long, requires = "known", help = help("Video of one person, shown over and over with pauses, in place of portraits walking by", "单人视频"))]
     clip: Option<PathBuf>,
-    /// Photo of the person in the clip 视频中人物的照片
-    #[arg(long)]
+    #[arg(long, help = help("Photo of the person in the clip", "视频中人物的照片"))]
     known: Option<PathBuf>,
-    /// Picture size of the streams 分辨率
-    #[arg(long, default_value = "1920x1080")]
+    #[arg(long, default_value = "1920x1080", help = help("Picture size of the streams", "分辨率"))]
     size: String,
     #[arg(long, default_value_t = 15)]
     fps: u32,
-    /// h264 or h265 编码
-    #[arg(long, default_value = "h264")]
+    #[arg(long, default_value = "h264", help = help("h264 or h265", "编码"))]
     codec: String,
-    /// Pause between walkers, ms 间隔
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 3000, help = help("Pause between walkers, ms", "间隔"))]
     gap_ms: u64,
-    /// Kill, freeze and restart cameras at random; everything random follows from this number 随机故障
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", help = help("Kill, freeze and restart cameras at random; everything random follows from this number", "随机故障"))]
     chaos: Option<u64>,
-    /// Portraits (.jpg) of people to be enrolled all the while, as fast as the box takes them 同时不断注册人员的照片目录
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = help("Portraits (.jpg) of people to be enrolled all the while, as fast as the box takes them", "同时不断注册人员的照片目录"))]
     enrol: Option<PathBuf>,
-    /// Their photos are enlarged by this, so that small portraits pass level high 照片放大倍数
-    #[arg(long, default_value_t = 1, requires = "enrol", value_parser = clap::value_parser!(u32).range(1..=8))]
+    #[arg(long, default_value_t = 1, requires = "enrol", value_parser = clap::value_parser!(u32).range(1..=8), help = help("Their photos are enlarged by this, so that small portraits pass level high", "照片放大倍数"))]
     enlarge: u32,
-    /// Pictures of scripts/setup 素材目录
-    #[arg(long, default_value = ".setup/pictures")]
+    #[arg(long, default_value = ".setup/pictures", help = help("Pictures of scripts/setup", "素材目录"))]
     pictures: PathBuf,
-    /// Python with OpenCV, to do the same afterwards (benches/peer/peer.py) 对照程序
-    #[arg(long)]
+    #[arg(long, help = help("Python with OpenCV, to do the same afterwards (benches/peer/peer.py)", "对照程序"))]
     peer: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,

@@ -18,127 +18,117 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
-use menshen::cli::ConfigArgs;
+use menshen::cli::language::{self, help};
+use menshen::cli::{ConfigArgs, grammar};
 
 use product::{Problems, settings};
 
-/// How fast and how right this machine is, as JSON lines 测速与准确率
+/// How fast and how right this machine is, as JSON lines.
 #[derive(Parser)]
-#[command(name = "menshen-bench", version, about)]
+#[command(name = "menshen-bench", version, about = help(
+    "How fast and how right this machine is, as JSON lines",
+    "测量本机的速度与准确率，输出 JSON 行"
+))]
 pub struct BenchArgs {
+    #[arg(long, global = true, value_name = "zh|en", value_parser = ["zh", "en"], help = help(
+        "Language of help and messages; default: that of LC_ALL or LANG",
+        "帮助和消息的语言；默认按 LC_ALL 或 LANG"
+    ))]
+    lang: Option<String>,
     #[command(subcommand)]
     command: BenchCommand,
 }
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// A clip through the whole chain, every picture, as fast as one vision thread can 整条链路测速
+    #[command(about = help("A clip through the whole chain, every picture, as fast as one vision thread can", "整条链路测速"))]
     Frames {
-        /// Video file; without one, a 1080p clip of people walking by is made first 视频文件
-        #[arg(long)]
+        #[arg(long, help = help("Video file; without one, a 1080p clip of people walking by is made first", "视频文件"))]
         clip: Option<PathBuf>,
-        /// People in the gallery, made up 底库人数
-        #[arg(long, default_value_t = 50_000)]
+        #[arg(long, default_value_t = 50_000, help = help("People in the gallery, made up", "底库人数"))]
         people: usize,
-        /// Folder of photos of people who are enrolled as well 另外入库的照片目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of photos of people who are enrolled as well", "另外入库的照片目录"))]
         known: Option<PathBuf>,
-        /// Pictures a second the clip is taken to have 视频帧率
-        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=240))]
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=240), help = help("Pictures a second the clip is taken to have", "视频帧率"))]
         fps: u32,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Search among made-up people, against the plain scan 底库检索测速
+    #[command(about = help("Search among made-up people, against the plain scan", "底库检索测速"))]
     Search {
-        /// People in the gallery 底库人数
-        #[arg(long, default_value_t = 50_000)]
+        #[arg(long, default_value_t = 50_000, help = help("People in the gallery", "底库人数"))]
         people: usize,
         #[arg(long, default_value_t = 1000)]
         probes: usize,
     },
-    /// Many network cameras at once, over RTSP: missed passages, time to the event, cost of a stream 多路摄像机测试
+    #[command(about = help("Many network cameras at once, over RTSP: missed passages, time to the event, cost of a stream", "多路摄像机测试"))]
     Cameras(cameras::CamerasArgs),
-    /// A box with many people: time from its start to the first recognition, and memory 启动时间与内存
+    #[command(about = help("A box with many people: time from its start to the first recognition, and memory", "启动时间与内存"))]
     Start {
-        /// People in the registry, made up 底库人数
-        #[arg(long, default_value_t = 50_000)]
+        #[arg(long, default_value_t = 50_000, help = help("People in the registry, made up", "底库人数"))]
         people: usize,
-        /// Photo of a person who is enrolled as well, and recognised 一位另外入库者的照片
-        #[arg(long)]
+        #[arg(long, help = help("Photo of a person who is enrolled as well, and recognised", "一位另外入库者的照片"))]
         photo: PathBuf,
-        /// Starts of each box; the figures are the median's 启动次数
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 3, help = help("Starts of each box; the figures are the median's", "启动次数"))]
         starts: usize,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Are two photos of one person? Verification accuracy on pairs of photos 人脸验证（1:1）准确率
+    #[command(about = help("Are two photos of one person? Verification accuracy on pairs of photos", "人脸验证（1:1）准确率"))]
     Accuracy {
-        /// CSV with the columns fold, same (0 or 1), a, b; photos relative to --images 照片对列表
-        #[arg(long)]
+        #[arg(long, help = help("CSV with the columns fold, same (0 or 1), a, b; photos relative to --images", "照片对列表"))]
         pairs: PathBuf,
-        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, one sub-folder a person", "照片目录，每人一个子目录"))]
         images: PathBuf,
-        /// Turns the second photo of every pair by so many degrees first, as if its head were tilted 第二张照片先旋转
-        #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+        #[arg(long, default_value_t = 0.0, allow_negative_numbers = true, help = help("Turns the second photo of every pair by so many degrees first, as if its head were tilted", "第二张照片先旋转"))]
         tilt: f32,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// The mean feature of a population and the thresholds, for an embedder's model.toml 标定模型（均值与阈值）
+    #[command(about = help("The mean feature of a population and the thresholds, for an embedder's model.toml", "标定模型（均值与阈值）"))]
     Calibrate {
-        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, one sub-folder a person", "照片目录，每人一个子目录"))]
         images: PathBuf,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Faces on their side or upside down: recognised, refused or mistaken 横置与倒置人脸
+    #[command(about = help("Faces on their side or upside down: recognised, refused or mistaken", "横置与倒置人脸"))]
     Turned {
-        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, one sub-folder a person", "照片目录，每人一个子目录"))]
         images: PathBuf,
-        /// People with two photos at least 人数
-        #[arg(long, default_value_t = 500)]
+        #[arg(long, default_value_t = 500, help = help("People with two photos at least", "人数"))]
         people: usize,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Open-set identification on a folder of photos 人脸辨识（1:N）准确率
+    #[command(about = help("Open-set identification on a folder of photos", "人脸辨识（1:N）准确率"))]
     Identify {
-        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, one sub-folder a person", "照片目录，每人一个子目录"))]
         images: PathBuf,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Which photos pass a quality level, and what the others fail 照片质量判断
+    #[command(about = help("Which photos pass a quality level, and what the others fail", "照片质量判断"))]
     Fiqa {
-        /// Folder of the photos, with folders inside 照片目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, with folders inside", "照片目录"))]
         images: PathBuf,
-        /// high, middle, low, custom or no 质量级别
-        #[arg(long, default_value = "high")]
+        #[arg(long, default_value = "high", help = help("high, middle, low, custom or no", "质量级别"))]
         level: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Snapshot cameras that upload by FTP: every photo accounted for, and how long it took 抓拍机 FTP 上传测试
+    #[command(about = help("Snapshot cameras that upload by FTP: every photo accounted for, and how long it took", "抓拍机 FTP 上传测试"))]
     Snapshots(photos::snapshots::SnapshotsArgs),
-    /// Photo terminals that post all at once, with many people enrolled 拍照终端并发测试
+    #[command(about = help("Photo terminals that post all at once, with many people enrolled", "拍照终端并发测试"))]
     Terminals(photos::terminals::TerminalsArgs),
-    /// Fill the stores of a configuration, for campaigns that begin with full ones 填充测试数据
     #[command(subcommand)]
+    #[command(about = help("Fill the stores of a configuration, for campaigns that begin with full ones", "填充测试数据"))]
     Fill(FillCommand),
-    /// How steady guesses at age and gender are over pictures of one person 年龄与性别估计的稳定性
+    #[command(about = help("How steady guesses at age and gender are over pictures of one person", "年龄与性别估计的稳定性"))]
     Attributes {
-        /// Folder of the photos, one sub-folder a person 照片目录，每人一个子目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of the photos, one sub-folder a person", "照片目录，每人一个子目录"))]
         images: PathBuf,
-        /// CSV with the columns person, gender (female or male): how often the guess is right 性别标注
-        #[arg(long)]
+        #[arg(long, help = help("CSV with the columns person, gender (female or male): how often the guess is right", "性别标注"))]
         genders: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigArgs,
@@ -148,22 +138,20 @@ enum BenchCommand {
 /// What is put into the stores.
 #[derive(Subcommand)]
 enum FillCommand {
-    /// Events of the last three days; prints their ids in order 事件
+    #[command(about = help("Events of the last three days; prints their ids in order", "事件"))]
     Events {
         #[arg(long)]
         count: u64,
-        /// Size of each scene picture 场景图大小
-        #[arg(long)]
+        #[arg(long, help = help("Size of each scene picture", "场景图大小"))]
         picture_bytes: usize,
         #[arg(long)]
         config: PathBuf,
     },
-    /// Made-up people, and one real person as `known` 人员
+    #[command(about = help("Made-up people, and one real person as `known`", "人员"))]
     People {
         #[arg(long)]
         count: usize,
-        /// Photo of the real person 真实人员照片
-        #[arg(long)]
+        #[arg(long, help = help("Photo of the real person", "真实人员照片"))]
         photo: PathBuf,
         #[arg(long)]
         config: PathBuf,
@@ -185,7 +173,12 @@ fn fill(command: &FillCommand) -> Result<()> {
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
-    run(&BenchArgs::parse()).unwrap_or_else(|error| {
+    language::begin(std::env::args_os().skip(1), |name| std::env::var(name).ok());
+    let line = match grammar::parse::<BenchArgs>(std::env::args_os()) {
+        Ok(line) => line,
+        Err(code) => return code,
+    };
+    run(&line).unwrap_or_else(|error| {
         match error.downcast_ref::<Problems>() {
             Some(Problems(problems)) => problems.iter().for_each(print_error),
             None => print_error(&error),

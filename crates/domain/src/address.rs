@@ -74,6 +74,19 @@ impl Address {
         format!("{}://{}{password}@{}", self.scheme, escaped(user), self.rest)
     }
 
+    /// The same at another host, where it is one of `from`; login, port and path stay.
+    pub fn moved(self, from: &str, to: &str) -> Option<String> {
+        let end = self.rest.find(['/', '?', '#']).unwrap_or(self.rest.len());
+        let (authority, path) = self.rest.split_at(end);
+        let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let port = authority.strip_prefix(bracketed(from).as_str())?;
+        if !(port.is_empty() || port.starts_with(':')) {
+            return None;
+        }
+        let rest = format!("{}{port}{path}", bracketed(to));
+        Some(Self { rest, ..self }.canonical())
+    }
+
     /// Without user and password.
     pub fn without_login(&self) -> String {
         format!("{}://{}", self.scheme, self.rest)
@@ -170,6 +183,22 @@ mod tests {
     fn read(text: &str) -> (String, String, String) {
         let Address { login: Login { user, password }, rest, .. } = Address::read(text).unwrap();
         (user, password, rest)
+    }
+
+    #[test]
+    fn an_address_moves_with_its_device_and_no_other_does() {
+        for (text, moved) in [
+            ("rtsp://192.168.1.2/ch1", Some("rtsp://192.168.1.9/ch1")),
+            ("rtsp://admin:p@ss@192.168.1.2:554/ch1", Some("rtsp://admin:p%40ss@192.168.1.9:554/ch1")),
+            ("http://192.168.1.2", Some("http://192.168.1.9")),
+            ("rtsp://192.168.1.25/ch1", None),
+            ("rtsp://10.0.0.1/192.168.1.2", None),
+        ] {
+            let found = Address::read(text).unwrap().moved("192.168.1.2", "192.168.1.9");
+            assert_eq!(found.as_deref(), moved, "{text}");
+        }
+        let v6 = Address::read("rtsp://[fd00::5]:554/x").unwrap().moved("fd00::5", "fd00::9");
+        assert_eq!(v6.as_deref(), Some("rtsp://[fd00::9]:554/x"));
     }
 
     #[test]

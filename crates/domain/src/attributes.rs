@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::status::Language;
+use super::text::spoken;
+use crate::tr;
+
 /// The field's age groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,15 +34,16 @@ impl AgeGroup {
         }
     }
 
-    /// For people, in both languages.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Child => "child 儿童",
-            Self::Juvenile => "juvenile 少年",
-            Self::Youth => "youth 青年",
-            Self::MiddleAged => "middle-aged 中年",
-            Self::Aged => "aged 老年",
-        }
+    /// For people.
+    pub fn text(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::Child => ("child", "儿童"),
+            Self::Juvenile => ("juvenile", "少年"),
+            Self::Youth => ("youth", "青年"),
+            Self::MiddleAged => ("middle-aged", "中年"),
+            Self::Aged => ("aged", "老年"),
+        };
+        if language == Language::Zh { zh } else { en }
     }
 }
 
@@ -53,12 +58,13 @@ pub enum Gender {
 }
 
 impl Gender {
-    /// For people, in both languages.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Female => "female 女",
-            Self::Male => "male 男",
-        }
+    /// For people.
+    pub fn text(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::Female => ("female", "女"),
+            Self::Male => ("male", "男"),
+        };
+        if language == Language::Zh { zh } else { en }
     }
 }
 
@@ -104,12 +110,18 @@ impl Attributes {
 impl std::fmt::Display for Attributes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(AgeGuess { years, group, confidence }) = self.age {
-            write!(f, "about 约 {years} years 岁 ({}, {confidence:.2}); ", group.text())?;
+            let group = group.text(spoken());
+            f.write_str(&tr!(
+                spoken(),
+                "about {years} years ({group}, {confidence:.2}); ",
+                "约 {years} 岁（{group}，{confidence:.2}）；"
+            ))?;
         }
         if let Some(GenderGuess { gender, confidence }) = self.gender {
-            write!(f, "{} ({confidence:.2}); ", gender.text())?;
+            let gender = gender.text(spoken());
+            f.write_str(&tr!(spoken(), "{gender} ({confidence:.2}); ", "{gender}（{confidence:.2}）；"))?;
         }
-        f.write_str("a guess 仅为估计")
+        f.write_str(&tr!(spoken(), "a guess", "仅为估计"))
     }
 }
 
@@ -150,6 +162,6 @@ mod tests {
     fn people_are_told_that_it_is_a_guess() {
         let age = AgeGuess { years: 7, group: AgeGroup::Juvenile, confidence: 0.5 };
         let text = Attributes { age: Some(age), gender: None }.to_string();
-        assert_eq!(text, "about 约 7 years 岁 (juvenile 少年, 0.50); a guess 仅为估计");
+        assert_eq!(text, "about 7 years (juvenile, 0.50); a guess");
     }
 }

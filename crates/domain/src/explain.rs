@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 use super::quality::Check;
+use super::status::Language;
 
 /// Why a person was not recognised, counted by kind (`menshen_unrecognised_total`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,23 +76,24 @@ impl Reason {
         }
     }
 
-    /// For people, in both languages.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::TooSmall => "the face was too small 人脸过小",
-            Self::TurnedAway => "the head was turned away 姿态过大",
-            Self::Blurred => "the face was blurred 人脸模糊",
-            Self::Lighting => "too dark or too bright 光照不合格",
-            Self::Partial => "part of the face was outside the picture 人脸不完整",
-            Self::Covered => "the face was covered 人脸被遮挡",
-            Self::TooBrief => "seen too briefly 出现时间过短",
-            Self::NoShot => "gone before it was looked at closely 未取得抓拍",
-            Self::BelowThreshold => "nobody of the registry is similar enough 低于识别阈值",
-            Self::TooClose => "two people of the registry are equally similar 两人相似度过近",
-            Self::NotInGroup => "known, but not in a permission group of this camera 不在本设备权限组",
-            Self::Expired => "known, but outside the time they may come 不在有效期内",
-            Self::NotLive => "the face was not taken for a living one 未通过活体检测",
-        }
+    /// For people.
+    pub fn text(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::TooSmall => ("the face was too small", "人脸过小"),
+            Self::TurnedAway => ("the head was turned away", "姿态过大"),
+            Self::Blurred => ("the face was blurred", "人脸模糊"),
+            Self::Lighting => ("too dark or too bright", "光照不合格"),
+            Self::Partial => ("part of the face was outside the picture", "人脸不完整"),
+            Self::Covered => ("the face was covered", "人脸被遮挡"),
+            Self::TooBrief => ("seen too briefly", "出现时间过短"),
+            Self::NoShot => ("gone before it was looked at closely", "未取得抓拍"),
+            Self::BelowThreshold => ("nobody of the registry is similar enough", "低于识别阈值"),
+            Self::TooClose => ("two people of the registry are equally similar", "两人相似度过近"),
+            Self::NotInGroup => ("known, but not in a permission group of this camera", "不在本设备权限组"),
+            Self::Expired => ("known, but outside the time they may come", "不在有效期内"),
+            Self::NotLive => ("the face was not taken for a living one", "未通过活体检测"),
+        };
+        if language == Language::Zh { zh } else { en }
     }
 
     /// The reason for a failed check.
@@ -127,16 +129,17 @@ pub enum DecisionBasis {
 }
 
 impl DecisionBasis {
-    /// For people, in both languages.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::None => "nobody was named 未识别",
-            Self::OneShot => "one shot well above the threshold 单张确认",
-            Self::TwoShots => "two shots that agree 两张一致",
-            Self::Fusion => "several shots fused 多张融合",
-            Self::LastShot => "one shot above the threshold, at the end 结束时单张",
-            Self::MoreSimilar => "the more similar of two close people, at the end 结束时取更相似者",
-        }
+    /// For people.
+    pub fn text(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::None => ("nobody was named", "未识别"),
+            Self::OneShot => ("one shot well above the threshold", "单张确认"),
+            Self::TwoShots => ("two shots that agree", "两张一致"),
+            Self::Fusion => ("several shots fused", "多张融合"),
+            Self::LastShot => ("one shot above the threshold, at the end", "结束时单张"),
+            Self::MoreSimilar => ("the more similar of two close people, at the end", "结束时取更相似者"),
+        };
+        if language == Language::Zh { zh } else { en }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::backoff::Backoff;
 use super::limits;
+use super::stream_fault::StreamFault;
 
 /// The state of a stream, for people and for the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum StreamState {
     /// Packets arrive, and the first that a picture can be made of does not.
     AwaitingKeyFrame,
     /// Waiting for the next try; says why.
-    Offline(String),
+    Offline(StreamFault),
     /// A file that has been played to its end.
     Finished,
     /// Being shut down, or not enabled.
@@ -36,17 +37,15 @@ pub enum StreamInput {
     OpenFailed {
         /// Of the effect.
         generation: u64,
-        /// For people.
-        reason: String,
+        /// Why.
+        fault: StreamFault,
     },
     /// The pipeline failed after it was built.
     Failed {
         /// Of the effect.
         generation: u64,
-        /// For people.
-        reason: String,
-        /// The camera does not know the user or the password.
-        unauthorized: bool,
+        /// Why.
+        fault: StreamFault,
     },
     /// The stream ended without an error.
     Ended {
@@ -108,7 +107,7 @@ pub struct StreamLife {
     online_since_ms: u64,
     reconnects: u64,
     /// Why it failed last, since it was last online.
-    last_reason: String,
+    last_fault: Option<StreamFault>,
 }
 
 impl StreamLife {
@@ -125,7 +124,7 @@ impl StreamLife {
             opened_at_ms: 0,
             online_since_ms: 0,
             reconnects: 0,
-            last_reason: String::new(),
+            last_fault: None,
         }
     }
 
@@ -156,26 +155,25 @@ impl StreamLife {
                 self.state = Stopped;
                 with_change(vec![StreamEffect::Close], was_online)
             }
-            (Opening | Online | AwaitingKeyFrame, StreamInput::OpenFailed { generation, reason })
+            (Opening | Online | AwaitingKeyFrame, StreamInput::OpenFailed { generation, fault })
                 if generation == self.generation =>
             {
-                self.fail(reason, jitter)
+                self.fail(fault, jitter)
             }
-            (
-                Opening | Online | AwaitingKeyFrame,
-                StreamInput::Failed { generation, reason, unauthorized },
-            ) if generation == self.generation => {
-                if unauthorized {
-                    self.fail_locked_out(reason, jitter)
+            (Opening | Online | AwaitingKeyFrame, StreamInput::Failed { generation, fault })
+                if generation == self.generation =>
+            {
+                if fault == StreamFault::Unauthorized {
+                    self.fail_locked_out(fault, jitter)
                 } else {
-                    self.fail(reason, jitter)
+                    self.fail(fault, jitter)
                 }
             }
             (Opening | Online | AwaitingKeyFrame, StreamInput::Ended { generation })
                 if generation == self.generation =>
             {
                 if self.live {
-                    return self.fail("the live stream ended".to_owned(), jitter);
+                    return self.fail(StreamFault::Ended, jitter);
                 }
                 let was_online = self.state.is_online();
                 self.state = Finished;
@@ -203,17 +201,11 @@ impl StreamLife {
         let seen_ms = last_frame_ms.unwrap_or(self.opened_at_ms);
         let heard_ms = last_packet_ms.unwrap_or(seen_ms).max(seen_ms);
         if now_ms.saturating_sub(heard_ms) > self.silence_timeout_ms {
-            let reason = format!("no frame for {:.1} s", self.silence_timeout_ms as f64 / 1000.0);
-            return self.fail(reason, jitter);
+            return self.fail(StreamFault::Silent(self.silence_timeout_ms), jitter);
         }
         let unseen_ms = now_ms.saturating_sub(seen_ms);
         if unseen_ms > limits::KEY_FRAME_WAIT_MS {
-            let reason = format!(
-                "packets came for {} s and no picture could be made of them: set the camera to H.264 and its key-frame \
-                 interval to 1-2 s",
-                limits::KEY_FRAME_WAIT_MS / 1000
-            );
-            return self.fail(reason, jitter);
+            return self.fail(StreamFault::NoKeyFrame(limits::KEY_FRAME_WAIT_MS), jitter);
         }
         if unseen_ms > self.silence_timeout_ms {
             if self.state == StreamState::AwaitingKeyFrame {
@@ -233,7 +225,7 @@ impl StreamLife {
             return Vec::new();
         }
         self.state = StreamState::Online;
-        self.last_reason.clear();
+        self.last_fault = None;
         self.online_since_ms = now_ms;
         vec![StreamEffect::Changed]
     }
@@ -246,8 +238,8 @@ impl StreamLife {
     }
 
     /// Cameras lock an account after a few wrong passwords, so tries are far apart.
-    fn fail_locked_out(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
-        let mut effects = self.fail(reason, jitter);
+    fn fail_locked_out(&mut self, fault: StreamFault, jitter: f64) -> Vec<StreamEffect> {
+        let mut effects = self.fail(fault, jitter);
         let locked_out_ms = self.locked_out.next_ms(jitter);
         for effect in &mut effects {
             if let StreamEffect::RetryAfter { delay_ms, .. } = effect {
@@ -257,13 +249,13 @@ impl StreamLife {
         effects
     }
 
-    fn fail(&mut self, reason: String, jitter: f64) -> Vec<StreamEffect> {
+    fn fail(&mut self, fault: StreamFault, jitter: f64) -> Vec<StreamEffect> {
         let was_online = self.state.is_online();
         // A new reason is news too: the installer wants the present one.
-        let is_news = was_online || self.last_reason != reason;
-        self.last_reason.clone_from(&reason);
+        let is_news = was_online || self.last_fault.as_ref() != Some(&fault);
+        self.last_fault = Some(fault.clone());
         self.generation += 1;
-        self.state = StreamState::Offline(reason);
+        self.state = StreamState::Offline(fault);
         let delay_ms = self.backoff.next_ms(jitter);
         with_change(
             vec![StreamEffect::Close, StreamEffect::RetryAfter { generation: self.generation, delay_ms }],
@@ -287,8 +279,12 @@ mod tests {
         StreamLife::new(live, 5_000, Backoff::new(1_000, 30_000))
     }
 
+    fn other(text: &str) -> StreamFault {
+        StreamFault::Other(text.to_owned())
+    }
+
     fn failed(generation: u64) -> StreamInput {
-        StreamInput::Failed { generation, reason: String::new(), unauthorized: false }
+        StreamInput::Failed { generation, fault: other("") }
     }
 
     fn online(life: &mut StreamLife) -> u64 {
@@ -304,7 +300,7 @@ mod tests {
     #[test]
     fn every_kind_of_failure_leads_to_a_rebuild() {
         let failures: [fn(u64) -> StreamInput; 3] = [
-            |generation| StreamInput::Failed { generation, reason: "bus error".into(), unauthorized: false },
+            |generation| StreamInput::Failed { generation, fault: other("bus error") },
             |generation| StreamInput::Ended { generation },
             |_| StreamInput::Tick { last_frame_ms: Some(90), last_packet_ms: None },
         ];
@@ -359,7 +355,7 @@ mod tests {
         assert_eq!(life.step(tick(Some(25_100), 31_000), 31_000, 0.5), [StreamEffect::Changed]);
         assert_eq!(life.state(), &StreamState::AwaitingKeyFrame);
         let effects = life.step(tick(Some(25_100), 31_000), 36_100, 0.5);
-        assert!(matches!(life.state(), StreamState::Offline(reason) if reason.contains("no frame for")));
+        assert!(matches!(life.state(), StreamState::Offline(StreamFault::Silent(_))));
         assert_eq!((effects.len(), life.reconnects()), (3, 0));
     }
 
@@ -373,13 +369,13 @@ mod tests {
         assert_eq!(life.state(), &StreamState::AwaitingKeyFrame);
         let now_ms = limits::KEY_FRAME_WAIT_MS + 100;
         life.step(tick(None, now_ms), now_ms, 0.5);
-        assert!(matches!(life.state(), StreamState::Offline(reason) if reason.contains("key-frame")));
-        let mut other = self::life(true);
-        other.step(StreamInput::Start, 0, 0.5);
-        other.step(tick(None, 5_100), 5_100, 0.5);
-        let failed = StreamInput::Failed { generation: 1, reason: "x".into(), unauthorized: false };
-        other.step(failed, 5_200, 0.5);
-        assert_eq!(other.state(), &StreamState::Offline("x".into()));
+        assert!(matches!(life.state(), StreamState::Offline(StreamFault::NoKeyFrame(_))));
+        let mut late = self::life(true);
+        late.step(StreamInput::Start, 0, 0.5);
+        late.step(tick(None, 5_100), 5_100, 0.5);
+        let failed = StreamInput::Failed { generation: 1, fault: other("x") };
+        late.step(failed, 5_200, 0.5);
+        assert_eq!(late.state(), &StreamState::Offline(StreamFault::Other("x".into())));
     }
 
     #[test]
@@ -429,7 +425,7 @@ mod tests {
         let mut delays = Vec::new();
         for _ in 0..6 {
             let generation = life.generation();
-            let wrong = StreamInput::Failed { generation, reason: "Unauthorized".into(), unauthorized: true };
+            let wrong = StreamInput::Failed { generation, fault: StreamFault::Unauthorized };
             let effects = life.step(wrong, 100, 1.0);
             let StreamEffect::RetryAfter { generation, delay_ms } = effects[1] else { panic!() };
             delays.push(delay_ms);
@@ -445,7 +441,7 @@ mod tests {
         let mut reported = Vec::new();
         for reason in ["refused", "refused", "no such stream", "no such stream", "refused"] {
             let generation = life.generation();
-            let failed = StreamInput::Failed { generation, reason: reason.into(), unauthorized: false };
+            let failed = StreamInput::Failed { generation, fault: other(reason) };
             reported.push(life.step(failed, 100, 0.5).contains(&StreamEffect::Changed));
             let generation = life.generation();
             life.step(StreamInput::RetryDue { generation }, 101, 0.5);

@@ -1,38 +1,89 @@
-//! Texts from outside, as they may stand in a line of a log or on a terminal.
+//! Texts for people, in both languages side by side: neither can be forgotten, and both are compiled.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Characters that do not show but change what is seen around them: they begin a line, steer a terminal, turn the direction of
-/// writing, or hide letters.
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            // Left-to-right and right-to-left marks, embeddings, overrides and isolates.
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Ends of lines and paragraphs.
-            | '\u{2028}' | '\u{2029}'
-            // Without width; those that join letters of some scripts and emoji stay.
-            | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            // Tags, which carry text that nobody sees.
-            | '\u{e0000}'..='\u{e007f}')
+use super::status::Language;
+
+/// Whether this process speaks Chinese.
+static SPEAKS_CHINESE: AtomicBool = AtomicBool::new(false);
+
+/// From here on this process shows its texts in `language`; before that, in English.
+pub fn speak(language: Language) {
+    SPEAKS_CHINESE.store(language == Language::Zh, Ordering::Relaxed);
 }
 
-/// The text in one line, what is hidden in it written out: `\n`, `\u{202e}`.
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) {
-        return Cow::Borrowed(text);
+/// The language of this process.
+pub fn spoken() -> Language {
+    if SPEAKS_CHINESE.load(Ordering::Relaxed) { Language::Zh } else { Language::En }
+}
+
+/// The language a POSIX locale stands for, as in `zh_CN.UTF-8`; every other than Chinese is English.
+pub fn language_of_locale(locale: &str) -> Language {
+    let language = locale.split(['_', '-', '.', '@']).next().unwrap_or_default();
+    if language.eq_ignore_ascii_case("zh") || language.eq_ignore_ascii_case("chinese") {
+        Language::Zh
+    } else {
+        Language::En
     }
-    let mut line = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_hidden(c) {
-            // A text takes everything.
-            let _ = write!(line, "{}", c.escape_default());
-        } else {
-            line.push(c);
+}
+
+/// A text that is kept until it is known who reads it. Displayed in the language of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    en: String,
+    zh: String,
+}
+
+impl Text {
+    /// What `write` makes of each language.
+    pub fn new(write: impl Fn(Language) -> String) -> Self {
+        Self { en: write(Language::En), zh: write(Language::Zh) }
+    }
+
+    /// What is the same in both languages: a name, a number, the words of a library.
+    pub fn same(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { zh: text.clone(), en: text }
+    }
+
+    /// In one language.
+    pub fn of(&self, language: Language) -> &str {
+        match language {
+            Language::Zh => &self.zh,
+            Language::En => &self.en,
         }
     }
-    Cow::Owned(line)
+
+    /// Changes both, as by a mask.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
+        Self { en: change(&self.en), zh: change(&self.zh) }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.of(spoken()))
+    }
+}
+
+/// `tr!(language, "{count} devices", "{count} 台设备")`: the English or the Chinese text. Arguments as those of `format!`; a named
+/// one that only one of the texts uses does not compile.
+#[macro_export]
+macro_rules! tr {
+    ($language:expr, $en:literal, $zh:literal $(, $($arguments:tt)*)?) => {
+        match $language {
+            $crate::status::Language::En => ::std::fmt::format(::std::format_args!($en $(, $($arguments)*)?)),
+            $crate::status::Language::Zh => ::std::fmt::format(::std::format_args!($zh $(, $($arguments)*)?)),
+        }
+    };
+}
+
+/// `text!("{count} devices", "{count} 台设备")`: a [`Text`](crate::text::Text) of both.
+#[macro_export]
+macro_rules! text {
+    ($($texts:tt)+) => { $crate::text::Text::new(|language| $crate::tr!(language, $($texts)+)) };
 }
 
 #[cfg(test)]
@@ -40,29 +91,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_line_and_steers_nothing() {
-        for (name, shown) in [
-            ("张三", "张三"),
-            ("O'Neil \"Bob\" Ω👩‍👧", "O'Neil \"Bob\" Ω👩‍👧"),
-            ("a\nERROR forged", "a\\nERROR forged"),
-            ("a\r\n\tb", "a\\r\\n\\tb"),
-            ("\u{1b}[2J\u{1b}[31mred", "\\u{1b}[2J\\u{1b}[31mred"),
-            ("\u{9b}31m", "\\u{9b}31m"),
-            ("eve\u{202e}nimda", "eve\\u{202e}nimda"),
-            ("a\u{2066}b\u{2069}", "a\\u{2066}b\\u{2069}"),
-            ("a\u{2028}b\u{85}c", "a\\u{2028}b\\u{85}c"),
-            ("\u{feff}x\u{200b}y\u{0}", "\\u{feff}x\\u{200b}y\\u{0}"),
-            ("\u{e0041}", "\\u{e0041}"),
-        ] {
-            assert_eq!(one_line(name), shown);
-        }
+    fn both_languages_say_the_same_thing() {
+        let count = 3;
+        let text = text!("{count} devices at {place}", "{place} 有 {count} 台设备", place = "the gate");
+        assert_eq!(text.of(Language::En), "3 devices at the gate");
+        assert_eq!(text.of(Language::Zh), "the gate 有 3 台设备");
+        assert_eq!(Text::same("x").of(Language::Zh), "x");
+        assert_eq!(text.map(str::to_uppercase).of(Language::En), "3 DEVICES AT THE GATE");
     }
 
-    proptest::proptest! {
-        #[test]
-        fn whatever_comes_in_nothing_hidden_comes_out(text in "\\PC{0,20}[\\x00-\\x1f\\u{80}-\\u{9f}\\u{202a}-\\u{202e}]{0,4}\\PC{0,9}") {
-            assert!(!one_line(&text).contains(is_hidden));
-            assert_eq!(one_line(&one_line(&text)), one_line(&text));
+    #[test]
+    fn a_locale_stands_for_a_language() {
+        for (locale, language) in [
+            ("zh_CN.UTF-8", Language::Zh),
+            ("zh", Language::Zh),
+            ("zh-Hans", Language::Zh),
+            ("ZH_TW", Language::Zh),
+            ("en_US.UTF-8", Language::En),
+            ("C.UTF-8", Language::En),
+            ("de_DE@euro", Language::En),
+            ("", Language::En),
+        ] {
+            assert_eq!(language_of_locale(locale), language, "{locale}");
         }
     }
 }

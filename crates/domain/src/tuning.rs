@@ -23,6 +23,17 @@ pub enum GateMode {
     Avoid,
 }
 
+impl GateMode {
+    /// As it is written.
+    pub fn wire(self) -> &'static str {
+        match self {
+            Self::OpenDoor => "opendoor",
+            Self::Alarm => "alarm",
+            Self::Avoid => "avoid",
+        }
+    }
+}
+
 /// The embedder chosen with `models use`, which wins over the configuration file's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenEmbedder {
@@ -99,10 +110,36 @@ pub type DeviceTable = serde_json::Map<String, serde_json::Value>;
 pub enum DeviceChange {
     /// One that is not there yet.
     Add(DeviceTable),
-    /// The keys given take the place of the present ones; a `null` takes a key away.
+    /// The keys given take the place of the present ones; a `null` takes a key away. A new `ip` moves the device.
     Set(DeviceTable),
     /// The device is not used any more.
     Remove,
+    /// It is as the configuration file says again.
+    Reset,
+}
+
+/// What [`Changes::devices`] holds of one device from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeviceEntry {
+    /// It is like this.
+    Becomes(DeviceTable),
+    /// It is gone, whatever the configuration file says.
+    Gone,
+    /// Nothing: the configuration file counts.
+    AsInFile,
+}
+
+impl Changes {
+    /// Takes over what became of devices, by `ip`.
+    pub fn put_devices(&mut self, entries: Vec<(String, DeviceEntry)>) {
+        for (ip, entry) in entries {
+            match entry {
+                DeviceEntry::Becomes(table) => drop(self.devices.insert(ip, Some(table))),
+                DeviceEntry::Gone => drop(self.devices.insert(ip, None)),
+                DeviceEntry::AsInFile => drop(self.devices.remove(&ip)),
+            }
+        }
+    }
 }
 
 impl Tuning {

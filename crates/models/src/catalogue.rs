@@ -3,19 +3,21 @@
 //! Nothing about a particular model is known anywhere else but in its description and its decoder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
 use crate::description::{DESCRIPTION_FILE, FileError, ModelSpec, RenamedKey};
 
 /// Why a model cannot be had.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 pub enum CatalogueError {
     /// A file or description is of no use.
-    #[error(transparent)]
-    File(#[from] FileError),
+    File(FileError),
     /// Nothing of that name is described.
-    #[error("no model `{name}` in {folder}; there is {available}")]
     NoSuchModel {
         /// The name that was asked for.
         name: String,
@@ -25,7 +27,6 @@ pub enum CatalogueError {
         available: String,
     },
     /// The model is for something else.
-    #[error("model `{name}` is a {found}, a {expected} is needed")]
     WrongRole {
         /// The model.
         name: String,
@@ -34,6 +35,35 @@ pub enum CatalogueError {
         /// The role that is needed.
         expected: &'static str,
     },
+}
+
+impl fmt::Display for CatalogueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::NoSuchModel { name, folder, available } => {
+                let folder = folder.display();
+                f.write_str(&tr!(
+                    spoken(),
+                    "no model `{name}` in {folder}; there is {available}",
+                    "{folder} 中没有模型 `{name}`；可用的有 {available}"
+                ))
+            }
+            Self::WrongRole { name, found, expected } => f.write_str(&tr!(
+                spoken(),
+                "model `{name}` is of role {found}; one of role {expected} is needed",
+                "模型 `{name}` 的用途是 {found}，此处需要 {expected}"
+            )),
+        }
+    }
+}
+
+impl std::error::Error for CatalogueError {}
+
+impl From<FileError> for CatalogueError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
 }
 
 /// All described models. A description that is wrong concerns that model only: it must not keep a box from starting

@@ -7,6 +7,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+pub use crate::file_error::{DescriptionError, FileError};
+use menshen_domain::not_toml::NotToml;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
+use menshen_domain::typed;
 use menshen_vision::spec::{
     AgeSpec, DetectorSpec, EmbedderSpec, GenderSpec, InputSpec, LivenessSpec, OutputSpec, PopulationSpec,
     RefinementPass, SpecError, TiltedSpec, TurnedSpec,
@@ -23,82 +28,6 @@ const RENAMED: [Renaming; 2] = [("closer_looks", "refinement_passes"), ("prepare
 /// The same of the keys in `[optimize]`.
 const RENAMED_IN_OPTIMIZE: Renaming = ("narrow_layers", "quantize_dense");
 
-/// Why a description is of no use.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum DescriptionError {
-    /// It is no TOML, or a key is missing, unknown or of another kind.
-    #[error("{0}")]
-    Toml(toml::de::Error),
-    /// The model does not fit its decoder.
-    #[error("{0}")]
-    Spec(SpecError),
-    /// Values break a rule.
-    #[error("{0}")]
-    Rule(&'static str),
-    /// The population's mean has another length than a feature.
-    #[error("population.mean must have {expected} values, it has {found}")]
-    Population {
-        /// Values of a feature.
-        expected: usize,
-        /// Values of the mean.
-        found: usize,
-    },
-    /// There is nothing a model of this role is for.
-    #[error("role `{0}` is unknown; there is detector, embedder, liveness, age, gender")]
-    Role(String),
-    /// A key is given in its old and its new spelling.
-    #[error("`{old}` is the old spelling of `{new}`, which is given as well; remove the old one")]
-    BothSpellings {
-        /// The old spelling.
-        old: &'static str,
-        /// The new one.
-        new: &'static str,
-    },
-}
-
-/// Why a model's file, or its description, is of no use.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum FileError {
-    /// It cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// In the system's words.
-        reason: Arc<std::io::Error>,
-    },
-    /// The description makes no sense.
-    #[error("{path}: {reason}")]
-    Description {
-        /// The description.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: DescriptionError,
-    },
-    /// The model was not fetched.
-    #[error("{path} is missing; fetch it with `menshen models fetch {name}`, or put the file there yourself")]
-    Missing {
-        /// Name of the model.
-        name: String,
-        /// Where its file belongs.
-        path: PathBuf,
-    },
-    /// The model's file is another one than its description is of.
-    #[error(
-        "{path} has sha256 {found}, its model.toml says {expected}; fetch it again with `menshen models fetch {name}`"
-    )]
-    Checksum {
-        /// Name of the model.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Its checksum, hex.
-        found: String,
-        /// The one the description names.
-        expected: String,
-    },
-}
-
 /// A key that was found under its old spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenamedKey {
@@ -113,11 +42,12 @@ pub struct RenamedKey {
 impl fmt::Display for RenamedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, old, new } = self;
-        write!(
-            f,
-            "{}: `{old}` is now `{new}`; the old spelling is read until the next release",
-            path.display()
-        )
+        let path = path.display();
+        f.write_str(&tr!(
+            spoken(),
+            "{path}: `{old}` is now `{new}`; the old spelling is read until the next release",
+            "{path}: `{old}` 已改为 `{new}`；旧写法在下一版本前仍可读取"
+        ))
     }
 }
 
@@ -227,9 +157,14 @@ impl ModelSpec {
 
     /// A checked description without its folder, and the old spellings in it.
     fn parse(text: &str) -> Result<(Self, Vec<Renaming>), DescriptionError> {
-        let renamed = old_spellings(&toml::from_str(text).map_err(DescriptionError::Toml)?)?;
-        // Once more, from the text: errors then name the line.
-        let model: Self = toml::from_str(text).map_err(DescriptionError::Toml)?;
+        let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            DescriptionError::Toml(NotToml::new(text, at, error.message()))
+        })?;
+        let renamed = old_spellings(&table)?;
+        // A table of TOML is one of JSON; a number that is none becomes nothing.
+        let table = serde_json::to_value(table).unwrap_or_default();
+        let model: Self = typed::read(&table).map_err(DescriptionError::Type)?;
         model.check()?;
         Ok((model, renamed))
     }
@@ -460,6 +395,31 @@ mod tests {
             let text = shipped(name).replacen(from, to, 1);
             let error = ModelSpec::parse(&text).unwrap_err();
             assert!(error.to_string().starts_with(&format!("`{old}` is the old spelling of")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_as_key_value_and_what_is_wanted() {
+        let text = shipped("sface");
+        for (from, to, expected) in [
+            ("role = \"embedder\"", "role = 7", "`role`: is the number 7; wanted is a text in quotes"),
+            (
+                "quantize_dense = true",
+                "quantize_dense = \"yes\"",
+                "`optimize.quantize_dense`: is the text \"yes\"; wanted is true or false",
+            ),
+            ("role = \"embedder\"\n", "", "`role` is missing"),
+            (
+                "role = \"embedder\"",
+                "role = \"embedder\"\nrolle = 1",
+                "unknown key `rolle`; there is name, role",
+            ),
+            ("role = \"embedder\"", "role = embedder", "is not TOML: line"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            let told = ModelSpec::parse(&changed).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
         }
     }
 

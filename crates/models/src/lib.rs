@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod description;
 pub mod equivalence;
 mod error;
+mod file_error;
 mod model_set;
 mod network;
 pub mod optimize;

@@ -10,9 +10,12 @@ use crate::network::load_network;
 use crate::optimize::{self, Calibration, OptimizeError, write_int8};
 use menshen_domain::models::Precision;
 use menshen_domain::score::Scale;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_vision::analyzer::Detector;
 use menshen_vision::embedder::{self, Embedder};
-use menshen_vision::inference::{InferenceError, InferenceLoader, Network, Placement};
+use menshen_vision::inference::{InferenceError, InferenceLoader, Network, Placement, Tensor};
+use menshen_vision::letterbox::Letterbox;
 use menshen_vision::liveness::{self, LivenessNetwork};
 use menshen_vision::spec::{DetectorSpec, EmbedderSpec, LivenessSpec, SpecError};
 use menshen_vision::{FaceAnalyzer, VisionError, yunet};
@@ -87,6 +90,61 @@ fn liveness_spec(model: &ModelSpec) -> Result<LivenessSpec, SpecError> {
 
 fn checked<T>(model: &ModelSpec, spec: Result<T, SpecError>) -> Result<T, ModelError> {
     spec.map_err(|reason| ModelError::Spec { model: model.name.clone(), reason })
+}
+
+/// Whether one model can be had: described, of the right role, whole, and loaded where there is a loader.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check_one(
+    catalogue: &Catalogue,
+    name: &str,
+    role: &'static str,
+    loader: Option<&dyn InferenceLoader>,
+) -> Result<(), ModelError> {
+    let model = catalogue.find(name, role)?;
+    let fits = match role {
+        "detector" => detector_spec(model).map(drop),
+        "embedder" => embedder_spec(model).map(drop),
+        "liveness" => liveness_spec(model).map(drop),
+        "age" => model.age().map(drop),
+        _ => model.gender().map(drop),
+    };
+    checked(model, fits)?;
+    model.verify()?;
+    let Some(loader) = loader else { return Ok(()) };
+    let unfit = |reason: String| ModelError::Unfit { model: model.name.clone(), reason };
+    let mut network = load_network(model, &model.path(), Placement::Cpu, loader)
+        .map_err(|error| unfit(error.to_string()))?;
+    let (width, height) = (model.input.width as usize, model.input.height as usize);
+    let shape = vec![1, 3, height, width];
+    let black = Tensor { data: vec![0.0; 3 * width * height], shape };
+    let outputs = network.inference.run(&black).map_err(|error| unfit(error.to_string()))?;
+    check_outputs(model, &outputs, black).map_err(unfit)
+}
+
+/// Whether what came out is what the description says.
+fn check_outputs(model: &ModelSpec, outputs: &[Tensor], input: Tensor) -> Result<(), String> {
+    let values = |wanted: usize| {
+        let found = outputs.first().map_or(0, |output| output.data.len());
+        (found == wanted).then_some(()).ok_or_else(|| {
+            tr!(
+                spoken(),
+                "its output has {found} values, its model.toml says {wanted}",
+                "其输出有 {found} 个值，model.toml 中为 {wanted}"
+            )
+        })
+    };
+    match (model.detector, &model.embedder, model.liveness) {
+        (Some(spec), ..) => {
+            let seen = Letterbox { tensor: input, scale: 1.0 };
+            yunet::decode(outputs, &seen, spec).map(drop).map_err(|error| error.to_string())
+        }
+        (None, Some(spec), _) => values(spec.dimension),
+        (None, None, Some(spec)) => values(spec.classes),
+        // Age and gender are tried out where they are loaded.
+        (None, None, None) => Ok(()),
+    }
 }
 
 impl ModelSet {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::attributes::AttributeModels;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error::ModelError;
-use crate::model_set::ModelSet;
+use crate::model_set::{ModelSet, check_one};
 use crate::optimize::OptimizeError;
 use menshen_domain::models::Precision;
 use menshen_domain::score::Scale;
@@ -128,6 +128,29 @@ impl Selection {
             }
         }
         Ok(ready)
+    }
+
+    /// Everything that is wrong with the models that are needed, each looked at by itself: described, of the right role, whole, and
+    /// loaded where there is a loader.
+    pub fn faults(&self, needs_attributes: bool, loader: Option<&dyn InferenceLoader>) -> Vec<ModelError> {
+        let ModelNames { detector, embedder, liveness, needs_liveness, age, gender, .. } = &self.names;
+        let mut needed = vec![(detector, "detector"), (embedder, "embedder")];
+        if *needs_liveness {
+            needed.extend(liveness.iter().map(|name| (name, "liveness")));
+        }
+        if needs_attributes {
+            needed
+                .extend([(age, "age"), (gender, "gender")].into_iter().filter(|(name, _)| !name.is_empty()));
+        }
+        let check = |(name, role): (&String, &'static str)| {
+            let error = check_one(&self.catalogue, name, role, loader).err()?;
+            Some(match role {
+                "liveness" => ModelError::Liveness(Box::new(error)),
+                "age" | "gender" => ModelError::Attributes(Box::new(error)),
+                _ => error,
+            })
+        };
+        needed.into_iter().filter_map(check).collect()
     }
 
     fn pick(&self, embedder: &str) -> Result<ModelSet, ModelError> {

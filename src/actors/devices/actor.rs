@@ -15,9 +15,7 @@ use crate::actors::handle::Handle;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::reporter::message::DevicesChanged;
 use crate::actors::tuning::Tuner;
-use crate::ports::camera::{
-    FailureKind, FrameSink, NoticeSink, OpenError, StreamFailure, StreamNotice, StreamOpener,
-};
+use crate::ports::camera::{FrameSink, NoticeSink, OpenError, StreamNotice, StreamOpener};
 use crate::ports::clock::Clock;
 use crate::ports::device_config_store::DeviceConfigStore;
 use crate::ports::relay::DoorRelay;
@@ -242,7 +240,7 @@ impl Handler<OpenDone> for DevicesActor {
                 _ => drop(spawn_blocking(move || drop(stream))),
             },
             Err(error) => {
-                self.step(key, StreamInput::OpenFailed { generation, reason: error.to_string() }, ctx);
+                self.step(key, StreamInput::OpenFailed { generation, fault: error.into() }, ctx);
             }
         }
     }
@@ -260,10 +258,7 @@ impl Handler<FromStream> for DevicesActor {
                 }
                 return;
             }
-            StreamNotice::Failed(StreamFailure { kind, text }) => {
-                let unauthorized = kind == FailureKind::Unauthorized;
-                StreamInput::Failed { generation, reason: text, unauthorized }
-            }
+            StreamNotice::Failed(failure) => StreamInput::Failed { generation, fault: failure.into() },
             StreamNotice::Ended => StreamInput::Ended { generation },
         };
         self.step(device, input, ctx);

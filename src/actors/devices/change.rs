@@ -16,10 +16,10 @@ use menshen_domain::device::DeviceStatus;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::DeviceChange;
 
-/// Checks a change and makes it durable.
-fn save(deps: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), ProtocolError> {
+/// Checks a change and makes it durable; the `ip` the device has from now on.
+fn save(deps: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<String, ProtocolError> {
     let becomes = deps.config_store.changed(&deps.tuner.changes(), ip, change)?;
-    if let Some((_, config)) = &becomes {
+    if let Some(config) = &becomes.config {
         let unfit = |error: OpenError| {
             ProtocolError::new(
                 StatusCode::LocalParamError,
@@ -28,9 +28,10 @@ fn save(deps: &DevicesDeps, ip: &str, change: &DeviceChange) -> Result<(), Proto
         };
         deps.opener.check(&spec_of(config)).map_err(unfit)?;
     }
-    let table = becomes.map(|(table, _)| table);
+    let ip = becomes.config.map_or_else(|| ip.to_owned(), |config| config.ip);
     let unsaved = |error: StoreError| ProtocolError::new(StatusCode::ServerProcessFailed, error.to_string());
-    deps.tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table))).map_err(unsaved)
+    deps.tuner.change(|changes| changes.put_devices(becomes.entries)).map_err(unsaved)?;
+    Ok(ip)
 }
 
 impl Handler<ChangeDevice> for DevicesActor {
@@ -38,12 +39,9 @@ impl Handler<ChangeDevice> for DevicesActor {
 
     fn handle(&mut self, ChangeDevice { ip, change }: ChangeDevice, _: &mut Self::Context) -> Self::Result {
         let deps = self.deps.clone();
-        let saved = {
-            let ip = ip.clone();
-            spawn_blocking(move || save(&deps, &ip, &change))
-        };
+        let saved = spawn_blocking(move || save(&deps, &ip, &change));
         Box::pin(saved.into_actor(self).map(move |saved, actor, ctx| {
-            saved??;
+            let ip = saved??;
             // As it is by now: another change may have come in between, and is in it too.
             let (configs, _) = actor.deps.config_store.list(&actor.deps.tuner.changes());
             actor.apply(configs, &[], ctx);

@@ -112,8 +112,9 @@ impl Device {
         let online = self.life.state().is_online();
         metrics::gauge!("menshen_device_online", "device" => ip.clone()).set(f64::from(u8::from(online)));
         match self.life.state() {
-            StreamState::Offline(reason) => {
-                tracing::warn!(device = %ip, name = %name, reason, "device went offline");
+            StreamState::Offline(fault) => {
+                let kind = fault.kind();
+                tracing::warn!(device = %ip, name = %name, kind, reason = %fault, "device went offline");
             }
             StreamState::AwaitingKeyFrame => tracing::warn!(
                 device = %ip, name = %name,

@@ -62,10 +62,11 @@ async fn act(
             "the command came too late and was dropped",
         ));
     }
+    // Not the code of a remote server: that one is the platform, which has no part in this.
     relay
         .act(order)
         .await
-        .map_err(|reason| ProtocolError::new(StatusCode::RemoteServerFailed, format!("the relay {reason}")))
+        .map_err(|reason| ProtocolError::new(StatusCode::ServerProcessFailed, reason.to_string()))
 }
 
 /// Processes a command whose order is known or refused already, and reports the outcome to log and metrics.

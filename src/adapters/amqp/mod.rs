@@ -58,12 +58,7 @@ impl BrokerConnector for AmqpConnector {
         notices: NoticeSink,
     ) -> BoxFuture<'_, Result<Arc<dyn BrokerConnection>, BrokerError>> {
         async move {
-            if let Some(open) = parameters.addresses().iter().find(|at| self.require_tls && !at.uses_tls) {
-                return Err(BrokerError::Refused(format!(
-                    "the login names the broker {open} without TLS, and platform.require_tls is on: switch TLS on at the \
-                     broker (rabbitmq.ssl, port 5671), or set platform.require_tls = false"
-                )));
-            }
+            parameters.addresses().iter().try_for_each(|address| self.check_secure(address))?;
             let opened = self.open_any(&parameters, &notices).await?;
             // Consuming waits for others on its own terms.
             let link = opened.consume(&parameters, &notices).await?;
@@ -108,6 +103,37 @@ impl Opened {
 }
 
 impl AmqpConnector {
+    /// Connects to every virtual host of the login document at one node, and leaves again: nothing is declared and nothing
+    /// consumed.
+    ///
+    /// # Errors
+    /// As connecting.
+    pub async fn try_out(&self, address: &BrokerAddress, parameters: &RabbitMq) -> Result<(), BrokerError> {
+        self.check_secure(address)?;
+        let mut hosts = vec![parameters.vhost()];
+        if parameters.upload_queue().is_some() && parameters.upload_vhost() != parameters.vhost() {
+            hosts.push(parameters.upload_vhost());
+        }
+        for vhost in hosts {
+            let connection = self.open(address, parameters, vhost).await?;
+            connection.create_channel().await.map_err(classify)?;
+            // Nothing is lost with it.
+            let _ = connection.close(200, "bye".into()).await;
+        }
+        Ok(())
+    }
+
+    /// Refuses an address without TLS where TLS is required.
+    fn check_secure(&self, address: &BrokerAddress) -> Result<(), BrokerError> {
+        if self.require_tls && !address.uses_tls {
+            return Err(BrokerError::Refused(format!(
+                "the login names the broker {address} without TLS, and platform.require_tls is on: switch TLS on at the \
+                 broker (rabbitmq.ssl, port 5671), or set platform.require_tls = false"
+            )));
+        }
+        Ok(())
+    }
+
     /// A link to the first node that can be reached. What a node refuses (a password, a queue) its neighbours refuse too.
     async fn open_any(&self, parameters: &RabbitMq, notices: &NoticeSink) -> Result<Opened, BrokerError> {
         let addresses = parameters.addresses();

@@ -1,5 +1,6 @@
 //! A camera that is asked over HTTP, logged in to as it wants, however loosely it speaks the protocol.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -156,9 +157,27 @@ fn challenge(headers: &HeaderMap) -> Result<Challenge, LoginError> {
     Challenge::best(headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()))
 }
 
-/// The address may hold a key in its query, so it is left out.
+/// The address may hold a key in its query, so only its host is told.
 pub fn broke_off(error: reqwest::Error) -> StreamFailure {
+    let at = error.url().and_then(|url| {
+        Some(format!("{}:{}", url.host_str()?.trim_matches(['[', ']']), url.port_or_known_default()?))
+    });
     let error = error.without_url();
+    if let Some(at) = at.filter(|_| error.is_connect()) {
+        if error.is_timeout() {
+            return failed(FailureKind::NoAnswer, at);
+        }
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        let kinds =
+            causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+        for kind in kinds {
+            match kind {
+                ErrorKind::ConnectionRefused => return failed(FailureKind::Refused, at),
+                ErrorKind::TimedOut | ErrorKind::HostUnreachable => return failed(FailureKind::NoAnswer, at),
+                _ => {}
+            }
+        }
+    }
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(cause) = innermost.source() {
         innermost = cause;

@@ -7,7 +7,9 @@ pub mod main_stream;
 pub mod mjpeg;
 mod pace;
 mod packets;
+mod parameter_error;
 pub mod pipeline;
+pub mod reach;
 pub mod rtsp_proxy;
 mod sample;
 pub mod snapshot;
@@ -20,11 +22,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::ports::camera::{
-    FrameSink, NoticeSink, OpenError, Stream, StreamNotice, StreamOpener, StreamSpec, StreamTraits,
+    FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice, StreamOpener,
+    StreamSpec, StreamTraits,
 };
 use main_stream::MainStream;
 use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
+use menshen_domain::stream_fault::StreamFault;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use pace::Pace;
 use rtsp_proxy::RtspProxy;
 use template::{Source, Template};
@@ -54,16 +60,12 @@ impl GstOpener {
         let templates = self.templates.read().unwrap_or_else(PoisonError::into_inner);
         templates.get(name).cloned().ok_or_else(|| OpenError::Template {
             name: name.to_owned(),
-            reason: format!(
-                "there is no such template; there is {}",
+            reason: {
                 // Those a device may have.
-                templates
-                    .iter()
-                    .filter(|(_, template)| !template.is_encoded())
-                    .map(|(name, _)| name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+                let known = templates.iter().filter(|(_, template)| !template.is_encoded());
+                let known = known.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                tr!(spoken(), "there is no such template; there is {known}", "没有这个模板；可用的有 {known}")
+            },
         })
     }
 }
@@ -73,8 +75,11 @@ impl GstOpener {
     fn own_template(&self, name: &str) -> Result<Arc<Template>, OpenError> {
         let template = self.template(name)?;
         if template.is_encoded() {
-            let reason =
-                "its pictures are not decoded: it is opened by another, as main_url of rtsp does".to_owned();
+            let reason = tr!(
+                spoken(),
+                "its pictures are not decoded: it is opened by another, as main_url of rtsp does",
+                "其图像不解码：由其他管道打开，如 rtsp 的 main_url"
+            );
             return Err(OpenError::Template { name: name.to_owned(), reason });
         }
         Ok(template)
@@ -137,11 +142,17 @@ impl StreamOpener for GstOpener {
         notices: NoticeSink,
     ) -> Result<Box<dyn Stream>, OpenError> {
         let template = self.own_template(&spec.pipeline)?;
-        let notices = first_failure(notices);
+        let notices = first_failure(notices, spec.parameters.get("url").cloned());
         match template.source() {
             Source::Gstreamer => {
                 let pipeline = template.build(&spec.parameters)?;
                 let proxy = RtspProxy::before(&pipeline, &spec.device_id, Some(Arc::clone(&notices)))?;
+                if let Some(url) =
+                    spec.parameters.get("url").filter(|url| proxy.is_none() && is_of_network(url))
+                {
+                    // The proxy finds it out by itself. An element takes its time, and has one word for all of it.
+                    reach::reach(url).map_err(OpenError::Unreachable)?;
+                }
                 let beside = self.main_stream(&template, spec)?;
                 let frames = match &beside {
                     Some(main_stream) => with_high_res(frames, Arc::clone(main_stream)),
@@ -165,15 +176,39 @@ impl StreamOpener for GstOpener {
     }
 }
 
-/// Lets one ending of a stream through: what follows the first error is its echo.
-fn first_failure(notices: NoticeSink) -> NoticeSink {
+/// Lets one ending of a stream through: what follows the first error is its echo. An element does not say what is in the way to a
+/// camera, so that is found out.
+fn first_failure(notices: NoticeSink, url: Option<String>) -> NoticeSink {
     let has_ended = AtomicBool::new(false);
     Arc::new(move |notice| {
         let is_end = matches!(notice, StreamNotice::Failed(_) | StreamNotice::Ended);
-        if !is_end || !has_ended.swap(true, Ordering::AcqRel) {
-            notices(notice);
+        if is_end && has_ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match (notice, &url) {
+            (StreamNotice::Failed(failure), Some(url)) if failure.kind == FailureKind::Unreachable => {
+                let (notices, url) = (Arc::clone(&notices), url.clone());
+                // Connecting takes seconds, and an element's thread must not wait.
+                std::thread::spawn(move || notices(StreamNotice::Failed(located(failure, &url))));
+            }
+            (notice, _) => notices(notice),
         }
     })
+}
+
+fn is_of_network(url: &str) -> bool {
+    ["rtsp", "http"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+/// What is in the way to the camera, if anything is.
+fn located(failure: StreamFailure, url: &str) -> StreamFailure {
+    let (kind, text) = match reach::reach(url) {
+        Err(StreamFault::Name(host)) => (FailureKind::Name, host),
+        Err(StreamFault::Refused(at)) => (FailureKind::Refused, at),
+        Err(StreamFault::NoAnswer(at)) => (FailureKind::NoAnswer, at),
+        _ => return failure,
+    };
+    StreamFailure { kind, text }
 }
 
 /// Frames know where a larger picture of their moment is.

@@ -9,9 +9,14 @@ use gstreamer::prelude::*;
 use serde::Deserialize;
 use url::Url;
 
+use super::parameter_error::ParameterError;
 use crate::ports::camera::{OpenError, StreamTraits};
 use menshen_domain::address::Address;
+use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
+use menshen_domain::typed;
 
 /// Name of the appsink every template ends in.
 pub const FRAMES: &str = "frames";
@@ -54,25 +59,6 @@ struct Parameter {
     thins: bool,
     /// Instead: another template that is opened beside this one, with the value as its `url`. Empty is for none.
     opens: Option<String>,
-}
-
-/// A value does not fit its parameter. Shows no password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum ParameterError {
-    #[error("`{shown}` is no URL: {reason}")]
-    Url { shown: String, reason: url::ParseError },
-    #[error("`{shown}` names no host")]
-    NoHost { shown: String },
-    #[error("`{value}` is not one of {known}")]
-    NotOneOf { value: String, known: String },
-    #[error("there is no file `{0}`")]
-    NoFile(String),
-    #[error("`{0}` is no device; expected /dev/..., as in /dev/video0")]
-    NotDevice(String),
-    #[error("there is no device `{0}`; is the camera plugged in? See ls /dev/video*")]
-    NoDevice(String),
-    #[error("`{value}` is not a whole number from {min} to {max}")]
-    NotWithin { value: String, min: i64, max: i64 },
 }
 
 /// Where the pictures of a template come from.
@@ -129,7 +115,7 @@ pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenErr
         let wrong = |reason: String| OpenError::Template { name: name.to_owned(), reason };
         let read = std::fs::read_to_string(&path)
             .map_err(|error| wrong(error.to_string()))
-            .and_then(|text| toml::from_str::<Template>(&text).map_err(|error| wrong(error.to_string())));
+            .and_then(|text| parse(&text).map_err(wrong));
         match read {
             Ok(template) => {
                 let template = Template { name: name.to_owned(), ..template };
@@ -151,6 +137,15 @@ pub fn read_all(folder: &Path) -> Result<BTreeMap<String, Template>, Vec<OpenErr
         );
     }
     if errors.is_empty() { Ok(templates) } else { Err(errors) }
+}
+
+/// A template as it is written, not checked yet.
+fn parse(text: &str) -> Result<Template, String> {
+    let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+        NotToml::new(text, error.span().map_or(0, |span| span.start), error.message()).to_string()
+    })?;
+    let table = serde_json::to_value(table).unwrap_or_default();
+    typed::read(&table).map_err(|fault| fault.to_string())
 }
 
 impl Template {
@@ -263,15 +258,26 @@ impl Template {
     pub fn values(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OpenError> {
         if let Some(unknown) = given.keys().find(|key| !self.parameters.contains_key(*key)) {
             let known: Vec<_> = self.parameters.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(self.wrong(format!("there is no parameter `{unknown}`; there is {known}")));
+            let known = if known.is_empty() { tr!(spoken(), "none", "无") } else { known.join(", ") };
+            return Err(self.wrong(tr!(
+                spoken(),
+                "there is no parameter `{unknown}`; there is {known}",
+                "没有参数 `{unknown}`；可用的有 {known}"
+            )));
         }
         let mut values = BTreeMap::new();
         for (name, parameter) in &self.parameters {
             let value = given.get(name).or(parameter.default.as_ref()).ok_or_else(|| {
-                self.wrong(format!("parameter `{name}` must be given: {}", parameter.description))
+                let what = &parameter.description;
+                self.wrong(tr!(
+                    spoken(),
+                    "parameter `{name}` must be given: {what}",
+                    "必须填写参数 `{name}`：{what}"
+                ))
             })?;
-            parameter.check(value).map_err(|reason| self.wrong(format!("parameter `{name}`: {reason}")))?;
+            parameter.check(value).map_err(|reason| {
+                self.wrong(tr!(spoken(), "parameter `{name}`: {reason}", "参数 `{name}`：{reason}"))
+            })?;
             values.insert(name.clone(), parameter.ready(value));
         }
         Ok(values)
@@ -326,8 +332,8 @@ impl Parameter {
         match self.kind {
             Kind::Url if self.opens.is_some() && value.is_empty() => Ok(()),
             Kind::Url => {
-                let url = Url::parse(&self.ready(value))
-                    .map_err(|reason| ParameterError::Url { shown: shown(), reason })?;
+                let url =
+                    Url::parse(&self.ready(value)).map_err(|_| ParameterError::Url { shown: shown() })?;
                 if url.host_str().is_none() {
                     return Err(ParameterError::NoHost { shown: shown() });
                 }
@@ -477,6 +483,18 @@ mod tests {
         assert_eq!(errors.len(), 4, "{all}");
         for expected in ["nosuchelement", "appsink name=frames", "lively", "launch has no place"] {
             assert!(all.contains(expected), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_template_is_told_by_key_and_value() {
+        let text = "description = \"x\"\nlive = true\nsilence_timeout_ms = 5000\n";
+        for (from, to, expected) in [
+            ("live = true", "live = 1", "`live`: is the number 1; wanted is true or false"),
+            ("5000", "-5", "`silence_timeout_ms`: is the number -5; wanted is a whole number from 0 on"),
+            ("live", "life", "unknown key `life`; there is"),
+        ] {
+            assert!(parse(&text.replacen(from, to, 1)).unwrap_err().contains(expected));
         }
     }
 }

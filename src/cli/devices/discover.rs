@@ -2,39 +2,32 @@
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::adapters::changes_file::ChangesFile;
+use super::{Known, known_devices};
 use crate::adapters::onvif::discovery::{Found, interfaces, search};
 use crate::cli::config_args::ConfigArgs;
+use crate::cli::language::help;
 use crate::cli::output::{print_line, print_note};
-use crate::config::Settings;
-use crate::ports::changes::ChangesStore as _;
-use crate::ports::device_config_store::DeviceConfigStore as _;
-use crate::runtime::devices::SettingsConfigStore;
 use crate::runtime::problems::Problems;
-use crate::runtime::storage::key_places;
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::secrets::mask_credentials;
 use menshen_domain::status::Language;
+use menshen_domain::text::spoken;
 use menshen_protocol::onvif::discovery::FoundCamera;
 
 #[derive(Args)]
 pub struct DiscoverArgs {
-    /// Seconds to wait for answers 等待应答的秒数
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=limits::ONVIF_SEARCH_S_MAX), help = help("Seconds to wait for answers", "等待应答的秒数"))]
     seconds: u64,
-    /// Search only from this address of this machine; may be repeated. Default: all but the loopback 从本机此地址搜索
-    #[arg(long = "interface", value_name = "IP")]
+    #[arg(long = "interface", value_name = "IP", help = help("Search only from this address of this machine; may be repeated. Default: all but the loopback", "只从本机的此地址搜索；可重复。缺省：除回环外的全部地址"))]
     interfaces: Vec<Ipv4Addr>,
-    /// Print JSON 输出 JSON
-    #[arg(long)]
+    #[arg(long, help = help("Print JSON", "输出 JSON"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
@@ -42,9 +35,12 @@ pub struct DiscoverArgs {
 
 pub fn discover(arguments: &DiscoverArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
-    let known = known_devices(&settings)?;
+    let Known { devices: known, problems, .. } = known_devices(&settings)?;
+    for problem in &problems {
+        print_note(problem);
+    }
     let from = interfaces(&arguments.interfaces)?;
-    let zh = settings.language == Language::Zh;
+    let zh = spoken() == Language::Zh;
     if !arguments.json {
         let (seconds, from) = (arguments.seconds, from.iter().map(ToString::to_string).collect::<Vec<_>>());
         let from = from.join(", ");
@@ -84,18 +80,6 @@ pub fn discover(arguments: &DiscoverArgs) -> anyhow::Result<ExitCode> {
         print_note(&text);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The devices of this box as its next start has them; the box need not run, and is not disturbed.
-fn known_devices(settings: &Settings) -> anyhow::Result<Vec<DeviceConfig>> {
-    let changes = ChangesFile::new(key_places(settings)).load()?;
-    let unchanged = settings.clone();
-    let configs = SettingsConfigStore::new(settings, Arc::new(move || Ok(unchanged.clone())));
-    let (devices, problems) = configs.list(&changes);
-    for problem in &problems {
-        print_note(problem);
-    }
-    Ok(devices)
 }
 
 /// The device that is this camera: by its `ip`, or by the host of its address.

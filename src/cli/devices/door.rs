@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::actors::devices::door::order_of;
 use crate::adapters::relay::Relays;
 use crate::cli::config_args::ConfigArgs;
+use crate::cli::language::{help, said};
 use crate::cli::local_api::LocalApi;
 use crate::cli::offline::{Offline, offline};
 use crate::cli::output::print_line;
@@ -21,16 +22,13 @@ use reqwest::Method;
 
 #[derive(Args)]
 pub struct DoorArgs {
-    /// The device of the door 设备地址
+    #[arg(help = help("The device of the door", "门所属的设备"))]
     ip: String,
-    /// opendoor, closedoor or alarm 动作
-    #[arg(value_parser = mode, default_value = "opendoor")]
+    #[arg(value_parser = mode, default_value = "opendoor", help = help("opendoor, closedoor or alarm", "动作：opendoor（开门）、closedoor（关门）或 alarm（报警）"))]
     mode: ActionMode,
-    /// Seconds that the door stays open or the alarm rings 持续时间（秒）
-    #[arg(long, default_value_t = DEFAULT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::DOOR_SECONDS_MAX)))]
+    #[arg(long, default_value_t = DEFAULT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::DOOR_SECONDS_MAX)), help = help("Seconds that the door stays open or the alarm rings", "开门或报警持续的秒数"))]
     seconds: u32,
-    /// Output of the relay; 0 for all 继电器输出
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535), help = help("Output of the relay; 0 for all", "继电器输出；0 表示全部"))]
     port: u32,
     #[command(flatten)]
     config: ConfigArgs,
@@ -38,7 +36,7 @@ pub struct DoorArgs {
 
 /// A word that is no action of a door.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("there is opendoor, closedoor, alarm")]
+#[error("{}", said!("there is opendoor, closedoor, alarm", "可用 opendoor、closedoor、alarm"))]
 struct UnknownMode;
 
 fn mode(text: &str) -> Result<ActionMode, UnknownMode> {
@@ -63,14 +61,11 @@ fn through_the_box(arguments: &DoorArgs, settings: &Settings) -> anyhow::Result<
     let answer = LocalApi::new(settings)?.call(Method::PUT, PATH, Some(&json!({ "action": [action] })))?;
     let done = &answer["action"][0];
     if done["result"].as_bool() != Some(true) {
-        bail!("{}: {}", arguments.ip, done["message"].as_str().unwrap_or("no answer"));
+        let none = said!("no answer", "没有应答");
+        bail!("{}: {}", arguments.ip, done["message"].as_str().unwrap_or(&none));
     }
-    print_line(&format!(
-        "{}: {} done 已执行 (id {})",
-        arguments.ip,
-        arguments.mode.wire(),
-        done["id"].as_str().unwrap_or_default()
-    ));
+    let (ip, mode, id) = (&arguments.ip, arguments.mode.wire(), done["id"].as_str().unwrap_or_default());
+    print_line(&said!("{ip}: {mode} done (id {id})", "{ip}：{mode} 已执行（id {id}）"));
     Ok(())
 }
 
@@ -85,12 +80,15 @@ fn by_itself(arguments: &DoorArgs, files: &Offline) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let relays = Relays::new()?;
-        let done = relays.act(order).await.map_err(|reason| anyhow!("{ip}: the relay {reason}"));
+        let done = relays.act(order).await.map_err(|reason| anyhow!("{ip}: {reason}"));
         if done.is_ok() {
-            print_line(&format!("{ip}: {} done 已执行", mode.wire()));
+            print_line(&said!("{ip}: {mode} done", "{ip}：{mode} 已执行", mode = mode.wire()));
         }
         if rests {
-            print_line(&format!("{ip}: switched back in {seconds} s, or with Ctrl-C 将自动复位"));
+            print_line(&said!(
+                "{ip}: switched back in {seconds} s, or with Ctrl-C",
+                "{ip}：{seconds} 秒后或按 Ctrl-C 复位"
+            ));
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(u64::from(*seconds))) => {}
                 _ = tokio::signal::ctrl_c() => {}

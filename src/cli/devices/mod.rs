@@ -1,7 +1,10 @@
 //! `menshen devices`: over the local API of the running box, else on its data for the next start.
 
+mod change;
 mod discover;
 mod door;
+mod known;
+mod list;
 mod password;
 mod probe;
 mod streams;
@@ -10,28 +13,22 @@ mod streams_suggest;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use self::change::{change, reload};
 use self::discover::{DiscoverArgs, discover};
 use self::door::{DoorArgs, act};
+use self::list::list;
 use self::probe::{ProbeArgs, probe};
 use self::streams::{StreamsArgs, streams};
 use super::config_args::ConfigArgs;
-use super::local_api::LocalApi;
-use super::note_change::write_down;
-use super::offline::{Offline, offline};
-use super::output::print_line;
-use crate::adapters::camera::GstOpener;
-use crate::config::Settings;
-use crate::ports::camera::{StreamOpener as _, StreamSpec};
-use crate::ports::device_config_store::DeviceConfigStore as _;
-use crate::runtime::problems::Problems;
-use menshen_domain::device::DeviceConfig;
+use super::language::{help, said};
 use menshen_domain::secrets::mask_url;
 use menshen_domain::tuning::{DeviceChange, DeviceTable};
+
+pub use self::known::{Known, known_devices};
 
 #[derive(Args)]
 pub struct DevicesArgs {
@@ -41,56 +38,99 @@ pub struct DevicesArgs {
 
 #[derive(Subcommand)]
 enum DevicesCommand {
-    /// Find the cameras on this network that speak ONVIF 搜索网络中的摄像机（ONVIF）
+    #[command(about = help(
+        "Find the cameras on this network that speak ONVIF",
+        "搜索网络中的摄像机（ONVIF）"
+    ))]
     Discover(DiscoverArgs),
-    /// Ask a camera for its RTSP addresses, over ONVIF, within ten seconds 查询摄像机的 RTSP 地址（ONVIF）
+    #[command(about = help(
+        "Ask a camera for its RTSP addresses, over ONVIF, within ten seconds",
+        "查询摄像机的 RTSP 地址（ONVIF），十秒内完成"
+    ))]
     Streams(StreamsArgs),
-    /// List devices and their state 列出设备
+    #[command(about = help(
+        "List devices and their state, with the reason and the mend where one is not up",
+        "列出设备及状态；未在线的给出原因和处理办法"
+    ))]
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Add a device, as in `menshen devices add 192.168.1.25 type=network-camera url=rtsp://…` 添加设备
+    #[command(about = help(
+        "Add a device, as in `menshen devices add 192.168.1.25 type=network-camera url=rtsp://…`",
+        "添加设备，如 menshen devices add 192.168.1.25 type=network-camera url=rtsp://…"
+    ))]
     Add {
-        /// Its address, or another unique name 设备地址
+        #[arg(help = help("Its address, or another unique name", "设备地址，或其他唯一的名称"))]
         ip: String,
-        /// Keys of a [[devices]] block: name, type, pipeline, url, direction, permission_groups, … 设备参数
-        #[arg(value_name = "KEY=VALUE")]
+        #[arg(value_name = "KEY=VALUE", help = help(
+            "Keys of a [[devices]] block: name, type, pipeline, url, direction, permission_groups, …",
+            "[[devices]] 的参数：name、type、pipeline、url、direction、permission_groups 等"
+        ))]
         keys: Vec<String>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Change keys of a device; `KEY=` removes a key 修改设备
+    #[command(about = help(
+        "Change keys of a device; `KEY=` removes a key, `ip=NEW` moves it to another address with all it has",
+        "修改设备；KEY= 删除该参数，ip=新地址 把设备连同其全部设置移到新地址"
+    ))]
     Change {
+        #[arg(help = help("The device's `ip`", "设备的 ip"))]
         ip: String,
-        #[arg(value_name = "KEY=VALUE", required = true)]
+        #[arg(value_name = "KEY=VALUE", required = true, help = help("Keys and their new values", "参数及新值"))]
         keys: Vec<String>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Remove a device 删除设备
+    #[command(about = help(
+        "Forget what was changed of a device: it is as the configuration file says again",
+        "撤销对设备的修改，恢复为配置文件的内容"
+    ))]
+    Reset {
+        #[arg(help = help("The device's `ip`", "设备的 ip"))]
+        ip: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    #[command(about = help("Remove a device", "删除设备"))]
     Remove {
+        #[arg(help = help("The device's `ip`", "设备的 ip"))]
         ip: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Enable a device: open its stream 启用设备
+    #[command(about = help("Enable a device: open its stream", "启用设备：打开其码流"))]
     Enable {
+        #[arg(help = help("The device's `ip`", "设备的 ip"))]
         ip: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Disable a device: close its stream and keep it in the list 停用设备
+    #[command(about = help(
+        "Disable a device: close its stream and keep it in the list",
+        "停用设备：关闭其码流，保留在列表中"
+    ))]
     Disable {
+        #[arg(help = help("The device's `ip`", "设备的 ip"))]
         ip: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Test a stream: its format and the faces in it, or why it cannot be opened, within ten seconds 测试视频流
+    #[command(about = help(
+        "Test a stream: its format and the faces in it, or why it cannot be opened, within ten seconds",
+        "测试视频流：格式与人脸，或无法打开的原因，十秒内完成"
+    ))]
     Probe(ProbeArgs),
-    /// Test a device's door: switch its relay at once, whether or not Menshen is running 测试开门
+    #[command(about = help(
+        "Test a device's door: switch its relay at once, whether or not Menshen is running",
+        "测试开门：立即动作继电器，无论门神是否在运行"
+    ))]
     Door(DoorArgs),
-    /// Reload pipelines and the devices of the configuration file; unchanged streams keep running 重新读取
+    #[command(about = help(
+        "Reload pipelines and the devices of the configuration file; unchanged streams keep running",
+        "重新读取采集管道和配置文件中的设备；未变的码流不中断"
+    ))]
     Reload {
         #[command(flatten)]
         config: ConfigArgs,
@@ -99,13 +139,14 @@ enum DevicesCommand {
 
 pub fn run(arguments: &DevicesArgs) -> anyhow::Result<ExitCode> {
     use DevicesCommand::{
-        Add, Change, Disable, Discover, Door, Enable, List, Probe, Reload, Remove, Streams,
+        Add, Change, Disable, Discover, Door, Enable, List, Probe, Reload, Remove, Reset, Streams,
     };
     let enabled = |on: bool| DeviceChange::Set([("enabled".to_owned(), json!(on))].into_iter().collect());
     match &arguments.command {
         List { config } => list(&config.settings()?),
         Add { ip, keys, config } => change(&config.settings()?, ip, &DeviceChange::Add(table(keys)?)),
         Change { ip, keys, config } => change(&config.settings()?, ip, &DeviceChange::Set(table(keys)?)),
+        Reset { ip, config } => change(&config.settings()?, ip, &DeviceChange::Reset),
         Remove { ip, config } => change(&config.settings()?, ip, &DeviceChange::Remove),
         Enable { ip, config } => change(&config.settings()?, ip, &enabled(true)),
         Disable { ip, config } => change(&config.settings()?, ip, &enabled(false)),
@@ -122,8 +163,12 @@ pub fn run(arguments: &DevicesArgs) -> anyhow::Result<ExitCode> {
 fn table(keys: &[String]) -> anyhow::Result<DeviceTable> {
     let mut table = Map::new();
     for text in keys {
-        let (key, value) = text.split_once('=').with_context(|| {
-            format!("`{}`: expected KEY=VALUE, as in name=\"front door\"", mask_url(text))
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            let text = mask_url(text);
+            anyhow!(said!(
+                "`{text}`: expected KEY=VALUE, as in name=\"front door\"",
+                "`{text}`：应为 参数=值，如 name=\"前门\""
+            ))
         })?;
         let value = match value {
             "" => Value::Null,
@@ -132,76 +177,4 @@ fn table(keys: &[String]) -> anyhow::Result<DeviceTable> {
         table.insert(key.trim().to_owned(), value);
     }
     Ok(table)
-}
-
-const PATH: &str = "/menshen/api/devices";
-
-fn list(settings: &Settings) -> anyhow::Result<()> {
-    let Some(Offline { device_configs, tuner }) = offline(settings)? else {
-        let answer = LocalApi::new(settings)?.get(PATH)?;
-        for device in answer["devices"].as_array().into_iter().flatten() {
-            let text = |key: &str| device[key].as_str().unwrap_or_default();
-            let reason = device["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let state = format!("{}{reason}", text("state"));
-            line(text("ip"), text("name"), text("type"), text("pipeline"), &state, text("url"));
-        }
-        return Ok(());
-    };
-    let (devices, problems) = device_configs.list(&tuner.changes());
-    for device in &devices {
-        let DeviceConfig { ip, name, pipeline, enabled, .. } = device;
-        let kind = serde_json::to_value(device.kind).unwrap_or_default();
-        let state = if *enabled { "not running 未运行" } else { "disabled 已停用" };
-        line(ip, name, kind.as_str().unwrap_or_default(), pipeline, state, &device.masked_url());
-    }
-    if problems.is_empty() { Ok(()) } else { bail!(problems.join("; ")) }
-}
-
-fn line(ip: &str, name: &str, kind: &str, pipeline: &str, state: &str, url: &str) {
-    print_line(&format!("{ip:<18} {name:<16} {kind:<16} {pipeline:<10} {state:<24} {url}"));
-}
-
-fn change(settings: &Settings, ip: &str, change: &DeviceChange) -> anyhow::Result<()> {
-    let Some(Offline { device_configs, tuner }) = offline(settings)? else {
-        let api = LocalApi::new(settings)?;
-        let (method, mut body) = match change {
-            DeviceChange::Add(table) => (Method::POST, table.clone()),
-            DeviceChange::Set(table) => (Method::PUT, table.clone()),
-            DeviceChange::Remove => (Method::DELETE, Map::new()),
-        };
-        body.insert("ip".to_owned(), ip.into());
-        let answer = api.call(method, PATH, Some(&Value::Object(body)))?;
-        print_line(&match answer["state"].as_str() {
-            Some(state) => format!("{ip}: {state}"),
-            None => format!("{ip}: removed 已删除"),
-        });
-        return Ok(());
-    };
-    let becomes = device_configs.changed(&tuner.changes(), ip, change)?;
-    if let Some((_, device)) = &becomes {
-        let opener = GstOpener::new(&settings.pipelines_dir).map_err(Problems::from_iter)?;
-        let (pipeline, parameters) = (device.pipeline.clone(), device.parameters.clone());
-        opener.check(&StreamSpec { device_id: device.ip.clone(), pipeline, parameters })?;
-    }
-    let table = becomes.map(|(table, _)| table);
-    let done = tuner.change(|changes| drop(changes.devices.insert(ip.to_owned(), table)));
-    write_down(settings, "devices change", ip, &done);
-    done?;
-    print_line(&format!("{ip}: from the next start on 下次启动生效"));
-    Ok(())
-}
-
-fn reload(settings: &Settings) -> anyhow::Result<()> {
-    if offline(settings)?.is_some() {
-        bail!("no box is running on this data; it reads everything when it starts");
-    }
-    let answer = LocalApi::new(settings)?.post(&format!("{PATH}/reload"), None)?;
-    let changed: Vec<&str> =
-        answer["changed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let devices = &answer["devices"];
-    print_line(&match changed.as_slice() {
-        [] => format!("{devices} devices, nothing has changed 无变化"),
-        changed => format!("{devices} devices, changed 已更新: {}", changed.join(", ")),
-    });
-    Ok(())
 }

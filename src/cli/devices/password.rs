@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Stdin, stdin};
 
+use crate::cli::language::said;
 use anyhow::{Context as _, anyhow, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
@@ -24,13 +25,20 @@ pub fn read_password(prompt: &str) -> anyhow::Result<String> {
         ask("\n");
     }
     drop(unseen);
-    read.context("the password cannot be read")?;
-    let text = String::from_utf8(bytes).map_err(|_| anyhow!("the password is no UTF-8"))?;
+    read.with_context(|| said!("the password cannot be read", "无法读取密码"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| anyhow!(said!("the password is no UTF-8", "密码不是 UTF-8")))?;
     let password = text.trim_end_matches(['\r', '\n']);
     match password.len() as u64 {
-        0 => bail!("--password-stdin: there is no password on standard input"),
+        0 => bail!(said!(
+            "--password-stdin: there is no password on standard input",
+            "--password-stdin：标准输入中没有密码"
+        )),
         1..=BYTES_MAX => Ok(password.to_owned()),
-        _ => bail!("--password-stdin: longer than {BYTES_MAX} bytes; is it the password?"),
+        _ => bail!(said!(
+            "--password-stdin: longer than {BYTES_MAX} bytes; is it the password?",
+            "--password-stdin：超过 {BYTES_MAX} 字节；这是密码吗？"
+        )),
     }
 }
 
@@ -42,11 +50,11 @@ struct Unseen<'a> {
 
 impl<'a> Unseen<'a> {
     fn new(terminal: &'a Stdin) -> anyhow::Result<Self> {
-        const WOULD_SHOW: &str = "the terminal would show the password";
-        let before = tcgetattr(terminal).context(WOULD_SHOW)?;
+        let would_show = || said!("the terminal would show the password", "终端会显示密码");
+        let before = tcgetattr(terminal).with_context(would_show)?;
         let mut modes = before.clone();
         modes.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(terminal, OptionalActions::Flush, &modes).context(WOULD_SHOW)?;
+        tcsetattr(terminal, OptionalActions::Flush, &modes).with_context(would_show)?;
         Ok(Self { terminal, before })
     }
 }

@@ -1,29 +1,31 @@
 //! `menshen devices probe`: what a stream is, or exactly why there is none, within ten seconds.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded, select};
 use serde_json::json;
-use url::Url;
 
+use super::known_devices;
 use crate::adapters::camera::GstOpener;
+use crate::adapters::camera::reach::reach;
 use crate::cli::config_args::ConfigArgs;
+use crate::cli::language::{help, said};
 use crate::cli::output::print_line;
 use crate::config::Settings;
-use crate::ports::camera::{FailureKind, StreamFailure, StreamNotice, StreamOpener as _, StreamSpec};
+use crate::ports::camera::{StreamNotice, StreamOpener as _, StreamSpec};
 use crate::runtime::models::ready_models;
 use crate::runtime::problems::Problems;
-use menshen_domain::address::Address;
 use menshen_domain::frame::{Frame, PixelAspect};
 use menshen_domain::lag::SinkFeedback;
-use menshen_domain::secrets::{mask_credentials, mask_url};
+use menshen_domain::secrets::mask_url;
 use menshen_domain::status::Language;
+use menshen_domain::stream_fault::StreamFault;
+use menshen_domain::text::spoken;
 use menshen_domain::view::View;
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::align::align;
@@ -35,16 +37,13 @@ use menshen_vision::resize::Resizer;
 
 #[derive(Args)]
 pub struct ProbeArgs {
-    /// The stream's address, or the `ip` of a configured device 视频流地址或设备地址
+    #[arg(help = help("The stream's address, or the `ip` of a configured device", "视频流地址，或已配置设备的 ip"))]
     target: String,
-    /// A file of pipelines/ without .toml; default: chosen by the address 采集管道
-    #[arg(long)]
+    #[arg(long, help = help("A file of pipelines/ without .toml; default: chosen by the address", "pipelines/ 中的文件名（不含 .toml）；缺省按地址选择"))]
     pipeline: Option<String>,
-    /// More values for the pipeline, as in transport=udp 管道参数
-    #[arg(long = "parameter", value_name = "KEY=VALUE")]
+    #[arg(long = "parameter", value_name = "KEY=VALUE", help = help("More values for the pipeline, as in transport=udp", "管道的其他参数，如 transport=udp"))]
     parameters: Vec<String>,
-    /// Print JSON 输出 JSON
-    #[arg(long)]
+    #[arg(long, help = help("Print JSON", "输出 JSON"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
@@ -52,110 +51,10 @@ pub struct ProbeArgs {
 
 /// All of it takes no longer.
 const WITHIN: Duration = Duration::from_secs(10);
-/// A camera in the same building answers in milliseconds; a switch that drops packets never does.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Pictures are watched for this long once they come.
 const WATCHED: Duration = Duration::from_secs(3);
 /// Pictures that are searched for faces.
 const LOOKED_AT: usize = 10;
-
-/// What is wrong with a stream.
-#[derive(Debug)]
-enum Fault {
-    NoUrl(String),
-    Name(String),
-    Refused(SocketAddr),
-    NoAnswer(SocketAddr),
-    Unreachable(SocketAddr, String),
-    Stream(StreamFailure),
-    Template(String),
-    NoPictures,
-    NoKeyFrame,
-}
-
-impl Fault {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::NoUrl(_) => "address",
-            Self::Name(_) => "dns",
-            Self::Refused(_) => "refused",
-            Self::NoAnswer(_) => "no-answer",
-            Self::Unreachable(..) => "unreachable",
-            Self::Template(_) => "configuration",
-            Self::NoPictures => "no-pictures",
-            Self::NoKeyFrame => "no-key-frame",
-            Self::Stream(failure) => match failure.kind {
-                FailureKind::Unauthorized => "unauthorized",
-                FailureKind::LoginScheme => "login-scheme",
-                FailureKind::NotFound => "not-found",
-                FailureKind::Unreachable => "unreachable",
-                FailureKind::Codec => "codec",
-                FailureKind::Other => "stream",
-            },
-        }
-    }
-
-    /// What it is and what to do, for the installer.
-    fn text(&self, language: Language) -> String {
-        let both = |zh: String, en: String| if language == Language::Zh { zh } else { en };
-        match self {
-            Self::NoUrl(why) => both(format!("地址不正确：{why}"), format!("the address is no URL: {why}")),
-            Self::Name(host) => both(
-                format!("域名“{host}”无法解析：请检查拼写和 DNS，或改用 IP 地址"),
-                format!(
-                    "the name `{host}` is not known: check its spelling and the DNS server, or use the IP address"
-                ),
-            ),
-            Self::Refused(at) => both(
-                format!("{at} 拒绝连接：设备在线，但该端口没有服务，请检查端口"),
-                format!("{at} refuses: the machine is there, nothing serves this port; check the port"),
-            ),
-            Self::NoAnswer(at) => both(
-                format!("{at} 无应答：请检查电源、网线、网段和防火墙"),
-                format!("{at} does not answer: check power, cable, network and firewall"),
-            ),
-            Self::Unreachable(at, why) => {
-                both(format!("无法连接 {at}：{why}"), format!("{at} cannot be reached: {why}"))
-            }
-            Self::Template(why) => both(format!("参数不正确：{why}"), why.clone()),
-            Self::NoPictures => both(
-                format!("{} 秒内没有图像：请检查码流设置与关键帧间隔", WITHIN.as_secs()),
-                format!(
-                    "no picture within {} s: check the stream's settings and its key-frame interval",
-                    WITHIN.as_secs()
-                ),
-            ),
-            Self::NoKeyFrame => both(
-                format!("{} 秒内有数据但没有关键帧：请把关键帧间隔（I 帧间隔）设为 1-2 秒", WITHIN.as_secs()),
-                format!(
-                    "packets come, and no key frame within {} s: set the camera's key-frame interval to 1-2 s",
-                    WITHIN.as_secs()
-                ),
-            ),
-            Self::Stream(StreamFailure { kind, text }) => match kind {
-                FailureKind::Unauthorized => both(
-                    format!("用户名或密码不正确（401）：{text}"),
-                    format!("the user name or the password is wrong (401): {text}"),
-                ),
-                FailureKind::LoginScheme => both(
-                    format!("摄像机的认证方式无法应答，请改为 digest（MD5）或 digest/basic：{text}"),
-                    text.clone(),
-                ),
-                FailureKind::NotFound => both(
-                    format!("设备上没有这个码流（404），请检查路径：{text}"),
-                    format!("the camera has no such stream (404), check the path: {text}"),
-                ),
-                FailureKind::Codec => both(
-                    format!("码流无法解码，请把摄像机设为 H.264：{text}"),
-                    format!("what it sends cannot be decoded here, set the camera to H.264: {text}"),
-                ),
-                FailureKind::Unreachable | FailureKind::Other => {
-                    both(format!("码流中断：{text}"), format!("the stream broke off: {text}"))
-                }
-            },
-        }
-    }
-}
 
 pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
@@ -163,24 +62,38 @@ pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     match watch_stream(&spec, &settings, began) {
         Ok(seen) => {
-            seen.print(&spec, arguments.json, settings.language);
+            seen.print(&spec, arguments.json);
             Ok(ExitCode::SUCCESS)
         }
         Err(fault) if arguments.json => {
-            print_line(
-                &json!({ "ok": false, "fault": fault.kind(), "message": fault.text(settings.language) })
-                    .to_string(),
-            );
+            let message = fault.to_string();
+            print_line(&json!({ "ok": false, "fault": fault.kind(), "message": message }).to_string());
             Ok(ExitCode::FAILURE)
         }
-        Err(fault) => bail!(fault.text(settings.language)),
+        Err(fault) => bail!(fault.to_string()),
     }
 }
 
 impl ProbeArgs {
     fn spec(&self, settings: &Settings) -> anyhow::Result<StreamSpec> {
         let mut parameters = std::collections::BTreeMap::new();
-        let device = settings.devices.iter().find(|device| device.ip == self.target);
+        let known = known_devices(settings)?;
+        let device = known.find(&self.target);
+        let target = &self.target;
+        if device.is_none() && known.was_removed(target) {
+            bail!(said!(
+                "device `{target}` was removed; add it again, or probe its address, as in rtsp://{target}/…",
+                "设备 `{target}` 已删除；请重新添加，或直接测试其地址，如 rtsp://{target}/…"
+            ));
+        }
+        if let Some(device) = device.filter(|device| device.is_push()) {
+            let pipeline = &device.pipeline;
+            bail!(said!(
+                "device `{target}` sends its photos by itself (pipeline {pipeline}): there is no stream to probe; see its state in \
+                 `menshen devices list`",
+                "设备 `{target}` 自行上传照片（管道 {pipeline}），没有可测试的码流；请用 menshen devices list 查看状态"
+            ));
+        }
         let pipeline = match (&self.pipeline, device) {
             (Some(pipeline), _) => pipeline.clone(),
             (None, Some(device)) => device.pipeline.clone(),
@@ -194,9 +107,13 @@ impl ProbeArgs {
         }
         let device_id = mask_url(&self.target);
         for text in &self.parameters {
-            let (key, value) = text
-                .split_once('=')
-                .with_context(|| format!("`{}`: expected KEY=VALUE, as in transport=udp", mask_url(text)))?;
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                let text = mask_url(text);
+                anyhow!(said!(
+                    "`{text}`: expected KEY=VALUE, as in transport=udp",
+                    "`{text}`：应为 参数=值，如 transport=udp"
+                ))
+            })?;
             parameters.insert(key.to_owned(), value.to_owned());
         }
         Ok(StreamSpec { device_id, pipeline, parameters })
@@ -224,13 +141,13 @@ struct Seen {
     turned: [usize; 3],
 }
 
-fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, Fault> {
+fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, StreamFault> {
     let url = spec.parameters.get("url").map(String::as_str).unwrap_or_default();
     if !Path::new(url).is_file() && !url.is_empty() {
         reach(url)?;
     }
     let opener = GstOpener::new(&settings.pipelines_dir)
-        .map_err(|errors| Fault::Template(Problems::from_iter(errors).to_string()))?;
+        .map_err(|errors| StreamFault::Configuration(Problems::from_iter(errors).to_string()))?;
     let (frame_sender, frames) = bounded::<Frame>(1);
     let (notice_sender, notices) = bounded(8);
     let stream = opener
@@ -243,9 +160,9 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
             }),
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
-        .map_err(|error| Fault::Template(mask_credentials(&error.to_string())))?;
+        .map_err(StreamFault::from)?;
     let seen = watch(&frames, &notices, settings, began).map_err(|fault| match fault {
-        Fault::NoPictures if stream.packets() > 0 => Fault::NoKeyFrame,
+        StreamFault::Silent(ms) if stream.packets() > 0 => StreamFault::NoKeyFrame(ms),
         fault => fault,
     });
     // Closing a broken stream may take a while; the answer does not wait for it.
@@ -253,42 +170,12 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
     seen
 }
 
-/// Name, network and port, each with its own answer.
-fn reach(text: &str) -> Result<(), Fault> {
-    let text = Address::read(text).map_or_else(|| text.to_owned(), |address| address.canonical());
-    let url = Url::parse(&text).map_err(|error| Fault::NoUrl(error.to_string()))?;
-    let Some(host) = url.host_str() else { return Err(Fault::NoUrl("no host".to_owned())) };
-    let port = url.port().unwrap_or(match url.scheme() {
-        "http" => 80,
-        "https" => 443,
-        "rtsps" => 322,
-        _ => 554,
-    });
-    let (name, (sender, receiver)) = (host.trim_matches(['[', ']']).to_owned(), bounded(1));
-    let asked = name.clone();
-    std::thread::spawn(move || {
-        let found: Vec<SocketAddr> =
-            (asked.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-        let _ = sender.send(found);
-    });
-    let addresses = receiver.recv_timeout(CONNECT_WITHIN).unwrap_or_default();
-    let Some(first) = addresses.first().copied() else { return Err(Fault::Name(name)) };
-    match TcpStream::connect_timeout(&first, CONNECT_WITHIN) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => Fault::Refused(first),
-            std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => Fault::NoAnswer(first),
-            _ => Fault::Unreachable(first, error.to_string()),
-        }),
-    }
-}
-
 fn watch(
     frames: &Receiver<Frame>,
     notices: &Receiver<StreamNotice>,
     settings: &Settings,
     began: Instant,
-) -> Result<Seen, Fault> {
+) -> Result<Seen, StreamFault> {
     let mut seen = Seen {
         codec: String::new(),
         decoder: String::new(),
@@ -315,7 +202,7 @@ fn watch(
         select! {
             recv(notices) -> notice => match notice {
                 Ok(StreamNotice::Decoding { codec, decoder }) => (seen.codec, seen.decoder) = (codec, decoder),
-                Ok(StreamNotice::Failed(failure)) if first.is_none() => return Err(Fault::Stream(failure)),
+                Ok(StreamNotice::Failed(failure)) if first.is_none() => return Err(failure.into()),
                 Ok(StreamNotice::Failed(_) | StreamNotice::Ended) | Err(_) => break,
             },
             recv(frames) -> frame => {
@@ -336,14 +223,15 @@ fn watch(
             default(left) => break,
         }
     }
-    let Some((at, from)) = first else { return Err(Fault::NoPictures) };
+    let Some((at, from)) = first else { return Err(StreamFault::Silent(WITHIN.as_millis() as u64)) };
     seen.frames_per_s = last.saturating_sub(from) as f64 / at.elapsed().as_secs_f64().max(0.001);
     Ok(seen)
 }
 
-fn load(settings: &Settings) -> Result<FaceAnalyzer, Fault> {
-    let (models, loader) = ready_models(settings).map_err(|error| Fault::Template(error.to_string()))?;
-    models.load(&loader).map_err(|error| Fault::Template(error.to_string()))
+fn load(settings: &Settings) -> Result<FaceAnalyzer, StreamFault> {
+    let (models, loader) =
+        ready_models(settings).map_err(|error| StreamFault::Configuration(error.to_string()))?;
+    models.load(&loader).map_err(|error| StreamFault::Configuration(error.to_string()))
 }
 
 impl Seen {
@@ -374,7 +262,7 @@ impl Seen {
         if most * 2 > self.with_faces { 360 - turns * 90 } else { 0 }
     }
 
-    fn print(&self, spec: &StreamSpec, as_json: bool, language: Language) {
+    fn print(&self, spec: &StreamSpec, as_json: bool) {
         let (width, height) = self.size;
         if as_json {
             print_line(&json!({
@@ -387,7 +275,7 @@ impl Seen {
             .to_string());
             return;
         }
-        let zh = language == Language::Zh;
+        let zh = spoken() == Language::Zh;
         let (codec, fps, first) = (&self.codec, self.frames_per_s, self.first_picture.as_secs_f64());
         print_line(&if zh {
             format!(

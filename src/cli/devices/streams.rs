@@ -14,26 +14,24 @@ use super::streams_suggest::Suggested;
 use crate::adapters::onvif::Login;
 use crate::adapters::onvif::lookup::{Found, FoundStream, streams as ask};
 use crate::cli::config_args::ConfigArgs;
+use crate::cli::language::{help, said};
 use crate::cli::output::{print_line, print_note};
 use menshen_domain::address::Address;
 use menshen_domain::limits;
 use menshen_domain::status::Language;
+use menshen_domain::text::spoken;
 
 #[derive(Args)]
 pub struct StreamsArgs {
-    /// HOST, HOST:PORT or http://…/onvif/device_service 摄像机地址
+    #[arg(help = help("HOST, HOST:PORT or http://…/onvif/device_service", "摄像机地址：主机、主机:端口 或 http://…/onvif/device_service"))]
     target: String,
-    /// A user of the camera; with some makers ONVIF users are not those of the web page 用户名
-    #[arg(long)]
+    #[arg(long, help = help("A user of the camera; with some makers ONVIF users are not those of the web page", "摄像机用户名；部分厂商的 ONVIF 用户与网页用户不同"))]
     user: Option<String>,
-    /// Password; other users of this machine can see it, so prefer --password-stdin 密码（本机其他用户可见）
-    #[arg(long, requires = "user", conflicts_with = "password_stdin")]
+    #[arg(long, requires = "user", conflicts_with = "password_stdin", help = help("Password; other users of this machine can see it, so prefer --password-stdin", "密码；本机其他用户可见，建议用 --password-stdin"))]
     password: Option<String>,
-    /// Read the password from standard input: type it unseen, or pipe it in 从标准输入读取密码（不回显）
-    #[arg(long, requires = "user")]
+    #[arg(long, requires = "user", help = help("Read the password from standard input: type it unseen, or pipe it in", "从标准输入读取密码（不回显）"))]
     password_stdin: bool,
-    /// Print JSON 输出 JSON
-    #[arg(long)]
+    #[arg(long, help = help("Print JSON", "输出 JSON"))]
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
@@ -42,7 +40,8 @@ pub struct StreamsArgs {
 const SERVICE: &str = "/onvif/device_service";
 
 pub fn streams(arguments: &StreamsArgs) -> anyhow::Result<ExitCode> {
-    let language = arguments.config.settings()?.language;
+    arguments.config.settings()?;
+    let language = spoken();
     let (device, login) = arguments.asked()?;
     let host = device.host_str().unwrap_or_default().to_owned();
     if !arguments.json {
@@ -91,8 +90,11 @@ impl StreamsArgs {
         };
         let password = match &self.password {
             Some(password) => password.clone(),
-            None if self.password_stdin => read_password(&format!("{user} 密码 password: "))?,
-            None => bail!("--user wants --password-stdin, or --password"),
+            None if self.password_stdin => read_password(&said!("{user} password: ", "{user} 密码："))?,
+            None => bail!(said!(
+                "--user wants --password-stdin, or --password",
+                "--user 需要 --password-stdin 或 --password"
+            )),
         };
         Ok((url, Some(Login { user, password })))
     }
@@ -105,18 +107,21 @@ fn decoded(text: &str) -> String {
 /// The address of the device service that a target means.
 fn device_service(target: &str) -> anyhow::Result<Url> {
     let target = target.trim();
-    let wrong = |why: &str| {
+    let wrong = || {
         let target = menshen_domain::secrets::mask_url(target);
-        anyhow!("`{target}` {why}; give HOST, HOST:PORT or http://HOST{SERVICE}")
+        anyhow!(said!(
+            "`{target}` is no address of an ONVIF service; give HOST, HOST:PORT or http://HOST{SERVICE}",
+            "`{target}` 不是 ONVIF 服务地址；请填写 主机、主机:端口 或 http://主机{SERVICE}"
+        ))
     };
     let text = match target.split_once("://") {
         Some(("http" | "https", _)) => target.to_owned(),
-        Some(_) => return Err(wrong("is no address of an ONVIF service")),
+        Some(_) => return Err(wrong()),
         None if target.parse::<Ipv6Addr>().is_ok() => format!("http://[{target}]"),
         None => format!("http://{target}"),
     };
     let text = Address::read(&text).map_or(text, |address| address.canonical());
-    let mut url = Url::parse(&text).map_err(|error| wrong(&format!("is no address: {error}")))?;
+    let mut url = Url::parse(&text).map_err(|_| wrong())?;
     if url.path() == "/" {
         url.set_path(SERVICE);
     }

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::language::{help, said};
 use super::output::print_line;
 use crate::adapters::store::RedbEventStore;
 use crate::ports::outbox::Outbox as _;
@@ -24,30 +25,28 @@ pub struct EventsArgs {
 
 #[derive(Subcommand)]
 enum EventsCommand {
-    /// List stored events, oldest first, as JSON lines without names and pictures 事件列表
+    #[command(about = help("List stored events, oldest first, as JSON lines without names and pictures", "列出已保存的事件，旧的在前，JSON 行，不含姓名和图片"))]
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Events a history receiver refused for good 被拒收的事件
     #[command(subcommand)]
+    #[command(about = help("Events a history receiver refused for good", "被历史接收方拒收的事件"))]
     SetAside(SetAsideCommand),
 }
 
 #[derive(Subcommand)]
 enum SetAsideCommand {
-    /// List receiver, sequence, time and reason of each 列表
+    #[command(about = help("List receiver, sequence, time and reason of each", "列出接收方、序号、时间和原因"))]
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Send them again after the next start, all or some 重新上报
+    #[command(about = help("Send them again after the next start, all or some", "下次启动后重新上报，全部或部分"))]
     Retry {
-        /// Only those of this receiver address
-        #[arg(long)]
+        #[arg(long, help = help("Only those of this receiver address", "只处理该接收地址的"))]
         receiver: Option<String>,
-        /// Only the one with this sequence
-        #[arg(long)]
+        #[arg(long, help = help("Only the one with this sequence", "只处理该序号的"))]
         sequence: Option<u64>,
         #[command(flatten)]
         config: ConfigArgs,
@@ -70,10 +69,12 @@ pub fn open(config: &ConfigArgs) -> anyhow::Result<RedbEventStore> {
         StoreError::Locked { .. } => {
             let listen =
                 settings.local_api.listen.map_or_else(|| "local_api.listen".to_owned(), |a| a.to_string());
-            anyhow!(
-                "the box is running on this data folder: stop it first; for events set aside ask its local API, GET http://{listen}/menshen/api/set-aside or \
+            anyhow!(said!(
+                "the box is running on this data folder: stop it first; for events set aside ask its local API, GET \
+                 http://{listen}/menshen/api/set-aside or POST http://{listen}/menshen/api/set-aside/retry",
+                "门神正在使用该数据目录：请先停止；被拒收的事件可通过本地接口查看，GET http://{listen}/menshen/api/set-aside 或 \
                  POST http://{listen}/menshen/api/set-aside/retry"
-            )
+            ))
         }
         other => other.into(),
     })
@@ -97,6 +98,6 @@ fn list(store: &RedbEventStore) -> anyhow::Result<ExitCode> {
 
 fn retry(store: &RedbEventStore, receiver: Option<&str>, sequence: Option<u64>) -> anyhow::Result<ExitCode> {
     let count = store.retry_set_aside(receiver, sequence)?;
-    print_line(&format!("{count} will be tried again at the next start"));
+    print_line(&said!("{count} will be tried again at the next start", "{count} 条将在下次启动时重新上报"));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 
+use crate::cli::language::said;
 use crate::config::Settings;
 
 /// The program that set-up runs too: one way of fetching, one way of checking what came.
@@ -21,7 +22,7 @@ pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> anyhow::Re
         .create(&folder)
         .and_then(|()| std::fs::write(folder.join("fetch.py"), FETCH))
         .and_then(|()| std::fs::write(folder.join("minifas.py"), MINIFAS))
-        .context("cannot write the fetching program")?;
+        .with_context(|| said!("cannot write the fetching program", "无法写入下载程序"))?;
     let mut command = Command::new("python3");
     command.arg(folder.join("fetch.py")).args(["--only", name]).arg("--models").arg(&settings.models_dir);
     if let Some(from) = from {
@@ -30,6 +31,8 @@ pub fn fetch(settings: &Settings, name: &str, from: Option<&Path>) -> anyhow::Re
     let status = command.status();
     // A temporary folder that cannot be removed does no harm.
     let _ = std::fs::remove_dir_all(&folder);
-    let status = status.context("cannot run python3, which fetches models")?;
+    let status = status.with_context(|| {
+        said!("cannot run python3, which fetches models", "无法运行 python3（用于下载模型）")
+    })?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Error, bail};
 
 use crate::adapters::onnx::OrtLoader;
+use crate::cli::language::said;
 use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::evaluation::embeddings::{Embedded, Photos, embed_with, list_images};
@@ -28,7 +29,7 @@ pub fn optimize_int8(settings: &Settings, names: &[String], images: &Path) -> an
     let name = match names {
         [] => &settings.recognition.embedder,
         [name] => name,
-        _ => bail!("--int8 takes one model at a time"),
+        _ => bail!(said!("--int8 takes one model at a time", "--int8 每次只能处理一个模型")),
     };
     optimize_one(settings, name, images).with_context(|| name.clone())
 }
@@ -36,10 +37,11 @@ pub fn optimize_int8(settings: &Settings, names: &[String], images: &Path) -> an
 fn optimize_one(settings: &Settings, name: &str, images: &Path) -> anyhow::Result<()> {
     let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
     let Some(accelerator) = loader.accelerator() else {
-        bail!(
+        bail!(said!(
             "8-bit integers are for accelerators (ONNX Runtime's own kernels are no faster with them): run \
-             scripts/setup --openvino and set runtime.accelerator, for example \"openvino:CPU\""
-        );
+             scripts/setup --openvino and set runtime.accelerator, for example \"openvino:CPU\"",
+            "8 位整数用于加速器（ONNX Runtime 自身并不会更快）：请运行 scripts/setup --openvino 并设置 runtime.accelerator，如 \"openvino:CPU\""
+        ));
     };
     let selection = read_selection(settings)?;
     let ready = selection.load(name, Backend::Cpu(&loader))?;
@@ -51,9 +53,10 @@ fn optimize_one(settings: &Settings, name: &str, images: &Path) -> anyhow::Resul
     let (ranges, faces) = calibrate(&models, &loader, images, &measured)?;
     let path = write_int8(&model, &ranges)?;
     let least = verify_int8(&model, &loader, &path)?;
-    print_line(&format!(
-        "{name}: ranges of {} values measured on {faces} faces; cosine {least:.4} on made pictures",
-        ranges.len()
+    print_line(&said!(
+        "{name}: ranges of {count} values measured on {faces} faces; cosine {least:.4} on made pictures",
+        "{name}：在 {faces} 张人脸上测得 {count} 个值的范围；合成图片上余弦 {least:.4}",
+        count = ranges.len()
     ));
 
     let photos = Photos { folder: images, names: &others, tilt_deg: 0.0 };
@@ -61,21 +64,23 @@ fn optimize_one(settings: &Settings, name: &str, images: &Path) -> anyhow::Resul
         let done = embed_with(models, &loader, settings.recognition.workers, photos);
         done.map(|done| done.embedded).map_err(Error::msg)
     };
-    print_line(&format!(
-        "embedding {} other photos as the model came, then in 8-bit integers on {accelerator}",
-        others.len()
+    print_line(&said!(
+        "embedding {count} other photos as the model came, then in 8-bit integers on {accelerator}",
+        "对另外 {count} 张照片先用原模型、再用 {accelerator} 上的 8 位整数提取特征",
+        count = others.len()
     ));
     let (original, int8) = (embed(&models)?, embed(&models.clone().accelerated_by(path))?);
     let loss = loss(&original, &int8)?;
     print_loss(&loss);
     if let Some(objection) = loss.objection() {
-        bail!("not accepted: {objection}");
+        bail!(said!("not accepted: {objection}", "未采用：{objection}"));
     }
     let calibration = Calibration { original_sha256: model.sha256.clone(), faces, loss, ranges };
     let target = calibration.write(&model)?;
-    print_line(&format!(
-        "accepted; written to {}. The box uses it with runtime.int8 = true",
-        target.display()
+    print_line(&said!(
+        "accepted; written to {target}. The box uses it with runtime.int8 = true",
+        "已采用，写入 {target}；设置 runtime.int8 = true 后使用",
+        target = target.display()
     ));
     Ok(())
 }
@@ -103,7 +108,8 @@ fn calibrate(
     let mut calibrator = Calibrator::new(models.embedder_model(), loader)?;
     let mut analyzer = models.load(loader)?;
     for name in photos {
-        let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let bytes = std::fs::read(images.join(name))
+            .with_context(|| said!("cannot read {name}", "无法读取 {name}"))?;
         let frame = decode_photo(&bytes).with_context(|| name.clone())?;
         let face = analyzer.largest_face(&frame).with_context(|| name.clone())?;
         if let Some((_, Ok(aligned))) = face {
@@ -111,7 +117,10 @@ fn calibrate(
         }
     }
     match calibrator.finish() {
-        (_, 0) => bail!("{}: no face in any of {} photos", images.display(), photos.len()),
+        (_, 0) => {
+            let (images, count) = (images.display(), photos.len());
+            bail!(said!("{images}: no face in any of {count} photos", "{images}：{count} 张照片中都没有人脸"))
+        }
         found => Ok(found),
     }
 }
@@ -127,7 +136,12 @@ fn loss(original: &Embedded, int8: &Embedded) -> anyhow::Result<Loss> {
     let rates = |(genuine, mut impostor): (Vec<f32>, Vec<f32>)| {
         rate_at(&genuine, &mut impostor, FALSE_MATCH_RATE)
             .map(|point| Rates { true_match_rate: point.rate, threshold: point.threshold })
-            .context("the photos show too few people for a false match rate of 1e-3")
+            .with_context(|| {
+                said!(
+                    "the photos show too few people for a false match rate of 1e-3",
+                    "照片中的人数太少，无法得到 1e-3 的误识率"
+                )
+            })
     };
     Ok(Loss {
         genuine_pairs,
@@ -141,16 +155,28 @@ fn loss(original: &Embedded, int8: &Embedded) -> anyhow::Result<Loss> {
 }
 
 fn print_loss(loss: &Loss) {
-    print_line(&format!("{} pairs of one person, {} of two", loss.genuine_pairs, loss.impostor_pairs));
-    let rows = [("as it came", loss.original), ("8-bit integers", loss.int8), ("one of each", loss.mixed)];
+    print_line(&said!(
+        "{same} pairs of one person, {other} of two",
+        "同一人 {same} 对，不同人 {other} 对",
+        same = loss.genuine_pairs,
+        other = loss.impostor_pairs
+    ));
+    let rows = [
+        (said!("as it came", "原模型"), loss.original),
+        (said!("8-bit integers", "8 位整数"), loss.int8),
+        (said!("one of each", "两者混合"), loss.mixed),
+    ];
     for (what, Rates { true_match_rate, threshold }) in rows {
-        print_line(&format!(
-            "  {what:<15} true match rate {:.2} % at a false match rate of 0.1 %, threshold {threshold:.4}",
-            true_match_rate * 100.0
+        let percent = true_match_rate * 100.0;
+        print_line(&said!(
+            "  {what:<15} true match rate {percent:.2} % at a false match rate of 0.1 %, threshold {threshold:.4}",
+            "  {what:<6} 误识率 0.1 % 时通过率 {percent:.2} %，阈值 {threshold:.4}"
         ));
     }
-    print_line(&format!(
-        "  cosine between the two: least {:.4}, mean {:.4}",
-        loss.cosine_least, loss.cosine_mean
+    print_line(&said!(
+        "  cosine between the two: least {least:.4}, mean {mean:.4}",
+        "  两者余弦：最小 {least:.4}，平均 {mean:.4}",
+        least = loss.cosine_least,
+        mean = loss.cosine_mean
     ));
 }

@@ -4,7 +4,6 @@ mod fetch;
 mod int8;
 mod use_embedder;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,8 @@ use clap::{Args, Subcommand};
 
 use self::int8::optimize_int8;
 use super::config_args::ConfigArgs;
-use super::output::print_line;
+use super::language::{help, said};
+use super::output::{print_line, print_warning};
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::{LibraryError, OrtLoader};
 use crate::config::Settings;
@@ -40,60 +40,53 @@ pub struct ModelsArgs {
 
 #[derive(Subcommand)]
 enum ModelsCommand {
-    /// List described models and the state of their files 列出模型
+    #[command(about = help("List described models and the state of their files", "列出模型及其文件状态"))]
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Optimize models: faster, with the same results (`menshen run` does it at its first start) 优化模型
-    #[command(alias = "prepare")]
+    #[command(alias = "prepare", about = help("Optimize models: faster, with the same results (`menshen run` does it at its first start)", "优化模型：更快，结果不变（menshen run 首次启动时自动执行）"))]
     Optimize {
-        /// Names of models; default: all 模型名，缺省为全部
+        #[arg(help = help("Names of models; default: all", "模型名，缺省为全部"))]
         names: Vec<String>,
-        /// Quantize an embedder to 8-bit integers for the accelerator; accepted only if it recognises as well on the photos
-        /// of --images 生成 8 位整数版本（须通过精度检验）
-        #[arg(long, requires = "images")]
+        #[arg(long, requires = "images", help = help("Quantize an embedder to 8-bit integers for the accelerator; accepted only if it recognises as well on the photos of --images", "为加速器生成特征模型的 8 位整数版本；须在 --images 的照片上同样准确才采用"))]
         int8: bool,
-        /// With --int8: a folder with a folder of photos for each person 每人一个子目录的照片目录
-        #[arg(long, requires = "int8")]
+        #[arg(long, requires = "int8", help = help("With --int8: a folder with a folder of photos for each person", "与 --int8 同用：每人一个子目录的照片目录"))]
         images: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Check checksums, loading and speed, and run the self-test of embedders and of models of age and gender; with
-    /// --images also compare the features of optimised and original models 检查模型
+    #[command(about = help("Check checksums, loading and speed, and run the self-test of embedders and of models of age and gender; with --images also compare the features of optimised and original models", "检查校验和、加载和速度，并对特征、年龄、性别模型自检；加 --images 时还比对优化前后的特征"))]
     Check {
-        /// Names of models; default: all 模型名，缺省为全部
+        #[arg(help = help("Names of models; default: all", "模型名，缺省为全部"))]
         names: Vec<String>,
-        /// Folder of photos to compare features on 用于比对特征的照片目录
-        #[arg(long)]
+        #[arg(long, help = help("Folder of photos to compare features on", "用于比对特征的照片目录"))]
         images: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Fetch a model's file from the package its model.toml names 下载模型
+    #[command(about = help("Fetch a model's file from the package its model.toml names", "按 model.toml 下载模型文件"))]
     Fetch {
-        /// Folder of models/ 模型名
+        #[arg(help = help("Folder of models/", "models/ 下的目录名"))]
         name: String,
-        /// Take it from this folder or file instead 从本地目录或文件获取
-        #[arg(long)]
+        #[arg(long, help = help("Take it from this folder or file instead", "改从本地目录或文件获取"))]
         from: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Switch to another embedder 切换特征模型
-    ///
-    /// The new embedder is tested and embeds all photos in the background while the old one keeps recognising; then the two
-    /// are exchanged at once. Works while Menshen runs (over the local API) and while it does not.
+    #[command(about = help("Switch to another embedder", "切换特征模型"), long_about = help(
+        "Switch to another embedder.\n\n\
+         The new embedder is tested and embeds all photos in the background while the old one keeps recognising; then the two are \
+         exchanged at once. Works while Menshen runs (over the local API) and while it does not.",
+        "切换特征模型。\n\n\
+         新模型先通过自检，并在后台为所有照片重新提取特征，期间仍用旧模型识别；完成后一次切换。门神运行时（通过本地接口）与未运行时均可使用。"
+    ))]
     Use {
-        /// Name of an embedder 模型名
-        #[arg(required_unless_present_any = ["back", "cancel"], conflicts_with_all = ["back", "cancel"])]
+        #[arg(required_unless_present_any = ["back", "cancel"], conflicts_with_all = ["back", "cancel"], help = help("Name of an embedder", "特征模型名"))]
         name: Option<String>,
-        /// Switch back to the previous embedder, whose features were kept 回退到之前的模型
-        #[arg(long)]
+        #[arg(long, help = help("Switch back to the previous embedder, whose features were kept", "切换回之前的特征模型（其特征仍保留）"))]
         back: bool,
-        /// Cancel the running change; the present model stays 取消正在进行的切换
-        #[arg(long, conflicts_with = "back")]
+        #[arg(long, conflicts_with = "back", help = help("Cancel the running change; the present model stays", "取消正在进行的切换，继续使用当前模型"))]
         cancel: bool,
         #[command(flatten)]
         config: ConfigArgs,
@@ -126,7 +119,7 @@ pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
 fn read_catalogue(settings: &Settings) -> anyhow::Result<Catalogue> {
     let catalogue = Catalogue::read(&settings.models_dir)?;
     for renamed in catalogue.renamed() {
-        print_line(&format!("warning: {renamed}"));
+        print_warning(renamed);
     }
     Ok(catalogue)
 }
@@ -143,7 +136,10 @@ fn select<'a>(
         .filter(|name| known.iter().all(|model| model.name != **name))
         .map(|name| {
             let available: Vec<&str> = known.iter().map(|model| model.name.as_str()).collect();
-            let unknown = || format!("no model `{name}`; there is {}", available.join(", "));
+            let available = available.join(", ");
+            let unknown = || {
+                said!("no model `{name}`; there is {available}", "没有模型 `{name}`；可用的有 {available}")
+            };
             catalogue.broken_named(name).map_or_else(unknown, ToString::to_string)
         })
         .collect();
@@ -166,8 +162,11 @@ fn list(settings: &Settings) -> anyhow::Result<()> {
     for model in catalogue.models() {
         let state = match (model.verify(), optimize::find(model)) {
             (Err(error), _) => error.to_string(),
-            (Ok(()), Some(found)) => format!("optimised 已优化, cosine {:.6}", found.note.cosine_least),
-            (Ok(()), None) => "not optimised 未优化".to_owned(),
+            (Ok(()), Some(found)) => {
+                let cosine = found.note.cosine_least;
+                said!("optimised, cosine {cosine:.6}", "已优化，余弦 {cosine:.6}")
+            }
+            (Ok(()), None) => said!("not optimised", "未优化"),
         };
         let used = is_used(settings, &active, model);
         print_line(&format!(
@@ -198,14 +197,16 @@ fn optimize_all(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     for model in select(settings, &catalogue, names)? {
         match optimize::optimize(model, &loader) {
-            Ok((note, done)) => print_line(&format!(
-                "{}: {} weights taken out of the inputs, {} batch norms folded, {} PReLUs rewritten, {} dense layers quantised; cosine to the original {:.6}",
-                model.name,
-                done.inputs_stripped,
-                done.batch_norms_folded,
-                done.prelus_rewritten,
-                done.layers_quantized,
-                note.cosine_least
+            Ok((note, done)) => print_line(&said!(
+                "{name}: {inputs} weights taken out of the inputs, {norms} batch norms folded, {prelus} PReLUs rewritten, {layers} \
+                 dense layers quantised; cosine to the original {cosine:.6}",
+                "{name}：从输入中移出 {inputs} 个权重，合并 {norms} 个批归一化，改写 {prelus} 个 PReLU，量化 {layers} 个全连接层；与原模型余弦 {cosine:.6}",
+                name = model.name,
+                inputs = done.inputs_stripped,
+                norms = done.batch_norms_folded,
+                prelus = done.prelus_rewritten,
+                layers = done.layers_quantized,
+                cosine = note.cosine_least
             )),
             Err(error) => problems.push(format!("{}: {error}", model.name)),
         }
@@ -233,25 +234,39 @@ fn check_one(model: &ModelSpec, loader: &OrtLoader) -> Result<String, OptimizeEr
     model.verify()?;
     let milliseconds = |path: &Path, place| milliseconds_a_run(model, loader, path, place);
     let original_ms = milliseconds(&model.path(), Placement::Cpu)?;
-    let mut line = format!("{}: ok, {original_ms:.1} ms a run as it came", model.name);
+    let name = &model.name;
+    let mut line = said!(
+        "{name}: ok, {original_ms:.1} ms a run as it came",
+        "{name}：正常，原模型每次 {original_ms:.1} 毫秒"
+    );
     match optimize::find(model) {
         Some(found) => {
             let optimized_ms = milliseconds(&found.path, Placement::Cpu)?;
-            let _ = write!(line, ", {optimized_ms:.1} ms optimised (cosine {:.6})", found.note.cosine_least);
+            let cosine = found.note.cosine_least;
+            line += &said!(
+                ", {optimized_ms:.1} ms optimised (cosine {cosine:.6})",
+                "，优化后 {optimized_ms:.1} 毫秒（余弦 {cosine:.6}）"
+            );
         }
-        None => line += ", not optimised",
+        None => line += &said!(", not optimised", "，未优化"),
     }
     if let (Some(accelerator), "embedder") = (loader.accelerator(), model.role.as_str()) {
         let cosine = verify_accelerated(model, loader)?;
         let accelerated_ms = milliseconds(&model.path(), Placement::Accelerator)?;
-        let _ = write!(line, ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})");
+        line += &said!(
+            ", {accelerated_ms:.1} ms on {accelerator} (cosine {cosine:.6})",
+            "，{accelerator} 上 {accelerated_ms:.1} 毫秒（余弦 {cosine:.6}）"
+        );
         // Most embedders have none; one that is there must be in order.
         if model.folder.join(optimize::CALIBRATION_FILE).exists() {
             let calibration = optimize::Calibration::read(model)?;
             let path = optimize::write_int8(model, &calibration.ranges)?;
             let cosine = verify_int8(model, loader, &path)?;
             let int8_ms = milliseconds(&path, Placement::Accelerator)?;
-            let _ = write!(line, ", {int8_ms:.1} ms there in 8-bit integers (cosine {cosine:.4})");
+            line += &said!(
+                ", {int8_ms:.1} ms there in 8-bit integers (cosine {cosine:.4})",
+                "，其上 8 位整数 {int8_ms:.1} 毫秒（余弦 {cosine:.4}）"
+            );
         }
     }
     Ok(line)
@@ -266,14 +281,17 @@ fn test_one(settings: &Settings, model: &ModelSpec, loader: &OrtLoader) -> anyho
     match model.role.as_str() {
         "embedder" => {
             let SelfTest { same_least, different } = self_test(&mut analyzer(&model.name)?)?;
-            Ok(format!("; self-test: same person at least {same_least:.2}, two people {different:.2}"))
+            Ok(said!(
+                "; self-test: same person at least {same_least:.2}, two people {different:.2}",
+                "；自检：同一人不低于 {same_least:.2}，不同人 {different:.2}"
+            ))
         }
         "age" | "gender" => {
             let models = AttributeModels::default().with(model)?;
             let mut nets = models.load(loader)?;
             let mut analyzer = analyzer(&settings.recognition.embedder)?;
             let seen = attribute_self_test(&mut analyzer, &mut nets)?;
-            Ok(format!("; self-test: {seen}"))
+            Ok(said!("; self-test: {seen}", "；自检：{seen}"))
         }
         _ => Ok(String::new()),
     }
@@ -285,12 +303,19 @@ fn compare(settings: &Settings, images: &Path) -> anyhow::Result<()> {
     let mut models = check_models(settings)?;
     let names = list_images(images).map_err(Error::msg)?;
     let (faces, least) = compare_photos(&mut models, &loader, images, &names)?;
-    print_line(&format!("least cosine between original and optimised features: {least:.6}, {faces} faces"));
+    print_line(&said!(
+        "least cosine between original and optimised features: {least:.6}, {faces} faces",
+        "优化前后特征的最小余弦：{least:.6}，{faces} 张人脸"
+    ));
     if faces == 0 {
-        bail!("{}: no face in any photo", images.display());
+        let images = images.display();
+        bail!(said!("{images}: no face in any photo", "{images}：照片中没有人脸"));
     }
     if least < COSINE_MIN {
-        bail!("the optimised embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed");
+        bail!(said!(
+            "the optimised embedder differs: cosine {least:.6}, at least {COSINE_MIN} needed",
+            "优化后的特征模型有差异：余弦 {least:.6}，至少应为 {COSINE_MIN}"
+        ));
     }
     Ok(())
 }
@@ -308,7 +333,8 @@ fn compare_photos(
     let mut optimized = models.load(loader)?;
     let (mut faces, mut least) = (0, 1.0f64);
     for name in names {
-        let bytes = std::fs::read(images.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let bytes = std::fs::read(images.join(name))
+            .with_context(|| said!("cannot read {name}", "无法读取 {name}"))?;
         let frame = decode_photo(&bytes).with_context(|| name.clone())?;
         let face = optimized.largest_face(&frame).with_context(|| name.clone())?;
         let Some((_, Ok(aligned))) = face else { continue };

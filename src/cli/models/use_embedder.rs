@@ -12,6 +12,7 @@ use crate::actors::registry::swap::{MigrationContext, SwapError, choose, conclud
 use crate::actors::tuning::Tuner;
 use crate::adapters::changes_file::ChangesFile;
 use crate::adapters::onnx::OrtLoader;
+use crate::cli::language::said;
 use crate::cli::local_api::LocalApi;
 use crate::cli::note_change::write_down;
 use crate::cli::output::{print_line, print_note};
@@ -41,20 +42,23 @@ pub fn use_model(settings: &Settings, name: Option<&str>) -> anyhow::Result<Exit
     }?;
     let swap = &facts["swap"];
     if let Some(reason) = swap["reason"].as_str() {
-        bail!("{}: {reason}; {} stays active", text(&swap["to"]), text(&swap["from"]));
+        let (to, from) = (text(&swap["to"]), text(&swap["from"]));
+        bail!(said!("{to}: {reason}; {from} stays active", "{to}：{reason}；继续使用 {from}"));
     }
-    print_line(&format!(
-        "{} is active 已启用: {} people, {} photos embedded now",
-        text(&swap["to"]),
-        swap["people"],
-        swap["embedded"]
+    print_line(&said!(
+        "{to} is active: {people} people, {embedded} photos embedded now",
+        "{to} 已启用：{people} 人，本次提取 {embedded} 张照片的特征",
+        to = text(&swap["to"]),
+        people = swap["people"],
+        embedded = swap["embedded"]
     ));
     let missing = swap["not_embedded"].as_u64().unwrap_or_default();
     if missing > 0 {
         let ids: Vec<&str> = swap["not_embedded_ids"].as_array().into_iter().flatten().map(text).collect();
-        print_line(&format!(
-            "{missing} people cannot be embedded by it; they are kept, and not recognised 未能提取特征: {}",
-            ids.join(", ")
+        let ids = ids.join(", ");
+        print_line(&said!(
+            "{missing} people cannot be embedded by it; they are kept, and not recognised: {ids}",
+            "{missing} 人未能提取特征，仍保留但无法识别：{ids}"
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -66,7 +70,7 @@ pub fn cancel(settings: &Settings) -> anyhow::Result<ExitCode> {
     api.post("/menshen/api/models/cancel", None)?;
     let facts = watch(&api)?;
     let (state, embedder) = (text(&facts["swap"]["state"]), text(&facts["embedder"]));
-    print_line(&format!("{state}: {embedder} stays active 继续使用原模型"));
+    print_line(&said!("{state}: {embedder} stays active", "{state}：继续使用 {embedder}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,7 +88,9 @@ fn offline(
     let chosen = tuner.changes().embedder;
     let current = chosen.as_ref().map_or(&settings.recognition.embedder, |chosen| &chosen.name);
     let previous = chosen.as_ref().and_then(|chosen| chosen.previous.as_deref());
-    let name = name.or(previous).context("no other embedder was active before this one")?;
+    let name = name.or(previous).with_context(|| {
+        said!("no other embedder was active before this one", "此前没有使用过其他特征模型")
+    })?;
     let loader = OrtLoader::new(&settings.onnxruntime, &settings.provider)?;
     let selection = read_selection(settings)?;
     let from = selection.describe(current).ok();

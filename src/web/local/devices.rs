@@ -10,19 +10,20 @@ use super::state::LocalDeps;
 use crate::actors::devices::message::{ChangeDevice, ListDevices, ReloadDevices};
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::limits;
-use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_domain::status::{Language, ProtocolError, StatusCode};
 use menshen_domain::stream::StreamState;
+use menshen_domain::stream_fault::StreamFault;
 use menshen_domain::tuning::DeviceChange;
 use menshen_protocol::local::device_keys;
 
 /// A device as these calls show it: the keys of a `[[devices]]` block, the address without its password, and its state.
-fn shown(device: &DeviceStatus) -> Value {
+fn shown(device: &DeviceStatus, language: Language) -> Value {
     let config = &device.config;
-    let (state, reason) = match &device.state {
+    let (state, fault) = match &device.state {
         StreamState::Opening => ("opening", None),
         StreamState::Online => ("online", None),
         StreamState::AwaitingKeyFrame => ("waiting-for-key-frame", None),
-        StreamState::Offline(reason) => ("offline", Some(reason)),
+        StreamState::Offline(fault) => ("offline", Some(fault)),
         StreamState::Finished => ("finished", None),
         StreamState::Stopped if config.enabled => ("stopped", None),
         StreamState::Stopped => ("disabled", None),
@@ -33,7 +34,8 @@ fn shown(device: &DeviceStatus) -> Value {
         "enabled": config.enabled, "memo": config.memo, "location": config.location, "group_name": config.group_name,
         "regions": config.view.regions.iter().map(|r| [r.left, r.top, r.right, r.bottom]).collect::<Vec<_>>(),
         "face_min_px": config.view.face_min_px,
-        "has_door": config.action_url.is_some(), "state": state, "reason": reason, "since_ms": device.since_ms,
+        "has_door": config.action_url.is_some(), "state": state,
+        "fault": fault.map(StreamFault::kind), "reason": fault.map(|fault| fault.text(language)), "since_ms": device.since_ms,
         "last_frame_ms": device.last_frame_ms, "reconnects": device.reconnects,
         "codec": device.codec,
     })
@@ -47,6 +49,7 @@ pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
     let limit = call.number("limit", limits::DEVICES_MAX as u64, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, limits::DEVICES_MAX as u64)? as usize;
+    let language = language_of(deps, call)?;
     let mut devices = ask(deps.devices.send(ListDevices)).await?;
     if let Some(ip) = call.text("ip") {
         devices.retain(|device| device.config.ip == ip);
@@ -54,7 +57,8 @@ async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
             return Err(ProtocolError::new(StatusCode::LocalNotFound, format!("no device has ip `{ip}`")));
         }
     }
-    let page: Vec<Value> = devices.iter().skip(skip).take(limit).map(shown).collect();
+    let page: Vec<Value> =
+        devices.iter().skip(skip).take(limit).map(|device| shown(device, language)).collect();
     Ok(json!({ "total": devices.len(), "devices": page }))
 }
 
@@ -73,12 +77,40 @@ async fn put_now(
     mut call: Call,
     change: impl Fn(menshen_domain::tuning::DeviceTable) -> DeviceChange,
 ) -> Answer {
+    let language = language_of(deps, &call)?;
     let mut table = device_keys(call.json().await?);
     let ip = text_of(&table, &["ip"])?;
     call.note(ip.clone());
     table.remove("ip");
+    // Where it moves to.
+    if let Some(new_ip) = table.remove("new_ip") {
+        table.insert("ip".to_owned(), new_ip);
+    }
     let done = ask(deps.devices.send(ChangeDevice { ip, change: change(table) })).await??;
-    Ok(done.as_ref().map_or(Value::Null, shown))
+    Ok(done.as_ref().map_or(Value::Null, |device| shown(device, language)))
+}
+
+/// Of the reasons: `lang` of the call, else that of the configuration.
+fn language_of(deps: &LocalDeps, call: &Call) -> Result<Language, ProtocolError> {
+    match call.text("lang") {
+        None => Ok(deps.language),
+        Some("zh") => Ok(Language::Zh),
+        Some("en") => Ok(Language::En),
+        Some(_) => Err(wrong("`lang` must be zh or en")),
+    }
+}
+
+pub async fn reset(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let answer = reset_now(&deps, call).await;
+    deps.respond(answer)
+}
+
+/// As the configuration file says again; null for one that is not in it.
+async fn reset_now(deps: &LocalDeps, mut call: Call) -> Answer {
+    let language = language_of(deps, &call)?;
+    let ip = text_of(&call.json().await?, &["ip"])?;
+    let done = ask(deps.devices.send(ChangeDevice { ip, change: DeviceChange::Reset })).await??;
+    Ok(done.as_ref().map_or(Value::Null, |device| shown(device, language)))
 }
 
 pub async fn remove(deps: Data<LocalDeps>, call: Call) -> HttpResponse {

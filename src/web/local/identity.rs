@@ -42,7 +42,7 @@ impl LocalDeps {
     }
 
     /// Soon: the answer goes out first.
-    fn restart(&self) {
+    pub(super) fn restart(&self) {
         tracing::warn!("the local API asked for a restart");
         let restart = std::sync::Arc::clone(&self.restart);
         actix_rt::spawn(async move {

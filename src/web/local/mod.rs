@@ -17,6 +17,7 @@ pub mod permissions;
 pub mod photo;
 pub mod picture;
 pub mod set_aside;
+pub mod settings;
 pub mod state;
 pub mod urls;
 pub mod users;
@@ -103,6 +104,8 @@ fn routes(config: &mut ServiceConfig) {
         .route("/menshen/api/devices/reload", web::post().to(devices::reload))
         .route("/menshen/api/clock", web::get().to(clock::show))
         .route("/menshen/api/clock/confirm", web::post().to(clock::confirm))
+        .route("/menshen/api/devices/reset", web::post().to(devices::reset))
+        .route("/menshen/api/settings/reset", web::post().to(settings::reset))
         .route("/menshen/api/set-aside", web::get().to(set_aside::list))
         .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
     for kind in urls::Kind::ALL {

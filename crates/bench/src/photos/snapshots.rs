@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use menshen::cli::language::help;
 use serde_json::json;
 use suppaftp::FtpStream;
 
@@ -21,20 +22,15 @@ use menshen_testbed::statistics::percentile;
 
 #[derive(Args, Debug, Clone)]
 pub struct SnapshotsArgs {
-    /// Cameras 抓拍机数量
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, help = help("Cameras", "抓拍机数量"))]
     pub cameras: usize,
-    /// How long they upload, s 上传时长（秒）
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 300, help = help("How long they upload, s", "上传时长（秒）"))]
     pub seconds: u64,
-    /// From one photo of a camera to its next, ms 拍照间隔（毫秒）
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, help = help("From one photo of a camera to its next, ms", "拍照间隔（毫秒）"))]
     pub every_ms: u64,
-    /// De-duplication time, s; 0 makes each photo with a face an event 去重时间（秒）
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, help = help("De-duplication time, s; 0 makes each photo with a face an event", "去重时间（秒）"))]
     pub dedup_s: u64,
-    /// Pictures of scripts/setup 素材目录
-    #[arg(long, default_value = ".setup/pictures")]
+    #[arg(long, default_value = ".setup/pictures", help = help("Pictures of scripts/setup", "素材目录"))]
     pub pictures: PathBuf,
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use menshen::cli::language::help;
 use menshen_testbed::box_config::Device;
 use serde_json::{Value, json};
 
@@ -22,20 +23,15 @@ use menshen_testbed::statistics::percentile;
 /// `menshen-bench` writes them with the product's own stores.
 #[derive(Args, Debug, Clone)]
 pub struct TerminalsArgs {
-    /// Terminals that post in the same moment 同时提交的终端数
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, help = help("Terminals that post in the same moment", "同时提交的终端数"))]
     pub terminals: usize,
-    /// People enrolled besides the one who is photographed 另外入库的人数
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 50_000, help = help("People enrolled besides the one who is photographed", "另外入库的人数"))]
     pub people: usize,
-    /// How often all of them post 提交次数
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, help = help("How often all of them post", "提交次数"))]
     pub rounds: usize,
-    /// From one round to the next, ms 间隔（毫秒）
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, help = help("From one round to the next, ms", "间隔（毫秒）"))]
     pub every_ms: u64,
-    /// Pictures of scripts/setup 素材目录
-    #[arg(long, default_value = ".setup/pictures")]
+    #[arg(long, default_value = ".setup/pictures", help = help("Pictures of scripts/setup", "素材目录"))]
     pub pictures: PathBuf,
 }
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::markdown::{cell, code, plain};
+use menshen_domain::status::Language;
+use menshen_domain::text::speak;
 
 pub fn page() -> String {
     let mut page = String::from(
@@ -13,24 +15,40 @@ pub fn page() -> String {
          本机程序为 `menshen`；`menshen-sim` 提供模拟平台、摄像机和测试活动；`menshen-bench`（即 `menshen bench`）用于测量。\
          各命令均可使用 `--help`。\n\n",
     );
+    // Help texts are made in the language of the process.
+    let chinese = programs(Language::Zh);
+    let english = programs(Language::En);
+    for (program, zh) in english.iter().zip(&chinese) {
+        let _ = writeln!(page, "* [`{0}`](#{0})", program.get_name());
+        for command in shown(program) {
+            let name = format!("{} {}", program.get_name(), command.get_name());
+            let about = both(about(command), zh.find_subcommand(command.get_name()).map(about));
+            let _ = writeln!(page, "  * [`{name}`](#{}): {about}", name.replace(' ', "-"));
+        }
+    }
+    for (program, zh) in english.iter().zip(&chinese) {
+        write_command(&mut page, program.get_name(), program, Some(zh), 2);
+    }
+    page
+}
+
+fn programs(language: Language) -> [Command; 3] {
+    speak(language);
     let mut programs = [
         menshen::cli::Cli::command(),
         menshen_sim::cli::SimArgs::command(),
         menshen_bench::BenchArgs::command(),
     ];
-    for program in &mut programs {
-        program.build();
-        let _ = writeln!(page, "* [`{0}`](#{0})", program.get_name());
-        for command in shown(program) {
-            let name = format!("{} {}", program.get_name(), command.get_name());
-            let _ = writeln!(page, "  * [`{name}`](#{}): {}", name.replace(' ', "-"), about(command));
-        }
+    programs.iter_mut().for_each(Command::build);
+    programs
+}
+
+/// The English and the Chinese text.
+fn both(en: String, zh: Option<String>) -> String {
+    match zh {
+        Some(zh) if zh != en => format!("{en} {zh}"),
+        _ => en,
     }
-    for program in &mut programs {
-        let name = program.get_name().to_owned();
-        write_command(&mut page, &name, program, 2);
-    }
-    page
 }
 
 fn shown(command: &Command) -> impl Iterator<Item = &Command> {
@@ -41,16 +59,24 @@ fn about(command: &Command) -> String {
     command.get_about().map(|about| plain(&about.to_string())).unwrap_or_default()
 }
 
-fn write_command(page: &mut String, name: &str, command: &Command, level: usize) {
+fn write_command(page: &mut String, name: &str, command: &Command, zh: Option<&Command>, level: usize) {
     // That is `menshen-bench`, which has its part of the page.
     if name == "menshen bench" {
         return;
     }
-    let about = command.get_long_about().or(command.get_about()).map(|about| plain(&about.to_string()));
+    let long = |command: &Command| {
+        let about = command.get_long_about().or(command.get_about());
+        about.map(|about| plain(&about.to_string())).unwrap_or_default()
+    };
+    let about = match zh.map(long) {
+        // Paragraphs of each language stay together.
+        Some(zh) if zh.contains("\n\n") => format!("{}\n\n{zh}", long(command)),
+        zh => both(long(command), zh),
+    };
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim().strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let heading = "#".repeat(level);
-    let _ = writeln!(page, "\n{heading} {name}\n\n{}\n\n```\n{usage}\n```", about.unwrap_or_default());
+    let _ = writeln!(page, "\n{heading} {name}\n\n{about}\n\n```\n{usage}\n```");
     let aliases: Vec<String> = command.get_visible_aliases().map(|alias| format!("`{alias}`")).collect();
     if !aliases.is_empty() {
         let _ = writeln!(page, "\nAlso: {}", aliases.join(", "));
@@ -67,7 +93,15 @@ fn write_command(page: &mut String, name: &str, command: &Command, level: usize)
             .filter(|_| argument.get_action().takes_values())
             .map(|value| code(&value.to_string_lossy()))
             .collect();
-        let help = argument.get_long_help().or(argument.get_help()).map(|help| cell(&help.to_string()));
+        let text = |argument: &Arg| {
+            argument
+                .get_long_help()
+                .or(argument.get_help())
+                .map(|help| cell(&help.to_string()))
+                .unwrap_or_default()
+        };
+        let twin = zh.and_then(|zh| zh.get_arguments().find(|other| other.get_id() == argument.get_id()));
+        let help = both(text(argument), twin.map(text));
         let values: Vec<String> = argument
             .get_possible_values()
             .iter()
@@ -78,16 +112,11 @@ fn write_command(page: &mut String, name: &str, command: &Command, level: usize)
             })
             .collect();
         let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
-        let _ = writeln!(
-            page,
-            "| {} | {} | {}{values} |",
-            spelling(argument),
-            defaults.join(" "),
-            help.unwrap_or_default()
-        );
+        let _ = writeln!(page, "| {} | {} | {}{values} |", spelling(argument), defaults.join(" "), help);
     }
     for inner in shown(command) {
-        write_command(page, &format!("{name} {}", inner.get_name()), inner, (level + 1).min(4));
+        let zh = zh.and_then(|zh| zh.find_subcommand(inner.get_name()));
+        write_command(page, &format!("{name} {}", inner.get_name()), inner, zh, (level + 1).min(4));
     }
 }
 

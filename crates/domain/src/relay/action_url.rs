@@ -51,6 +51,13 @@ impl ActionUrl {
         Ok(Self { text: text.to_owned(), relay })
     }
 
+    /// Host and port of the relay.
+    pub fn place(&self) -> Option<(String, u16)> {
+        let url = fill(&self.text, &DoorCommand::of_match(ActionMode::OpenDoor)).ok()?;
+        let port = url.port_or_known_default().or((url.scheme() == "modbus").then_some(502))?;
+        Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), port))
+    }
+
     /// What a command comes to; the error says what this relay cannot do.
     ///
     /// # Errors

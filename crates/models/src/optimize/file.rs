@@ -130,8 +130,11 @@ pub enum CalibrationError {
     #[error("{0}")]
     Read(io::Error),
     /// It is no calibration.
-    #[error("{}", .0.message())]
-    Toml(toml::de::Error),
+    #[error("{0}")]
+    Toml(menshen_domain::not_toml::NotToml),
+    /// A key is missing or of another kind.
+    #[error("{0}")]
+    Type(menshen_domain::typed::TypeFault),
     /// It belongs to another model.
     #[error("it was measured on another file")]
     OtherFile,

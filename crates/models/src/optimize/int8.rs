@@ -19,6 +19,8 @@ use super::int8_loss::Loss;
 use super::onnx::{Attribute, Graph, Model, Node, TensorData, ValueInfo};
 use super::rewrite::fold;
 use crate::description::ModelSpec;
+use menshen_domain::not_toml::NotToml;
+use menshen_domain::typed;
 use menshen_vision::inference::{Inference, InferenceError, InferenceLoader, Placement, Tensor};
 
 /// Least and greatest of each value that is kept in 8 bits, by its name in the graph.
@@ -82,7 +84,12 @@ impl Calibration {
         let path = Self::path(model);
         let read = || {
             let text = std::fs::read_to_string(&path).map_err(CalibrationError::Read)?;
-            let found: Self = toml::from_str(&text).map_err(CalibrationError::Toml)?;
+            let table = toml::from_str::<toml::Table>(&text).map_err(|error| {
+                let at = error.span().map_or(0, |span| span.start);
+                CalibrationError::Toml(NotToml::new(&text, at, error.message()))
+            })?;
+            let found: Self = typed::read(&serde_json::to_value(table).unwrap_or_default())
+                .map_err(CalibrationError::Type)?;
             if found.original_sha256 != model.sha256 {
                 return Err(CalibrationError::OtherFile);
             }

@@ -123,7 +123,7 @@ fn authority_of(first: &Message, shared: &Shared) -> Option<String> {
 }
 
 async fn connect(authority: &str) -> Result<TcpStream, StreamFailure> {
-    let unreachable = |why: String| StreamFailure { kind: FailureKind::Unreachable, text: why };
+    let failed = |kind: FailureKind, text: String| StreamFailure { kind, text };
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let target = if has_port { authority.to_owned() } else { format!("{authority}:{}", limits::RTSP_PORT) };
     match timeout(CONNECT, TcpStream::connect(&target)).await {
@@ -131,11 +131,15 @@ async fn connect(authority: &str) -> Result<TcpStream, StreamFailure> {
             let _ = camera.set_nodelay(true);
             Ok(camera)
         }
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => Err(unreachable(format!(
-            "{target} refuses the connection: the machine is there, nothing serves this port; check the port"
-        ))),
-        Ok(Err(error)) => Err(unreachable(format!("{target} cannot be reached: {error}"))),
-        Err(_) => Err(unreachable(format!("{target} does not answer: check power, cable and network"))),
+        Ok(Err(error)) => match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => Err(failed(FailureKind::Refused, target)),
+            std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => {
+                Err(failed(FailureKind::NoAnswer, target))
+            }
+            // A name that is not known is found out by who asked for the stream.
+            _ => Err(failed(FailureKind::Unreachable, format!("{target}: {error}"))),
+        },
+        Err(_) => Err(failed(FailureKind::NoAnswer, target)),
     }
 }
 
