@@ -51,6 +51,33 @@ impl DeviceTables {
     }
 }
 
+/// Notes what is wrong with a device's `ip`.
+fn check_ip(section: &Section<'_>, ip: &str, seen: &mut BTreeSet<String>) {
+    if ip.is_empty() || ip.contains(char::is_whitespace) {
+        section.wrong(
+            "ip",
+            text!(
+                "must be given: the device's address, or another name unique on this box",
+                "必须填写：设备地址，或本机唯一的其他名称"
+            ),
+        );
+    } else if ip.len() > limits::ID_BYTES_MAX || ip.contains(is_hidden) {
+        let max = limits::ID_BYTES_MAX;
+        section.wrong(
+            "ip",
+            text!("must have at most {max} bytes, all of them visible", "最多 {max} 字节，且均为可见字符"),
+        );
+    } else if !seen.insert(ip.to_owned()) {
+        section.wrong(
+            "ip",
+            text!(
+                "`{ip}` is used by two devices; each needs its own",
+                "`{ip}` 被两台设备使用；每台设备必须不同"
+            ),
+        );
+    }
+}
+
 /// Reads the `[[devices]]` blocks; errors are noted.
 pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
@@ -58,32 +85,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
     let mut accounts = PhotoKeys::default();
     for mut section in sections {
         let ip = section.take("ip", String::new());
-        if ip.is_empty() || ip.contains(char::is_whitespace) {
-            section.wrong(
-                "ip",
-                text!(
-                    "must be given: the device's address, or another name unique on this box",
-                    "必须填写：设备地址，或本机唯一的其他名称"
-                ),
-            );
-        } else if ip.len() > limits::ID_BYTES_MAX || ip.contains(is_hidden) {
-            let max = limits::ID_BYTES_MAX;
-            section.wrong(
-                "ip",
-                text!(
-                    "must have at most {max} bytes, all of them visible",
-                    "最多 {max} 字节，且均为可见字符"
-                ),
-            );
-        } else if !seen.insert(ip.clone()) {
-            section.wrong(
-                "ip",
-                text!(
-                    "`{ip}` is used by two devices; each needs its own",
-                    "`{ip}` 被两台设备使用；每台设备必须不同"
-                ),
-            );
-        }
+        check_ip(&section, &ip, &mut seen);
         let name = section.take("name", ip.clone());
         let kind = section.take_opt::<DeviceKind>("type");
         let pipeline = section.take("pipeline", "rtsp".to_owned());

@@ -200,16 +200,7 @@ impl Settings {
         let provider = runtime.take_checked("accelerator", String::new(), |text| {
             text.parse::<Provider>().map_err(|_| ValueError::Accelerator(text))
         });
-        let precision = if runtime.take("int8", false) { Precision::Int8 } else { Precision::Full };
-        if precision == Precision::Int8 && provider == Some(Provider::Cpu) {
-            runtime.wrong(
-                "int8",
-                text!(
-                    "8-bit integers are for an accelerator; set runtime.accelerator, or int8 = false",
-                    "8 位整数仅用于加速器；请设置 runtime.accelerator，或 int8 = false"
-                ),
-            );
-        }
+        let precision = read_precision(&mut runtime, provider.as_ref());
         let shutdown_deadline_ms = runtime.take_within("shutdown_deadline_s", 10u64, 1, 120) * 1000;
         runtime.finish();
         root.finish();
@@ -257,6 +248,20 @@ impl Settings {
             platform.login_url.clone_from(login_url);
         }
     }
+}
+
+fn read_precision(runtime: &mut Section<'_>, provider: Option<&Provider>) -> Precision {
+    let precision = if runtime.take("int8", false) { Precision::Int8 } else { Precision::Full };
+    if precision == Precision::Int8 && provider == Some(&Provider::Cpu) {
+        runtime.wrong(
+            "int8",
+            text!(
+                "8-bit integers are for an accelerator; set runtime.accelerator, or int8 = false",
+                "8 位整数仅用于加速器；请设置 runtime.accelerator，或 int8 = false"
+            ),
+        );
+    }
+    precision
 }
 
 /// Notes receivers without TLS.

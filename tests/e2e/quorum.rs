@@ -16,7 +16,6 @@ const REPLIES: &str = "q.replies";
 /// answers in other words.
 fn on_each(test: impl Fn(Version)) {
     for version in Version::all() {
-        eprintln!("on {version:?}");
         test(version);
     }
 }
