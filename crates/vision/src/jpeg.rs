@@ -120,13 +120,13 @@ mod tests {
 
     #[test]
     fn fine_patterns_keep_their_colour() {
-        let patterns: [(&str, Box<dyn Fn(u32, u32) -> bool>); 6] = [
-            ("columns", Box::new(|x, _| x % 2 == 0)),
-            ("rows", Box::new(|_, y| y % 2 == 0)),
-            ("checks", Box::new(|x, y| (x + y) % 2 == 0)),
-            ("one pixel of four", Box::new(|x, y| x % 2 == 0 && y % 2 == 0)),
-            ("the other columns", Box::new(|x, _| x % 2 == 1)),
-            ("every third row", Box::new(|_, y| y % 3 == 0)),
+        let patterns: [(&str, fn(u32, u32) -> bool); 6] = [
+            ("columns", |x, _| x % 2 == 0),
+            ("rows", |_, y| y % 2 == 0),
+            ("checks", |x, y| (x + y) % 2 == 0),
+            ("one pixel of four", |x, y| x % 2 == 0 && y % 2 == 0),
+            ("the other columns", |x, _| x % 2 == 1),
+            ("every third row", |_, y| y % 3 == 0),
         ];
         for (name, is_first) in patterns {
             for (width, height) in [(64, 48), (63, 47)] {
