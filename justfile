@@ -27,6 +27,6 @@ bench:
     cargo bench
     cargo run --release -p menshen-bench -- frames
 
-# Licences, advisories and sources of dependencies (needs cargo-deny)
+# Licences, advisories and sources of dependencies; builds cargo-deny once
 deny:
-    cargo deny check
+    scripts/deny
