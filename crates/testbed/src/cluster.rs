@@ -17,8 +17,11 @@ pub const NODES: usize = 3;
 const START_TRIES: u32 = 3;
 const EPMD_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
-/// All nodes see each other within this, seconds.
-const TOGETHER_WITHIN_S: &str = "90";
+/// All nodes see each other within this after a start.
+const TOGETHER_WITHIN: Duration = Duration::from_secs(90);
+/// A node that was frozen or cut off sees the others again within this, or never.
+const REJOINED_WITHIN: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(1);
 const UPGRADE: &str = "/usr/lib/rabbitmq/bin/rabbitmq-upgrade";
 /// A node that says nothing for so long is down to its neighbours: RabbitMQ waits for a minute, which no campaign has.
 const TICK_S: u32 = 10;
@@ -72,17 +75,46 @@ impl PrivateCluster {
             node.wait_ready()?;
         }
         let cluster = Self { nodes, _epmd: epmd };
-        cluster.wait_together()?;
+        cluster.wait_together(0, TOGETHER_WITHIN)?;
         Ok(cluster)
     }
 
-    /// Waits until all nodes see each other.
+    /// Waits until a node sees all others.
+    fn wait_together(&self, number: usize, limit: Duration) -> io::Result<()> {
+        let began = Instant::now();
+        loop {
+            let left = limit.saturating_sub(began.elapsed()).as_secs().max(1).to_string();
+            // A node that has paused refuses the question.
+            match self.nodes[number].control(&["await_online_nodes", &NODES.to_string(), "--timeout", &left])
+            {
+                Ok(_) => return Ok(()),
+                Err(error) if began.elapsed() > limit => return Err(error),
+                Err(_) => std::thread::sleep(RETRY),
+            }
+        }
+    }
+
+    /// Waits until a node that was frozen or cut off is one of the others again. RabbitMQ leaves the databases apart where the
+    /// node is back before it has noticed that it was away (`running_partitioned_network`); then the node is started again, as
+    /// an operator has to, and the answer is `true`.
     ///
     /// # Errors
-    /// When they do not within a minute and a half.
-    pub fn wait_together(&self) -> io::Result<()> {
-        let number = NODES.to_string();
-        self.nodes[0].control(&["await_online_nodes", &number, "--timeout", TOGETHER_WITHIN_S]).map(drop)
+    /// When it does not come back even so.
+    pub fn wait_rejoined(&mut self, number: usize) -> io::Result<bool> {
+        if self.wait_together(number, REJOINED_WITHIN).is_ok() {
+            return Ok(false);
+        }
+        self.start_again(number)?;
+        Ok(true)
+    }
+
+    /// Starts a node, by force where it is running, and waits until it sees the others.
+    ///
+    /// # Errors
+    /// When it does not come up, or does not see them within a minute and a half.
+    pub fn start_again(&mut self, number: usize) -> io::Result<()> {
+        self.nodes[number].restart()?;
+        self.wait_together(number, TOGETHER_WITHIN)
     }
 
     /// Its nodes.

@@ -113,7 +113,23 @@ pub fn end_node(bed: &mut TestBed, kind: Kind, node: usize) -> Result<()> {
     match kind {
         Kind::NodeFreeze => cluster.node(node).thaw()?,
         Kind::NodeCutOff => cluster.rejoin(node)?,
-        _ => cluster.node(node).restart()?,
+        _ => return Ok(cluster.start_again(node)?),
     }
-    Ok(cluster.wait_together()?)
+    let was_apart = cluster.wait_rejoined(node)?;
+    bed.nodes_left_apart += usize::from(was_apart);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::plan;
+    use super::*;
+
+    /// The short campaign in tests/faults.rs counts on it.
+    #[test]
+    fn three_refusals_of_seed_15_are_all_there_are() {
+        let faults = plan(15, 3, &[Kind::ReplyRefused]);
+        let refusals: Vec<_> = faults.iter().map(|fault| Refusal::of(fault.dice)).collect();
+        assert_eq!(refusals, [Refusal::Full, Refusal::NotPermitted, Refusal::NoQueue]);
+    }
 }

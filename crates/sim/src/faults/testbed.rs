@@ -68,6 +68,8 @@ pub struct TestBed {
     pub faults: Vec<(Kind, u64, u64)>,
     /// Refusals of replies that fell on no reply.
     pub not_felt: usize,
+    /// Nodes that the broker left apart from the others, and that had to be started again.
+    pub nodes_left_apart: usize,
     /// Why kinds cannot be injected here.
     pub cannot: Vec<(Kind, String)>,
     interrupted: Arc<AtomicBool>,
@@ -143,6 +145,7 @@ impl TestBed {
             truth,
             faults: Vec::new(),
             not_felt: 0,
+            nodes_left_apart: 0,
             cannot,
             interrupted: Arc::clone(&wishes.interrupted),
         };

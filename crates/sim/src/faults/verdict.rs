@@ -169,6 +169,7 @@ impl HandedOver {
         verdict["effects_of_broker_order_evidence"] = shown(excused).into();
         verdict["replies_refused"] = bed.supervisor.refusals.into();
         verdict["refusals_not_felt"] = bed.not_felt.into();
+        verdict["nodes_left_apart"] = bed.nodes_left_apart.into();
     }
 }
 
