@@ -6,6 +6,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::broker::{PrivateBroker, Version, free_port};
@@ -206,6 +207,8 @@ fn config(nodes: &[PrivateBroker]) -> String {
 
 fn start_epmd(node: &PrivateBroker, port: u16) -> io::Result<Process> {
     let mut command = node.command("epmd");
+    // It tells of every look whether it listens.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let epmd = Process::spawn(command.args(["-address", "127.0.0.1", "-port", &port.to_string()]))?;
     let began = Instant::now();
     while TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).is_err() {

@@ -82,7 +82,7 @@ pub fn begin(bed: &mut TestBed, fault: &Fault) -> Result<Active> {
         Kind::ReplyRefused => Refusal::of(dice).begin(bed)?,
         kind
         @ (Kind::LeaderKill | Kind::NodeKill | Kind::NodeFreeze | Kind::NodeCutOff | Kind::NodeDrain) => {
-            active.node = begin_node(bed, kind, dice)?
+            active.node = begin_node(bed, kind, dice)?;
         }
     }
     Ok(active)
@@ -164,7 +164,7 @@ pub fn end(bed: &mut TestBed, active: &Active) -> Result<()> {
         Kind::ReplyRefused => Refusal::of(active.fault.dice).end(bed, active.refusals)?,
         kind
         @ (Kind::LeaderKill | Kind::NodeKill | Kind::NodeFreeze | Kind::NodeCutOff | Kind::NodeDrain) => {
-            end_node(bed, kind, active.node)?
+            end_node(bed, kind, active.node)?;
         }
     }
     bed.faults.push((active.fault.kind, active.from_ms, now_ms()));
