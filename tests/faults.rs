@@ -75,24 +75,27 @@ fn replies_that_the_broker_refuses_are_not_lost() {
     assert!(verdict["refusals_not_felt"].as_u64().unwrap() <= 1, "{verdict}");
 }
 
-/// Every way for a node to fail once.
+/// Three ways for a node to fail on each version, all five on both.
 #[test]
 fn a_short_fault_campaign_on_a_cluster_loses_nothing() {
     for broker in brokers() {
-        let kinds = "leader-kill,node-kill,node-freeze,node-cut-off,node-drain";
+        let kinds = match broker {
+            "4" => "node-kill,node-cut-off,node-drain",
+            _ => "leader-kill,node-freeze,node-cut-off",
+        };
         let verdict = campaign(&[
             "faults",
             "--seed",
             "1",
             "--faults",
-            "5",
+            "3",
             "--cluster",
             "--broker",
             broker,
             "--kinds",
             kinds,
         ]);
-        assert_eq!(verdict["faults"].as_object().unwrap().len(), 5, "{verdict}");
+        assert_eq!(verdict["faults"].as_object().unwrap().len(), 3, "{verdict}");
         assert_eq!(verdict["overtaken"], 0, "{verdict}");
     }
 }
