@@ -14,6 +14,8 @@ use super::files::{io_error, write_flushed};
 use super::vault::{KeyPlaces, Place, SealError, Sealer, master_key};
 use crate::ports::changes::ChangesStore;
 use crate::ports::store::StoreError;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 use menshen_domain::tuning::Changes;
 use menshen_domain::typed;
 
@@ -70,10 +72,14 @@ impl ChangesFile {
         Self { path: keys.data_dir.join("changes.json"), keys }
     }
 
-    fn damaged(&self, reason: impl std::fmt::Display) -> StoreError {
+    fn damaged(&self, why: impl std::fmt::Display) -> StoreError {
         StoreError::Damaged {
             path: self.path.display().to_string(),
-            reason: format!("{reason}; correct it, or delete it to go back to the configuration file"),
+            reason: tr!(
+                spoken(),
+                "{why}; correct it, or delete the file to go back to the configuration file",
+                "{why}；请更正，或删除该文件以恢复配置文件的值"
+            ),
         }
     }
 
@@ -84,9 +90,14 @@ impl ChangesFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error("read", &self.path, &error)),
         };
-        serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map(Some)
-            .map_err(|error| self.damaged(error))
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map(Some).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            self.damaged(tr!(
+                spoken(),
+                "it is no JSON from line {line}, column {column} on",
+                "从第 {line} 行第 {column} 列起不是 JSON"
+            ))
+        })
     }
 
     /// Seals what an older version, or an operator, left in the clear. Returns whether there was anything.

@@ -98,6 +98,26 @@ fn a_full_reply_queue_costs_no_command_no_answer_and_no_connection_on(version: V
     bed.stop();
 }
 
+/// On RabbitMQ 3.10 a quorum queue does not tell those whom it told that it was full when its limit is lifted.
+#[test]
+fn a_limit_of_the_reply_queue_that_is_lifted_is_noticed() {
+    on_each(a_limit_of_the_reply_queue_that_is_lifted_is_noticed_on);
+}
+
+fn a_limit_of_the_reply_queue_that_is_lifted_is_noticed_on(version: Version) {
+    let (mut bed, hand) = bed(version, 3, &json!({ "x-queue-type": "quorum" }));
+    let full = r#"{"max-length":1,"overflow":"reject-publish"}"#;
+    control(&bed, &["set_policy", "--apply-to", "queues", "full", "^q\\.replies$", full]);
+    bed.start();
+    send(&hand, &SIX);
+    eventually("the reason is told", SOON, || bed.log().contains("is full").then_some(()));
+    control(&bed, &["clear_policy", "full"]);
+    assert_eq!(ids(&answers(&bed, &hand, 6)), SIX, "all of them, in order");
+    assert_eq!(bed.metric("menshen_commands_total"), 6.0, "each once");
+    assert_eq!(bed.metric("menshen_broker_reconnects_total"), 0.0);
+    bed.stop();
+}
+
 #[test]
 fn a_missing_permission_concerns_the_replies_only() {
     on_each(a_missing_permission_concerns_the_replies_only_on);

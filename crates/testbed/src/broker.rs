@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::process::Process;
@@ -16,6 +16,7 @@ const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const PORT_TRIES: u32 = 100;
 /// Starts with new ports when another process took one of them in the seconds before it was listened on.
 const START_TRIES: u32 = 3;
+/// Three nodes at once on a busy machine take their time.
 const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// The control program itself, for the same reason.
@@ -54,6 +55,8 @@ pub struct PrivateBroker {
     /// More lines of `rabbitmq.conf`, and more arguments of the Erlang machine.
     more_config: String,
     more_arguments: String,
+    /// Its epmd serves the other nodes of a cluster too.
+    shares_epmd: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,18 +100,8 @@ impl PrivateBroker {
         more_config: &str,
         more_arguments: &str,
     ) -> io::Result<Self> {
-        if version == Version::Packaged && !Path::new(SERVER).is_file() {
-            return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
-        }
-        fs::create_dir_all(folder)?;
-        let mut broker = Self {
-            version,
-            folder: folder.canonicalize()?,
-            ports: Ports::free()?,
-            process: None,
-            more_config: more_config.to_owned(),
-            more_arguments: more_arguments.to_owned(),
-        };
+        let mut broker = Self::new(version, folder, more_arguments)?;
+        more_config.clone_into(&mut broker.more_config);
         for _ in 1..START_TRIES {
             match broker.restart() {
                 Err(_) if broker.log().contains("eaddrinuse") => {
@@ -121,13 +114,52 @@ impl PrivateBroker {
         broker.restart().map(|()| broker)
     }
 
-    fn log(&self) -> String {
+    fn new(version: Version, folder: &Path, more_arguments: &str) -> io::Result<Self> {
+        if version == Version::Packaged && !Path::new(SERVER).is_file() {
+            return Err(io::Error::other(format!("{SERVER} is missing; scripts/setup installs RabbitMQ")));
+        }
+        fs::create_dir_all(folder)?;
+        Ok(Self {
+            version,
+            folder: folder.canonicalize()?,
+            ports: Ports::free()?,
+            process: None,
+            more_config: String::new(),
+            more_arguments: more_arguments.to_owned(),
+            shares_epmd: false,
+        })
+    }
+
+    /// A node of a cluster with the epmd at `epmd`, not started.
+    pub(crate) fn node(version: Version, folder: &Path, more_arguments: &str, epmd: u16) -> io::Result<Self> {
+        let mut node = Self::new(version, folder, more_arguments)?;
+        node.ports.epmd = epmd;
+        node.shares_epmd = true;
+        Ok(node)
+    }
+
+    /// Its own lines of `rabbitmq.conf`, from the next start on.
+    pub(crate) fn set_config(&mut self, more_config: &str) {
+        more_config.clone_into(&mut self.more_config);
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("console.log")).unwrap_or_default()
     }
 
     /// Port of AMQP.
     pub fn port(&self) -> u16 {
         self.ports.amqp
+    }
+
+    /// The name of its node.
+    pub fn node_name(&self) -> String {
+        format!("menshen{}@localhost", self.ports.amqp)
     }
 
     /// Whether its process is there.
@@ -142,6 +174,14 @@ impl PrivateBroker {
         }
         // The node's name stays registered with epmd, which would refuse the next one.
         self.end_epmd();
+    }
+
+    /// Ends it in good order, by force after `limit`.
+    ///
+    /// # Errors
+    /// When its end cannot be waited for.
+    pub fn stop(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        self.process.take().map(|mut process| process.stop(limit)).transpose()
     }
 
     /// Stops the process without a word: connections stay open, nothing answers.
@@ -163,8 +203,14 @@ impl PrivateBroker {
     /// Starts it (again) on the same port with the same data.
     ///
     /// # Errors
-    /// When it does not come up within a minute.
+    /// When it does not come up within two minutes.
     pub fn restart(&mut self) -> io::Result<()> {
+        self.launch()?;
+        self.wait_ready()
+    }
+
+    /// Starts it (again), and does not wait for it.
+    pub(crate) fn launch(&mut self) -> io::Result<()> {
         self.kill9();
         let file = |name: &str| self.folder.join(name);
         let config = format!("listeners.tcp.1 = 127.0.0.1:{}\n{}", self.ports.amqp, self.more_config);
@@ -189,11 +235,11 @@ impl PrivateBroker {
             .stdout(log.try_clone()?)
             .stderr(log);
         self.process = Some(Process::spawn(&mut command)?);
-        self.wait_ready()
+        Ok(())
     }
 
     /// A RabbitMQ program that finds this node and no other.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = match &self.version {
             Version::Packaged => Command::new(program),
             Version::Beside(run) => {
@@ -207,7 +253,7 @@ impl PrivateBroker {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", &self.folder)
             .env("LC_ALL", "C.UTF-8")
-            .env("RABBITMQ_NODENAME", format!("menshen{}@localhost", self.ports.amqp))
+            .env("RABBITMQ_NODENAME", self.node_name())
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
@@ -220,15 +266,21 @@ impl PrivateBroker {
     /// # Errors
     /// When the program fails; its errors are in the text.
     pub fn control(&self, arguments: &[&str]) -> io::Result<String> {
-        let output = self.command(CONTROL).args(arguments).output()?;
+        self.tool(CONTROL, arguments)
+    }
+
+    /// Runs a program of RabbitMQ on it and returns what it says.
+    pub(crate) fn tool(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
+        let output = self.command(program).args(arguments).output()?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(io::Error::other(format!("rabbitmqctl {}: {errors}", arguments.join(" "))))
+        Err(io::Error::other(format!("{program} {}: {errors}", arguments.join(" "))))
     }
 
-    fn wait_ready(&mut self) -> io::Result<()> {
+    /// Waits until it answers.
+    pub(crate) fn wait_ready(&mut self) -> io::Result<()> {
         let started = Instant::now();
         while started.elapsed() < READY_WITHIN {
             if !self.is_running() {
@@ -247,6 +299,9 @@ impl PrivateBroker {
 
     /// The node's epmd outlives it; it is found by the port only it was given.
     fn end_epmd(&self) {
+        if self.shares_epmd {
+            return;
+        }
         let Ok(entries) = fs::read_dir("/proc") else { return };
         for entry in entries.flatten() {
             let environment = fs::read(entry.path().join("environ")).unwrap_or_default();

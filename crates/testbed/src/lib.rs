@@ -13,6 +13,8 @@ pub mod box_process;
 pub mod broker;
 pub mod camera;
 pub mod camera_process;
+pub mod cluster;
+pub mod deliveries;
 pub mod platform;
 pub mod process;
 pub mod proxy;

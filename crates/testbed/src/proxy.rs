@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use super::deliveries::{Deliveries, Reader};
+
 /// What is done with what comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -29,6 +31,8 @@ pub struct Proxy {
 
 struct Shared {
     upstream: u16,
+    /// Who reads along what goes to the near side, and the number of the node behind this proxy.
+    witness: Option<(Deliveries, usize)>,
     mode: AtomicU8,
     pairs: Mutex<Vec<Weak<Pair>>>,
     stopped: AtomicBool,
@@ -51,10 +55,23 @@ impl Proxy {
     /// # Errors
     /// When no port can be listened on.
     pub fn start(upstream: u16) -> std::io::Result<Self> {
+        Self::start_watched(upstream, None)
+    }
+
+    /// As [`start`](Self::start), before node `number` of a broker, with a witness of what it hands over.
+    ///
+    /// # Errors
+    /// When no port can be listened on.
+    pub fn before_broker(upstream: u16, number: usize, witness: &Deliveries) -> std::io::Result<Self> {
+        Self::start_watched(upstream, Some((witness.clone(), number)))
+    }
+
+    fn start_watched(upstream: u16, witness: Option<(Deliveries, usize)>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             upstream,
+            witness,
             mode: AtomicU8::new(Mode::Pass as u8),
             pairs: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -85,6 +102,13 @@ impl Proxy {
         if mode == Mode::Swallow {
             self.shared.each_pair(|pair| pair.dead.store(true, Ordering::Release));
         }
+    }
+
+    /// Connections that are open and alive now.
+    pub fn open_connections(&self) -> usize {
+        let mut count = 0;
+        self.shared.each_pair(|pair| count += usize::from(!pair.dead.load(Ordering::Acquire)));
+        count
     }
 
     /// Connections broken in the middle so far.
@@ -120,7 +144,7 @@ impl Shared {
         }
     }
 
-    fn each_pair(&self, work: impl Fn(&Pair)) {
+    fn each_pair(&self, mut work: impl FnMut(&Pair)) {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.retain(|pair| pair.upgrade().inspect(|pair| work(pair)).is_some());
     }
@@ -134,12 +158,13 @@ impl Shared {
         let pair = Arc::new(Pair { near, far, dead });
         self.pairs.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pair));
         let (shared, back) = (Arc::clone(self), Arc::clone(&pair));
-        let _ = std::thread::Builder::new().spawn(move || shared.pump(&back, &back.far, &back.near));
-        self.pump(&pair, &pair.near, &pair.far);
+        let reader = self.witness.as_ref().map(|(witness, number)| witness.reader(*number));
+        let _ = std::thread::Builder::new().spawn(move || shared.pump(&back, &back.far, &back.near, reader));
+        self.pump(&pair, &pair.near, &pair.far, None);
     }
 
-    /// One direction, until one side closes.
-    fn pump(&self, pair: &Pair, mut from: &TcpStream, mut to: &TcpStream) {
+    /// One direction, until one side closes; `reader` gets what was passed on.
+    fn pump(&self, pair: &Pair, mut from: &TcpStream, mut to: &TcpStream, mut reader: Option<Reader>) {
         let _ = from.set_read_timeout(Some(LOOK_AROUND));
         let mut buffer = vec![0; 64 * 1024];
         while !self.stopped.load(Ordering::Acquire) {
@@ -165,6 +190,9 @@ impl Shared {
                 Mode::Pass => {
                     if to.write_all(&buffer[..count]).is_err() {
                         break;
+                    }
+                    if let Some(reader) = &mut reader {
+                        reader.take(&buffer[..count]);
                     }
                 }
                 Mode::Swallow => pair.dead.store(true, Ordering::Release),

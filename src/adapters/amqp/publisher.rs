@@ -1,8 +1,8 @@
 //! Publishing replies into one queue, with confirms.
 //!
 //! What goes wrong with a reply concerns the channel it was published on: the broker closes that for a missing
-//! permission or a message that is too long, and answers a full queue with a nack. The channel is opened again with the
-//! next try; the connection, and the consumer's even more, stay. On a quorum queue every end of the consumer's
+//! permission or a message that is too long, and answers a full queue with a nack. A new channel is opened for the next
+//! try; the connection, and the consumer's even more, stay. On a quorum queue every end of the consumer's
 //! connection counts as a failed delivery of all it held, and twenty are the end of a command.
 
 use std::sync::Arc;
@@ -46,12 +46,14 @@ impl Publisher {
                 return Err(BrokerError::NotTaken(format!("queue {} is not there", self.queue)));
             }
             Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => {
+                // A quorum queue of RabbitMQ 3.10 whose limit is lifted goes on refusing those it had told that it was full.
+                self.forget(&channel).await;
                 return Err(BrokerError::NotTaken(format!("queue {} is full", self.queue)));
             }
             Err(error) => error,
         };
         // Whatever it was, this channel is not to be trusted any more.
-        *self.channel.lock().await = None;
+        self.forget(&channel).await;
         if let Some(error) = error.as_ref().filter(|error| amqp_code(error).is_none()) {
             tracing::debug!(%error, "the channel of replies broke");
         }
@@ -93,6 +95,14 @@ impl Publisher {
                 Err(_) if self.connection.status().blocked() => {}
                 Err(_) => return Err(None),
             }
+        }
+    }
+
+    /// The next reply gets a new channel; one that has been opened meanwhile stays.
+    async fn forget(&self, channel: &Channel) {
+        let mut kept = self.channel.lock().await;
+        if kept.as_ref().is_some_and(|kept| kept.id() == channel.id()) {
+            *kept = None;
         }
     }
 

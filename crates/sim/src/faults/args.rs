@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::brokers::BrokerArgs;
 use super::plan::Kind;
 
 /// What a fault campaign is asked for.
@@ -22,6 +23,8 @@ pub struct FaultsArgs {
     /// Only these kinds 只用这些故障
     #[arg(long, value_enum, value_delimiter = ',')]
     pub kinds: Vec<Kind>,
+    #[command(flatten)]
+    pub broker: BrokerArgs,
     /// File that gets every fault and every verdict, one JSON object a line 记录文件
     #[arg(long)]
     pub record: Option<PathBuf>,

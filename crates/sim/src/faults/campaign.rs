@@ -34,11 +34,12 @@ pub fn run(
     interrupted: &Arc<AtomicBool>,
     report: &mut Report,
 ) -> Result<Value> {
-    let kinds = if arguments.kinds.is_empty() { Kind::ALL.to_vec() } else { arguments.kinds.clone() };
+    let kinds = kinds(arguments)?;
     let upload_queue = seed % 2 == 1;
     let folder = run_folder("faults", seed);
     report.print_line(&format!(
-        "seed {seed}: {count} faults, replies through {}; everything is in {}",
+        "seed {seed}: {count} faults, {}, replies through {}; everything is in {}",
+        arguments.broker.describe(),
         if upload_queue { "the upload queue" } else { "notify_path" },
         folder.display()
     ));
@@ -48,6 +49,8 @@ pub fn run(
         upload_queue,
         small_disk: kinds.contains(&Kind::DiskFull),
         own_clock: kinds.contains(&Kind::ClockStep),
+        own_user: upload_queue && kinds.contains(&Kind::ReplyRefused),
+        broker: arguments.broker.clone(),
         interrupted: Arc::clone(interrupted),
     };
     let mut bed = TestBed::set_up(folder.clone(), &wishes)?;
@@ -73,6 +76,15 @@ pub fn run(
         report.print_line(&format!("FAILED; logs and ledger are kept in {}", folder.display()));
     }
     Ok(verdict)
+}
+
+fn kinds(arguments: &FaultsArgs) -> Result<Vec<Kind>> {
+    let possible = Kind::possible(arguments.broker.cluster);
+    if let Some(kind) = arguments.kinds.iter().find(|kind| !possible.contains(kind)) {
+        let needed = if arguments.broker.cluster { "goes without" } else { "needs" };
+        bail!("{} {needed} --cluster", kind.name());
+    }
+    Ok(if arguments.kinds.is_empty() { possible } else { arguments.kinds.clone() })
 }
 
 struct Campaign {
@@ -207,6 +219,13 @@ impl Campaign {
         for problem in verdict["problems"].as_array().into_iter().flatten() {
             report.print_line(&format!("PROBLEM {}", problem.as_str().unwrap_or_default()));
         }
+        for line in verdict["broker_reordered_evidence"].as_array().into_iter().flatten() {
+            report.print_line(&format!("THE BROKER'S ORDER {}", line.as_str().unwrap_or_default()));
+        }
+        report.print_line(&format!(
+            "seed {seed}: {} handed over by the broker in another order, {} effects of that",
+            verdict["broker_reordered"], verdict["effects_of_broker_order"],
+        ));
         report.print_line(&format!(
             "seed {seed}: {} lost, {} reordered, {} effects missing, {} commands, {} events, {} walks judged of {}: {}",
             verdict["lost"],

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::broker_faults::{Refusal, begin_node, end_node};
 use super::clock::{DAY_S, date};
 use super::plan::{Fault, Kind};
 use super::testbed::TestBed;
@@ -27,17 +28,28 @@ pub struct Active {
     calls: Vec<&'static str>,
     /// Connections that had been cut before.
     cuts: u64,
+    /// Refused replies the box had reported before.
+    refusals: usize,
+    /// The node of the cluster that fails.
+    node: usize,
 }
 
 /// Makes it happen.
 pub fn begin(bed: &mut TestBed, fault: &Fault) -> Result<Active> {
     let dice = fault.dice;
-    let mut active = Active { fault: fault.clone(), from_ms: now_ms(), calls: Vec::new(), cuts: cuts(bed) };
+    let mut active = Active {
+        fault: fault.clone(),
+        from_ms: now_ms(),
+        calls: Vec::new(),
+        cuts: cuts(bed),
+        refusals: bed.supervisor.refusals,
+        node: 0,
+    };
     match fault.kind {
         Kind::BoxKill => bed.supervisor.kill9(),
-        Kind::BrokerKill => bed.broker.kill9(),
+        Kind::BrokerKill => bed.broker.single()?.kill9(),
         Kind::PlatformKill => bed.platform.go_down(),
-        Kind::BrokerPause => bed.broker.freeze()?,
+        Kind::BrokerPause => bed.broker.single()?.freeze()?,
         Kind::CutBroker => bed.to_broker.set(cut(dice)),
         Kind::CutPlatform => bed.to_platform.set(cut(dice)),
         Kind::HalfOpenBroker => bed.to_broker.set(Mode::Swallow),
@@ -66,6 +78,11 @@ pub fn begin(bed: &mut TestBed, fault: &Fault) -> Result<Active> {
             if let Some(disk) = &bed.disk {
                 disk.fill()?;
             }
+        }
+        Kind::ReplyRefused => Refusal::of(dice).begin(bed)?,
+        kind
+        @ (Kind::LeaderKill | Kind::NodeKill | Kind::NodeFreeze | Kind::NodeCutOff | Kind::NodeDrain) => {
+            active.node = begin_node(bed, kind, dice)?;
         }
     }
     Ok(active)
@@ -125,10 +142,10 @@ pub fn end(bed: &mut TestBed, active: &Active) -> Result<()> {
     }
     match active.fault.kind {
         Kind::BoxKill => bed.supervisor.start()?,
-        Kind::BrokerKill => bed.broker.restart()?,
+        Kind::BrokerKill => bed.broker.single()?.restart()?,
         Kind::PlatformKill => bed.platform.come_back()?,
         // A broker that was killed meanwhile is running anyway.
-        Kind::BrokerPause => drop(bed.broker.thaw()),
+        Kind::BrokerPause => drop(bed.broker.single()?.thaw()),
         Kind::CutBroker | Kind::HalfOpenBroker => bed.to_broker.set(Mode::Pass),
         Kind::CutPlatform | Kind::HalfOpenPlatform => bed.to_platform.set(Mode::Pass),
         Kind::Answer500 | Kind::Answer401 | Kind::AnswerSlow | Kind::AnswerGarbage | Kind::AnswerPage => {
@@ -143,6 +160,11 @@ pub fn end(bed: &mut TestBed, active: &Active) -> Result<()> {
             if let Some(disk) = &bed.disk {
                 disk.release();
             }
+        }
+        Kind::ReplyRefused => Refusal::of(active.fault.dice).end(bed, active.refusals)?,
+        kind
+        @ (Kind::LeaderKill | Kind::NodeKill | Kind::NodeFreeze | Kind::NodeCutOff | Kind::NodeDrain) => {
+            end_node(bed, kind, active.node)?;
         }
     }
     bed.faults.push((active.fault.kind, active.from_ms, now_ms()));

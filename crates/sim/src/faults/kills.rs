@@ -10,6 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::args::KillsArgs;
+use super::brokers::BrokerArgs;
 use super::folders::{copy_folder, run_folder};
 use super::load::{Maker, Published};
 use super::model::Model;
@@ -38,6 +39,8 @@ pub fn run(arguments: &KillsArgs) -> Result<ExitCode> {
         upload_queue: true,
         small_disk: false,
         own_clock: false,
+        own_user: false,
+        broker: BrokerArgs::default(),
         interrupted: crate::interrupt::watch(),
     };
     let verdict = TestBed::set_up(folder.clone(), &wishes)

@@ -2,6 +2,8 @@
 //! seed, a ledger at both ends, and a comparison when all is quiet again.
 
 mod args;
+mod broker_faults;
+mod brokers;
 mod campaign;
 mod clock;
 mod folders;
@@ -9,6 +11,7 @@ mod inject;
 pub mod kills;
 mod load;
 mod model;
+mod order;
 mod passages;
 mod plan;
 mod report;

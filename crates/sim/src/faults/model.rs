@@ -179,6 +179,11 @@ impl Model {
 
     /// What differs between what must be and what `menshen data check --people` printed.
     pub fn compare(&self, found: &Value) -> Vec<String> {
+        self.differences(found).into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The same by the person, or the permission groups, that it concerns.
+    pub fn differences(&self, found: &Value) -> Vec<(String, String)> {
         let mut enrolled: BTreeMap<&str, &str> = BTreeMap::new();
         for person in found["who"].as_array().into_iter().flatten() {
             enrolled.insert(
@@ -190,17 +195,19 @@ impl Model {
         for (id, states) in &self.people {
             let is = enrolled.remove(id.as_str()).map(str::to_owned);
             if !states.contains(&is) {
-                wrong.push(format!("{id}: must be one of {states:?}, is {is:?}"));
+                wrong.push((id.clone(), format!("{id}: must be one of {states:?}, is {is:?}")));
             }
         }
-        wrong.extend(enrolled.keys().map(|id| format!("{id}: nobody enrolled it")));
+        let nobody = |id: &&str| ((*id).to_owned(), format!("{id}: nobody enrolled it"));
+        wrong.extend(enrolled.keys().map(nobody));
         if let Some(states) = &self.groups {
             let groups = found["permission_groups"].as_array().into_iter().flatten();
             let mut is: Vec<_> =
                 groups.map(|group| group["id"].as_str().unwrap_or_default().to_owned()).collect();
             is.sort();
             if !states.contains(&Some(is.clone())) {
-                wrong.push(format!("permission groups: must be one of {states:?}, are {is:?}"));
+                let line = format!("permission groups: must be one of {states:?}, are {is:?}");
+                wrong.push(("permission groups".to_owned(), line));
             }
         }
         wrong

@@ -42,10 +42,23 @@ pub enum Kind {
     ClockStep,
     /// Not a byte is free where the box keeps its data
     DiskFull,
+    /// The broker refuses replies: their queue is full or gone, or the permission is taken
+    ReplyRefused,
+    /// kill -9 of the node that leads the command queue, started again
+    LeaderKill,
+    /// kill -9 of the node the box is connected to, started again
+    NodeKill,
+    /// A node of the cluster is stopped and continued
+    NodeFreeze,
+    /// A node of the cluster is cut off from the others, not from its clients
+    NodeCutOff,
+    /// A node of the cluster is drained and stopped in good order, started again
+    NodeDrain,
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    /// Those of a single broker.
+    pub const ALL: [Self; 16] = [
         Self::BoxKill,
         Self::BrokerKill,
         Self::PlatformKill,
@@ -61,7 +74,20 @@ impl Kind {
         Self::AnswerPage,
         Self::ClockStep,
         Self::DiskFull,
+        Self::ReplyRefused,
     ];
+    /// Those of a cluster's nodes.
+    pub const NODES: [Self; 5] =
+        [Self::LeaderKill, Self::NodeKill, Self::NodeFreeze, Self::NodeCutOff, Self::NodeDrain];
+
+    /// Those of one broker, or of a cluster, in which its nodes fail one at a time.
+    pub fn possible(cluster: bool) -> Vec<Self> {
+        if !cluster {
+            return Self::ALL.to_vec();
+        }
+        let of_nodes = |kind: &Self| !matches!(kind, Self::BrokerKill | Self::BrokerPause);
+        Self::ALL.into_iter().filter(of_nodes).chain(Self::NODES).collect()
+    }
 
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -75,6 +101,10 @@ impl Kind {
             Self::HalfOpenBroker | Self::HalfOpenPlatform | Self::ClockStep | Self::DiskFull => {
                 (1_000, 6_000)
             }
+            // A heartbeat is missed after ten seconds, a node by its neighbours as well.
+            Self::NodeFreeze | Self::NodeCutOff => (3_000, 25_000),
+            Self::LeaderKill | Self::NodeKill | Self::NodeDrain => (500, 6_000),
+            Self::ReplyRefused => (3_000, 10_000),
             Self::BrokerPause
             | Self::Answer500
             | Self::Answer401
@@ -82,6 +112,20 @@ impl Kind {
             | Self::AnswerGarbage
             | Self::AnswerPage => (1_000, 4_000),
         }
+    }
+}
+
+impl Kind {
+    /// The broker, or a part of it, does not do what it is told meanwhile.
+    fn is_of_broker(self) -> bool {
+        matches!(self, Self::BrokerKill | Self::BrokerPause | Self::ReplyRefused)
+            || Self::NODES.contains(&self)
+    }
+
+    /// Both at once would be one fault, not two, or leave no majority of the nodes, or a broker that cannot be told what to
+    /// refuse.
+    fn clashes(self, other: Self) -> bool {
+        self == other || self.is_of_broker() && other.is_of_broker()
     }
 }
 
@@ -123,8 +167,8 @@ pub fn plan(seed: u64, count: usize, kinds: &[Kind]) -> Vec<Fault> {
             kind,
             gap: Duration::from_millis(random.random_range(200..2_000)),
             lasts: Duration::from_millis(random.random_range(low..=high)),
-            // The same thing twice at once would be one fault, not two.
-            overlaps: overlaps && faults.last().is_some_and(|before| before.kind != kind && !before.overlaps),
+            overlaps: overlaps
+                && faults.last().is_some_and(|before| !before.kind.clashes(kind) && !before.overlaps),
             dice: random.random(),
         });
     }
@@ -145,5 +189,15 @@ mod tests {
             assert!((2..=3).contains(&count), "{kind:?}: {count}");
         }
         assert!(one.iter().any(|fault| fault.overlaps) && !one[0].overlaps);
+    }
+
+    #[test]
+    fn a_cluster_always_has_a_majority() {
+        let kinds = Kind::possible(true);
+        assert!(Kind::NODES.iter().all(|kind| kinds.contains(kind)) && !kinds.contains(&Kind::BrokerKill));
+        let faults = plan(3, 400, &kinds);
+        let overlapping: Vec<_> = faults.windows(2).filter(|pair| pair[1].overlaps).collect();
+        assert!(overlapping.iter().any(|pair| pair[1].kind.is_of_broker()));
+        assert!(!overlapping.iter().any(|pair| pair[0].kind.is_of_broker() && pair[1].kind.is_of_broker()));
     }
 }

@@ -13,6 +13,9 @@ use menshen_testbed::platform::ledger::now_ms;
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+/// How the box says that a reply was not taken.
+const REPLY_REFUSED: &str = "delivering a reply failed, it will be tried again";
+
 /// A log line that must not be.
 #[derive(Debug, Clone)]
 pub struct Alarm {
@@ -33,6 +36,8 @@ pub struct Supervisor {
     pub own_ends: Vec<Alarm>,
     /// Log lines that report a loss or a panic.
     pub alarms: Vec<Alarm>,
+    /// Log lines that report a reply the broker did not take.
+    pub refusals: usize,
 }
 
 impl Supervisor {
@@ -46,6 +51,7 @@ impl Supervisor {
             breaks: Vec::new(),
             own_ends: Vec::new(),
             alarms: Vec::new(),
+            refusals: 0,
         }
     }
 
@@ -71,6 +77,14 @@ impl Supervisor {
             self.breaks.push(now_ms());
         }
         self.read_log();
+    }
+
+    /// Sends it a signal by name, if it is running.
+    pub fn signal(&self, name: &str) {
+        if let Ok(process) = self.device.process() {
+            // It may have ended by itself.
+            let _ = process.signal(name);
+        }
     }
 
     /// Ends it in good order; `false` when it did not end well.
@@ -122,6 +136,7 @@ impl Supervisor {
             if line.contains("LOST") || line.contains("panicked") {
                 self.alarms.push(Alarm { at_ms: now_ms(), line: line.to_owned() });
             }
+            self.refusals += usize::from(line.contains(REPLY_REFUSED));
             if line.as_bytes().get(10) == Some(&b'T') {
                 line[..10].clone_into(&mut self.last_date);
             }

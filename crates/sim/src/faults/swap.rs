@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::args::SwapArgs;
+use super::brokers::BrokerArgs;
 use super::folders::run_folder;
 use super::passages::{Evidence, Findings};
 use super::report::Report;
@@ -46,6 +47,8 @@ pub fn run(arguments: &SwapArgs) -> Result<ExitCode> {
         upload_queue: true,
         small_disk: false,
         own_clock: false,
+        own_user: false,
+        broker: BrokerArgs::default(),
         interrupted: interrupt::watch(),
     };
     report.print_line(&format!("everything is in {}", folder.display()));

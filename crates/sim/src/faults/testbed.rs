@@ -9,19 +9,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use menshen_testbed::box_config::{BoxConfig, Device};
 use menshen_testbed::box_process::TestBox;
-use menshen_testbed::broker::PrivateBroker;
 use menshen_testbed::camera_process::{TestCamera, Truth};
 use menshen_testbed::platform::{PlatformConfig, SimPlatform};
 use menshen_testbed::proxy::Proxy;
 use menshen_testbed::small_disk::SmallDisk;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::broker_faults::permit;
+use super::brokers::{Broker, BrokerArgs, ToBroker};
 use super::plan::Kind;
 use super::supervisor::Supervisor;
 use super::watch::{Looks, Watch};
 use menshen_testbed::wall_clock::WallClock;
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
+/// Who the box is to the broker, where its permissions change.
+pub const BOX_USER: &str = "box";
+const BOX_PASSWORD: &str = "one";
 pub const RECEIVERS: usize = 2;
 const LINK_WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
@@ -39,6 +43,9 @@ pub struct Wishes {
     pub upload_queue: bool,
     pub small_disk: bool,
     pub own_clock: bool,
+    /// The box has a user of its own at the broker.
+    pub own_user: bool,
+    pub broker: BrokerArgs,
     /// Turns true when the campaign is to end.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -48,10 +55,10 @@ pub struct TestBed {
     _watch: Watch,
     pub supervisor: Supervisor,
     cameras: Vec<TestCamera>,
-    pub to_broker: Proxy,
+    pub to_broker: ToBroker,
     pub to_platform: Proxy,
     pub platform: Arc<SimPlatform>,
-    pub broker: PrivateBroker,
+    pub broker: Broker,
     pub disk: Option<SmallDisk>,
     pub clock: Option<WallClock>,
     pub folder: PathBuf,
@@ -59,6 +66,10 @@ pub struct TestBed {
     pub truth: Truth,
     /// What was injected: kind, from, to.
     pub faults: Vec<(Kind, u64, u64)>,
+    /// Refusals of replies that fell on no reply.
+    pub not_felt: usize,
+    /// Nodes that the broker left apart from the others, and that had to be started again.
+    pub nodes_left_apart: usize,
     /// Why kinds cannot be injected here.
     pub cannot: Vec<(Kind, String)>,
     interrupted: Arc<AtomicBool>,
@@ -84,17 +95,25 @@ impl TestBed {
         if wishes.own_clock && clock.is_none() {
             cannot.push((Kind::ClockStep, "libfaketime is missing; scripts/setup installs it".to_owned()));
         }
-        let broker = PrivateBroker::start(&folder.join("rabbitmq"))?;
-        let to_broker = Proxy::start(broker.port())?;
+        if !wishes.upload_queue {
+            cannot.push((Kind::ReplyRefused, "replies go through notify_path, not the broker".to_owned()));
+        }
+        let broker = Broker::start(&folder.join("rabbitmq"), &wishes.broker)?;
+        let ports = broker.ports();
+        let to_broker = ToBroker::start(&ports)?;
+        let told = to_broker.ports();
         let platform = SimPlatform::start(PlatformConfig {
             dev_sno: DEV_SNO.to_owned(),
-            broker_port: broker.port(),
-            told_broker_port: Some(to_broker.port()),
+            broker_port: ports[0],
+            more_broker_ports: ports[1..].to_vec(),
+            queue_type: wishes.broker.queue_type(),
+            told_broker_port: Some(told[0]),
             upload_queue: wishes.upload_queue,
             receivers: RECEIVERS,
             ledger_file: Some(folder.join("ledger.jsonl")),
             ..PlatformConfig::default()
         })?;
+        platform.patch_login(login_patch(&told, wishes.own_user));
         let to_platform = Proxy::start(platform.port())?;
         let truth = Truth::default();
         let cameras = if wishes.cameras { start_cameras(&pictures, &truth)? } else { Vec::new() };
@@ -111,7 +130,7 @@ impl TestBed {
             device.set_environment(name, &value);
         }
         let looks = Looks::default();
-        Ok(Self {
+        let bed = Self {
             _watch: Watch::start(device.web_port(), looks.clone()),
             supervisor: Supervisor::new(device),
             cameras,
@@ -125,9 +144,16 @@ impl TestBed {
             looks,
             truth,
             faults: Vec::new(),
+            not_felt: 0,
+            nodes_left_apart: 0,
             cannot,
             interrupted: Arc::clone(&wishes.interrupted),
-        })
+        };
+        if wishes.own_user {
+            bed.broker.control(&["add_user", BOX_USER, BOX_PASSWORD])?;
+            permit(&bed, ".*")?;
+        }
+        Ok(bed)
     }
 
     /// Sleeps while the box is kept running.
@@ -193,6 +219,19 @@ impl TestBed {
         let lines = String::from_utf8_lossy(&output.stdout).into_owned();
         lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
+}
+
+/// What of the broker is told to the box.
+fn login_patch(ports: &[u16], own_user: bool) -> Value {
+    let mut rabbitmq = json!({});
+    if ports.len() > 1 {
+        rabbitmq["host"] = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    }
+    if own_user {
+        rabbitmq["login"] = BOX_USER.into();
+        rabbitmq["password"] = BOX_PASSWORD.into();
+    }
+    json!({ "rabbitmq": rabbitmq })
 }
 
 fn start_cameras(pictures: &Path, truth: &Truth) -> Result<Vec<TestCamera>> {

@@ -1,11 +1,12 @@
 //! The comparison of both ends, as one JSON object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::load::RESIDENT;
 use super::model::{Command, Effect, Model};
+use super::order::{Inversion, Order};
 use super::passages;
 use super::plan::Kind;
 use super::testbed::TestBed;
@@ -58,7 +59,8 @@ pub fn verify(evidence: &Evidence) -> Value {
     let model = play(&evidence.published, &replies);
     let unanswered =
         evidence.published.iter().filter(|(command, _)| !replies.contains_key(&command.id)).count();
-    let wrong_state = model.compare(&evidence.data);
+    let handed_over = HandedOver::new(bed, &evidence.published);
+    let (wrong_state, excused) = handed_over.effects(&model, &replies, evidence);
     let disk_full = windows(bed, Kind::DiskFull);
     let walks = bed.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let passages = passages::Evidence {
@@ -73,8 +75,8 @@ pub fn verify(evidence: &Evidence) -> Value {
     .verify();
 
     let Weighed { problems, losses_excused, ends_excused } =
-        weigh(evidence, &model, &wrong_state, &passages, &disk_full);
-    json!({
+        weigh(evidence, &model, &wrong_state, &passages, &disk_full, &handed_over);
+    let mut verdict = json!({
         "campaign": "faults",
         "seed": evidence.seed,
         "passed": problems.is_empty(),
@@ -102,7 +104,73 @@ pub fn verify(evidence: &Evidence) -> Value {
         "doubled": passages.doubled.len(),
         "effects_missing": wrong_state.len(),
         "problems": problems,
-    })
+    });
+    handed_over.add_to(&mut verdict, bed, &excused);
+    verdict
+}
+
+/// What the broker handed over, and in which order.
+struct HandedOver {
+    deliveries: usize,
+    /// Commands as they were first and as they were last handed over.
+    orders: [Vec<(Command, u64)>; 2],
+    /// Told with its evidence, and no fault of the box.
+    by_broker: Vec<String>,
+    by_box: Vec<String>,
+}
+
+impl HandedOver {
+    fn new(bed: &TestBed, published: &[(Command, u64)]) -> Self {
+        let deliveries = bed.to_broker.deliveries.all();
+        let connections = bed.to_broker.deliveries.connections();
+        let order = Order::new(published, &deliveries, &connections);
+        let (by_box, by_broker): (Vec<_>, Vec<_>) =
+            order.inversions().into_iter().partition(|inversion| inversion.by_box);
+        let lines = |found: Vec<Inversion>| found.into_iter().map(|inversion| inversion.line).collect();
+        Self {
+            deliveries: deliveries.len(),
+            orders: order.as_handed_over(),
+            by_broker: lines(by_broker),
+            by_box: lines(by_box),
+        }
+    }
+
+    /// Effects that are wrong, and those that are only wrong if the broker had kept the order.
+    fn effects(
+        &self,
+        model: &Model,
+        replies: &BTreeMap<String, Vec<Value>>,
+        evidence: &Evidence,
+    ) -> (Vec<String>, Vec<String>) {
+        let wrong = model.differences(&evidence.data);
+        if wrong.is_empty() || self.by_broker.is_empty() {
+            return (wrong.into_iter().map(|(_, line)| line).collect(), Vec::new());
+        }
+        let wrong_otherwise: Vec<BTreeSet<String>> = self
+            .orders
+            .iter()
+            .map(|order| {
+                play(order, replies).differences(&evidence.data).into_iter().map(|(who, _)| who).collect()
+            })
+            .collect();
+        let (excused, wrong): (Vec<_>, Vec<_>) =
+            wrong.into_iter().partition(|(who, _)| wrong_otherwise.iter().any(|wrong| !wrong.contains(who)));
+        let lines = |found: Vec<(String, String)>| found.into_iter().map(|(_, line)| line).collect();
+        (lines(wrong), lines(excused))
+    }
+
+    fn add_to(&self, verdict: &mut Value, bed: &TestBed, excused: &[String]) {
+        let shown = |lines: &[String]| lines.iter().take(PROBLEMS_SHOWN).cloned().collect::<Vec<_>>();
+        verdict["handed_over"] = self.deliveries.into();
+        verdict["overtaken"] = self.by_box.len().into();
+        verdict["broker_reordered"] = self.by_broker.len().into();
+        verdict["broker_reordered_evidence"] = shown(&self.by_broker).into();
+        verdict["effects_of_broker_order"] = excused.len().into();
+        verdict["effects_of_broker_order_evidence"] = shown(excused).into();
+        verdict["replies_refused"] = bed.supervisor.refusals.into();
+        verdict["refusals_not_felt"] = bed.not_felt.into();
+        verdict["nodes_left_apart"] = bed.nodes_left_apart.into();
+    }
 }
 
 /// What is wrong, and what the full disk excuses.
@@ -118,6 +186,7 @@ fn weigh(
     wrong_state: &[String],
     passages: &passages::Findings,
     disk_full: &[(u64, u64)],
+    handed_over: &HandedOver,
 ) -> Weighed {
     let bed = evidence.bed;
     let in_disk_full =
@@ -147,6 +216,7 @@ fn weigh(
     };
     note("reply", &model.problems);
     note("effect", wrong_state);
+    note("overtaken", &handed_over.by_box);
     note("lost", &passages.lost);
     note("reordered", &passages.reordered);
     note("doubled", &passages.doubled);

@@ -12,6 +12,10 @@ pub struct PlatformConfig {
     pub dev_sno: String,
     /// 0: there is no broker, only the HTTP side.
     pub broker_port: u16,
+    /// Ports of the other nodes of its cluster; the login document does not name them by itself.
+    pub more_broker_ports: Vec<u16>,
+    /// `x-queue-type` of the command queue and the reply queue; the broker's own default without one.
+    pub queue_type: Option<String>,
     /// Port the login document names, when something is between the box and the broker.
     pub told_broker_port: Option<u16>,
     /// Whether the login document names an `uploadQueue`; without one replies go to `notify_path`.
@@ -38,6 +42,8 @@ impl Default for PlatformConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             dev_sno: "UMOTRU000120190909103019".to_owned(),
             broker_port: 5672,
+            more_broker_ports: Vec::new(),
+            queue_type: None,
             told_broker_port: None,
             upload_queue: true,
             fiqa: false,

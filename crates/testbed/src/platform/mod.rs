@@ -9,6 +9,7 @@ pub mod people;
 mod state;
 
 pub use config::PlatformConfig;
+pub use state::ReplyQueue;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -144,6 +145,15 @@ impl SimPlatform {
         // The lock is not held while the broker is waited for: the platform may go down meanwhile.
         let jobs = self.mq.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(mq::MqSide::jobs);
         jobs.context("this platform is down or has no broker")?.publish(body)
+    }
+
+    /// Collects replies, leaves them in their queue, or deletes the queue; what is in it then is lost.
+    ///
+    /// # Errors
+    /// When the queue cannot be deleted.
+    pub fn set_reply_queue(&self, what: ReplyQueue) -> Result<()> {
+        self.state.reply_queue.send_replace(what);
+        if what == ReplyQueue::Gone { mq::delete_replies(&self.state) } else { Ok(()) }
     }
 
     /// Publishes a command with a fresh `messageId` and waits for its reply.

@@ -1,6 +1,7 @@
 //! The platform's broker side: commands out, replies into the ledger.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,14 +10,14 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::state::State;
+use super::state::{ReplyQueue, State};
 
 /// Where commands are published.
 pub const EXCHANGE: &str = "menshen.sim";
@@ -34,6 +35,10 @@ pub const FIQA_REPLIES: &str = "fiqa.up";
 /// A broker that is being restarted comes back within this.
 const PUBLISH_WITHIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(300);
+/// One try to publish, or to delete.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(10);
+/// The handshake and the declarations of one node; a cluster has others.
+const CONNECT_WITHIN: Duration = Duration::from_secs(6);
 
 type Job = (Vec<u8>, Sender<Result<()>>);
 
@@ -101,15 +106,39 @@ impl MqSide {
     }
 }
 
+/// To the node that was reached last, or the first after it that can be reached.
 async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
-    let uri = format!("amqp://guest:guest@127.0.0.1:{}/%2f", state.config.broker_port);
+    let ports: Vec<u16> = std::iter::once(state.config.broker_port)
+        .chain(state.config.more_broker_ports.iter().copied())
+        .collect();
+    let first = state.node.load(Ordering::Relaxed);
+    for turn in 0..ports.len() {
+        let node = (first + turn) % ports.len();
+        let connected = tokio::time::timeout(CONNECT_WITHIN, connect_to(state, ports[node])).await;
+        match connected {
+            Ok(Err(error)) if turn + 1 == ports.len() => return Err(error),
+            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(connected)) => {
+                state.node.store(node, Ordering::Relaxed);
+                return Ok(connected);
+            }
+        }
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no node of the broker answers").into())
+}
+
+async fn connect_to(state: &State, port: u16) -> lapin::Result<(Connection, Channel)> {
+    // A node that is frozen shows it only by its heartbeats.
+    let uri = format!("amqp://guest:guest@127.0.0.1:{port}/%2f?heartbeat=5");
     let connection = Connection::connect(&uri, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, exchange, FieldTable::default()).await?;
-    channel.queue_declare(COMMANDS.into(), durable, FieldTable::default()).await?;
-    channel.queue_declare(REPLIES.into(), durable, FieldTable::default()).await?;
+    channel.queue_declare(COMMANDS.into(), durable, queue_arguments(state)).await?;
+    if *state.reply_queue.borrow() != ReplyQueue::Gone {
+        channel.queue_declare(REPLIES.into(), durable, queue_arguments(state)).await?;
+    }
     if state.config.fiqa {
         for queue in [FIQA_COMMANDS, FIQA_REPLIES] {
             channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
@@ -120,6 +149,31 @@ async fn connect(state: &State) -> lapin::Result<(Connection, Channel)> {
         .queue_bind(COMMANDS.into(), EXCHANGE.into(), ROUTING_KEY.into(), bind, FieldTable::default())
         .await?;
     Ok((connection, channel))
+}
+
+fn queue_arguments(state: &State) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if let Some(kind) = &state.config.queue_type {
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.as_str().into()));
+    }
+    arguments
+}
+
+/// Deletes the reply queue with all that is in it; for callers outside any runtime.
+///
+/// # Errors
+/// When the broker does not do so within ten seconds.
+pub fn delete_replies(state: &State) -> Result<()> {
+    let deleted = async {
+        let (connection, channel) = connect(state).await?;
+        channel.queue_delete(REPLIES.into(), QueueDeleteOptions::default()).await?;
+        connection.close(200, "done".into()).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(async { tokio::time::timeout(ATTEMPT_WITHIN, deleted).await }) {
+        Ok(result) => result.map_err(|error: lapin::Error| error.into()),
+        Err(_) => bail!("the broker does not answer"),
+    }
 }
 
 /// One try, on a connection of its own.
@@ -144,19 +198,23 @@ async fn publish_to(state: &State, exchange: &str, routing_key: &str, bodies: Ve
         let (connection, channel) = connect(state).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let properties = BasicProperties::default().with_delivery_mode(2);
-        let options = BasicPublishOptions::default();
+        // Mandatory: what no queue takes is confirmed like all else.
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let mut confirms = Vec::new();
         for body in &bodies {
             let to = (exchange.into(), routing_key.into());
             confirms.push(channel.basic_publish(to.0, to.1, options, body, properties.clone()).await?);
         }
         for confirm in confirms {
-            confirm.await?;
+            match confirm.await? {
+                Confirmation::Ack(None) => {}
+                refused => bail!("the broker does not take it: {refused:?}"),
+            }
         }
-        connection.close(200, "done".into()).await
+        connection.close(200, "done".into()).await.map_err(anyhow::Error::from)
     };
-    match tokio::time::timeout(Duration::from_secs(10), attempt).await {
-        Ok(result) => result.map_err(|error: lapin::Error| error.into()),
+    match tokio::time::timeout(ATTEMPT_WITHIN, attempt).await {
+        Ok(result) => result,
         Err(_) => bail!("the broker does not answer"),
     }
 }
@@ -174,7 +232,11 @@ async fn publish_until_confirmed(state: &State, body: Vec<u8>) -> Result<()> {
 
 /// For ever: whatever comes is in the ledger before it is acknowledged.
 async fn collect_replies(state: &State) {
+    let mut wanted = state.reply_queue.subscribe();
     loop {
+        if wanted.wait_for(|queue| *queue == ReplyQueue::Collected).await.is_err() {
+            return;
+        }
         if let Ok((connection, channel)) = connect(state).await {
             let queues = if state.config.fiqa { &[REPLIES, FIQA_REPLIES][..] } else { &[REPLIES] };
             let mut collecting = Vec::new();
@@ -182,7 +244,10 @@ async fn collect_replies(state: &State) {
                 collecting.push(collect_from(state, &channel, queue));
             }
             // Both end with the connection.
-            futures_util::future::join_all(collecting).await;
+            tokio::select! {
+                _ = futures_util::future::join_all(collecting) => {}
+                _ = wanted.wait_for(|queue| *queue != ReplyQueue::Collected) => {}
+            }
             drop(connection);
         }
         tokio::time::sleep(RETRY).await;

@@ -1,14 +1,27 @@
 //! What the HTTP and MQ sides of a platform share.
 
 use std::io;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::behaviour::Behaviour;
 use super::config::PlatformConfig;
 use super::ledger::Ledger;
 use super::people::People;
+
+/// What the platform does with its reply queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyQueue {
+    /// It takes what comes.
+    Collected,
+    /// It leaves there what comes.
+    Left,
+    /// It has none.
+    Gone,
+}
 
 /// What the HTTP and MQ sides share.
 pub struct State {
@@ -20,6 +33,10 @@ pub struct State {
     pub behaviour: Behaviour,
     /// The people it knows.
     pub people: People,
+    /// What becomes of the reply queue.
+    pub reply_queue: watch::Sender<ReplyQueue>,
+    /// The node of the broker that was reached last, among all ports.
+    pub node: AtomicUsize,
     /// Laid over the login document, key by key.
     login_patch: Mutex<Value>,
 }
@@ -35,6 +52,8 @@ impl State {
             config,
             behaviour: Behaviour::default(),
             people: People::default(),
+            reply_queue: watch::channel(ReplyQueue::Collected).0,
+            node: AtomicUsize::new(0),
             login_patch: Mutex::default(),
         })
     }
