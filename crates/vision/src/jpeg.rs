@@ -118,9 +118,12 @@ mod tests {
         std::array::from_fn(|c| rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v)).sum::<f64>() / pixels)
     }
 
+    /// A name, and whether a pixel has the first of two colours.
+    type Pattern = (&'static str, fn(u32, u32) -> bool);
+
     #[test]
     fn fine_patterns_keep_their_colour() {
-        let patterns: [(&str, fn(u32, u32) -> bool); 6] = [
+        let patterns: [Pattern; 6] = [
             ("columns", |x, _| x % 2 == 0),
             ("rows", |_, y| y % 2 == 0),
             ("checks", |x, y| (x + y) % 2 == 0),
@@ -130,7 +133,7 @@ mod tests {
         ];
         for (name, is_first) in patterns {
             for (width, height) in [(64, 48), (63, 47)] {
-                let rgb = pattern(width, height, &is_first);
+                let rgb = pattern(width, height, is_first);
                 for quality in [SCENE_JPEG_QUALITY, CROP_JPEG_QUALITY] {
                     let jpeg = encode(&rgb, width, height, quality).unwrap();
                     let seen = image::load_from_memory(&jpeg).unwrap().into_rgb8();
