@@ -59,7 +59,7 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         print_warning(renamed);
     }
     for open in &settings.open_files {
-        print_warning(open);
+        print_note(&said!("warning: {open}", "注意：{open}"));
     }
     problems.extend(super::certificates::show(&settings));
     let mut tried = 0;
