@@ -203,11 +203,15 @@ impl ServerTls {
         let pair = Arc::new(read_pair(&paths)?);
         let current = Mutex::new(Current { pair, stamp, looked: Instant::now() });
         let certificate = Arc::new(Reloading { paths, current });
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Reloading>::clone(&certificate));
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(TlsError::Setup)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::<Reloading>::clone(&certificate));
+        // A client that only sends, as on a data connection of FTP, never reads its tickets, and closing with something unread
+        // resets the connection: what it sent last is lost.
+        config.send_tls13_tickets = 0;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }
 

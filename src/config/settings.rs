@@ -44,8 +44,6 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
     pub login_url: Url,
-    /// Nothing goes to platform, broker and receivers without TLS.
-    pub require_tls: bool,
     pub login_method: LoginMethod,
     pub ca_file: Option<PathBuf>,
 }
@@ -118,6 +116,8 @@ pub struct StorageSettings {
 pub struct Settings {
     /// `None` in standalone mode.
     pub platform: Option<PlatformSettings>,
+    /// Nothing goes to platform, broker and receivers without TLS, with a platform or without.
+    pub require_tls: bool,
     /// Licence code; `STANDALONE` where none was issued.
     pub dev_sno: String,
     pub data_dir: PathBuf,
@@ -162,7 +162,7 @@ impl Settings {
         let models_dir = root.take("models_dir", PathBuf::from("models"));
         let pipelines_dir = root.take("pipelines_dir", PathBuf::from("pipelines"));
         let language = root.take("language", Language::Zh);
-        let (platform, dev_sno) = read_platform(root.section("platform"), mode);
+        let (platform, dev_sno, require_tls) = read_platform(root.section("platform"), mode);
         let device_tables = DeviceTables::new(&root.peek("devices"));
         let sections = root.sections("devices");
         if sections.len() > limits::DEVICES_MAX {
@@ -191,7 +191,7 @@ impl Settings {
         gate.finish();
         let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
         let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
-        if platform.as_ref().is_some_and(|platform| platform.require_tls) {
+        if require_tls {
             check_receivers(&root, &events, &monitor_urls);
         }
         let (log_level, log_format) = read_log(root.section("log"));
@@ -206,6 +206,7 @@ impl Settings {
         root.finish();
         Self {
             platform,
+            require_tls,
             dev_sno,
             data_dir,
             models_dir,
@@ -291,7 +292,7 @@ fn http_url(text: String) -> Result<Url, ValueError> {
     }
 }
 
-fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String) {
+fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String, bool) {
     let login_url = section.take("login_url", String::new());
     let login_method = section.take("login_method", LoginMethod::Get);
     let dev_sno = section.take("dev_sno", String::new());
@@ -348,7 +349,8 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
     let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
-    (platform.map(|login_url| PlatformSettings { login_url, require_tls, login_method, ca_file }), dev_sno)
+    let platform = platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file });
+    (platform, dev_sno, require_tls)
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {

@@ -159,7 +159,7 @@ impl App {
             LinkUpdate::State(state) => health.set_link(state),
             LinkUpdate::Blocked(reason) => health.set_link_blocked(reason),
         });
-        let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone(), platform.require_tls));
+        let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone(), self.settings.require_tls));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
             Ok(MqLinkActor::new(deps.clone(), broker.clone(), status.clone()))
         })))
@@ -228,7 +228,7 @@ impl App {
             language: settings.language,
             dev_sno: settings.dev_sno.clone(),
             login_url: settings.platform.as_ref().map(|platform| platform.login_url.clone()),
-            require_tls: settings.platform.as_ref().is_some_and(|platform| platform.require_tls),
+            require_tls: settings.require_tls,
             access: self.access(),
             audit: Arc::clone(&self.audit),
             wall_ms: Arc::new(move || wall.wall_ms()),

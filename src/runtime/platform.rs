@@ -60,7 +60,7 @@ fn client(settings: &Settings, probe: &dyn SystemProbe) -> Result<PlatformHttp, 
         dev_sno: settings.dev_sno.clone(),
         hex_mac: probe.look().hex_mac,
         ca_pem,
-        require_tls: platform.is_some_and(|platform| platform.require_tls),
+        require_tls: settings.require_tls,
         realtime_timeout: std::time::Duration::from_millis(settings.events.realtime_timeout_ms),
     })?)
 }

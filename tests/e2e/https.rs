@@ -95,6 +95,26 @@ fn cameras_upload_encrypted() {
     assert_eq!(counted(&bed, "cam1", "recognised"), 1.0);
     let _ = camera.quit();
 
+    // Python's client insists on the farewell of TLS at the end of a file, and speaks TLS 1.3.
+    let script = "import ftplib, ssl, sys\n\
+                  context = ssl._create_unverified_context()\n\
+                  context.minimum_version = ssl.TLSVersion[sys.argv[3]]\n\
+                  context.maximum_version = ssl.TLSVersion[sys.argv[3]]\n\
+                  ftp = ftplib.FTP_TLS(context=context)\n\
+                  ftp.connect('127.0.0.1', int(sys.argv[1]))\n\
+                  ftp.login('cam1', 'cam1-s3cret')\n\
+                  ftp.prot_p()\n\
+                  print(ftp.storbinary('STOR b.jpg', open(sys.argv[2], 'rb')))\n\
+                  ftp.quit()\n";
+    for version in ["TLSv1_3", "TLSv1_2"] {
+        let file = crate::testbed::picture("biden-1.jpg");
+        let arguments = ["-c", script, &port.to_string(), file.to_str().unwrap(), version];
+        let output = std::process::Command::new("python3").args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && told.contains("226"), "{version}: {told}{errors}");
+    }
+
     // What is said in the clear behind AUTH TLS would count as said encrypted.
     let mut sneak = TcpStream::connect(("127.0.0.1", port)).unwrap();
     sneak.write_all(b"AUTH TLS\r\nUSER cam1\r\nPASS cam1-s3cret\r\n").unwrap();
@@ -107,6 +127,9 @@ fn cameras_upload_encrypted() {
 #[test]
 fn nothing_goes_out_without_tls_where_that_is_required() {
     let mut bed = TestBed::standalone();
+    bed.set("platform.require_tls", "true");
+    let told = String::from_utf8(bed.run(&["check"]).stderr).unwrap();
+    assert!(told.contains("`events.realtime_urls`") && told.contains("https://"), "standalone: {told}");
     bed.set("mode", "\"platform\"");
     bed.set("platform.login_url", "\"http://127.0.0.1:9/login\"");
     bed.set("platform.dev_sno", "\"UMOTRU000120190909103019\"");

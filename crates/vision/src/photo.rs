@@ -25,13 +25,15 @@ pub enum PhotoError {
     #[error(
         "{width}x{height} px; at most {} px a side and {} megapixels are taken",
         limits::PHOTO_SIDE_MAX_PX,
-        limits::PHOTO_PIXELS_MAX / 1_000_000
+        pixels_max / 1_000_000
     )]
     TooManyPixels {
         /// Width as its header says, px.
         width: u32,
         /// Height as its header says, px.
         height: u32,
+        /// How many pixels are taken.
+        pixels_max: u64,
     },
     /// Another format, or no picture.
     #[error("{}; JPEG, PNG, WebP and BMP are taken", named(*.0))]
@@ -113,7 +115,15 @@ pub fn decode_photo(bytes: &[u8]) -> Result<Frame, PhotoError> {
 /// # Errors
 /// As [`decode_photo`].
 pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), PhotoError> {
-    let rgb = decode_picture(bytes, limits::PHOTO_SIDE_MAX_PX)?;
+    decode_within(bytes, limits::PHOTO_PIXELS_MAX)
+}
+
+/// As [`decode_scaled`], of a picture of at most `pixels_max` pixels.
+///
+/// # Errors
+/// As [`decode_photo`].
+pub fn decode_within(bytes: &[u8], pixels_max: u64) -> Result<(Frame, f32), PhotoError> {
+    let rgb = decode(bytes, limits::PHOTO_SIDE_MAX_PX, pixels_max)?;
     let (width, height) = rgb.dimensions();
     let frame = frame_of(width, height, rgb.into_raw())?;
     let factor = width as f32 / frame.width as f32;
@@ -127,6 +137,10 @@ pub fn decode_scaled(bytes: &[u8]) -> Result<(Frame, f32), PhotoError> {
 /// # Errors
 /// As [`decode_photo`].
 pub fn decode_picture(bytes: &[u8], side_max: u32) -> Result<image::RgbImage, PhotoError> {
+    decode(bytes, side_max, limits::PHOTO_PIXELS_MAX)
+}
+
+fn decode(bytes: &[u8], side_max: u32, pixels_max: u64) -> Result<image::RgbImage, PhotoError> {
     if bytes.len() > limits::PHOTO_BYTES_MAX {
         return Err(PhotoError::TooManyBytes { bytes: bytes.len() });
     }
@@ -134,7 +148,7 @@ pub fn decode_picture(bytes: &[u8], side_max: u32) -> Result<image::RgbImage, Ph
         return Err(not_taken(bytes));
     }
     let bytes = with_tables(bytes);
-    check_size(&bytes, side_max)?;
+    check_size(&bytes, side_max, pixels_max)?;
     let bytes = if is_whole(&bytes) { bytes } else { with_end(&bytes).ok_or(PhotoError::CutOff)?.into() };
     let mut decoder = opened(&bytes)?;
     let mut bounds = Limits::default();
@@ -158,7 +172,7 @@ fn opened(bytes: &[u8]) -> Result<impl image::ImageDecoder + '_, PhotoError> {
 }
 
 /// The header alone decides: a 30 000 × 30 000 PNG of a few bytes must cost a few bytes.
-fn check_size(bytes: &[u8], side_max: u32) -> Result<(), PhotoError> {
+fn check_size(bytes: &[u8], side_max: u32, pixels_max: u64) -> Result<(), PhotoError> {
     let decoder = match opened(bytes) {
         // Of one that breaks off in its header nothing is known.
         Err(PhotoError::Decode(_)) if !is_whole(bytes) => return Err(PhotoError::CutOff),
@@ -166,8 +180,8 @@ fn check_size(bytes: &[u8], side_max: u32) -> Result<(), PhotoError> {
     };
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if width > side_max || height > side_max || pixels > limits::PHOTO_PIXELS_MAX {
-        return Err(PhotoError::TooManyPixels { width, height });
+    if width > side_max || height > side_max || pixels > pixels_max {
+        return Err(PhotoError::TooManyPixels { width, height, pixels_max });
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::FaceAnalyzer;
 use menshen_vision::as_seen::as_seen;
-use menshen_vision::photo::decode_scaled;
+use menshen_vision::photo::decode_within;
 use menshen_vision::resize::Resizer;
 
 /// A processed photo: what is reported, and the answer.
@@ -116,7 +116,8 @@ pub fn process_photo(
 ) -> Result<ProcessedPhoto, ProtocolError> {
     let config = &job.device.config;
     let timer = StageTimer::of_device(config);
-    let (frame, scale) = timer.run("decode_photo", || decode_scaled(photo))?;
+    let decode = || decode_within(photo, limits::DEVICE_PHOTO_PIXELS_MAX);
+    let (frame, scale) = timer.run("decode_photo", decode)?;
     let seen = as_seen(&frame, &config.view, &mut Resizer::default());
     let mut frame = seen.map_err(|error| model_failure(&error))?;
     frame.captured_at_ms = job.received_ms;

@@ -7,7 +7,7 @@ use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf, split,
 };
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::data::{self, Broken, Data, File};
 use super::guard::{AccountPlace, Place, refused};
@@ -20,6 +20,7 @@ use menshen_protocol::ftp::{Action, ControlSession, Reply, Tls, passive_reply};
 const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
 const IDLE: Duration = Duration::from_millis(limits::FTP_IDLE_MS);
 const WRITE: Duration = Duration::from_millis(limits::FTP_STALL_MS);
+const FAREWELL: Duration = Duration::from_millis(limits::FTP_FAREWELL_MS);
 const DATA_TLS: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
 const WRONG_DELAY: Duration = Duration::from_millis(limits::FTP_WRONG_LOGIN_DELAY_MS);
 /// Ports below are services of others; a camera listens above.
@@ -304,6 +305,8 @@ impl Session<'_> {
             return self.reply((425, "No data connection came about.")).await;
         };
         let file = data::receive(&mut stream, shared.rules.upload_bytes_max, claims_photo, may_take).await;
+        // Some clients take a connection that ends without TLS's farewell for a failure.
+        let _ = timeout(FAREWELL, stream.shutdown()).await;
         drop((stream, place));
         let reply = match file {
             Ok(File::Photo(photo)) => self.hand_over(&device, photo).await?,

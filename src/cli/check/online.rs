@@ -104,7 +104,7 @@ fn try_platform(settings: &Settings, done: &mut Done) {
                 });
                 for at in session.rabbitmq.addresses() {
                     begin(&said!("broker at {at}", "消息服务器 {at}"));
-                    let result = try_broker(platform, &session, &at);
+                    let result = try_broker(settings, platform, &session, &at);
                     done.add(Tried { what: said!("broker at {at}", "消息服务器 {at}"), result });
                 }
                 receivers.extend(session.record_urls.iter().cloned());
@@ -191,11 +191,12 @@ fn platform_text(error: &PlatformError) -> String {
 }
 
 fn try_broker(
+    settings: &Settings,
     platform: &PlatformSettings,
     session: &Session,
     address: &BrokerAddress,
 ) -> Result<String, String> {
-    let connector = AmqpConnector::new(platform.ca_file.clone(), platform.require_tls);
+    let connector = AmqpConnector::new(platform.ca_file.clone(), settings.require_tls);
     let tried = runtime()?
         .block_on(async { tokio::time::timeout(ITEM, connector.try_out(address, &session.rabbitmq)).await });
     let (host, port, seconds) = (address.host.as_str(), address.port, limits::CHECK_ITEM_S);

@@ -37,3 +37,5 @@ pub const FTP_LOCKOUT_MS: u64 = 60_000;
 pub const FTP_ADDRESSES_REMEMBERED: usize = 1_000;
 /// Wait when no connection can be accepted.
 pub const FTP_ACCEPT_RETRY_MS: u64 = 200;
+/// Time to say that a data connection has ended: one packet, which nobody has to wait for.
+pub const FTP_FAREWELL_MS: u64 = 2_000;

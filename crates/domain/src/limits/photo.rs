@@ -4,6 +4,9 @@
 pub const PHOTO_SIDE_MAX_PX: u32 = 16_384;
 /// Most pixels a registry photo may decode to: 64 MP × 3 bytes = 192 MB, transient, one a worker.
 pub const PHOTO_PIXELS_MAX: u64 = 64_000_000;
+/// Most pixels a photo of a device may decode to. Terminals and snapshot cameras send 2 to 12 MP, the largest 20; an empty PNG
+/// of some kilobytes may say 64 MP, and keeps a vision thread from everybody else for seconds.
+pub const DEVICE_PHOTO_PIXELS_MAX: u64 = 24_000_000;
 /// Largest registry photo file: the field's platforms send 50–500 KB; 12 MB covers a phone's best JPEG.
 pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
