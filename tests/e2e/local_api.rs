@@ -306,7 +306,8 @@ fn addresses_change_at_once_and_for_good() {
     // A new name and a new platform: the process starts itself afresh, in place.
     let pid = bed.process().pid();
     let new_name = json!({ "dev_sno": "UMOTRU-NEW" });
-    assert_eq!(done(http::json(port, "PUT", "/SophonMQ/api/DevSno", &new_name)), new_name);
+    let answer = done(http::json(port, "PUT", "/SophonMQ/api/DevSno", &new_name));
+    assert_eq!(answer, json!({ "dev_sno": "UMOTRU-NEW", "response": "UMOTRU-NEW" }), "as published");
     bed.wait("a login under the new name", |entry| {
         entry.kind == "login" && entry.body["dev_sno"] == "UMOTRU-NEW"
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use tokio::sync::Notify;
 use url::Url;
@@ -89,6 +89,18 @@ pub struct Camera {
     challenge: Option<Challenge>,
 }
 
+/// Addresses a camera may send to, one after the other: to its stream server, and from http to https.
+const REDIRECTS_MAX: u32 = 2;
+
+/// Where an answer sends to.
+fn redirected(from: &Url, response: &Response) -> Option<Url> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let to = response.headers().get(LOCATION)?.to_str().ok()?;
+    from.join(to).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 impl Camera {
     pub fn new(url: &str, patience: Patience, checks_tls: bool) -> Result<Self, CameraError> {
         let address = Address::read(url).ok_or(CameraError::NoUrl)?;
@@ -96,7 +108,8 @@ impl Camera {
         let limit = Duration::from_millis(limits::SNAPSHOT_TIMEOUT_MS);
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_millis(limits::HTTP_CONNECT_TIMEOUT_MS))
-            .redirect(reqwest::redirect::Policy::limited(2))
+            // Followed here: an answer to a digest holds for one address.
+            .redirect(reqwest::redirect::Policy::none())
             // Small servers write lines that are no headers, and blanks where none belong.
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
@@ -110,10 +123,13 @@ impl Camera {
         Ok(Self { client: client.build()?, url, login: address.login, challenge: None })
     }
 
-    fn authorization(&mut self) -> Result<Option<String>, StreamFailure> {
-        let Some(challenge) = self.challenge.as_mut() else { return Ok(None) };
-        let query = self.url.query().map_or_else(String::new, |query| format!("?{query}"));
-        let path = format!("{}{query}", self.url.path());
+    fn authorization(&mut self, url: &Url) -> Result<Option<String>, StreamFailure> {
+        // The login is for the camera, not for whoever it sends to.
+        let Some(challenge) = self.challenge.as_mut().filter(|_| url.host() == self.url.host()) else {
+            return Ok(None);
+        };
+        let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
+        let path = format!("{}{query}", url.path());
         let asked = Asked { method: "GET", uri: &path, body: None };
         challenge.answer(&self.login.user, &self.login.password, &asked).map(Some).map_err(unanswerable)
     }
@@ -121,13 +137,20 @@ impl Camera {
     /// The camera's answer, its body not yet read.
     pub async fn ask(&mut self) -> Result<Response, StreamFailure> {
         let mut is_second = false;
+        let mut url = self.url.clone();
+        let mut redirects = 0;
         loop {
-            let mut request = self.client.get(self.url.clone());
-            if let Some(value) = self.authorization()? {
+            let mut request = self.client.get(url.clone());
+            if let Some(value) = self.authorization(&url)? {
                 request = request.header(AUTHORIZATION, value);
             }
             let response = request.send().await.map_err(broke_off)?;
             let status = response.status();
+            if let Some(next) = redirected(&url, &response).filter(|_| redirects < REDIRECTS_MAX) {
+                (url, is_second) = (next, false);
+                redirects += 1;
+                continue;
+            }
             if status == StatusCode::UNAUTHORIZED && !is_second && !self.login.is_empty() {
                 // Also a nonce that has grown old.
                 is_second = true;

@@ -161,6 +161,15 @@ mod tests {
 
     /// A camera that gives one answer to whoever has logged in, and the picture that was made of it.
     fn asked(asks: &'static [&'static str], head: String, body: Vec<u8>) -> Result<Frame, StreamFailure> {
+        asked_at("/snap.jpg?c=1", asks, head, body)
+    }
+
+    fn asked_at(
+        path: &str,
+        asks: &'static [&'static str],
+        head: String,
+        body: Vec<u8>,
+    ) -> Result<Frame, StreamFailure> {
         use std::io::{BufRead as _, BufReader, Write as _};
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -172,8 +181,17 @@ mod tests {
                 let given =
                     request.iter().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
                 // The answer itself is checked in http_login.
-                let is_in = asks.is_empty() || given.is_some_and(|line| line.contains("response=\""));
-                let answer = if is_in {
+                let path = request[0].split(' ').nth(1).unwrap_or_default();
+                // An answer holds for the address it was made for.
+                let is_in = asks.is_empty()
+                    || given.is_some_and(|line| {
+                        line.contains("response=\"") && line.contains(&format!("uri=\"{path}\""))
+                    });
+                let answer = if path.starts_with("/old/") {
+                    let new = path.replacen("/old", "", 1);
+                    format!("HTTP/1.1 302 Found\r\nLocation: {new}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                        .into_bytes()
+                } else if is_in {
                     [head.as_bytes(), b"Connection: close\r\n\r\n", &body].concat()
                 } else {
                     let asks: Vec<_> =
@@ -185,7 +203,7 @@ mod tests {
                 let _ = stream.write_all(&answer);
             }
         });
-        let url = format!("http://admin:p@ss w0rd@127.0.0.1:{port}/snap.jpg?c=1");
+        let url = format!("http://admin:p@ss w0rd@127.0.0.1:{port}{path}");
         let mut camera = Camera::new(&url, Patience::Answer, true).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(picture(&mut camera))
@@ -238,6 +256,11 @@ mod tests {
         let fine = || "HTTP/1.1 200 OK\r\n".to_owned();
         for asks in CHALLENGES {
             assert!(asked(asks, fine(), jpeg()).is_ok(), "{asks:?}");
+            // The camera has moved its picture, and asks again there.
+            for path in ["/old/snap.jpg?c=1", "/old/old/snap.jpg"] {
+                let moved = asked_at(path, asks, fine(), jpeg());
+                assert!(moved.is_ok(), "{path} {asks:?}: {:?}", moved.err());
+            }
         }
         let unknown =
             asked(&[r#"Digest realm="c", nonce="n", algorithm=SHA3-256"#], fine(), jpeg()).unwrap_err();

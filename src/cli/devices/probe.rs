@@ -58,9 +58,9 @@ const LOOKED_AT: usize = 10;
 
 pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
-    let spec = arguments.spec(&settings)?;
+    let (spec, view) = arguments.spec(&settings)?;
     let began = Instant::now();
-    match watch_stream(&spec, &settings, began) {
+    match watch_stream(&spec, &view, &settings, began) {
         Ok(seen) => {
             seen.print(&spec, arguments.json);
             Ok(ExitCode::SUCCESS)
@@ -75,7 +75,8 @@ pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl ProbeArgs {
-    fn spec(&self, settings: &Settings) -> anyhow::Result<StreamSpec> {
+    /// What is opened, and how the device's pictures are to be seen.
+    fn spec(&self, settings: &Settings) -> anyhow::Result<(StreamSpec, View)> {
         let mut parameters = std::collections::BTreeMap::new();
         let known = known_devices(settings)?;
         let device = known.find(&self.target);
@@ -116,12 +117,15 @@ impl ProbeArgs {
             })?;
             parameters.insert(key.to_owned(), value.to_owned());
         }
-        Ok(StreamSpec { device_id, pipeline, parameters })
+        let view = device.map(|device| device.view.clone()).unwrap_or_default();
+        Ok((StreamSpec { device_id, pipeline, parameters }, view))
     }
 }
 
 /// What came of a stream.
 struct Seen {
+    /// How the device's pictures are seen: turned, and with pixels of that form.
+    view: View,
     codec: String,
     decoder: String,
     size: (u32, u32),
@@ -135,13 +139,18 @@ struct Seen {
     face_px: Option<f32>,
     /// 0 to 1, of the largest face, else of the picture.
     brightness: Option<f32>,
-    /// Form of a pixel, as the stream says.
+    /// Form of a pixel, as the device's key or else the stream says.
     pixel_aspect: PixelAspect,
     /// Pictures whose largest face is turned clockwise by 90, 180 and 270 degrees.
     turned: [usize; 3],
 }
 
-fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Result<Seen, StreamFault> {
+fn watch_stream(
+    spec: &StreamSpec,
+    view: &View,
+    settings: &Settings,
+    began: Instant,
+) -> Result<Seen, StreamFault> {
     let url = spec.parameters.get("url").map(String::as_str).unwrap_or_default();
     if !Path::new(url).is_file() && !url.is_empty() {
         reach(url)?;
@@ -161,7 +170,7 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
         .map_err(StreamFault::from)?;
-    let seen = watch(&frames, &notices, settings, began).map_err(|fault| match fault {
+    let seen = watch(&frames, &notices, (settings, view), began).map_err(|fault| match fault {
         StreamFault::Silent(ms) if stream.packets() > 0 => StreamFault::NoKeyFrame(ms),
         fault => fault,
     });
@@ -173,10 +182,11 @@ fn watch_stream(spec: &StreamSpec, settings: &Settings, began: Instant) -> Resul
 fn watch(
     frames: &Receiver<Frame>,
     notices: &Receiver<StreamNotice>,
-    settings: &Settings,
+    (settings, view): (&Settings, &View),
     began: Instant,
 ) -> Result<Seen, StreamFault> {
     let mut seen = Seen {
+        view: view.clone(),
         codec: String::new(),
         decoder: String::new(),
         size: (0, 0),
@@ -211,7 +221,7 @@ fn watch(
                 if first.is_none() {
                     seen.first_picture = began.elapsed();
                     seen.size = (frame.width, frame.height);
-                    seen.pixel_aspect = frame.pixel_aspect;
+                    seen.pixel_aspect = view.pixel_aspect.unwrap_or(frame.pixel_aspect);
                     first = Some((Instant::now(), frame.sequence));
                     // Not before: without a stream there is no need to wait for models.
                     analyzer = Some(load(settings)?);
@@ -236,7 +246,7 @@ fn load(settings: &Settings) -> Result<FaceAnalyzer, StreamFault> {
 
 impl Seen {
     fn add(&mut self, analyzer: &mut FaceAnalyzer, frame: &Frame) {
-        let Ok(frame) = &as_seen(frame, &View::default(), &mut Resizer::default()) else { return };
+        let Ok(frame) = &as_seen(frame, &self.view, &mut Resizer::default()) else { return };
         let Ok(faces) = analyzer.detect(frame) else { return };
         self.looked_at += 1;
         self.faces_most = self.faces_most.max(faces.len());
@@ -256,10 +266,11 @@ impl Seen {
         }
     }
 
-    /// What `rotation` would turn most of the faces upright; 0 where most are.
+    /// The `rotation` by which most of the faces are upright: that of the device, and what is missing on top.
     fn rotation(&self) -> usize {
         let (turns, most) = (1..).zip(self.turned).max_by_key(|(_, count)| *count).unwrap_or_default();
-        if most * 2 > self.with_faces { 360 - turns * 90 } else { 0 }
+        let missing = if most * 2 > self.with_faces { 360 - turns * 90 } else { 0 };
+        (self.view.rotation.degrees() as usize + missing) % 360
     }
 
     fn print(&self, spec: &StreamSpec, as_json: bool) {
@@ -314,7 +325,7 @@ impl Seen {
                 format!("its pixels are {aspect}, and are made square")
             });
         }
-        if rotation != 0 {
+        if rotation != self.view.rotation.degrees() as usize {
             print_line(&if zh {
                 format!("人脸不是正立的：请在该设备上设置 rotation = {rotation}")
             } else {

@@ -268,7 +268,11 @@ impl<'a> Session<'a> {
         let named = message.header("cseq").and_then(|text| text.trim().parse::<u64>().ok());
         let place = self.pending.iter().position(|request| Some(request.cseq) == named).unwrap_or(0);
         let Some(request) = self.pending.remove(place) else { return };
-        let unanswered = if status == 401 { self.challenged(request, &message) } else { Some(request) };
+        let unanswered = match status {
+            401 => self.challenged(request, &message),
+            457 => self.without_range(request),
+            _ => Some(request),
+        };
         if let Some(request) = unanswered {
             self.answer_client(request, message, status);
         }
@@ -297,6 +301,17 @@ impl<'a> Session<'a> {
             }
         }
         Some(request)
+    }
+
+    /// `457 Invalid Range`: some cameras refuse every range, though a stream has only its presence. Sends it again without;
+    /// gives it back when it had none.
+    fn without_range(&mut self, mut request: Pending) -> Option<Pending> {
+        if request.message.header("range").is_none() {
+            return Some(request);
+        }
+        request.message.remove("range");
+        self.send(request);
+        None
     }
 
     fn answer_client(&mut self, request: Pending, mut message: Message, status: u16) {

@@ -25,6 +25,7 @@ struct Habits {
     stray: &'static [u8],
     refuses_get_parameter: bool,
     moved_to: Option<String>,
+    refuses_ranges: bool,
 }
 
 /// A camera on a port of its own, and the requests it gets.
@@ -93,6 +94,9 @@ fn answer(request: &Message, habits: &Habits) -> String {
             let (base, sdp) = (habits.base, habits.sdp);
             let length = sdp.len();
             format!("RTSP/1.0 200 OK\r\n{cseq}Content-Base: {base}\r\nContent-Length: {length}\r\n\r\n{sdp}")
+        }
+        "PLAY" if habits.refuses_ranges && request.header("range").is_some() => {
+            format!("RTSP/1.0 457 Invalid Range\r\n{cseq}\r\n")
         }
         "GET_PARAMETER" if habits.refuses_get_parameter => {
             format!("RTSP/1.0 501 Not Implemented\r\n{cseq}\r\n")
@@ -337,6 +341,23 @@ fn stray_bytes_and_strangers_do_not_get_through() {
         stranger.item().is_none() && told.try_recv().is_err(),
         "without the key nothing reaches the camera"
     );
+}
+
+#[test]
+fn a_camera_that_takes_no_range_is_asked_without() {
+    for refuses_ranges in [true, false] {
+        let (port, told) = camera(Habits { refuses_ranges, session: "1", ..Habits::default() });
+        let (proxy, _failures) = proxy(port);
+        let mut client = Client::new(proxy.location());
+        let url = client.location.clone();
+        write!(client.stream, "PLAY {url} RTSP/1.0\r\nCSeq: 1\r\nSession: 1\r\nRange: npt=0-\r\n\r\n")
+            .unwrap();
+        let Some(Item::Message(answer)) = client.item() else { panic!("no answer") };
+        assert_eq!((answer.status(), answer.header("cseq")), (Some(200), Some("1")));
+        let asked: Vec<_> = told.try_iter().collect();
+        let ranges: Vec<_> = asked.iter().map(|request| request.header("range").is_some()).collect();
+        assert_eq!(ranges, if refuses_ranges { vec![true, false] } else { vec![true] });
+    }
 }
 
 #[test]
