@@ -279,7 +279,9 @@ fn a_node_that_cannot_be_reached_is_passed_over_on(version: Version) {
     let dead = menshen_testbed::broker::free_port().unwrap();
     let node = |port: u16| format!("127.0.0.1:{port}");
     for host in [json!([node(dead), node(live)]), json!(format!("{}, {}", node(live), node(dead)))] {
-        bed.platform.patch_login(json!({ "rabbitmq": { "host": host, "port": 1 } }));
+        bed.platform.patch_login(json!({ "rabbitmq": {
+            "host": host, "port": 1, "login": "box", "password": "one", "queue": COMMANDS, "uploadQueue": REPLIES,
+        } }));
         bed.start();
         send(&hand, &["1"]);
         assert_eq!(ids(&answers(&bed, &hand, 1)), ["1"], "{host}");
@@ -327,7 +329,10 @@ fn a_queue_of_the_boxs_own_gives_no_command_up_on(version: Version) {
     send(&hand, &["1"]);
     for _ in 0..25 {
         // Whoever holds it goes away without a word.
-        drop(hand.hold(COMMANDS));
+        let other = Hand::new(bed.broker.as_ref().unwrap().port(), "/");
+        let held = other.hold(COMMANDS);
+        std::thread::sleep(Duration::from_millis(100));
+        drop((held, other));
     }
     bed.start_unlinked();
     assert_eq!(ids(&answers(&bed, &hand, 1)), ["1"]);
