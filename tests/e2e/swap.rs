@@ -345,7 +345,7 @@ fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
     let wrong: BTreeMap<&str, &str> = BTreeMap::from([
         ("truncated", "truncated"),
         ("long", "its output has 128 value(s) a face, its model.toml says 512"),
-        ("numberless", "zero or not a number"),
+        ("numberless", "`input.scale`: is nothing, nan or inf; wanted is a number"),
         ("other_bytes", "its model.toml says 1ba9"),
         ("blind", "Expected: 640"),
         ("scribble", "model.toml"),

@@ -161,7 +161,8 @@ impl Found {
             Self::List(count) => tr!(language, "a list of {count}", "{count} 项的列表"),
             Self::Table => tr!(language, "a table of keys", "由键和值组成的表"),
             Self::Date => tr!(language, "a date", "日期"),
-            Self::Nothing => tr!(language, "nothing", "空值"),
+            // A number that is none (nan, inf) comes here as well: JSON has no word for it.
+            Self::Nothing => tr!(language, "nothing, nan or inf", "空值、nan 或 inf"),
         }
     }
 }
