@@ -150,18 +150,20 @@ impl Maker {
         self.command(body, Effect::Delete(ids))
     }
 
-    /// Replaces the permission groups.
+    /// Adds a permission group and renames some.
     pub fn sync(&mut self) -> Command {
         let mut ids: Vec<String> = (0..self.random.random_range(1..5)).map(|n| n.to_string()).collect();
         ids.push(format!("g{}", self.number));
-        ids.sort();
-        let groups: Vec<_> = ids
+        // Another name each time, so that their order shows.
+        let named: Vec<_> =
+            ids.into_iter().map(|id| (id.clone(), format!("group {id}.{}", self.number))).collect();
+        let groups: Vec<_> = named
             .iter()
-            .map(|id| json!({ "id": id, "info": { "name": format!("group {id}"), "description": "" } }))
+            .map(|(id, name)| json!({ "id": id, "info": { "name": name, "description": "" } }))
             .collect();
         self.command(
             json!({ "method": "sync_permissions", "permissions_info_list": groups }),
-            Effect::Sync(ids),
+            Effect::Sync(named),
         )
     }
 

@@ -23,8 +23,8 @@ pub enum Effect {
         fetched: bool,
     },
     Delete(Vec<String>),
-    /// The ids of all permission groups then.
-    Sync(Vec<String>),
+    /// Permission groups that are added, or renamed: ids and names.
+    Sync(Vec<(String, String)>),
     WipePeople,
     Refused(i64),
 }
@@ -43,7 +43,7 @@ type States<T> = BTreeSet<Option<T>>;
 #[derive(Debug, Default)]
 pub struct Model {
     people: BTreeMap<String, States<String>>,
-    groups: Option<States<Vec<String>>>,
+    groups: BTreeMap<String, States<String>>,
     /// Refusals for passing reasons, by code.
     pub passing: BTreeMap<i64, u64>,
     pub problems: Vec<String>,
@@ -94,8 +94,10 @@ impl Model {
             }
             Effect::Sync(groups) => {
                 let settled = self.whole(command, replies);
-                let states = self.groups.get_or_insert_with(|| [Some(Vec::new())].into());
-                step(states, Some(groups.clone()), settled);
+                for (id, name) in groups {
+                    let states = self.groups.entry(id.clone()).or_insert_with(|| [None].into());
+                    step(states, Some(name.clone()), settled);
+                }
             }
             Effect::WipePeople => {
                 let settled = self.whole(command, replies);
@@ -184,34 +186,31 @@ impl Model {
 
     /// The same by the person, or the permission groups, that it concerns.
     pub fn differences(&self, found: &Value) -> Vec<(String, String)> {
-        let mut enrolled: BTreeMap<&str, &str> = BTreeMap::new();
-        for person in found["who"].as_array().into_iter().flatten() {
-            enrolled.insert(
-                person["id"].as_str().unwrap_or_default(),
-                person["name"].as_str().unwrap_or_default(),
-            );
-        }
-        let mut wrong = Vec::new();
-        for (id, states) in &self.people {
-            let is = enrolled.remove(id.as_str()).map(str::to_owned);
-            if !states.contains(&is) {
-                wrong.push((id.clone(), format!("{id}: must be one of {states:?}, is {is:?}")));
-            }
-        }
-        let nobody = |id: &&str| ((*id).to_owned(), format!("{id}: nobody enrolled it"));
-        wrong.extend(enrolled.keys().map(nobody));
-        if let Some(states) = &self.groups {
-            let groups = found["permission_groups"].as_array().into_iter().flatten();
-            let mut is: Vec<_> =
-                groups.map(|group| group["id"].as_str().unwrap_or_default().to_owned()).collect();
-            is.sort();
-            if !states.contains(&Some(is.clone())) {
-                let line = format!("permission groups: must be one of {states:?}, are {is:?}");
-                wrong.push(("permission groups".to_owned(), line));
-            }
-        }
+        let mut wrong = compare_named(&self.people, &found["who"], "nobody enrolled it");
+        wrong.extend(compare_named(&self.groups, &found["permission_groups"], "nobody sent this group"));
         wrong
     }
+}
+
+/// What differs between what must be and a list of ids with names.
+fn compare_named(
+    wanted: &BTreeMap<String, States<String>>,
+    found: &Value,
+    unknown: &str,
+) -> Vec<(String, String)> {
+    let mut there: BTreeMap<&str, &str> = BTreeMap::new();
+    for entry in found.as_array().into_iter().flatten() {
+        there.insert(entry["id"].as_str().unwrap_or_default(), entry["name"].as_str().unwrap_or_default());
+    }
+    let mut wrong = Vec::new();
+    for (id, states) in wanted {
+        let is = there.remove(id.as_str()).map(str::to_owned);
+        if !states.contains(&is) {
+            wrong.push((id.clone(), format!("{id}: must be one of {states:?}, is {is:?}")));
+        }
+    }
+    wrong.extend(there.keys().map(|id| ((*id).to_owned(), format!("{id}: {unknown}"))));
+    wrong
 }
 
 fn step<T: Ord>(states: &mut States<T>, new: Option<T>, settled: bool) {
@@ -284,6 +283,20 @@ mod tests {
         assert_eq!(model.problems.len(), 1, "details that came along need no platform");
         model.apply(&add("four", false), &[]);
         assert_eq!(model.problems.len(), 2, "no reply");
+    }
+
+    #[test]
+    fn groups_are_added_and_renamed_and_none_is_forgotten() {
+        let group = |id: &str, name: &str| (id.to_owned(), name.to_owned());
+        let fine = json!({ "success": true, "code": 0 });
+        let mut model = Model::default();
+        for groups in [vec![group("1", "a"), group("2", "b")], vec![group("2", "c")]] {
+            model.apply(&command(Effect::Sync(groups)), std::slice::from_ref(&fine));
+        }
+        let listed = |two: &str| json!({ "permission_groups": [{ "id": "1", "name": "a" }, { "id": "2", "name": two }] });
+        assert_eq!(model.compare(&listed("c")), [""; 0]);
+        assert_eq!(model.compare(&listed("b")).len(), 1, "an earlier name is back");
+        assert_eq!(model.compare(&json!({ "permission_groups": [{ "id": "2", "name": "c" }] })).len(), 1);
     }
 
     #[test]
