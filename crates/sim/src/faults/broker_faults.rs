@@ -7,7 +7,7 @@ use menshen_testbed::cluster::NODES;
 use menshen_testbed::platform::{ReplyQueue, mq};
 
 use super::plan::Kind;
-use super::testbed::{BOX_USER, TestBed};
+use super::testbed::TestBed;
 
 /// A refusal needs a reply to fall on.
 const FELT_WITHIN: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ impl Refusal {
                 bed.broker.control(&["set_policy", "--apply-to", "queues", POLICY, &queue, full])?;
                 bed.platform.set_reply_queue(ReplyQueue::Left)
             }
-            Self::NotPermitted => permit(bed, NO_REPLIES),
+            Self::NotPermitted => bed.permit(NO_REPLIES),
             Self::NoQueue => {
                 // Nothing may be in the queue when it goes: that would be lost, and not by the box.
                 bed.supervisor.signal("STOP");
@@ -72,15 +72,10 @@ impl Refusal {
                 bed.broker.control(&["clear_policy", POLICY])?;
                 bed.platform.set_reply_queue(ReplyQueue::Collected)
             }
-            Self::NotPermitted => permit(bed, ALL),
+            Self::NotPermitted => bed.permit(ALL),
             Self::NoQueue => bed.platform.set_reply_queue(ReplyQueue::Collected),
         }
     }
-}
-
-/// What the box may write to; all else it may.
-pub fn permit(bed: &TestBed, write: &str) -> Result<()> {
-    bed.broker.control(&["set_permissions", BOX_USER, ALL, write, ALL]).map(drop)
 }
 
 /// Fails one node, and says which.

@@ -15,7 +15,6 @@ use menshen_testbed::proxy::Proxy;
 use menshen_testbed::small_disk::SmallDisk;
 use serde_json::{Value, json};
 
-use super::broker_faults::permit;
 use super::brokers::{Broker, BrokerArgs, ToBroker};
 use super::plan::Kind;
 use super::supervisor::Supervisor;
@@ -24,7 +23,7 @@ use menshen_testbed::wall_clock::WallClock;
 
 const DEV_SNO: &str = "MENSHENFAULTS2026";
 /// Who the box is to the broker, where its permissions change.
-pub const BOX_USER: &str = "box";
+const BOX_USER: &str = "box";
 const BOX_PASSWORD: &str = "one";
 pub const RECEIVERS: usize = 2;
 const LINK_WITHIN: Duration = Duration::from_mins(1);
@@ -151,9 +150,14 @@ impl TestBed {
         };
         if wishes.own_user {
             bed.broker.control(&["add_user", BOX_USER, BOX_PASSWORD])?;
-            permit(&bed, ".*")?;
+            bed.permit(".*")?;
         }
         Ok(bed)
+    }
+
+    /// What the box may write to at the broker; all else it may.
+    pub fn permit(&self, write: &str) -> Result<()> {
+        self.broker.control(&["set_permissions", BOX_USER, ".*", write, ".*"]).map(drop)
     }
 
     /// Sleeps while the box is kept running.
