@@ -169,7 +169,7 @@ fn descriptions_that_make_no_sense_are_refused_with_the_reason() {
         ("age-v1", "age-years", "age-decades", "no age decoder `age-decades`; there is age-years"),
         ("age-v1", "first_year = 0.25", "first_year = 3.0", "age.first_year must be 0 to 1"),
         ("gender-v1", "\"male\"]", "\"female\"]", "gender.order must name female and male"),
-        ("gender-v1", "[gender]", "[age]\nyears = 2\nfirst_year = 0.0", "unknown field `order`"),
+        ("gender-v1", "[gender]", "[age]\nyears = 2\nfirst_year = 0.0", "unknown key `order`"),
     ];
     for (name, right, wrong, expected) in cases {
         let description = copy_model(name, folder.path());
