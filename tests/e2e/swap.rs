@@ -367,7 +367,7 @@ fn a_broken_model_is_refused_in_a_sentence_and_the_old_one_goes_on() {
     assert_eq!(status, 400, "there is none to go back to: {body}");
     assert!(is_of(&models(&bed), "sface"));
     assert!(recognised(&bed, "obama-3.jpg").contains("1001"));
-    assert_eq!(models(&bed)["broken"].as_array().unwrap().len(), 1, "the scribble is told");
+    assert_eq!(models(&bed)["broken"].as_array().unwrap().len(), 2, "the scribble and nan are told");
     bed.stop();
 }
 

@@ -183,5 +183,5 @@ fn descriptions_that_make_no_sense_are_refused_with_the_reason() {
     }
     let catalogue = Catalogue::read(Path::new("models")).unwrap();
     let error = AttributeModels::pick(&catalogue, "gender-v1", "").unwrap_err().to_string();
-    assert!(error.contains("model `gender-v1` is a gender, a age is needed"), "{error}");
+    assert!(error.contains("model `gender-v1` is of role gender; one of role age is needed"), "{error}");
 }
