@@ -20,7 +20,16 @@ set -euo pipefail
 
 work=$(mktemp -d)
 pids=()
-trap 'kill -9 "${pids[@]}" 2>/dev/null || true; sleep 1; rm -rf --one-file-system "$work" 2>/dev/null || true' EXIT
+# Erlang's port mapper outlives its nodes, and would refuse their names the next time.
+end() {
+    kill -9 "${pids[@]}" 2>/dev/null || true
+    for process in /proc/[0-9]*; do
+        if [[ $(readlink "$process/root" 2>/dev/null) == "$work"/* ]]; then kill -9 "${process#/proc/}" || true; fi
+    done
+    sleep 1
+    rm -rf --one-file-system "$work" 2>/dev/null || true
+}
+trap end EXIT
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1)
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" --quiet install pika==1.3.2
