@@ -1,5 +1,6 @@
 //! A whole box with a platform as PHP and Java write them, and one that has moved.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use menshen_testbed::platform::behaviour::{Dress, Fault};
@@ -13,7 +14,11 @@ use crate::testbed::{SOON, TestBed, eventually, photo};
 #[test]
 fn a_platform_in_php_is_a_platform() {
     let mut bed = TestBed::with_platform(|config| config.record_pictures = [false, true, false]);
-    bed.platform.behaviour().dress(Dress { label: Some("text/html; charset=UTF-8"), byte_order_mark: true });
+    bed.platform.behaviour().dress(Dress {
+        label: Some("text/html; charset=UTF-8"),
+        byte_order_mark: true,
+        ..Dress::default()
+    });
     bed.platform.patch_login(json!({
         "deviceMonitorPeriod": "", "recordUploadReg": "", "message": [],
         "rabbitmq": {
@@ -46,6 +51,50 @@ fn a_platform_in_php_is_a_platform() {
     assert_eq!(wiped["result"]["wipe_options"], json!({ "users": true, "events": false }), "{wiped}");
     assert_eq!(bed.metric("menshen_registry_people"), 0.0);
     bed.stop();
+}
+
+/// What frameworks, gateways and senders written in C make of an answer before it arrives.
+#[test]
+fn answers_are_read_as_gateways_and_frameworks_send_them() {
+    fn wrapped(json: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(json);
+        let text = if text.contains("rabbitmq") {
+            format!("{{\"code\":0,\"msg\":\"登录成功\",\"data\":{text}}}\r\n\0")
+        } else {
+            text.into_owned()
+        };
+        encoding_rs::GBK.encode(&text).0.into_owned()
+    }
+    fn zlib(json: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(json).unwrap();
+        writer.finish().unwrap()
+    }
+    fn gzip(json: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(json).unwrap();
+        writer.finish().unwrap()
+    }
+    let dresses = [
+        Dress { remake: Some(wrapped), ..Dress::default() },
+        Dress { remake: Some(gzip), encoding: Some("gzip"), ..Dress::default() },
+        Dress { remake: Some(zlib), encoding: Some("deflate"), ..Dress::default() },
+    ];
+    for dress in dresses {
+        let mut bed = TestBed::with_platform(|_| ());
+        bed.platform.behaviour().dress(dress.clone());
+        bed.start();
+        bed.platform.people().add("1", "巴拉克·奥巴马", photo("obama-1.jpg"));
+        let reply = bed.command(json!({
+            "method": "add_users_plus", "userid_list": ["1"], "user_info_list": [],
+            "extend_params": { "path": "/box/users" },
+        }));
+        assert_eq!(reply["result"]["success_users"][0]["userid"], "1", "{dress:?}: {reply}");
+        bed.wait("the device list is taken", |entry| entry.kind == "device-list" && entry.is_accepted());
+        let people = crate::http::get(bed.local_port, "/SophonFogSys/api/users").1;
+        assert!(people.to_string().contains("巴拉克·奥巴马"), "{dress:?}: {people}");
+        bed.stop();
+    }
 }
 
 /// A platform behind a new address: nothing is sent after it, nothing is lost, and the log says what to set.

@@ -103,7 +103,11 @@ fn data_under_any_label_is_data() {
     let bench = Bench::new();
     for byte_order_mark in [false, true] {
         for label in LABELS {
-            bench.platform.behaviour().dress(Dress { label: Some(label), byte_order_mark });
+            bench.platform.behaviour().dress(Dress {
+                label: Some(label),
+                byte_order_mark,
+                ..Dress::default()
+            });
             let session = bench.log_in().unwrap_or_else(|error| panic!("{label}: {error}"));
             assert_eq!(bench.users(&session).unwrap(), 1, "{label}");
             for (kind, path, purpose, is_signed) in POSTS {
@@ -125,7 +129,11 @@ fn a_page_under_any_label_is_a_page() {
         "<br />\n<b>Fatal error</b>: Uncaught PDOException in /www/index.php on line 7",
     ];
     for label in ["application/json", "text/html", "text/plain", ""] {
-        bench.platform.behaviour().dress(Dress { label: Some(label), byte_order_mark: false });
+        bench.platform.behaviour().dress(Dress {
+            label: Some(label),
+            byte_order_mark: false,
+            ..Dress::default()
+        });
         for page in pages {
             let answer =
                 |kind: &'static str| bench.platform.behaviour().fail(kind, Fault::Answer(200, page), 1);
@@ -152,7 +160,11 @@ fn a_page_under_any_label_is_a_page() {
 fn a_receiver_need_not_speak_json() {
     let bench = Bench::new();
     let session = bench.log_in().unwrap();
-    bench.platform.behaviour().dress(Dress { label: Some("text/html"), byte_order_mark: false });
+    bench.platform.behaviour().dress(Dress {
+        label: Some("text/html"),
+        byte_order_mark: false,
+        ..Dress::default()
+    });
     for word in ["", "ok", "success", "1", "<?xml version=\"1.0\"?><r><code>0</code></r>"] {
         bench.platform.behaviour().fail("history", Fault::Answer(200, word), 1);
         bench

@@ -130,9 +130,7 @@ impl Envelope {
     /// When the message is no JSON object: there is no method a reply could name.
     pub fn parse(body: &[u8]) -> Result<Self, Unreadable> {
         let unreadable = |detail: String| Unreadable { refusal: wrong(detail) };
-        let value = json::parse(body).map_err(|error| {
-            unreadable(format!("not JSON: line {} column {}", error.line(), error.column()))
-        })?;
+        let value = json::parse(body).map_err(|error| unreadable(format!("not JSON: {error}")))?;
         let Value::Object(mut fields) = value else {
             return Err(unreadable(format!("expected an object, got {}", lenient::kind_of(&value))));
         };

@@ -1,7 +1,11 @@
-//! JSON as it comes from outside: with a byte order mark before it, and with ids as numbers of any length.
+//! JSON as it comes from outside: with a byte order mark before it or a NUL behind it, in GBK, and with ids as numbers of any
+//! length.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use encoding_rs::{Encoding, GB18030};
+use serde_json::error::Category;
 use serde_json::{Error, Value};
 
 /// UTF-8's byte order mark, which .NET and editors put first, and which no JSON reader takes.
@@ -9,14 +13,93 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// Numbers longer than this are none of anybody's ids; as text they stay as they are written.
 const DIGITS_MAX: usize = 64;
 
+/// Why a body is no JSON, in words for people who do not know the reader behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotJson {
+    /// Line of the fault, from 1.
+    pub line: usize,
+    /// Byte in the line, from 1.
+    pub column: usize,
+    why: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Empty,
+    BreaksOff,
+    TrailingComma,
+    MoreBehind,
+    TooDeep,
+    Syntax,
+}
+
+impl std::error::Error for NotJson {}
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, why } = self;
+        match why {
+            Fault::Empty => return f.write_str("it is empty"),
+            Fault::BreaksOff => f.write_str("it breaks off")?,
+            Fault::TrailingComma => f.write_str("there is a comma too many")?,
+            Fault::MoreBehind => f.write_str("there is something behind its end")?,
+            Fault::TooDeep => f.write_str("it is nested too deeply")?,
+            Fault::Syntax => f.write_str("a character that JSON does not have there")?,
+        }
+        write!(f, " (line {line} column {column})")
+    }
+}
+
+impl NotJson {
+    fn of(body: &[u8], error: &Error) -> Self {
+        // The reader tells these kinds apart by its text only; a change there gives the general word.
+        let words = error.to_string();
+        let why = match error.classify() {
+            _ if body.trim_ascii().is_empty() => Fault::Empty,
+            Category::Eof => Fault::BreaksOff,
+            _ if words.starts_with("trailing comma") => Fault::TrailingComma,
+            _ if words.starts_with("trailing characters") => Fault::MoreBehind,
+            _ if words.starts_with("recursion limit") => Fault::TooDeep,
+            Category::Io | Category::Syntax | Category::Data => Fault::Syntax,
+        };
+        Self { line: error.line(), column: error.column(), why }
+    }
+}
+
 /// Reads JSON from outside. A whole number that a 64-bit integer or a float cannot hold becomes a text of all its
-/// digits, since what is that long is an id, and one digit less is another person.
+/// digits, since what is that long is an id, and one digit less is another person. NUL bytes behind it are skipped, as
+/// senders written in C add them.
 ///
 /// # Errors
 ///
 /// When it is no JSON.
-pub fn parse(body: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(&with_long_numbers_as_texts(without_bom(body)))
+pub fn parse(body: &[u8]) -> Result<Value, NotJson> {
+    let utf8 = as_utf8(body);
+    let text = without_padding(without_bom(&utf8));
+    serde_json::from_slice(&with_long_numbers_as_texts(text)).map_err(|error| NotJson::of(text, &error))
+}
+
+fn without_padding(body: &[u8]) -> &[u8] {
+    let end = body
+        .iter()
+        .rposition(|byte| !matches!(byte, 0 | b' ' | b'\r' | b'\n' | b'\t'))
+        .map_or(0, |last| last + 1);
+    &body[..end]
+}
+
+/// UTF-8, whatever it was. JSON is UTF-8 (RFC 8259, 8.1); what is not, and has no byte order mark of UTF-16, comes from a
+/// platform whose texts are in GBK, of which GB18030 is the superset. Its label is not asked: frameworks call everything UTF-8.
+/// What is neither stays as it is, for the reader to say so.
+fn as_utf8(body: &[u8]) -> Cow<'_, [u8]> {
+    let encoding = match Encoding::for_bom(body) {
+        Some((encoding, _)) if encoding != encoding_rs::UTF_8 => encoding,
+        _ if std::str::from_utf8(body).is_ok() => return Cow::Borrowed(body),
+        _ => GB18030,
+    };
+    match encoding.decode_with_bom_removal(body) {
+        (_, true) => Cow::Borrowed(body),
+        (text, false) => Cow::Owned(text.into_owned().into_bytes()),
+    }
 }
 
 /// The text without a byte order mark.
@@ -119,6 +202,45 @@ mod tests {
         assert_eq!(parse(b"\xEF\xBB\xBF{\"a\":1}").unwrap(), json!({ "a": 1 }));
         assert!(parse(b"\xEF\xBB\xBF\xEF\xBB\xBF{}").is_err());
         assert!(parse(b"\xEF\xBB\xBF").is_err());
+    }
+
+    #[test]
+    fn other_encodings_are_read() {
+        let text = r#"{"message":"登录成功","name":"王\u4f1f","pic":"a\\b"}"#;
+        let expected = json!({ "message": "登录成功", "name": "王伟", "pic": "a\\b" });
+        let utf_16 = |to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(to_bytes).collect()
+        };
+        for body in [
+            encoding_rs::GBK.encode(text).0.into_owned(),
+            GB18030.encode(text).0.into_owned(),
+            utf_16(u16::to_le_bytes),
+            utf_16(u16::to_be_bytes),
+            format!("\u{feff}\r\n{text}\r\n\0").into_bytes(),
+            format!("{text}\0\0\0").into_bytes(),
+        ] {
+            assert_eq!(parse(&body).unwrap(), expected, "{}", body.escape_ascii());
+        }
+        // No encoding of anything.
+        assert!(parse(b"{\"a\":\"\xFF\xFF\"}").is_err());
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_in_plain_words() {
+        for (body, words) in [
+            ("", "it is empty"),
+            (" \r\n\0", "it is empty"),
+            ("{\"a\":1,}", "there is a comma too many (line 1 column 8)"),
+            ("[1,]", "there is a comma too many (line 1 column 4)"),
+            ("{\"a\":\n\"b", "it breaks off (line 2 column 2)"),
+            ("{}{}", "there is something behind its end (line 1 column 3)"),
+            ("ok", "a character that JSON does not have there (line 1 column 1)"),
+            ("{'a':1}", "a character that JSON does not have there (line 1 column 2)"),
+        ] {
+            assert_eq!(parse(body.as_bytes()).unwrap_err().to_string(), words, "{body}");
+        }
+        let deep = "[".repeat(300);
+        assert!(parse(deep.as_bytes()).unwrap_err().to_string().starts_with("it is nested too deeply"));
     }
 
     #[test]

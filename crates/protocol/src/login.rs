@@ -214,9 +214,15 @@ pub struct ErrorBody {
 /// Why a login answer makes no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// No JSON, or a must-field is missing.
+    /// No JSON.
+    #[error("the login answer is not JSON: {0}; tell those who run the platform")]
+    NotJson(#[from] json::NotJson),
+    /// A must-field is missing, or has another type.
     #[error("the login answer is not a login document: {0}")]
     Document(String),
+    /// No document but words of a failure, beside HTTP 200.
+    #[error("the platform refuses the login: {0}")]
+    Refused(String),
     #[error(
         "the login answer has no `rabbitmq.exchange`, which must be there unless unNeedBindExchange is true"
     )]
@@ -232,6 +238,51 @@ pub enum LoginError {
     },
 }
 
+/// The document itself. Common frameworks put every answer into `{"code", "msg", "data"}`, and tell of a failure there
+/// with HTTP 200.
+fn unwrapped(value: Value) -> Result<Value, LoginError> {
+    let Value::Object(mut answer) = value else { return Ok(value) };
+    let is_there = |key| answer.get(key).is_some_and(|value| !lenient::is_absent(value));
+    if is_there("rabbitmq") || is_there("token") {
+        return Ok(Value::Object(answer));
+    }
+    for key in ["data", "result"] {
+        if answer.get(key).is_some_and(|inner| inner.get("rabbitmq").is_some()) {
+            return Ok(answer.remove(key).unwrap_or_default());
+        }
+    }
+    refusal(&answer).map_or(Ok(Value::Object(answer)), |words| Err(LoginError::Refused(words)))
+}
+
+/// What an answer without a document says of the reason: the published form first.
+fn refusal(answer: &Map<String, Value>) -> Option<String> {
+    let of = |fields: &Map<String, Value>| {
+        let said = |keys: &[&str]| {
+            keys.iter()
+                .find_map(|key| lenient::id_of(fields.get(*key)?))
+                .filter(|text| !text.trim().is_empty())
+        };
+        let text = said(&["message", "msg", "errmsg", "error_description"]);
+        let text = text.map(|text| text.chars().take(REFUSAL_CHARS_MAX).collect::<String>());
+        match (said(&["code", "errcode", "status"]), text) {
+            (None, None) => None,
+            (Some(code), None) => Some(format!("code {code}")),
+            (None, Some(text)) => Some(text),
+            (Some(code), Some(text)) => Some(format!("code {code}: {text}")),
+        }
+    };
+    match answer.get("error") {
+        Some(Value::Object(error)) => of(error),
+        Some(Value::String(error)) if !error.trim().is_empty() => {
+            Some(error.chars().take(REFUSAL_CHARS_MAX).collect())
+        }
+        _ => of(answer),
+    }
+}
+
+/// Characters of a platform's own words that are shown.
+const REFUSAL_CHARS_MAX: usize = 200;
+
 impl LoginDocument {
     /// Reads and checks the must-fields.
     ///
@@ -239,7 +290,7 @@ impl LoginDocument {
     ///
     /// When it is no login document, or names no exchange and needs one.
     pub fn parse(body: &[u8]) -> Result<Self, LoginError> {
-        let value = json::parse(body).map_err(|error| LoginError::Document(error.to_string()))?;
+        let value = unwrapped(json::parse(body)?)?;
         let document: Self =
             lenient::object(value).map_err(|error| LoginError::Document(error.to_string()))?;
         if document.rabbitmq.binds_exchange() && document.rabbitmq.exchange.is_none() {

@@ -141,7 +141,7 @@ pub struct UserListData {
 pub enum UserListError {
     /// Something else than JSON.
     #[error("no JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] json::NotJson),
     /// JSON of another shape.
     #[error("no data.user_list")]
     NoList,

@@ -172,9 +172,7 @@ impl Call {
                 Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""))
             }
             Ok(other) => Err(wrong(format!("the body must be an object, got {}", lenient::kind_of(&other)))),
-            Err(error) => {
-                Err(wrong(format!("the body is not JSON: line {} column {}", error.line(), error.column())))
-            }
+            Err(error) => Err(wrong(format!("the body is not JSON: {error}"))),
         }
     }
 

@@ -152,7 +152,7 @@ fn a_missing_must_field_is_named() {
     let error = LoginDocument::parse(br#"{"token":"t","rabbitmq":{"host":"h","port":1}}"#).unwrap_err();
     assert!(error.to_string().contains("login"), "{error}");
     let error = LoginDocument::parse(b"<html>login please</html>").unwrap_err();
-    assert!(matches!(error, LoginError::Document(_)));
+    assert!(matches!(error, LoginError::NotJson(_)));
 }
 
 #[test]
@@ -163,4 +163,48 @@ fn secrets_stay_out_of_debug_output() {
     .unwrap();
     let shown = format!("{document:?}");
     assert!(!shown.contains("tok-en") && !shown.contains("pass-word"), "{shown}");
+}
+
+#[test]
+fn an_answer_in_a_wrapper_is_read() {
+    let plain = session(MINIMAL);
+    for wrapper in [
+        r#"{"code":0,"msg":"success","data":DOCUMENT}"#,
+        r#"{"code":"200","data":DOCUMENT,"success":true}"#,
+        r#"{"error":null,"result":DOCUMENT}"#,
+    ] {
+        let read = session(&wrapper.replace("DOCUMENT", MINIMAL));
+        assert_eq!((&read.token, &read.rabbitmq), (&plain.token, &plain.rabbitmq), "{wrapper}");
+    }
+    // What stands outside counts where there is a document outside.
+    let both = MINIMAL.replacen('{', &format!(r#"{{"data":{},"#, MINIMAL.replace("\"t\"", "\"other\"")), 1);
+    assert_eq!(session(&both).token, "t");
+}
+
+#[test]
+fn an_answer_without_a_document_says_why() {
+    for (answer, words) in [
+        (
+            r#"{"code":401,"msg":"设备未注册","data":null}"#,
+            "the platform refuses the login: code 401: 设备未注册",
+        ),
+        (
+            r#"{"error":{"code":40003,"message":"未授权","status":"PARAM_ERROR"}}"#,
+            "the platform refuses the login: code 40003: 未授权",
+        ),
+        (r#"{"error":"unknown device"}"#, "the platform refuses the login: unknown device"),
+        (r#"{"errcode":7}"#, "the platform refuses the login: code 7"),
+        (r#"{"data":[]}"#, "the login answer is not a login document: missing field `token`"),
+        (r#"{"token":"t","code":3}"#, "the login answer is not a login document: missing field `rabbitmq`"),
+        (
+            r#"{"token":"t","rabbitmq":{},}"#,
+            "the login answer is not JSON: there is a comma too many (line 1 column 28); tell those who run the platform",
+        ),
+        (
+            "ok",
+            "the login answer is not JSON: a character that JSON does not have there (line 1 column 1); tell those who run the platform",
+        ),
+    ] {
+        assert_eq!(LoginDocument::parse(answer.as_bytes()).unwrap_err().to_string(), words, "{answer}");
+    }
 }

@@ -70,7 +70,7 @@ impl Reader {
             match json::parse(inner.trim_end_matches(['\0', ' ', '\r', '\n', '\t']).as_bytes()) {
                 Ok(value) => self.value(&value, &mut path.to_vec(), key, depth),
                 Err(error) if depth <= 1 => {
-                    let trouble = PostError::NotJson(error.line(), error.column());
+                    let trouble = PostError::NotJson(error.line, error.column);
                     self.trouble = self.trouble.take().or(Some(trouble));
                 }
                 Err(_) => {}

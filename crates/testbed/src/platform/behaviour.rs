@@ -21,6 +21,9 @@ pub enum Fault {
     Answer(u16, &'static str),
 }
 
+/// Makes other bytes of an answer's.
+pub type Remake = fn(&[u8]) -> Vec<u8>;
+
 /// How answers are dressed, whatever they are: what frameworks do without being asked.
 #[derive(Debug, Clone, Default)]
 pub struct Dress {
@@ -28,6 +31,10 @@ pub struct Dress {
     pub label: Option<&'static str>,
     /// A byte order mark before JSON.
     pub byte_order_mark: bool,
+    /// What becomes of the bytes of JSON.
+    pub remake: Option<Remake>,
+    /// `Content-Encoding` of JSON, for bytes that `remake` compresses.
+    pub encoding: Option<&'static str>,
 }
 
 /// Faults per kind of call, each for a number of calls.

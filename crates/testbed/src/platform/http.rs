@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION, REFERER};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, REFERER};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Bytes, Data, Path, PayloadConfig, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -91,13 +91,20 @@ async fn dress(
         let referer = Value::from(String::from_utf8_lossy(referer.as_bytes()).into_owned());
         state.ledger.add("referer", response.request().path(), 0, referer);
     }
-    let Dress { label, byte_order_mark } = state.behaviour.dressed();
+    let Dress { label, byte_order_mark, remake, encoding } = state.behaviour.dressed();
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     let mut response = response.map_body(|_, body| match body.try_into_bytes() {
-        Ok(bytes) if byte_order_mark && is_json => BoxBody::new(["\u{feff}".as_bytes(), &bytes].concat()),
+        Ok(bytes) if is_json => {
+            let mark: &[u8] = if byte_order_mark { "\u{feff}".as_bytes() } else { b"" };
+            let made = remake.map_or_else(|| bytes.to_vec(), |remake| remake(&bytes));
+            BoxBody::new([mark, &made].concat())
+        }
         Ok(bytes) => BoxBody::new(bytes),
         Err(body) => BoxBody::new(body),
     });
+    if let Some(encoding) = encoding.filter(|_| is_json) {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
     match label {
         Some("") => drop(response.headers_mut().remove(CONTENT_TYPE)),
         Some(label) => {
