@@ -368,6 +368,40 @@ fn doors_open_by_pass_mode_and_gate_mode() {
     bed.stop();
 }
 
+/// A camera that sends as fast as it can: the person at the terminal does not wait for all of that.
+#[test]
+fn a_device_that_floods_the_box_keeps_no_other_waiting() {
+    let mut bed = bed_with("dedup_s = 0");
+    let large = {
+        let picture = image::open(picture("obama-3.jpg")).unwrap();
+        let scene = picture.resize_exact(4000, 3000, image::imageops::FilterType::Nearest).into_rgb8();
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        scene.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        jpeg.into_inner()
+    };
+    let answered = std::sync::atomic::AtomicUsize::new(0);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let (port, floods) = (bed.local_port, 12);
+    std::thread::scope(|scope| {
+        for _ in 0..floods {
+            scope.spawn(|| {
+                let path = format!("{RECOGNIZE}?ip=snap");
+                http::call(port, "POST", &path, &[("Content-Type", JPEG)], &large);
+                answered.fetch_add(1, order);
+            });
+        }
+        eventually("the camera has the workers busy", SOON, || (answered.load(order) >= 1).then_some(()));
+        let before = answered.load(order);
+        let known = done(post(&bed, "?ip=terminal", JPEG, &photo("obama-2.jpg")));
+        let meanwhile = answered.load(order) - before;
+        assert_eq!(known["identity_id"], "1001", "{known}");
+        assert!(before < floods / 2, "the flood was over at once: {before}");
+        // Those that were being looked at, and one whose turn it was.
+        assert!(meanwhile <= 4, "{meanwhile} of the camera's photos came first");
+    });
+    bed.stop();
+}
+
 #[test]
 fn a_slow_or_broken_post_costs_nobody_else() {
     let mut bed = bed_with("dedup_s = 0");

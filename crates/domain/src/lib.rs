@@ -29,6 +29,7 @@ pub mod erasure;
 pub mod event;
 pub mod explain;
 pub mod face;
+pub mod fair_queue;
 pub mod frame;
 pub mod frame_gate;
 pub mod fusion;

@@ -199,6 +199,21 @@ struct Reported {
     id: Option<String>,
     looks: Embedding,
     at_ms: u64,
+    /// When its newest photo was taken.
+    last_ms: u64,
+    /// That photo was looked at too late for a door to act.
+    missed_door: bool,
+}
+
+/// What a device has said of a person before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing a moment ago.
+    No,
+    /// They were reported a moment ago, and a door had its chance.
+    Reported,
+    /// They were reported a moment ago, but too late for a door.
+    MissedDoor,
 }
 
 /// The people a device has reported in the last seconds.
@@ -206,17 +221,17 @@ struct Reported {
 pub struct RecentlyReported(Vec<Reported>);
 
 impl RecentlyReported {
-    /// Whether this person was already reported within `window_ms`; when not, it is noted. A known person is the same by id,
+    /// Whether this person was already reported within `window_ms`; when not, it is noted. `now_ms` is when the photo came. A known person is the same by id,
     /// a stranger by similarity to any reported face (`similarity_same`, cosine): a poor photo of a known person is no
     /// stranger.
-    pub fn is_repeat(
+    pub fn repeat(
         &mut self,
         id: Option<&str>,
         looks: &Embedding,
         now_ms: u64,
         window_ms: u64,
         similarity_same: f32,
-    ) -> bool {
+    ) -> Repeat {
         self.0.retain(|reported| now_ms.saturating_sub(reported.at_ms) < window_ms);
         let is_same = |reported: &Reported| match id {
             Some(id) => reported.id.as_deref() == Some(id),
@@ -224,16 +239,31 @@ impl RecentlyReported {
             None if reported.at_ms >= now_ms => false,
             None => reported.looks.similarity(looks).is_some_and(|similarity| similarity >= similarity_same),
         };
-        if self.0.iter().any(is_same) {
-            return true;
+        if let Some(reported) = self.0.iter_mut().find(|reported| is_same(reported)) {
+            reported.last_ms = now_ms;
+            let missed = std::mem::take(&mut reported.missed_door);
+            return if missed { Repeat::MissedDoor } else { Repeat::Reported };
         }
         if window_ms > 0 {
             if self.0.len() >= limits::PHOTO_REPORTED_KEPT {
                 self.0.remove(0);
             }
-            self.0.push(Reported { id: id.map(str::to_owned), looks: looks.clone(), at_ms: now_ms });
+            self.0.push(Reported {
+                id: id.map(str::to_owned),
+                looks: looks.clone(),
+                at_ms: now_ms,
+                last_ms: now_ms,
+                missed_door: false,
+            });
         }
-        false
+        Repeat::No
+    }
+
+    /// The photo that came at `taken_ms` was looked at too late for a door: the next one of the same people is not too many.
+    pub fn missed_door(&mut self, taken_ms: u64) {
+        for reported in self.0.iter_mut().filter(|reported| reported.last_ms == taken_ms) {
+            reported.missed_door = true;
+        }
     }
 }
 
@@ -250,7 +280,7 @@ mod tests {
     fn one_event_a_person_and_window() {
         let mut reported = RecentlyReported::default();
         let mut repeats = |id: Option<&str>, degrees: f32, now_ms: u64| {
-            reported.is_repeat(id, &at(degrees), now_ms, 6000, 0.5)
+            reported.repeat(id, &at(degrees), now_ms, 6000, 0.5) != Repeat::No
         };
         assert!(!repeats(Some("a"), 0.0, 0));
         assert!(repeats(Some("a"), 80.0, 5999), "by id, whatever it looks like");
@@ -267,12 +297,26 @@ mod tests {
     fn no_window_tells_everything_and_memory_is_bounded() {
         let mut reported = RecentlyReported::default();
         for now_ms in 0..3 {
-            assert!(!reported.is_repeat(Some("a"), &at(0.0), now_ms, 0, 0.5));
+            assert_eq!(reported.repeat(Some("a"), &at(0.0), now_ms, 0, 0.5), Repeat::No);
         }
         for person in 0..1000 {
-            reported.is_repeat(Some(&person.to_string()), &at(0.0), 0, 6000, 0.5);
+            reported.repeat(Some(&person.to_string()), &at(0.0), 0, 6000, 0.5);
         }
         assert!(reported.0.len() <= limits::PHOTO_REPORTED_KEPT);
+    }
+
+    #[test]
+    fn who_was_too_late_for_the_door_may_try_again() {
+        let mut reported = RecentlyReported::default();
+        let mut of = |id, now_ms| reported.repeat(Some(id), &at(0.0), now_ms, 6000, 0.5);
+        assert_eq!((of("a", 0), of("b", 500)), (Repeat::No, Repeat::No));
+        reported.missed_door(0);
+        let mut of = |id, now_ms| reported.repeat(Some(id), &at(0.0), now_ms, 6000, 0.5);
+        assert_eq!((of("a", 3000), of("b", 3000)), (Repeat::MissedDoor, Repeat::Reported));
+        assert_eq!(of("a", 3500), Repeat::Reported, "once");
+        reported.missed_door(3500);
+        let mut of = |id, now_ms| reported.repeat(Some(id), &at(0.0), now_ms, 6000, 0.5);
+        assert_eq!(of("a", 4000), Repeat::MissedDoor, "late again");
     }
 
     #[test]

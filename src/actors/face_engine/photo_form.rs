@@ -3,6 +3,7 @@
 use super::photo_pipeline::{ProcessedPhoto, process_photo};
 use super::photos::{DevicePhotoJob, PhotoIntake};
 use crate::actors::recogniser::Recogniser;
+use menshen_domain::limits;
 use menshen_domain::photo::PictureRole;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_vision::FaceAnalyzer;
@@ -20,12 +21,13 @@ pub fn process_pictures(
     let is_gate = job.device.config.is_gate();
     let mut best: Option<ProcessedPhoto> = None;
     let mut first_refusal = None;
+    let mut pixels_left = limits::PHOTO_FORM_PIXELS_MAX;
     for picture in &job.pictures {
         let is_settled = best.as_ref().is_some_and(ProcessedPhoto::is_of_use);
         if is_settled && (is_gate || picture.role != PictureRole::Face) {
             break;
         }
-        match process_photo(photos, analyzer, recogniser, job, &picture.bytes) {
+        match process_photo(photos, analyzer, recogniser, job, &picture.bytes, &mut pixels_left) {
             Ok(found) => {
                 best = Some(match best {
                     Some(best) => best.with(found),

@@ -18,7 +18,7 @@ use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::passage::{PassageRules, PassageView, Shot};
 use menshen_domain::person::PersonKind;
-use menshen_domain::photo::PhotoResult;
+use menshen_domain::photo::{PhotoResult, Repeat};
 use menshen_domain::relay;
 use menshen_domain::score::Scale;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -58,6 +58,8 @@ struct FaceOutcome {
     who: Option<GalleryPerson>,
     score: f32,
     is_risky: bool,
+    /// Reported a moment ago, and the door had its chance.
+    is_done: bool,
     draft: Option<Box<ReportDraft>>,
 }
 
@@ -69,6 +71,7 @@ impl FaceOutcome {
             who: None,
             score: 0.0,
             is_risky: false,
+            is_done: false,
             draft: None,
         }
     }
@@ -89,6 +92,18 @@ impl ProcessedPhoto {
     /// Whether it says who it was, or that it was nobody known.
     pub fn is_of_use(&self) -> bool {
         !matches!(self.answer.result, PhotoResult::NoFace | PhotoResult::Unfit(_))
+    }
+
+    /// Without a door when it is too late for one. The pictures of a form together may take longer than any of them.
+    #[must_use]
+    pub fn in_time(mut self, job: &DevicePhotoJob, now_ms: u64) -> Self {
+        if now_ms.saturating_sub(job.taken_ms) > limits::DOOR_TTL_MS {
+            self.answer.opens = false;
+            self.face = None;
+            let mut reported = job.device.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.missed_door(job.taken_ms);
+        }
+        self
     }
 
     /// With what another picture of the same passage gave: all that is reported, and the answer that says more.
@@ -113,11 +128,14 @@ pub fn process_photo(
     recogniser: &Recogniser,
     job: &DevicePhotoJob,
     photo: &[u8],
+    pixels_left: &mut u64,
 ) -> Result<ProcessedPhoto, ProtocolError> {
     let config = &job.device.config;
     let timer = StageTimer::of_device(config);
-    let decode = || decode_within(photo, limits::DEVICE_PHOTO_PIXELS_MAX);
-    let (frame, scale) = timer.run("decode_photo", decode)?;
+    let pixels_max = limits::DEVICE_PHOTO_PIXELS_MAX.min(*pixels_left);
+    let (frame, scale) = timer.run("decode_photo", || decode_within(photo, pixels_max))?;
+    let pixels = f64::from(frame.width) * f64::from(frame.height) * f64::from(scale * scale);
+    *pixels_left = pixels_left.saturating_sub(pixels as u64);
     let seen = as_seen(&frame, &config.view, &mut Resizer::default());
     let mut frame = seen.map_err(|error| model_failure(&error))?;
     frame.captured_at_ms = job.received_ms;
@@ -234,14 +252,17 @@ impl PhotoPolicy<'_> {
             score: builder.score(&view),
             // A picture of a face opens no door, not even one that opens for anyone.
             is_risky: is_risky || findings.is_spoof,
+            is_done: false,
             draft: None,
         };
         if is_stranger && !rules.keeps_strangers() {
             face.result = PhotoResult::StrangerNotKept;
             return face;
         }
-        if self.is_repeat(face.who.as_ref(), &view.looks_like) {
+        let repeat = self.repeat(face.who.as_ref(), &view.looks_like);
+        if repeat != Repeat::No {
             face.result = PhotoResult::Duplicate;
+            face.is_done = repeat == Repeat::Reported;
             return face;
         }
         if let Some(reason) = findings.unrecognised() {
@@ -254,12 +275,12 @@ impl PhotoPolicy<'_> {
     }
 
     /// Whether this person was reported a moment ago; if not, it is noted that they are now.
-    fn is_repeat(&self, who: Option<&GalleryPerson>, looks_like: &Embedding) -> bool {
+    fn repeat(&self, who: Option<&GalleryPerson>, looks_like: &Embedding) -> Repeat {
         let recogniser = self.photos.rules.recogniser.get();
         let same = self.passage_rules(&recogniser).similarity_rejoin();
         let window_ms = self.device.config.photos.dedup_ms;
         let mut reported = self.device.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        reported.is_repeat(who.map(|who| who.id.as_str()), looks_like, self.taken_ms, window_ms, same)
+        reported.repeat(who.map(|who| who.id.as_str()), looks_like, self.taken_ms, window_ms, same)
     }
 
     /// Whether the photographed person is still there.
@@ -286,7 +307,7 @@ impl PhotoPolicy<'_> {
         let may_act =
             !first.is_risky && !is_unproven && self.is_fresh(self.photos.rules.clock.monotonic_ms());
         // A person who was reported a moment ago has been let in already.
-        let acts = may_act && first.result != PhotoResult::Duplicate;
+        let acts = may_act && !first.is_done;
         let answer = PhotoAnswer {
             result: result.unwrap_or(first.result),
             faces,

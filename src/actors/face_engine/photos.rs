@@ -3,17 +3,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
 
 use super::message::{PhotoAnswer, RecognisePhoto};
 use super::rules::CameraRules;
 use crate::ports::camera::FrameSink;
 use menshen_domain::device::DeviceConfig;
+use menshen_domain::fair_queue::{Bounds, FairQueue};
 use menshen_domain::frame::{Colour, Frame, PixelAspect, PixelFormat, Plane};
 use menshen_domain::limits;
 use menshen_domain::photo::{DevicePicture, PhotoResult, RecentlyReported};
@@ -93,8 +94,10 @@ pub struct PhotoIntake {
     /// Subscriptions of the device manager, by `ep_id`: where heartbeats of the device go.
     subscribers: Mutex<HashMap<String, (u64, FrameSink)>>,
     next_id: AtomicU64,
-    waiting: Sender<DevicePhotoJob>,
-    jobs: Receiver<DevicePhotoJob>,
+    /// Devices take turns, so that one that sends without pause keeps nobody else waiting.
+    waiting: Mutex<FairQueue<DevicePhotoJob>>,
+    /// One word for each photo that waits.
+    woken: (Sender<()>, Receiver<()>),
     /// Of the photos that are queued or being processed.
     bytes: Arc<AtomicUsize>,
     closed: AtomicBool,
@@ -103,13 +106,17 @@ pub struct PhotoIntake {
 
 impl PhotoIntake {
     pub fn new(rules: CameraRules) -> Self {
-        let (waiting, jobs) = bounded(limits::PHOTO_PASSAGES_WAITING);
+        let bounds = Bounds {
+            items: limits::PHOTO_PASSAGES_WAITING,
+            items_of_one: limits::PHOTO_PASSAGES_OF_DEVICE,
+            weight_of_one: limits::PHOTO_DEVICE_BYTES_MAX,
+        };
         Self {
             devices: RwLock::default(),
             subscribers: Mutex::default(),
             next_id: AtomicU64::new(1),
-            waiting,
-            jobs,
+            waiting: Mutex::new(FairQueue::new(bounds)),
+            woken: bounded(limits::PHOTO_PASSAGES_WAITING),
             bytes: Arc::default(),
             closed: AtomicBool::new(false),
             rules,
@@ -203,20 +210,25 @@ impl PhotoIntake {
         let weight = Weight { bytes, all: Arc::clone(&self.bytes) };
         let all = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let taken_ms = self.rules.clock.monotonic_ms();
-        let job = DevicePhotoJob { device, pictures, received_ms, taken_ms, answer, weight };
+        let job =
+            DevicePhotoJob { device: Arc::clone(&device), pictures, received_ms, taken_ms, answer, weight };
         if all > limits::PHOTO_PASSAGES_BYTES_MAX {
             refuse_full(job);
-        } else if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
-            self.waiting.try_send(job)
-        {
-            refuse_full(job);
+            return Offered::Taken(answered);
+        }
+        let pushed = self.waiting().push(&device.config.ep_id, bytes, job);
+        match pushed {
+            // There is a word for each place, so this one has room.
+            Ok(()) => drop(self.woken.0.try_send(())),
+            Err(job) => refuse_full(job),
         }
         Offered::Taken(answered)
     }
 
     /// Whether another photo would be taken now.
     pub fn has_room(&self) -> bool {
-        !self.waiting.is_full() && self.bytes.load(Ordering::Acquire) < limits::PHOTO_PASSAGES_BYTES_MAX
+        self.waiting().len() < limits::PHOTO_PASSAGES_WAITING
+            && self.bytes.load(Ordering::Acquire) < limits::PHOTO_PASSAGES_BYTES_MAX
     }
 
     /// Offers a photo and waits for its answer. `None`: there is no such device.
@@ -237,8 +249,18 @@ impl PhotoIntake {
         count(&device.config.ip, result);
     }
 
-    pub fn jobs(&self) -> &Receiver<DevicePhotoJob> {
-        &self.jobs
+    /// Says that a photo waits; whoever hears it takes one with [`next_job`](Self::next_job).
+    pub fn woken(&self) -> &Receiver<()> {
+        &self.woken.1
+    }
+
+    /// The oldest photo of the device whose turn it is.
+    pub fn next_job(&self) -> Option<DevicePhotoJob> {
+        self.waiting().pop()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, FairQueue<DevicePhotoJob>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes nothing more; what is in the queue is still processed.

@@ -137,7 +137,7 @@ impl Worker {
         let intake = Arc::clone(&self.deps.intake);
         let frames = intake.woken();
         let devices = Arc::clone(&self.deps.photos);
-        let passages = devices.jobs();
+        let passages = devices.woken();
         let ticks = tick(Duration::from_millis(limits::PASSAGE_TICK_MS));
         loop {
             // Live first: `select!` alone would choose by chance.
@@ -145,17 +145,15 @@ impl Worker {
                 && let Ok(camera) = frames.try_recv()
             {
                 self.process_frame(&camera);
-            } else if self.passages_in_a_row < PASSAGES_PER_PHOTO
-                && let Ok(job) = passages.try_recv()
-            {
-                self.process_photo(job);
+            } else if self.passages_in_a_row < PASSAGES_PER_PHOTO && passages.try_recv().is_ok() {
+                self.process_next_photo();
             } else if let Some(request) = self.next_request(queues) {
                 self.answer(request.take());
             } else {
                 (self.frames_in_a_row, self.passages_in_a_row) = (0, 0);
                 select! {
                     recv(frames) -> camera => if let Ok(camera) = camera { self.process_frame(&camera) },
-                    recv(passages) -> job => if let Ok(job) = job { self.process_photo(job) },
+                    recv(passages) -> word => if word.is_ok() { self.process_next_photo() },
                     recv(photos) -> request => match request {
                         Ok(request) => self.answer(request.take()),
                         Err(_) => return self.finish_passages(),
@@ -178,7 +176,7 @@ impl Worker {
     /// Photos that were taken are processed before the end.
     fn finish_passages(&mut self) {
         let photos = Arc::clone(&self.deps.photos);
-        while let Ok(job) = photos.jobs().try_recv() {
+        while let Some(job) = photos.next_job() {
             self.process_photo(job);
         }
     }
@@ -242,6 +240,12 @@ impl Worker {
         queues.photos.try_recv().or_else(|_| queues.judged_first.try_recv()).ok()
     }
 
+    fn process_next_photo(&mut self) {
+        if let Some(job) = self.deps.photos.next_job() {
+            self.process_photo(job);
+        }
+    }
+
     /// A photo of a device: the door first, then the answer, then pictures and the disk.
     fn process_photo(&mut self, job: DevicePhotoJob) {
         self.frames_in_a_row = 0;
@@ -258,7 +262,7 @@ impl Worker {
             })
         });
         let ProcessedPhoto { mut drafts, mut answer, face } = match processed {
-            Ok(processed) => processed,
+            Ok(processed) => processed.in_time(&job, self.deps.clock.monotonic_ms()),
             Err(refusal) => {
                 let result = PhotoResult::of_code(refusal.code);
                 return job.answer.give(PhotoAnswer::without(result, refusal.detail));

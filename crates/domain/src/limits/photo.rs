@@ -12,12 +12,21 @@ pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
 pub const PHOTO_JOBS_WAITING: usize = 8;
 
+/// Most pixels the pictures of one passage may decode to together: the largest scene and the faces cut out of it. Eight of
+/// the largest pictures in one form would keep a vision thread for seconds.
+pub const PHOTO_FORM_PIXELS_MAX: u64 = 36_000_000;
+
 /// Photos of snapshot cameras and terminals handed to the vision workers and not yet begun. Ten of each at once leave
 /// twelve places; each photo holds at most [`PHOTO_BYTES_MAX`], as a rule half a megabyte. Beyond, the sender has to try
 /// again.
 pub const PHOTO_PASSAGES_WAITING: usize = 32;
+/// Those of one device: half of the places, so that a device that sends without pause leaves the other half to the others. The
+/// longest burst of a snapshot camera is ten.
+pub const PHOTO_PASSAGES_OF_DEVICE: usize = PHOTO_PASSAGES_WAITING / 2;
 /// Bytes of those photos together: room for thirty-two of 2 MB.
 pub const PHOTO_PASSAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the photos of one device, by the same rule; a single larger photo is taken while the device has no other.
+pub const PHOTO_DEVICE_BYTES_MAX: usize = PHOTO_PASSAGES_BYTES_MAX / 2;
 /// Faces of one photo that are recognised, the largest ones: a group at a gate, not a class picture.
 pub const PHOTO_FACES_MAX: usize = 16;
 /// People one device remembers to have reported within its de-duplication time.
