@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::testbed::{SOON, eventually, menshen, picture, start_camera};
+use crate::testbed::{SOON, TestBed, eventually, menshen, picture, start_camera};
 
 fn probe(arguments: &[&str]) -> (bool, Value, Duration) {
     let began = Instant::now();
@@ -51,6 +51,38 @@ fn faces_that_are_not_upright_are_noticed() {
         (answer["pictures_with_faces"].as_u64().unwrap() > 1).then_some(answer)
     });
     assert_eq!((&answer["rotation"], &answer["pixel_aspect"]), (&180.into(), &"1:1".into()), "{answer}");
+}
+
+/// What the device's keys say of its pictures counts, and is not asked for again.
+#[test]
+fn a_configured_device_is_probed_as_it_will_be_seen() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let turned = folder.path().join("turned.png");
+    image::open(picture("obama-2.jpg")).unwrap().rotate180().save(&turned).unwrap();
+    let mut camera = start_camera("ceiling", &[turned.to_str().unwrap()], &["--size", "854x480"]);
+    camera.go().unwrap();
+    let mut bed = TestBed::standalone();
+    bed.add_device("as-hung", "rtsp", &camera.url());
+    bed.add_device_config("rotation = 180");
+    bed.add_device("wide", "rtsp", &camera.url());
+    bed.add_device_config("rotation = 180\npixel_aspect = \"4:3\"");
+    let seen = |ip: &str| {
+        eventually("a face is seen", Duration::from_mins(2), || {
+            let output = bed.run(&["devices", "probe", "--json", ip]);
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let answer: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{told}{output:?}"));
+            assert!(output.status.success(), "{answer}");
+            (answer["pictures_with_faces"].as_u64().unwrap() > 1).then_some(answer)
+        })
+    };
+    let answer = seen("as-hung");
+    assert_eq!((&answer["rotation"], &answer["pixel_aspect"]), (&180.into(), &"1:1".into()), "{answer}");
+    // Spread over the time the stream is watched, whatever the models take to load.
+    assert!((4..=11).contains(&answer["pictures_looked_at"].as_u64().unwrap()), "{answer}");
+    assert_eq!(seen("wide")["pixel_aspect"], "4:3");
+    let output = bed.run(&["devices", "probe", "as-hung"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && !told.contains("rotation ="), "{told}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use crossbeam_channel::{Receiver, bounded, select};
+use crossbeam_channel::{Receiver, bounded, never, select};
 use serde_json::json;
 
 use super::known_devices;
@@ -53,8 +53,8 @@ pub struct ProbeArgs {
 const WITHIN: Duration = Duration::from_secs(10);
 /// Pictures are watched for this long once they come.
 const WATCHED: Duration = Duration::from_secs(3);
-/// Pictures that are searched for faces.
-const LOOKED_AT: usize = 10;
+/// Pictures that are searched for faces, spread over that time.
+const LOOKED_AT: u32 = 10;
 
 pub fn probe(arguments: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.settings()?;
@@ -155,6 +155,7 @@ fn watch_stream(
     if !Path::new(url).is_file() && !url.is_empty() {
         reach(url)?;
     }
+    let analyzer = load_beside(settings);
     let opener = GstOpener::new(&settings.pipelines_dir)
         .map_err(|errors| StreamFault::Configuration(Problems::from_iter(errors).to_string()))?;
     let (frame_sender, frames) = bounded::<Frame>(1);
@@ -170,7 +171,7 @@ fn watch_stream(
             Arc::new(move |notice| drop(notice_sender.try_send(notice))),
         )
         .map_err(StreamFault::from)?;
-    let seen = watch(&frames, &notices, (settings, view), began).map_err(|fault| match fault {
+    let seen = watch(&frames, &notices, &analyzer, view, began).map_err(|fault| match fault {
         StreamFault::Silent(ms) if stream.packets() > 0 => StreamFault::NoKeyFrame(ms),
         fault => fault,
     });
@@ -182,7 +183,8 @@ fn watch_stream(
 fn watch(
     frames: &Receiver<Frame>,
     notices: &Receiver<StreamNotice>,
-    (settings, view): (&Settings, &View),
+    loaded: &Receiver<Result<FaceAnalyzer, StreamFault>>,
+    view: &View,
     began: Instant,
 ) -> Result<Seen, StreamFault> {
     let mut seen = Seen {
@@ -202,10 +204,19 @@ fn watch(
     };
     let mut analyzer = None;
     let (mut first, mut last): (Option<(Instant, u64)>, u64) = (None, 0);
+    // From when both pictures and models were there.
+    let mut watched_from: Option<Instant> = None;
+    let mut next_look = Instant::now();
+    let mut models = never();
+    // For a file that is over before the models are loaded.
+    let mut unseen = None;
     loop {
-        let watched = first.map(|(at, _)| at.elapsed());
-        let left = WITHIN.saturating_sub(began.elapsed());
-        let left = watched.map_or(left, |watched| left.min(WATCHED.saturating_sub(watched)));
+        let left = match (first, watched_from) {
+            (None, _) => WITHIN.saturating_sub(began.elapsed()),
+            // The first start of a box prepares its models, which takes longer than anything here.
+            (Some(_), None) => WATCHED,
+            (Some(_), Some(from)) => WATCHED.saturating_sub(from.elapsed()),
+        };
         if left.is_zero() {
             break;
         }
@@ -215,6 +226,12 @@ fn watch(
                 Ok(StreamNotice::Failed(failure)) if first.is_none() => return Err(failure.into()),
                 Ok(StreamNotice::Failed(_) | StreamNotice::Ended) | Err(_) => break,
             },
+            recv(models) -> loaded => {
+                let Ok(loaded) = loaded else { break };
+                analyzer = Some(loaded?);
+                watched_from = Some(Instant::now());
+                models = never();
+            },
             recv(frames) -> frame => {
                 let Ok(frame) = frame else { break };
                 last = frame.sequence;
@@ -223,19 +240,36 @@ fn watch(
                     seen.size = (frame.width, frame.height);
                     seen.pixel_aspect = view.pixel_aspect.unwrap_or(frame.pixel_aspect);
                     first = Some((Instant::now(), frame.sequence));
-                    // Not before: without a stream there is no need to wait for models.
-                    analyzer = Some(load(settings)?);
+                    models = loaded.clone();
                 }
-                if let Some(analyzer) = analyzer.as_mut().filter(|_| seen.looked_at < LOOKED_AT) {
-                    seen.add(analyzer, &frame);
+                match analyzer.as_mut() {
+                    Some(analyzer) if Instant::now() >= next_look => {
+                        seen.add(analyzer, &frame);
+                        next_look = Instant::now() + WATCHED / LOOKED_AT;
+                    }
+                    Some(_) => {}
+                    None => unseen = Some(frame),
                 }
             },
-            default(left) => break,
+            default(left) => {},
         }
+    }
+    if let (None, Some(frame)) = (&analyzer, unseen)
+        && let Ok(loaded) = loaded.recv()
+    {
+        seen.add(&mut loaded?, &frame);
     }
     let Some((at, from)) = first else { return Err(StreamFault::Silent(WITHIN.as_millis() as u64)) };
     seen.frames_per_s = last.saturating_sub(from) as f64 / at.elapsed().as_secs_f64().max(0.001);
     Ok(seen)
+}
+
+/// Loads the models while the stream comes up. Where it does not, nobody waits for them.
+fn load_beside(settings: &Settings) -> Receiver<Result<FaceAnalyzer, StreamFault>> {
+    let (sender, loaded) = bounded(1);
+    let settings = settings.clone();
+    std::thread::spawn(move || drop(sender.send(load(&settings))));
+    loaded
 }
 
 fn load(settings: &Settings) -> Result<FaceAnalyzer, StreamFault> {
