@@ -7,9 +7,8 @@
 //! requests. So both work side by side, and a request made while the box is down is found when it starts.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::files::{io_error, write_flushed};
+use super::line_file::LineFile;
 use super::vault::Vault;
 use crate::ports::dead_letters::{DeadLetters, Replay};
 use crate::ports::store::StoreError;
@@ -97,7 +97,7 @@ pub struct LetterState {
 }
 
 pub struct DeadLetterFile {
-    path: PathBuf,
+    log: LineFile,
     requests: PathBuf,
     vault: Arc<Vault>,
     writing: Mutex<()>,
@@ -106,33 +106,17 @@ pub struct DeadLetterFile {
 impl DeadLetterFile {
     pub fn new(data_dir: &Path, vault: Arc<Vault>) -> Self {
         Self {
-            path: data_dir.join("dead-letters.jsonl"),
+            log: LineFile::new(data_dir.join("dead-letters.jsonl"), limits::DEAD_LETTER_FILE_BYTES_MAX),
             requests: data_dir.join("replay"),
             vault,
             writing: Mutex::new(()),
         }
     }
 
-    fn old_path(&self) -> PathBuf {
-        self.path.with_extension("jsonl.1")
-    }
-
     fn append(&self, line: &Line) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if fs::metadata(&self.path).is_ok_and(|facts| facts.len() > limits::DEAD_LETTER_FILE_BYTES_MAX) {
-            fs::rename(&self.path, self.old_path())?;
-        }
-        let mut file =
-            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&self.path)?;
-        let plain = serde_json::to_vec(line)?;
-        let mut text = self.vault.seal_line(PLACE, &plain).map_err(io::Error::other)?;
-        if !ends_with_a_line(&mut file)? {
-            // A crash tore the last line; it must not spoil this one.
-            text.insert(0, '\n');
-        }
-        text.push('\n');
-        file.write_all(text.as_bytes())?;
-        file.sync_data()
+        let sealed = self.vault.seal_line(PLACE, &serde_json::to_vec(line)?).map_err(io::Error::other)?;
+        self.log.append(&[sealed])
     }
 
     /// Writes a file of the log anew, without some letters. Lines that cannot be read stay as they are.
@@ -156,21 +140,12 @@ impl DeadLetterFile {
 
     /// Every line, oldest first; what a crash tore and what was sealed before a wipe is passed over.
     fn for_each(&self, mut visit: impl FnMut(Line)) -> Result<(), StoreError> {
-        for path in [self.old_path(), self.path.clone()] {
-            let file = match File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(io_error("read", &path, &error)),
-            };
-            for text in BufReader::new(file).lines() {
-                let text = text.map_err(|error| io_error("read", &path, &error))?;
-                let Ok(plain) = self.vault.open_line(PLACE, &text) else { continue };
-                if let Ok(line) = serde_json::from_slice(&plain) {
-                    visit(line);
-                }
+        self.log.for_each(|text| {
+            let Ok(plain) = self.vault.open_line(PLACE, text) else { return };
+            if let Ok(line) = serde_json::from_slice(&plain) {
+                visit(line);
             }
-        }
-        Ok(())
+        })
     }
 
     /// All letters without their bodies, oldest first.
@@ -231,20 +206,10 @@ impl DeadLetterFile {
     }
 }
 
-fn ends_with_a_line(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
 impl DeadLetters for DeadLetterFile {
     fn keep(&self, at_ms: u64, code: i64, reason: &str, body: &[u8]) {
         if let Err(error) = self.append(&Line::Letter(Letter::new(at_ms, code, reason, body))) {
-            tracing::error!(%error, path = %self.path.display(), "a dead letter could not be kept");
+            tracing::error!(%error, path = %self.log.path().display(), "a dead letter could not be kept");
         }
     }
 
@@ -288,7 +253,7 @@ impl DeadLetters for DeadLetterFile {
         if gone.is_empty() {
             return Ok(0);
         }
-        for path in [self.old_path(), self.path.clone()] {
+        for path in [self.log.old_path(), self.log.path().to_path_buf()] {
             self.rewrite_without(&path, &gone)?;
         }
         for id in &gone {
@@ -299,7 +264,7 @@ impl DeadLetters for DeadLetterFile {
 
     fn replayed(&self, id: &str, at_ms: u64, code: i64) -> Result<(), StoreError> {
         self.append(&Line::Replayed { id: id.to_owned(), at_ms, code })
-            .map_err(|error| io_error("write", &self.path, &error))?;
+            .map_err(|error| io_error("write", self.log.path(), &error))?;
         self.forget_wish(id)
     }
 }
@@ -362,7 +327,10 @@ mod tests {
         }
         let size = |path: &Path| fs::metadata(path).unwrap().len();
         let line = 3 * body.len() as u64;
-        assert!(size(&file.path) + size(&file.old_path()) < 2 * (limits::DEAD_LETTER_FILE_BYTES_MAX + line));
+        assert!(
+            size(file.log.path()) + size(&file.log.old_path())
+                < 2 * (limits::DEAD_LETTER_FILE_BYTES_MAX + line)
+        );
         assert!((4..20).contains(&file.list().unwrap().len()));
     }
 }

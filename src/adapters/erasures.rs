@@ -1,9 +1,8 @@
 //! Erasures on their way, one sealed file each in `erasures/`, and the receipts: `erasure-receipts.jsonl`, one sealed JSON
 //! object a line. Both are sealed with the master key, so that a wipe takes neither.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::files::{io_error, sync_folder, write_flushed};
+use super::line_file::LineFile;
 use super::vault::{Place, Vault};
 use crate::ports::erasures::ErasureLog;
 use crate::ports::store::StoreError;
@@ -23,7 +23,7 @@ const PART: &str = "part";
 pub struct ErasureFiles {
     data_dir: PathBuf,
     jobs: PathBuf,
-    receipts: PathBuf,
+    receipts: LineFile,
     vault: Arc<Vault>,
     writing: Mutex<()>,
 }
@@ -33,14 +33,10 @@ impl ErasureFiles {
         Self {
             data_dir: data_dir.to_path_buf(),
             jobs: data_dir.join("erasures"),
-            receipts: data_dir.join("erasure-receipts.jsonl"),
+            receipts: LineFile::new(data_dir.join("erasure-receipts.jsonl"), limits::RECEIPT_FILE_BYTES_MAX),
             vault,
             writing: Mutex::new(()),
         }
-    }
-
-    fn old_receipts(&self) -> PathBuf {
-        self.receipts.with_extension("jsonl.1")
     }
 
     fn seal(&self, place: Place<'_>, plain: &[u8], path: &Path) -> Result<Vec<u8>, StoreError> {
@@ -52,32 +48,14 @@ impl ErasureFiles {
     }
 
     fn append(&self, receipts: &[ErasureReceipt]) -> Result<(), StoreError> {
-        let failed = |error: io::Error| io_error("write", &self.receipts, &error);
-        if fs::metadata(&self.receipts).is_ok_and(|facts| facts.len() > limits::RECEIPT_FILE_BYTES_MAX) {
-            fs::rename(&self.receipts, self.old_receipts()).map_err(failed)?;
-        }
-        let mut text = String::new();
-        for receipt in receipts {
+        let path = self.receipts.path();
+        let failed = |error: io::Error| io_error("write", path, &error);
+        let seal = |receipt| {
             let plain = serde_json::to_vec(receipt).unwrap_or_default();
-            text.push_str(&BASE64_STANDARD.encode(self.seal(LINE, &plain, &self.receipts)?));
-            text.push('\n');
-        }
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.receipts)
-            .map_err(failed)?;
-        // A crash may have torn the last line; it must not spoil this one.
-        let mut last = [b'\n'];
-        if file.metadata().map_err(failed)?.len() > 0 {
-            file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
-        }
-        if last != *b"\n" {
-            text.insert(0, '\n');
-        }
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            Ok(BASE64_STANDARD.encode(self.seal(LINE, &plain, path)?))
+        };
+        let lines = receipts.iter().map(seal).collect::<Result<Vec<_>, StoreError>>()?;
+        self.receipts.append(&lines).map_err(failed)?;
         sync_folder(&self.data_dir).map_err(failed)
     }
 }
@@ -178,19 +156,11 @@ impl ErasureLog for ErasureFiles {
 
     fn receipts(&self) -> Result<Vec<ErasureReceipt>, StoreError> {
         let mut receipts = Vec::new();
-        for path in [self.old_receipts(), self.receipts.clone()] {
-            let file = match File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(io_error("read", &path, &error)),
-            };
-            for text in BufReader::new(file).lines() {
-                let text = text.map_err(|error| io_error("read", &path, &error))?;
-                let sealed = BASE64_STANDARD.decode(text.trim()).unwrap_or_default();
-                let Ok(plain) = self.vault.master_sealer().open(LINE, &sealed) else { continue };
-                receipts.extend(serde_json::from_slice::<ErasureReceipt>(&plain));
-            }
-        }
+        self.receipts.for_each(|text| {
+            let sealed = BASE64_STANDARD.decode(text).unwrap_or_default();
+            let Ok(plain) = self.vault.master_sealer().open(LINE, &sealed) else { return };
+            receipts.extend(serde_json::from_slice::<ErasureReceipt>(&plain));
+        })?;
         Ok(receipts)
     }
 

@@ -10,6 +10,7 @@ pub mod erasures;
 pub mod files;
 pub mod ftp;
 pub mod http_login;
+mod line_file;
 pub mod onnx;
 pub mod onvif;
 pub mod pictures;
