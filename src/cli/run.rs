@@ -18,8 +18,8 @@ use crate::runtime::Ended;
 use crate::telemetry;
 use crate::telemetry::log_line::{CleanLines, LineForm, hide_licence_code};
 
-const LIBRARIES: &str =
-    "ort=error,lapin=warn,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
+/// What lapin says of a channel the box says itself: a queue that is looked for and not there is no error.
+const LIBRARIES: &str = "ort=error,lapin=warn,lapin::channel=off,actix_server=warn,actix_web=warn,hyper=warn,reqwest=warn,h2=warn,mio=warn";
 
 pub fn run(arguments: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.settings()?;

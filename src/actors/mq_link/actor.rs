@@ -249,7 +249,7 @@ impl Handler<FromBroker> for MqLinkActor {
                 if failed_before >= limits::DELIVERIES_WARN {
                     tracing::warn!(
                         failed_before,
-                        "command comes again and again; its queue may drop it: set the policy delivery-limit -1 for it"
+                        "command comes again and again; its queue may drop it: give the queue a policy with a large delivery-limit"
                     );
                 }
                 let source = Source::Broker { from, tag, redelivered };
@@ -268,7 +268,11 @@ impl Handler<FromBroker> for MqLinkActor {
                 }
             }
             BrokerNotice::Lost(reason) => {
-                tracing::warn!(reason, "broker connection was lost");
+                if *self.stopping.borrow() {
+                    tracing::debug!(reason, "broker connection ended");
+                } else {
+                    tracing::warn!(reason, "broker connection was lost");
+                }
                 // It may break before `ConnectDone` arrives.
                 if self.link.state() == LinkState::Connecting {
                     self.step(LinkInput::ConnectFailed { attempt, refused: false }, ctx);

@@ -21,6 +21,7 @@ use crate::actors::registry::message::{DeletePeople, EditPermissions, WipePeople
 use crate::actors::reporter::message::WipeEvents;
 use crate::ports::audit::AuditEntry;
 use crate::ports::broker::QueuePair;
+use menshen_domain::erasure::ErasureReceipt;
 use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::PermissionGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -227,40 +228,32 @@ fn to_value(result: &impl Serialize) -> Value {
 }
 
 async fn delete_users(deps: &LinkDeps, ids: Vec<String>) -> DeleteUsersResult {
-    let language = deps.head.language;
-    let mut result = DeleteUsersResult::default();
-    for outcome in deps.registry.send_until_answered(|| DeletePeople { ids: ids.clone() }).await {
-        match outcome.result {
-            Ok(()) => result.success_users.push(DeletedUser {
-                userid: outcome.id,
-                message: StatusCode::Success.text(language).to_owned(),
-                code: StatusCode::Success.code(),
-                erased: None,
-            }),
-            Err(refusal) => result.failed_users.push(DeletedUser {
-                userid: outcome.id,
-                message: refusal.message(language),
-                code: refusal.code.code(),
-                erased: None,
-            }),
-        }
-    }
-    result
+    let outcomes = deps.registry.send_until_answered(|| DeletePeople { ids: ids.clone() }).await;
+    deleted(deps, outcomes.into_iter().map(|outcome| (outcome.id, outcome.result.map(|()| None))))
 }
 
 async fn erase_users(deps: &LinkDeps, ids: Vec<String>, asked_by: &str) -> DeleteUsersResult {
+    let outcomes = deps.eraser.erase(ids, asked_by).await;
+    deleted(deps, outcomes.into_iter().map(|outcome| (outcome.id, outcome.result.map(Some))))
+}
+
+/// The result for each person, with the receipt of who was erased.
+fn deleted(
+    deps: &LinkDeps,
+    outcomes: impl Iterator<Item = (String, Result<Option<ErasureReceipt>, ProtocolError>)>,
+) -> DeleteUsersResult {
     let language = deps.head.language;
     let mut result = DeleteUsersResult::default();
-    for outcome in deps.eraser.erase(ids, asked_by).await {
-        match outcome.result {
-            Ok(receipt) => result.success_users.push(DeletedUser {
-                userid: outcome.id,
+    for (userid, outcome) in outcomes {
+        match outcome {
+            Ok(erased) => result.success_users.push(DeletedUser {
+                userid,
                 message: StatusCode::Success.text(language).to_owned(),
                 code: StatusCode::Success.code(),
-                erased: Some(receipt),
+                erased,
             }),
             Err(refusal) => result.failed_users.push(DeletedUser {
-                userid: outcome.id,
+                userid,
                 message: refusal.message(language),
                 code: refusal.code.code(),
                 erased: None,
