@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use super::reader::Section;
 use super::tls::{CertificateFiles, TlsSettings, read_tls};
 use super::value_error::ValueError;
-use menshen_domain::device::{DeviceConfig, DeviceKind, PUSH_PIPELINES};
+use menshen_domain::device::{DeviceConfig, DeviceKind};
 use menshen_domain::limits;
 use menshen_domain::photo_rules::{DEDUP_DEFAULT_S, FtpAccount, PassMode, PhotoRules};
 use menshen_domain::text;
@@ -34,14 +34,13 @@ impl PhotoKeys {
         let online_s = section.take_within("online_s", 0u64, 0, limits::PHOTO_ONLINE_S_MAX);
         let user = section.take("ftp_user", String::new());
         let password = section.take_secret("ftp_password");
-        let is_push = PUSH_PIPELINES.contains(&pipeline);
         let is_gate = matches!(kind, Some(DeviceKind::Turnstile | DeviceKind::DoorTerminal));
-        if pass_mode == PassMode::AllPass && !(is_push && is_gate) {
+        if pass_mode == PassMode::AllPass && !is_gate {
             section.wrong(
                 "pass_mode",
                 text!(
-                    "all_pass needs a turnstile or door-terminal that sends photos (pipeline post or ftp)",
-                    "all_pass 需要自行上传照片（管道 post 或 ftp）的 turnstile 或 door-terminal"
+                    "all_pass needs a turnstile or door-terminal",
+                    "all_pass 仅用于 turnstile 或 door-terminal"
                 ),
             );
         }

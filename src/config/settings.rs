@@ -21,6 +21,7 @@ use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use menshen_domain::link::LoginMethod;
 use menshen_domain::models::{Precision, Provider};
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::status::Language;
@@ -97,6 +98,8 @@ pub struct EventSettings {
     pub realtime_urls: Vec<Url>,
     pub realtime_timeout_ms: u64,
     pub history_urls: Vec<Url>,
+    /// History tells what was detected of the face also where no platform asks for it.
+    pub history_face_info: bool,
     pub keep_max: u64,
     pub keep_bytes: u64,
     /// `None`: events are not removed by age.
@@ -135,6 +138,7 @@ pub struct Settings {
     /// Receivers of the status report besides the platform's.
     pub monitor_urls: Vec<Url>,
     pub gate_mode: GateMode,
+    pub pass_mode: PassMode,
     pub local_api: LocalApiSettings,
     pub web_listen: SocketAddr,
     pub web_tls: TlsSettings,
@@ -188,6 +192,7 @@ impl Settings {
         status.finish();
         let mut gate = root.section("gate");
         let gate_mode = gate.take("mode", GateMode::OpenDoor);
+        let pass_mode = gate.take("pass_mode", PassMode::Normal);
         gate.finish();
         let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
         let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
@@ -221,6 +226,7 @@ impl Settings {
             storage,
             monitor_urls,
             gate_mode,
+            pass_mode,
             local_api,
             web_listen,
             web_tls,
@@ -429,6 +435,7 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
     let read = EventSettings {
         realtime_urls: read_urls(&mut section, "realtime_urls"),
         history_urls: read_urls(&mut section, "history_urls"),
+        history_face_info: section.take("history_face_info", false),
         realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
         keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
         keep_bytes: section.take_within("keep_mb", 4096u64, 16, 10_000_000) * 1024 * 1024,

@@ -88,6 +88,7 @@ impl App {
         hide_licence_code(&settings.dev_sno);
         let devices = DeviceLists::build(&settings, reread, &tuner);
         let health = Arc::new(Health::default());
+        health.set_tuning(tuner.shared());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let models = Models::load(&settings, &tuner.changes(), &health.models)?;
         let gallery = models.gallery(settings.recognition.gallery_capacity);

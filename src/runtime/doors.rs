@@ -17,7 +17,10 @@ pub fn doors(devices: &DeviceList, handles: &Handles, tuning: SharedTuning, cloc
     Arc::new(move |ip, person| {
         let device = devices.find(ip).filter(|device| device.action_url.is_some());
         let Some(device) = device else { return };
-        let (gate, pass) = (tuning.load().gate_mode, device.photos.pass_mode);
+        let (gate, pass) = {
+            let now = tuning.load();
+            (now.gate_mode, now.pass_mode.at(device.photos.pass_mode))
+        };
         let Some(mode) = relay::on_face(gate, pass, device.kind, person) else { return };
         let act = ActOnDoor {
             id: uuid::Uuid::now_v7().to_string(),

@@ -112,6 +112,11 @@ fn values(setting: ChangedSetting, settings: &Settings, changes: &Changes) -> Op
         ChangedSetting::HistoryUrls => (urls(&base.history_urls), urls(changes.history_urls.as_ref()?)),
         ChangedSetting::MonitorUrls => (urls(&base.monitor_urls), urls(changes.monitor_urls.as_ref()?)),
         ChangedSetting::GateMode => pair(&base.gate_mode.wire(), &changes.gate_mode?.wire()),
+        ChangedSetting::PassMode => pair(&base.pass_mode.wire(), &changes.pass_mode?.wire()),
+        ChangedSetting::HistoryFaceInfo => {
+            let file = base.history_face_info.map_or_else(|| "-".to_owned(), |on| on.to_string());
+            (file, changes.history_face_info?.to_string())
+        }
         ChangedSetting::Embedder => pair(&settings.recognition.embedder, &changes.embedder.as_ref()?.name),
     })
 }

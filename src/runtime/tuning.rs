@@ -13,5 +13,7 @@ pub fn base_tuning(settings: &Settings) -> Tuning {
         history_urls: settings.events.history_urls.clone(),
         monitor_urls: settings.monitor_urls.clone(),
         gate_mode: settings.gate_mode,
+        pass_mode: settings.pass_mode,
+        history_face_info: settings.events.history_face_info.then_some(true),
     }
 }

@@ -1,11 +1,12 @@
 //! The box's own state, for health checks. Written by the parts, read by the web side.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::actors::tuning::SharedTuning;
 use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
 use crate::status::receivers::ReceiversStatus;
@@ -14,6 +15,7 @@ use menshen_domain::device::DeviceStatus;
 use menshen_domain::history::ReceiverStatus;
 use menshen_domain::link::LinkState;
 use menshen_domain::models::ModelFacts;
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::storage::StorageFacts;
 use menshen_domain::stream::StreamState;
 
@@ -27,6 +29,7 @@ pub struct Health {
     pub clock: Arc<ClockStatus>,
     /// Written at start and by a swap.
     pub models: Arc<ModelStatus>,
+    tuning: OnceLock<SharedTuning>,
     facts: Mutex<Facts>,
 }
 
@@ -64,6 +67,9 @@ pub struct HealthReport {
     pub models: ModelFacts,
     pub devices: Vec<DeviceHealth>,
     pub history: Vec<ReceiverStatus>,
+    /// Who may pass at the whole box, where it is not as usual: `allpass` or `allforbidden`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_mode: Option<&'static str>,
     /// Where the local API listens, or why not; empty when it is off.
     pub local_api: String,
     /// The same of the FTP server.
@@ -107,6 +113,7 @@ impl Default for Health {
             storage: Arc::default(),
             clock: Arc::new(ClockStatus::of_build()),
             models: Arc::default(),
+            tuning: OnceLock::new(),
             facts: Mutex::default(),
         }
     }
@@ -115,6 +122,16 @@ impl Default for Health {
 impl Health {
     fn with<T>(&self, work: impl FnOnce(&mut Facts) -> T) -> T {
         work(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the values that change in the field are read; the first one counts.
+    pub fn set_tuning(&self, tuning: SharedTuning) {
+        let _ = self.tuning.set(tuning);
+    }
+
+    fn pass_mode(&self) -> Option<&'static str> {
+        let mode = self.tuning.get()?.load().pass_mode;
+        (mode != PassMode::Normal).then(|| mode.wire())
     }
 
     pub fn set_link(&self, state: LinkState) {
@@ -178,6 +195,7 @@ impl Health {
                 models: self.models.facts(),
                 devices: facts.devices.iter().map(device_health).collect(),
                 history: self.receivers.list(),
+                pass_mode: self.pass_mode(),
                 local_api: facts.local_api.clone(),
                 ftp: facts.ftp.clone(),
             }

@@ -43,6 +43,7 @@ mod login;
 mod main_stream;
 mod onvif;
 mod onvif_camera;
+mod pass_mode;
 mod photos;
 mod probe;
 mod quorum;

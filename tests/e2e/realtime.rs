@@ -26,6 +26,7 @@ use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::event::EventIdentity;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::score::ScoreRange;
 use menshen_domain::tuning::{GateMode, Tuning};
 use menshen_protocol::login::Session;
@@ -114,6 +115,8 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
         history_urls: Vec::new(),
         monitor_urls: Vec::new(),
         gate_mode: GateMode::OpenDoor,
+        pass_mode: PassMode::Normal,
+        history_face_info: None,
     };
     let deps = ReporterDeps {
         storage: Storage {

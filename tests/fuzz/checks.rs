@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use menshen_domain::limits;
 use menshen_domain::photo::{DevicePicture, PictureKind};
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::score::ScoreRange;
 use menshen_domain::tuning::{Changes, GateMode, Tuning};
 use menshen_protocol::command::{Command, Envelope};
@@ -86,6 +87,8 @@ fn control(fields: Map<String, Value>) {
         history_urls: Vec::new(),
         monitor_urls: Vec::new(),
         gate_mode: GateMode::OpenDoor,
+        pass_mode: PassMode::Normal,
+        history_face_info: None,
     };
     let asked = fields.iter().filter(|(_, value)| !lenient::is_absent(value));
     let names: BTreeSet<String> = asked.map(|(name, _)| name.chars().take(64).collect()).collect();

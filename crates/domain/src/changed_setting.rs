@@ -23,13 +23,17 @@ pub enum ChangedSetting {
     MonitorUrls,
     /// What a turnstile does on a match.
     GateMode,
+    /// Who may pass.
+    PassMode,
+    /// Whether history tells what was detected of the face.
+    HistoryFaceInfo,
     /// The embedder.
     Embedder,
 }
 
 impl ChangedSetting {
     /// All of them, in the order of the configuration file.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::LoginUrl,
         Self::DevSno,
         Self::Embedder,
@@ -38,8 +42,10 @@ impl ChangedSetting {
         Self::EnrolStrangers,
         Self::RealtimeUrls,
         Self::HistoryUrls,
+        Self::HistoryFaceInfo,
         Self::MonitorUrls,
         Self::GateMode,
+        Self::PassMode,
     ];
 
     /// As the configuration file has it.
@@ -54,6 +60,8 @@ impl ChangedSetting {
             Self::HistoryUrls => "events.history_urls",
             Self::MonitorUrls => "status.monitor_urls",
             Self::GateMode => "gate.mode",
+            Self::PassMode => "gate.pass_mode",
+            Self::HistoryFaceInfo => "events.history_face_info",
             Self::Embedder => "recognition.embedder",
         }
     }
@@ -87,6 +95,8 @@ impl ChangedSetting {
             Self::HistoryUrls => changes.history_urls = None,
             Self::MonitorUrls => changes.monitor_urls = None,
             Self::GateMode => changes.gate_mode = None,
+            Self::PassMode => changes.pass_mode = None,
+            Self::HistoryFaceInfo => changes.history_face_info = None,
             Self::Embedder => changes.embedder = None,
         }
     }

@@ -15,6 +15,32 @@ pub enum PassMode {
     AllForbidden,
 }
 
+impl PassMode {
+    /// As `control_config` writes it.
+    pub fn wire(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::AllPass => "allpass",
+            Self::AllForbidden => "allforbidden",
+        }
+    }
+
+    /// From the word of `control_config`.
+    pub fn from_wire(text: &str) -> Option<Self> {
+        [Self::Normal, Self::AllPass, Self::AllForbidden].into_iter().find(|mode| mode.wire() == text)
+    }
+
+    /// What counts at a device where this is the mode of the whole box: the device's own, unless nobody may pass anywhere.
+    #[must_use]
+    pub fn at(self, device: Self) -> Self {
+        match (self, device) {
+            (Self::AllForbidden, _) => Self::AllForbidden,
+            (everywhere, Self::Normal) => everywhere,
+            (_, own) => own,
+        }
+    }
+}
+
 /// A device's account on the box's FTP server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FtpAccount {
@@ -50,5 +76,30 @@ pub const DEDUP_DEFAULT_S: u64 = 6;
 impl Default for PhotoRules {
     fn default() -> Self {
         Self { pass_mode: PassMode::Normal, dedup_ms: DEDUP_DEFAULT_S * 1000, online_ms: 0, ftp: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PassMode::{AllForbidden, AllPass, Normal};
+    use super::*;
+
+    #[test]
+    fn a_devices_own_mode_counts_unless_nobody_may_pass_anywhere() {
+        for (everywhere, own, expected) in [
+            (Normal, Normal, Normal),
+            (Normal, AllPass, AllPass),
+            (Normal, AllForbidden, AllForbidden),
+            (AllPass, Normal, AllPass),
+            (AllPass, AllForbidden, AllForbidden),
+            (AllForbidden, AllPass, AllForbidden),
+            (AllForbidden, Normal, AllForbidden),
+        ] {
+            assert_eq!(everywhere.at(own), expected, "{everywhere:?} {own:?}");
+        }
+        for mode in [Normal, AllPass, AllForbidden] {
+            assert_eq!(PassMode::from_wire(mode.wire()), Some(mode));
+        }
+        assert_eq!(PassMode::from_wire("all_pass"), None, "a word of the configuration file");
     }
 }

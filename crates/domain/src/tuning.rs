@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::photo_rules::PassMode;
 use super::score::ScoreRange;
 
 /// What a turnstile does on a match (protocol section 9, `controller_mode`).
@@ -61,6 +62,10 @@ pub struct Tuning {
     pub monitor_urls: Vec<Url>,
     /// What a turnstile does on a match.
     pub gate_mode: GateMode,
+    /// Who may pass, at devices that say nothing else.
+    pub pass_mode: PassMode,
+    /// Whether history tells what was detected of the face; `None`: as the login says.
+    pub history_face_info: Option<bool>,
 }
 
 /// What was changed in the field; absent means as the configuration file says.
@@ -94,6 +99,12 @@ pub struct Changes {
     /// What a turnstile does on a match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate_mode: Option<GateMode>,
+    /// Who may pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_mode: Option<PassMode>,
+    /// Whether history tells what was detected of the face.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_face_info: Option<bool>,
     /// The chosen embedder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedder: Option<ChosenEmbedder>,
@@ -157,6 +168,8 @@ impl Tuning {
             history_urls: changes.history_urls.clone().unwrap_or_else(|| self.history_urls.clone()),
             monitor_urls: changes.monitor_urls.clone().unwrap_or_else(|| self.monitor_urls.clone()),
             gate_mode: changes.gate_mode.unwrap_or(self.gate_mode),
+            pass_mode: changes.pass_mode.unwrap_or(self.pass_mode),
+            history_face_info: changes.history_face_info.or(self.history_face_info),
         }
     }
 }
@@ -174,6 +187,8 @@ mod tests {
             history_urls: Vec::new(),
             monitor_urls: Vec::new(),
             gate_mode: GateMode::OpenDoor,
+            pass_mode: PassMode::Normal,
+            history_face_info: None,
         }
     }
 

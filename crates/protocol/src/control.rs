@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::lenient;
 use super::reply::ControlConfigResult;
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::score::{ScoreRange, ScoreRangeError};
 use menshen_domain::tuning::{Changes, Tuning};
 
@@ -16,14 +17,26 @@ pub struct ConfigChange {
     pub range: Option<[f32; 3]>,
     /// Whether strangers are enrolled.
     pub strangers: Option<bool>,
+    /// Who may pass, at the whole box.
+    pub pass_mode: Option<PassMode>,
+    /// Whether history tells what was detected of the face.
+    pub history_face_info: Option<bool>,
 }
 
 /// Why a field cannot be applied. Texts are for the reply's `message`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigFieldError {
     /// No field of this command.
-    #[error("there is threshold, threshold_range, support_stranger_group")]
+    #[error(
+        "there is threshold, threshold_range, support_stranger_group, passmode, history_upload_need_info, ir_collection"
+    )]
     Unknown,
+    /// No pass mode.
+    #[error("must be normal, allpass or allforbidden")]
+    NotPassMode,
+    /// Infrared pictures are asked for.
+    #[error("this box has no infrared camera")]
+    NoInfrared,
     /// No number, but [`lenient::kind_of`] it.
     #[error("must be a number, got {0}")]
     NotNumber(&'static str),
@@ -70,6 +83,8 @@ impl ConfigChange {
         changes.threshold = self.threshold.or(changes.threshold);
         changes.threshold_range = self.range.or(changes.threshold_range);
         changes.support_stranger_group = self.strangers.or(changes.support_stranger_group);
+        changes.pass_mode = self.pass_mode.or(changes.pass_mode);
+        changes.history_face_info = self.history_face_info.or(changes.history_face_info);
     }
 }
 
@@ -88,6 +103,12 @@ pub fn check_fields(
             "threshold" => number(&value).map(|number| threshold = Some(number)),
             "threshold_range" => range(&value).map(|range| wanted.range = Some(range)),
             "support_stranger_group" => switch(&value).map(|on| wanted.strangers = Some(on)),
+            "passmode" => pass_mode(&value).map(|mode| wanted.pass_mode = Some(mode)),
+            "history_upload_need_info" => switch(&value).map(|on| wanted.history_face_info = Some(on)),
+            // It is off: there is nothing to keep of that.
+            "ir_collection" => {
+                switch(&value).and_then(|on| if on { Err(ConfigFieldError::NoInfrared) } else { Ok(()) })
+            }
             _ => Err(ConfigFieldError::Unknown),
         };
         match read {
@@ -147,6 +168,11 @@ fn range(value: &Value) -> Result<[f32; 3], ConfigFieldError> {
     Ok([lowest, best, highest])
 }
 
+fn pass_mode(value: &Value) -> Result<PassMode, ConfigFieldError> {
+    let word = value.as_str().map(|text| text.trim().to_ascii_lowercase());
+    word.and_then(|word| PassMode::from_wire(&word)).ok_or(ConfigFieldError::NotPassMode)
+}
+
 fn switch(value: &Value) -> Result<bool, ConfigFieldError> {
     lenient::switch_of(value).ok_or_else(|| ConfigFieldError::NotSwitch(lenient::kind_of(value)))
 }
@@ -167,6 +193,8 @@ mod tests {
             history_urls: Vec::new(),
             monitor_urls: Vec::new(),
             gate_mode: GateMode::OpenDoor,
+            pass_mode: PassMode::Normal,
+            history_face_info: None,
         }
     }
 
@@ -199,6 +227,25 @@ mod tests {
             &[],
             &["threshold", "threshold_range"],
         );
+    }
+
+    #[test]
+    fn the_fields_of_generation_2_6_are_read_each_alone() {
+        let wanted = check(
+            json!({ "passmode": "allpass", "history_upload_need_info": "1", "ir_collection": true, "threshold": 70 }),
+            &["history_upload_need_info", "passmode", "threshold"],
+            &["ir_collection"],
+        );
+        assert_eq!((wanted.pass_mode, wanted.history_face_info), (Some(PassMode::AllPass), Some(true)));
+        let wanted = check(
+            json!({ "passmode": "open", "history_upload_need_info": 7, "ir_collection": "false" }),
+            &["ir_collection"],
+            &["history_upload_need_info", "passmode"],
+        );
+        assert_eq!((wanted.pass_mode, wanted.history_face_info), (None, None));
+        check(json!({ "passmode": ["allpass"] }), &[], &["passmode"]);
+        let wanted = check(json!({ "passmode": "AllForbidden " }), &["passmode"], &[]);
+        assert_eq!(wanted.pass_mode, Some(PassMode::AllForbidden));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One camera: a frame in, reports of what has become certain out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::event_builder::EventBuilder;
 use super::report::PassageReport;
@@ -14,6 +14,7 @@ use menshen_domain::event::PassageStage;
 use menshen_domain::frame::Frame;
 use menshen_domain::frame_gate::{FrameGate, Presence};
 use menshen_domain::passage::{Observation, PassageFact, PassageKey, Passages};
+use menshen_domain::relay::{self, ActionMode};
 use menshen_domain::score::Scale;
 use menshen_vision::as_seen::as_seen;
 use menshen_vision::motion::motion_grid;
@@ -42,6 +43,8 @@ pub struct CameraSession {
     passages: Passages,
     frame_gate: FrameGate,
     reported: HashMap<PassageKey, ReportedEvent>,
+    /// Passages a gate that opens for anyone has been opened for.
+    let_in: HashSet<PassageKey>,
     /// Calibrations by model id, the present one last: a passage that ends without a shot of the present model is
     /// scored by the one that judged it.
     scales: Vec<(String, Scale)>,
@@ -61,6 +64,7 @@ impl CameraSession {
             passages,
             frame_gate,
             reported: HashMap::new(),
+            let_in: HashSet::new(),
             scales,
             resizer: Resizer::default(),
         }
@@ -134,6 +138,20 @@ impl CameraSession {
             }
         }
         Ok(self.collect())
+    }
+
+    /// How many people nobody has named came to a gate that opens for anyone since this was asked last.
+    pub fn take_unnamed_passing(&mut self) -> usize {
+        let (gate_mode, pass_mode) = {
+            let tuning = self.rules.tuning.load();
+            (tuning.gate_mode, tuning.pass_mode.at(self.device.photos.pass_mode))
+        };
+        if relay::on_face(gate_mode, pass_mode, self.device.kind, None) != Some(ActionMode::OpenDoor) {
+            return 0;
+        }
+        let passing = self.passages.take_unnamed_passing();
+        self.let_in.extend(&passing);
+        passing.len()
     }
 
     /// After a swap of the embedder open passages are embedded again, so that no similarity of the old model is compared
@@ -219,10 +237,15 @@ impl CameraSession {
             earlier.map_or_else(|| uuid::Uuid::now_v7().to_string(), |event| event.event_id.clone());
         let same_shot = earlier.filter(|event| event.shot_taken_ms == shot_taken_ms);
         let draft = builder.draft(event_id, view, findings, stage);
-        let report = match same_shot {
+        let mut report = match same_shot {
             Some(event) => draft.complete_with(event.attributes),
             None => draft.complete(&self.device, &self.rules),
         };
+        // One opening a passage.
+        report.is_present &= !self.let_in.contains(&key);
+        if stage == PassageStage::Closed {
+            self.let_in.remove(&key);
+        }
         self.reported.remove(&key);
         if stage == PassageStage::Open {
             let (event_id, attributes) = (report.event.event_id.clone(), report.event.quality.attributes);

@@ -300,8 +300,9 @@ impl PhotoPolicy<'_> {
         let result = outcomes.iter().map(|face| face.result).max_by_key(|result| result.weight());
         let device = &self.device.config;
         let kind = first.who.as_ref().map(|who| who.kind);
-        let gate_mode = self.photos.rules.tuning.load().gate_mode;
-        let asks = relay::on_face(gate_mode, device.photos.pass_mode, device.kind, kind);
+        let tuning = self.photos.rules.tuning.load();
+        let pass_mode = tuning.pass_mode.at(device.photos.pass_mode);
+        let asks = relay::on_face(tuning.gate_mode, pass_mode, device.kind, kind);
         // Where only living faces count, one whose liveness was not measured is none.
         let is_unproven = device.liveness && matches!(first.result, PhotoResult::Unfit(_));
         let may_act =

@@ -211,10 +211,16 @@ impl Worker {
                 }
                 let reports = StageTimer::without_device()
                     .run("frame", || session.process_frame(&mut self.analyzer, &self.recogniser, &frame))?;
-                Ok::<_, ModelError>(reports)
+                let unnamed = session.take_unnamed_passing();
+                Ok::<_, ModelError>((reports, unnamed))
             }));
             match outcome {
-                Ok(Ok(reports)) => self.forward(reports),
+                Ok(Ok((reports, unnamed))) => {
+                    for _ in 0..unnamed {
+                        (self.deps.on_face)(&camera.device_id, None);
+                    }
+                    self.forward(reports);
+                }
                 Ok(Err(error)) => {
                     metrics::counter!("menshen_vision_errors_total", "kind" => "frame").increment(1);
                     tracing::warn!(device = %camera.device_id, %error, "a frame could not be processed");

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::deps::LinkDeps;
 use super::job::CommandOutput;
 use crate::actors::blocking::run_blocking;
+use menshen_domain::photo_rules::PassMode;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::control::check_fields;
 
@@ -13,9 +14,13 @@ pub async fn control_config(
     fields: Map<String, Value>,
 ) -> Result<CommandOutput, ProtocolError> {
     let (wanted, result, rejected) = check_fields(&deps.tuner.shared().load(), fields);
+    let pass_mode = wanted.pass_mode;
     if !result.success_field.is_empty() {
         let tuner = deps.tuner.clone();
         run_blocking(move || tuner.change(|changes| wanted.apply(changes))).await?;
+        if let Some(mode) = pass_mode.filter(|mode| *mode != PassMode::Normal) {
+            tracing::warn!(pass_mode = mode.wire(), "the platform has set who may pass at this box");
+        }
         let names: Vec<_> = result.success_field.keys().map(String::as_str).collect();
         tracing::warn!(fields = names.join(", "), "configuration was changed on request of the platform");
     }

@@ -19,6 +19,14 @@ impl Passage {
         say_so >= shots && mean(&scores).is_some_and(|score| score >= least)
     }
 
+    /// Whether its face is alive, whoever it is.
+    pub(super) fn is_seen_alive(&self, rules: &PassageRules, shots: usize) -> bool {
+        let Some(least) = rules.liveness_min else { return true };
+        let scores = self.scores_of(None);
+        let say_so = scores.iter().filter(|score| **score >= least).count();
+        say_so >= shots && mean(&scores).is_some_and(|score| score >= least)
+    }
+
     /// The result for the passage; `None` where it was not checked.
     pub(super) fn liveness(&self, rules: &PassageRules) -> Option<Liveness> {
         let least = rules.liveness_min?;

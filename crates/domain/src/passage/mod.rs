@@ -22,6 +22,7 @@
 //! * A stranger's passage is reported only at its end, and only when it was seen often, well and whole enough. What is left
 //!   over of an identified passage, a few poor shots of a track that broke off, is no stranger.
 
+mod all_pass;
 mod liveness;
 mod state;
 #[cfg(test)]

@@ -89,6 +89,8 @@ pub struct Passage {
     pub identity: Option<Candidate>,
     basis: DecisionBasis,
     pub is_reported: bool,
+    /// A gate that opens for anyone was told of it.
+    pub is_let_in: bool,
 }
 
 impl Passage {
@@ -117,6 +119,7 @@ impl Passage {
             identity: None,
             basis: DecisionBasis::None,
             is_reported: false,
+            is_let_in: false,
         }
     }
 

@@ -8,6 +8,8 @@ use crate::frame::Frame;
 use crate::person::PersonKind;
 use crate::quality::{self, Measurements, QualityLevel};
 
+#[path = "all_pass_tests.rs"]
+mod all_pass;
 #[path = "liveness_tests.rs"]
 mod liveness;
 #[path = "swap_tests.rs"]
