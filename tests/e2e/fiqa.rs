@@ -38,9 +38,10 @@ fn a_photo_is_judged_by_its_level() {
     assert_eq!(success, ["face_size", "headpose", "occlusion", "mask", "partial", "brightness", "clarity"]);
     assert_between(&face["score"], 0.5, 1.0);
     let info_of = &face["info"];
-    assert_keys(info_of, &["brightness", "clarity", "face_size", "headpose", "mask", "occlusion", "partial"]);
+    assert_keys(info_of, &["brightness", "clarity", "covered", "face_size", "headpose", "mask", "occlusion", "partial"]);
     assert_between(&info_of["mask"], 0.0, 0.5);
-    assert_eq!(info_of["occlusion"], json!([false, false, false]), "left eye, right eye, mouth");
+    assert_eq!(info_of["occlusion"], json!([true, true, true]), "left eye, right eye, mouth: free");
+    assert_eq!(info_of["covered"], json!([]));
     assert_keys(&info_of["headpose"], &["pitch_angle", "roll_angle", "yaw_angle"]);
     assert_between(&info_of["face_size"], 113.0, 2000.0);
     let bbox: Vec<f64> = face["bbox"].as_array().unwrap().iter().map(|side| side.as_f64().unwrap()).collect();

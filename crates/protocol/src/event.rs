@@ -106,9 +106,14 @@ pub struct FaceInfo {
     /// Probability of a mask, 0–1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<f64>,
-    /// Whether they are covered: left eye, right eye (as seen in the picture), mouth.
+    /// Left eye, right eye (as seen in the picture), mouth. Of the published document only one sample is known, a good face with
+    /// three times `true`, so `true` says that the part is free, unless the platform is configured otherwise
+    /// ([`OcclusionTrue`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occlusion: Option<[bool; 3]>,
+    /// Our own addition, which cannot be misread: which of `left_eye`, `right_eye` and `mouth` are covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered: Option<Vec<String>>,
     /// Whether the face leaves the picture.
     pub partial: bool,
     /// Our own additions, at devices that ask for liveness: the score, 0–1.
@@ -117,6 +122,29 @@ pub struct FaceInfo {
     /// Whether `liveness` was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
+}
+
+/// What `true` says in `occlusion` (`platform.occlusion_true`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OcclusionTrue {
+    /// The part is free.
+    #[default]
+    Free,
+    /// The part is covered.
+    Covered,
+}
+
+/// Names of the parts in `covered`.
+const PARTS: [&str; 3] = ["left_eye", "right_eye", "mouth"];
+
+impl FaceInfo {
+    /// With `occlusion` as the platform understands it; a new one is for [`OcclusionTrue::Free`].
+    pub fn say_occlusion(&mut self, meaning: OcclusionTrue) {
+        if meaning == OcclusionTrue::Covered {
+            self.occlusion = self.occlusion.map(|parts| parts.map(|free| !free));
+        }
+    }
 }
 
 /// Head pose in degrees.
@@ -171,7 +199,11 @@ impl From<&ShotQuality> for FaceInfo {
             face_size: rounded(quality.face_size_px),
             headpose: quality.head_pose.into(),
             mask: quality.mask.map(rounded),
-            occlusion: quality.occlusion,
+            occlusion: quality.occlusion.map(|parts| parts.map(|covered| !covered)),
+            covered: quality.occlusion.map(|parts| {
+                let covered = PARTS.into_iter().zip(parts).filter(|(_, covered)| *covered);
+                covered.map(|(name, _)| name.to_owned()).collect()
+            }),
             partial: quality.partial,
             liveness: quality.liveness.map(rounded),
             live: quality.live,
