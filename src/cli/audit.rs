@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::config_args::ConfigArgs;
-use super::language::help;
+use super::language::{help, said};
 use super::output::print_line;
 use crate::adapters::audit::AuditFile;
 use crate::ports::audit::AuditEntry;
@@ -38,5 +38,8 @@ pub fn run(arguments: &AuditArgs) -> anyhow::Result<ExitCode> {
 fn line(entry: &AuditEntry) -> String {
     let at = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(entry.at_ms));
     let on = if entry.on.is_empty() { "-" } else { &entry.on };
-    format!("{at}\t{}\t{}\t{}\t{on}\t{}", entry.who, entry.from, entry.what, entry.result)
+    let more = entry.more.map_or_else(String::new, |more| {
+        said!(" (and {more} more refused ones of this caller)", "（另有该调用者 {more} 次被拒绝）")
+    });
+    format!("{at}\t{}\t{}\t{}\t{on}\t{}{more}", entry.who, entry.from, entry.what, entry.result)
 }

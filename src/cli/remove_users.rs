@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use super::language::said;
 use super::local_api::LocalApi;
+use super::note_change::write_down_parts;
 use super::offline::offline;
 use super::output::print_line;
 use crate::actors::registry::message::DeletePeople;
 use crate::config::Settings;
 use crate::runtime::problems::Problems;
 use crate::runtime::run::{PartError, build};
+use crate::telemetry::log_line::log_name;
+use menshen_domain::change_result::ChangeParts;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 const ASKED_BY: &str = "command line";
@@ -25,7 +28,17 @@ pub fn remove(settings: Settings, ids: &[String], erase: bool) -> anyhow::Result
         bail!(said!("an id is empty", "编号为空"));
     }
     let outcomes = if offline(&settings)?.is_some() {
-        actix::System::new().block_on(in_its_place(settings, ids, erase))?
+        let kept = settings.clone();
+        let outcomes = actix::System::new().block_on(in_its_place(settings, ids, erase))?;
+        // The running box writes it down itself.
+        let mut parts = ChangeParts::default();
+        outcomes.iter().for_each(|outcome| parts.count(outcome["code"].as_i64().unwrap_or_default()));
+        let about = match ids {
+            [id] => log_name(id),
+            _ => format!("{} people", ids.len()),
+        };
+        write_down_parts(&kept, if erase { "users remove --erase" } else { "users remove" }, &about, parts);
+        outcomes
     } else {
         let body = json!({ "userid_list": ids, "erase": erase });
         let data = LocalApi::new(&settings)?.call(Method::DELETE, "/SophonFogSys/api/users", Some(&body))?;

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// One change: who asked for it, from where, what it was and what came of it. No names of people and no secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// Wall clock, ms.
     pub at_ms: u64,
@@ -14,11 +14,17 @@ pub struct AuditEntry {
     pub from: String,
     /// The call or command.
     pub what: String,
-    /// What it was about: a device, a number of people.
+    /// What it was about: a device, a person as the log calls them, a number of people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub on: String,
-    /// `ok`, or the code it was refused with.
+    /// `ok`, how many of its parts failed, or the code it was refused with.
     pub result: String,
+    /// Nothing is different from before: it was refused, or all of it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// Further refused ones of the same caller, for which this line stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<u64>,
 }
 
 /// Keeps entries.

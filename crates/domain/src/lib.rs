@@ -20,6 +20,7 @@ pub mod address;
 pub mod attributes;
 pub mod backoff;
 pub mod candidate;
+pub mod change_result;
 pub mod changed_setting;
 pub mod clock;
 pub mod decision;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::audit::{about, write_down};
 use super::control::control_config;
 use super::deps::LinkDeps;
 use super::fiqa::judge_photo;
@@ -19,7 +20,6 @@ use super::users::{add_users, add_users_by_id};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, EditPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
-use crate::ports::audit::AuditEntry;
 use crate::ports::broker::QueuePair;
 use menshen_domain::erasure::ErasureReceipt;
 use menshen_domain::permission_groups::GroupEdit;
@@ -88,6 +88,7 @@ pub async fn process(
 
 async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
     let began = Instant::now();
+    let mut on = String::new();
     let (reply, notify_path) = match Envelope::parse(&job.body) {
         Err(unreadable) => {
             keep_dead_letter(deps, &unreadable.refusal, job).await;
@@ -101,6 +102,9 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
                 bytes = job.body.len(),
                 "command received"
             );
+            if let Ok(command) = &envelope.command {
+                on = about(command);
+            }
             // Ends in a receipt, where the platform finds its command again.
             let asked_by = match (&job.source, &id) {
                 (Source::Replay { .. }, _) => "platform, a dead letter carried out again".to_owned(),
@@ -120,7 +124,7 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
     };
     let method = known_method(&reply.message_key);
     if method != "fiqa" {
-        write_down(deps, method, reply.code);
+        write_down(deps, method, on, &reply);
     }
     metrics::counter!("menshen_commands_total", "method" => method, "code" => reply.code.to_string())
         .increment(1);
@@ -132,23 +136,6 @@ async fn answer(deps: &LinkDeps, job: &Job) -> CommandReply {
         reply: serde_json::to_vec(&reply).unwrap_or_default().into(),
         notify_path,
     }
-}
-
-/// A line of the audit log; the command does not wait for the disk.
-fn write_down(deps: &LinkDeps, method: &'static str, code: i64) {
-    let broker = deps.sessions.current().map(|session| {
-        let addresses = session.rabbitmq.addresses();
-        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    });
-    let entry = AuditEntry {
-        at_ms: deps.clock.wall_ms(),
-        who: "platform".to_owned(),
-        from: broker.unwrap_or_default(),
-        what: method.to_owned(),
-        on: String::new(),
-        result: if code == 0 { "ok".to_owned() } else { code.to_string() },
-    };
-    drop(deps.audit.record(entry));
 }
 
 /// What can never succeed is kept; work that panics is taken for that, so that it does not come again for ever.

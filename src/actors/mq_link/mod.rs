@@ -1,6 +1,7 @@
 //! The link to the management platform: login, broker, commands.
 
 pub mod actor;
+mod audit;
 pub mod control;
 pub mod deps;
 pub mod execute;

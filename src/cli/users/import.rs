@@ -15,13 +15,14 @@ use crate::actors::registry::message::{
 };
 use crate::cli::language::said;
 use crate::cli::models::active_embedder;
-use crate::cli::note_change::write_down;
+use crate::cli::note_change::write_down_parts;
 use crate::cli::output::{print_line, print_note};
 use crate::config::Settings;
 use crate::runtime::app::App;
 use crate::runtime::models::ready_models;
 use crate::runtime::problems::Problems;
 use crate::runtime::run::{PartError, build};
+use menshen_domain::change_result::ChangeParts;
 use menshen_domain::limits;
 use menshen_domain::person::RegisterType;
 use menshen_domain::quality::{QualityLevel, judge};
@@ -54,9 +55,12 @@ pub fn import(from: &Path, dry_run: bool, settings: Settings) -> anyhow::Result<
         print_note(&said!("{count} files are no photos: {names}", "{count} 个文件不是照片：{names}"));
     }
     print_line(&sum.text(dry_run));
+    let (changed, refused) = (sum.added + sum.updated + sum.unchanged, sum.refused.len());
     let done = sum.refused.or_ok(ExitCode::SUCCESS);
     if !dry_run {
-        write_down(&kept, "users import", &format!("{people} people"), &done);
+        let mut parts = ChangeParts::default();
+        parts.count_all(changed, refused);
+        write_down_parts(&kept, "users import", &format!("{people} people"), parts);
     }
     Ok(done?)
 }

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
-use super::access::Caller;
+use super::access::{COMMAND_LINE, Caller};
 use super::answer::wrong;
 use super::body_place::BodyPlace;
 use super::guard::Note;
@@ -78,11 +78,6 @@ impl Call {
         self.query.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    /// Who calls.
-    pub fn peer(&self) -> Option<IpAddr> {
-        self.peer
-    }
-
     /// The device a photo is of: in the path, or as `ip` or `ep_id`.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref().or_else(|| self.text("ip")).or_else(|| self.text("ep_id"))
@@ -104,6 +99,20 @@ impl Call {
     /// What the call is about, for the audit log: no names of people, no secrets.
     pub fn note(&self, about: impl Into<String>) {
         self.note.set(about.into());
+    }
+
+    /// Counts a part of the call that succeeds or fails alone by its status code, for the audit log.
+    pub fn part(&self, code: i64) {
+        self.note.part(code);
+    }
+
+    /// Who calls and over which way, for what is kept of an erasure.
+    pub fn asked_by(&self) -> String {
+        if self.caller.name == COMMAND_LINE {
+            return COMMAND_LINE.to_owned();
+        }
+        let from = self.peer.map_or_else(String::new, |peer| format!(", {peer}"));
+        format!("local API, {}{from}", self.caller.name)
     }
 
     /// Refuses a caller who is held to another device. `device` is an `ip`.

@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 
 use super::answer::ask;
+use super::body::Call;
 use super::state::LocalDeps;
 use crate::actors::reporter::message::ConfirmClock;
 
@@ -26,7 +27,9 @@ fn shown(deps: &LocalDeps) -> Value {
 }
 
 /// Events of a later time were stored by a wrong clock; that of now is right. Answers as [`show`].
-pub async fn confirm(deps: Data<LocalDeps>) -> HttpResponse {
+pub async fn confirm(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis((deps.wall_ms)());
+    call.note(httpdate::fmt_http_date(now));
     let answer = ask(deps.reporter.send(ConfirmClock)).await.and_then(|done| done);
     let answer = answer.map(|()| shown(&deps));
     deps.respond(answer)

@@ -109,6 +109,7 @@ pub async fn reset(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 async fn reset_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let language = language_of(deps, &call)?;
     let ip = text_of(&call.json().await?, &["ip"])?;
+    call.note(ip.clone());
     let done = ask(deps.devices.send(ChangeDevice { ip, change: DeviceChange::Reset })).await??;
     Ok(done.as_ref().map_or(Value::Null, |device| shown(device, language)))
 }
@@ -129,7 +130,8 @@ async fn remove_now(deps: &LocalDeps, mut call: Call) -> Answer {
 }
 
 /// Pipelines and the configuration file's devices are read again.
-pub async fn reload(deps: Data<LocalDeps>) -> HttpResponse {
+pub async fn reload(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    call.note("pipelines, devices of the configuration");
     let answer = ask(deps.devices.send(ReloadDevices)).await.and_then(|done| done);
     deps.respond(answer.map(|done| json!({ "changed": done.changed, "devices": done.devices })))
 }

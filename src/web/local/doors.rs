@@ -58,6 +58,7 @@ async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
         // It is remembered, so that it is carried out once.
         TooLong::check("id", action.id.as_ref().map_or(0, String::len), limits::ID_BYTES_MAX)
             .map_err(|error| wrong(error.to_string()))?;
+        call.note(action.action_ip.clone());
         call.check_device(&action.action_ip)?;
         // Nothing is done before everything can be.
         let ip = &action.action_ip;
@@ -76,6 +77,7 @@ async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
             Ok(()) => (StatusCode::Success.code(), StatusCode::Success.text(deps.language).to_owned()),
             Err(refusal) => (refusal.code.code(), refusal.message(deps.language)),
         };
+        call.part(code);
         results.push(json!({
             "id": id,
             "action_ip": action.action_ip,

@@ -1,7 +1,7 @@
 //! Lets callers in: looks at who calls, from which page and for what, and writes changes down.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpMessage as _;
@@ -18,20 +18,32 @@ use super::state::LocalDeps;
 use crate::ports::audit::AuditEntry;
 use crate::telemetry;
 use crate::web::connections::Connection;
+use menshen_domain::change_result::ChangeParts;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
-/// What a call is about, for the audit log: filled in by its handler.
+/// What a call is about and what came of its parts, for the audit log: filled in by its handler.
 #[derive(Clone, Default)]
-pub struct Note(Arc<Mutex<String>>);
+pub struct Note(Arc<Mutex<Noted>>);
+
+#[derive(Clone, Default)]
+struct Noted {
+    about: String,
+    parts: ChangeParts,
+}
 
 impl Note {
-    pub fn set(&self, text: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn set(&self, about: String) {
+        self.noted().about = about;
+    }
+
+    /// Counts a part of the change by its status code.
+    pub fn part(&self, code: i64) {
+        self.noted().parts.count(code);
     }
 }
 
@@ -64,6 +76,9 @@ pub async fn guard(
     let note = Note::default();
     request.extensions_mut().insert(caller.clone());
     request.extensions_mut().insert(note.clone());
+    if let (false, Some(device)) = (may_call, caller.role.only_device()) {
+        note.set(device.to_owned());
+    }
     let what = format!("{} {}", request.method(), request.path());
     let response = if may_call {
         next.call(request).await?.map_into_boxed_body()
@@ -79,11 +94,13 @@ pub async fn guard(
         // What no handler takes is no change, and its path may hold anything.
         let pattern = response.request().match_pattern();
         let what = match pattern {
+            Some(_) if response.status() == Http::METHOD_NOT_ALLOWED => return Ok(response),
             Some(pattern) => format!("{} {pattern}", response.request().method()),
             None if may_call => return Ok(response),
             None => what,
         };
-        write_down(&deps, caller, peer, what, note.text(), &response).await;
+        let noted = note.noted().clone();
+        write_down(&deps, caller, peer, what, noted, &response).await;
     }
     Ok(response)
 }
@@ -134,16 +151,24 @@ async fn write_down(
     caller: Caller,
     peer: Option<IpAddr>,
     what: String,
-    on: String,
+    Noted { about, parts }: Noted,
     response: &ServiceResponse<BoxBody>,
 ) {
     let code = response.response().extensions().get::<RefusedWith>().map(|refused| refused.0);
-    let result = match code {
-        None if response.status().is_success() => "ok".to_owned(),
-        None => response.status().as_u16().to_string(),
-        Some(code) => code.to_string(),
+    let refusal = match code {
+        None if response.status().is_success() => None,
+        None => Some(response.status().as_u16().into()),
+        Some(code) => Some(code),
     };
-    let from = peer.map_or_else(|| "?".to_owned(), |peer| peer.to_string());
-    let entry = AuditEntry { at_ms: (deps.wall_ms)(), who: caller.name, from, what, on, result };
+    let entry = AuditEntry {
+        at_ms: (deps.wall_ms)(),
+        who: caller.name,
+        from: peer.map_or_else(|| "?".to_owned(), |peer| peer.to_string()),
+        what,
+        on: about,
+        result: parts.text(refusal),
+        refused: parts.changed_nothing(refusal),
+        more: None,
+    };
     deps.audit.record(entry).await;
 }

@@ -8,6 +8,7 @@ use url::Url;
 use super::answer::{Answer, wrong};
 use super::body::{Call, text_of};
 use super::state::LocalDeps;
+use crate::telemetry::log_line::log_name;
 use menshen_domain::history::shown;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::tuning::Changes;
@@ -68,6 +69,8 @@ async fn change_dev_sno(deps: &LocalDeps, mut call: Call) -> Answer {
     if !is_plain {
         return Err(wrong("`dev_sno` must be at most 128 letters, digits, `-`, `_` or `.`"));
     }
+    // It is a login: the audit log has a name by which who knows it finds it.
+    call.note(format!("licence code {}", log_name(&dev_sno).replace("person-", "")));
     if dev_sno != deps.dev_sno_now() {
         let kept = dev_sno.clone();
         deps.change(move |changes| changes.dev_sno = Some(kept)).await?;
@@ -98,6 +101,7 @@ async fn change_login_url(deps: &LocalDeps, mut call: Call) -> Answer {
     let text = text_of(&call.json().await?, &["login_url", "loginUrl"])?;
     let url = super::urls::http_url(&text, deps.require_tls)
         .map_err(|problem| wrong(format!("`login_url` {problem}")))?;
+    call.note(shown(&url));
     if deps.login_url.is_none() {
         return Err(wrong("this box works standalone: set mode = \"platform\" in its configuration first"));
     }

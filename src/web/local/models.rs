@@ -22,7 +22,8 @@ pub async fn use_model(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 }
 
 /// Cancels the running swap; [`show`] reports when it has ended.
-pub async fn cancel(deps: Data<LocalDeps>) -> HttpResponse {
+pub async fn cancel(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
+    call.note("the running swap");
     let answer = ask(deps.registry.send(CancelSwap)).await.and_then(|done| done);
     deps.respond(answer.map(|()| json!(deps.models.facts())))
 }
@@ -36,6 +37,10 @@ async fn use_now(deps: &LocalDeps, mut call: Call) -> Answer {
         (Some(Some(false)), true) | (None, _) => WantedModel::Named(text_of(&body, &["name"])?),
         (Some(_), _) => return Err(wrong("`back` must be true")),
     };
+    call.note(match &wanted {
+        WantedModel::Previous => "the previous embedder".to_owned(),
+        WantedModel::Named(name) => name.clone(),
+    });
     ask(deps.registry.send(UseModel { wanted })).await??;
     Ok(json!(deps.models.facts()))
 }

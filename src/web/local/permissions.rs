@@ -113,6 +113,18 @@ fn groups_of(mut body: Map<String, Value>) -> Result<(Vec<PermissionGroup>, bool
     Ok((groups?, has_list))
 }
 
+/// A group by its name or id, for the audit log.
+fn about(key: &str) -> String {
+    format!("group {key}")
+}
+
+fn about_all(groups: &[PermissionGroup]) -> String {
+    match groups {
+        [group] => about(&group.id),
+        _ => format!("{} groups", groups.len()),
+    }
+}
+
 /// All groups, or that of a name (or id).
 pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
     let answer = async {
@@ -132,10 +144,13 @@ pub async fn add(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
         let body = call.json().await?;
         let change = if is_published(&body)? {
             let Published { name, description, info } = read_published(&body)?;
+            call.note(about(&name));
             let id = Uuid::now_v7().to_string();
             GroupEdit::Create(PermissionGroup { id, name, description, info: info.unwrap_or_default() })
         } else {
-            GroupEdit::Merge(groups_of(body)?.0)
+            let groups = groups_of(body)?.0;
+            call.note(about_all(&groups));
+            GroupEdit::Merge(groups)
         };
         Ok(show_one(&edit(&deps, change, false).await?))
     }
@@ -149,12 +164,12 @@ pub async fn change(deps: Data<LocalDeps>, mut call: Call) -> HttpResponse {
         let body = call.json().await?;
         let change = if is_published(&body)? {
             let Published { name: key, description, info } = read_published(&body)?;
+            call.note(about(&key));
             GroupEdit::Describe { key, description, info }
         } else {
-            match groups_of(body)? {
-                (groups, true) => GroupEdit::Replace(groups),
-                (groups, false) => GroupEdit::Merge(groups),
-            }
+            let (groups, is_list) = groups_of(body)?;
+            call.note(about_all(&groups));
+            if is_list { GroupEdit::Replace(groups) } else { GroupEdit::Merge(groups) }
         };
         Ok(show_one(&edit(&deps, change, false).await?))
     }
@@ -183,6 +198,7 @@ async fn remove_now(deps: &LocalDeps, mut call: Call) -> Answer {
         }
         (None, false) => return Err(wrong(format!("`{NAME}` is missing in the body"))),
     };
+    call.note(if delete_people { format!("{} with its people", about(&key)) } else { about(&key) });
     let edited = edit(deps, GroupEdit::Remove { key: key.clone() }, delete_people).await?;
     let mut shown = show(&edited.groups);
     shown[NAME] = edited.group.map_or(key, |group| group.name).into();

@@ -22,7 +22,6 @@ async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
     let limit = call.number("limit", 10, limits::LOCAL_PAGE_MAX as u64)? as usize;
     let skip = call.number("skip_num", 0, u32::MAX.into())? as usize;
     let rows = ask(deps.reporter.send(ListQuarantined { skip, limit })).await??;
-    let show = |receiver: &str| Url::parse(receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url));
     let events: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -33,6 +32,11 @@ async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
         })
         .collect();
     Ok(json!({ "events": events }))
+}
+
+/// A receiver's address without its secrets.
+fn show(receiver: &str) -> String {
+    Url::parse(receiver).map_or_else(|_| "?".to_owned(), |url| shown(&url))
 }
 
 /// `receiver` and `sequence` narrow it down; without a body all are tried again.
@@ -50,6 +54,8 @@ async fn retry_now(deps: &LocalDeps, mut call: Call) -> Answer {
         Some(Some(sequence)) if sequence >= 0 => Some(sequence.unsigned_abs()),
         Some(_) => return Err(wrong("`sequence` must be a number from 0 up")),
     };
+    let about = receiver.as_deref().map_or_else(|| "all receivers".to_owned(), show);
+    call.note(sequence.map_or_else(|| about.clone(), |sequence| format!("{about}, event {sequence}")));
     let count = ask(deps.reporter.send(RetryQuarantined { receiver, sequence })).await??;
     Ok(json!({ "retried": count }))
 }

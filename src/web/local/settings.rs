@@ -21,6 +21,7 @@ async fn reset_now(deps: &LocalDeps, mut call: Call) -> Answer {
         let known: Vec<&str> = ChangedSetting::ALL.into_iter().map(ChangedSetting::key).collect();
         return Err(wrong(format!("`key` must be one of {}", known.join(", "))));
     };
+    call.note(setting.key());
     if setting == ChangedSetting::Embedder {
         return Err(wrong("another embedder has to embed everybody first: use POST /menshen/api/models/use"));
     }

@@ -108,7 +108,15 @@ async fn put_now(deps: &LocalDeps, mut call: Call, verb: Verb) -> Answer {
             list.push(entry);
         }
     }
-    Ok(json!({ "success_users": success, "failed_users": failed }))
+    Ok(answer_with(&call, success, failed))
+}
+
+/// The people of a call one by one, also for the audit log.
+fn answer_with(call: &Call, success: Vec<Value>, failed: Vec<Value>) -> Value {
+    for entry in success.iter().chain(&failed) {
+        call.part(entry["code"].as_i64().unwrap_or_default());
+    }
+    json!({ "success_users": success, "failed_users": failed })
 }
 
 fn entry(deps: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolError>) -> Value {
@@ -176,7 +184,7 @@ async fn delete_now(deps: &LocalDeps, mut call: Call) -> Answer {
         let list = if outcome.result.is_ok() { &mut success } else { &mut failed };
         list.push(entry(deps, &outcome.id, "", &outcome.result));
     }
-    Ok(json!({ "success_users": success, "failed_users": failed }))
+    Ok(answer_with(&call, success, failed))
 }
 
 /// `erase` in the query or the body.
@@ -192,8 +200,8 @@ fn wants_erasure(call: &Call, body: &Map<String, Value>) -> Result<bool, Protoco
 
 /// With everything that is kept of them; each entry has its receipt.
 async fn erase_now(deps: &LocalDeps, call: &Call, ids: Vec<String>, is_single: bool) -> Answer {
-    let asked_by = call.peer().map_or_else(|| "local API".to_owned(), |peer| format!("local API, {peer}"));
     let (mut success, mut failed) = (Vec::new(), Vec::new());
+    let asked_by = call.asked_by();
     let erased = async { Ok(deps.eraser.erase(ids, &asked_by).await) };
     for outcome in ask(erased).await? {
         match outcome.result {
@@ -206,5 +214,5 @@ async fn erase_now(deps: &LocalDeps, call: &Call, ids: Vec<String>, is_single: b
             Err(refusal) => failed.push(entry(deps, &outcome.id, "", &Err(refusal))),
         }
     }
-    Ok(json!({ "success_users": success, "failed_users": failed }))
+    Ok(answer_with(call, success, failed))
 }

@@ -9,6 +9,7 @@ use super::body::Call;
 use super::state::LocalDeps;
 use crate::actors::registry::message::WipePeople;
 use crate::actors::reporter::message::WipeEvents;
+use menshen_domain::status::StatusCode;
 use menshen_protocol::command::WipeOptions;
 use menshen_protocol::lenient;
 
@@ -34,10 +35,12 @@ async fn wipe_now(deps: &LocalDeps, mut call: Call) -> Answer {
     });
     if options.users {
         let count = ask(deps.registry.send(WipePeople)).await??;
+        call.part(StatusCode::Success.code());
         tracing::warn!(count, "everyone was deleted, as the local API asked");
     }
     if options.events {
         ask(deps.reporter.send(WipeEvents)).await??;
+        call.part(StatusCode::Success.code());
         tracing::warn!("all events were deleted, as the local API asked");
     }
     Ok(json!({ "wipe_options": options }))

@@ -10,3 +10,10 @@ pub const AUDIT_LINES_WAITING: usize = 1_024;
 pub const AUDIT_WAIT_MS: u64 = 3_000;
 /// Longest part of a line.
 pub const AUDIT_TEXT_CHARS_MAX: usize = 200;
+/// Older files of what changed nothing; the newest is as large as one of changes.
+pub const AUDIT_REFUSED_OLD_FILES: usize = 1;
+/// Lines of one caller about what changed nothing within [`AUDIT_REFUSED_INTERVAL_MS`]; further ones are counted in one line.
+pub const AUDIT_REFUSED_LINES: u32 = 10;
+/// A device that asks for what it may not asks every few seconds for ever: at eleven lines in ten minutes its own file lasts
+/// for weeks.
+pub const AUDIT_REFUSED_INTERVAL_MS: u64 = 600_000;
