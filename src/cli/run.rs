@@ -4,9 +4,10 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -86,6 +87,12 @@ fn restart_in_place() -> anyhow::Error {
     ))
 }
 
+/// Whatever a stranger sends that is no HTTP, the web server's library says so at the highest level, each time and without the
+/// address. The box counts it and tells of it by itself (`web::listener`).
+fn is_told_by_the_box(line: &Metadata<'_>) -> bool {
+    line.target().starts_with("actix_http") && *line.level() == Level::ERROR
+}
+
 /// Lines that wait for whoever reads the log; some 200 bytes each. More are dropped and counted.
 const LOG_LINES_MAX: usize = 8192;
 
@@ -119,6 +126,7 @@ pub fn start_log(settings: &Settings) -> WorkerGuard {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    let is_own = filter_fn(|line| !is_told_by_the_box(line)).with_max_level_hint(LevelFilter::TRACE);
+    tracing_subscriber::registry().with(layer.with_filter(filter.and(is_own))).init();
     guard
 }

@@ -177,6 +177,9 @@ declare! {
         "本地接口拒绝的调用（令牌错误、其他设备的令牌、主机或来源错误）";
     WRONG_TOKENS = Counter "menshen_local_wrong_tokens_total", Count, [],
         "Calls of the local API with a token that is wrong or revoked", "本地接口收到的错误或已吊销令牌的调用次数";
+    BROKEN_REQUESTS = Counter "menshen_broken_requests_total", Count, [server],
+        "Requests that are no HTTP, by server: web, local_api; the log names their addresses once a minute",
+        "不符合 HTTP 的请求数，按服务：web、local_api；日志每分钟记录一次来源地址";
     AUDIT_LINES_LOST = Counter "menshen_audit_lines_lost_total", Count, [],
         "Changes whose audit line could not be written", "未能写入的审计记录数";
     CONNECTIONS = Gauge "menshen_connections", Count, [server],

@@ -1,11 +1,16 @@
 //! An address that a web server listens on, with what it bears of strangers.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Request, Response};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service as _, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service,
+    map_config,
+};
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, Server};
@@ -13,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::connections::{BoxedIo, Connections, Guarded};
-
+use super::peers_told::PeersTold;
+use crate::telemetry;
 use menshen_domain::limits;
 
 const HEAD: Duration = Duration::from_millis(limits::REQUEST_HEAD_MS);
@@ -49,6 +55,7 @@ impl Listener {
         B: MessageBody + 'static,
     {
         let Self { address, connections, tls } = self;
+        let (name, told) = (connections.name(), Arc::<PeersTold>::default());
         let server = Server::build()
             .workers(1)
             .disable_signals()
@@ -60,6 +67,7 @@ impl Listener {
                     async move { enter(stream, &connections, tls).await }
                 });
                 let app = app().into_factory().map_err(|error| error.into().error_response());
+                let told = Arc::clone(&told);
                 let http = HttpService::build()
                     .keep_alive(KeepAlive::Timeout(KEEP))
                     .client_request_timeout(HEAD)
@@ -68,10 +76,38 @@ impl Listener {
                         data.insert(io.connection().clone());
                     })
                     .h1(map_config(app, |()| AppConfig::default()));
+                let http = apply_fn_factory(http, move |(io, peer): (BoxedIo, Option<SocketAddr>), http| {
+                    let (told, who) = (Arc::clone(&told), io.connection().peer);
+                    let served = http.call((io, peer));
+                    async move {
+                        served.await.inspect_err(|error| tell(name, who, &told, error))
+                    }
+                });
                 enter.and_then(http.map_err(|_| ()))
             })?
             .run();
         Ok(server)
+    }
+}
+
+/// Why a connection ended before its time. What strangers send is told of once in a while for each address: the library's own lines,
+/// one a connection and without the address, are left out of the log (`cli::run`).
+fn tell(server: &'static str, peer: IpAddr, told: &PeersTold, error: &DispatchError) {
+    match error {
+        DispatchError::Parse(error) => {
+            telemetry::BROKEN_REQUESTS.of(server).increment(1);
+            if let Some(count) = told.count(peer) {
+                tracing::warn!(server, %peer, count, %error, "a request could not be read");
+            }
+        }
+        DispatchError::Io(_)
+        | DispatchError::SlowRequestTimeout
+        | DispatchError::DisconnectTimeout
+        | DispatchError::HandlerDroppedPayload => {
+            tracing::debug!(server, %peer, %error, "a connection ended early");
+        }
+        // The answer, which is the box's own doing.
+        error => tracing::error!(server, %peer, %error, "a call could not be answered"),
     }
 }
 

@@ -4,6 +4,8 @@ pub mod connections;
 pub mod health;
 pub mod listener;
 pub mod local;
+mod methods;
+pub mod peers_told;
 
 use std::io;
 use std::sync::Arc;
@@ -13,12 +15,13 @@ use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header::ContentType;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpResponse, get};
+use actix_web::{App, HttpRequest, HttpResponse};
 
 use crate::telemetry::Exporter;
 use connections::Connection;
 use health::Health;
 use listener::Listener;
+use methods::Calls;
 
 /// Starts serving; the handle stops it.
 pub fn serve(listener: Listener, health: Arc<Health>, metrics: Exporter) -> io::Result<ServerHandle> {
@@ -28,9 +31,9 @@ pub fn serve(listener: Listener, health: Arc<Health>, metrics: Exporter) -> io::
             .app_data(health.clone())
             .app_data(metrics.clone())
             .wrap(from_fn(serving))
-            .service(healthz)
-            .service(readyz)
-            .service(render_metrics)
+            .service(Calls::of("/healthz").get(healthz).resource(not_allowed))
+            .service(Calls::of("/readyz").get(readyz).resource(not_allowed))
+            .service(Calls::of("/metrics").get(render_metrics).resource(not_allowed))
     })?;
     let handle = server.handle();
     actix_rt::spawn(async move {
@@ -50,14 +53,16 @@ async fn serving(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
+fn not_allowed(_: &HttpRequest) -> HttpResponse {
+    HttpResponse::MethodNotAllowed().finish()
+}
+
 /// Alive: always 200, with what there is to know.
-#[get("/healthz")]
 async fn healthz(health: Data<Health>) -> HttpResponse {
     HttpResponse::Ok().json(health.report())
 }
 
 /// Able to do its work: 200, or 503 with the reasons.
-#[get("/readyz")]
 async fn readyz(health: Data<Health>) -> HttpResponse {
     let report = health.report();
     if report.ready {
@@ -68,7 +73,6 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
 }
 
 /// Prometheus text format.
-#[get("/metrics")]
 async fn render_metrics(metrics: Data<Exporter>) -> HttpResponse {
     HttpResponse::Ok().insert_header(ContentType::plaintext()).body(metrics.render())
 }

@@ -51,6 +51,7 @@ pub mod quality;
 pub mod receiver_pause;
 pub mod relay;
 pub mod relogin;
+pub mod repeated;
 pub mod score;
 pub mod secrets;
 pub mod status;

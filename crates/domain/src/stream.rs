@@ -252,7 +252,7 @@ impl StreamLife {
     fn fail(&mut self, fault: StreamFault, jitter: f64) -> Vec<StreamEffect> {
         let was_online = self.state.is_online();
         // A new reason is news too: the installer wants the present one.
-        let is_news = was_online || self.last_fault.as_ref() != Some(&fault);
+        let is_news = was_online || !self.last_fault.as_ref().is_some_and(|last| last.is_like(&fault));
         self.last_fault = Some(fault.clone());
         self.generation += 1;
         self.state = StreamState::Offline(fault);
@@ -321,6 +321,23 @@ mod tests {
             assert!(matches!(effects[..], [StreamEffect::Open { .. }]));
             assert_eq!(life.reconnects(), 1);
         }
+    }
+
+    #[test]
+    fn a_reason_that_only_counts_on_is_no_news() {
+        let mut life = life(true);
+        life.step(StreamInput::Start, 0, 0.5);
+        let mut news = 0;
+        for n in 0..50 {
+            let (generation, fault) = (life.generation(), other(&format!("decodebin{n}: cannot decode")));
+            let effects = life.step(StreamInput::Failed { generation, fault }, n, 0.5);
+            news += effects.iter().filter(|effect| **effect == StreamEffect::Changed).count();
+            life.step(StreamInput::RetryDue { generation: life.generation() }, n, 0.5);
+        }
+        assert_eq!(news, 1);
+        let fault = other("rtspsrc1: cannot connect");
+        let effects = life.step(StreamInput::Failed { generation: life.generation(), fault }, 60, 0.5);
+        assert!(effects.contains(&StreamEffect::Changed), "another reason is");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::repeated::says_the_same;
 use super::status::Language;
 use super::text::spoken;
 use crate::tr;
@@ -57,6 +58,12 @@ impl StreamFault {
             Self::NoKeyFrame(_) => "no-key-frame",
             Self::Ended | Self::Other(_) => "stream",
         }
+    }
+
+    /// Whether it says what another one does, whatever libraries counted in their words.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let is_same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
+        is_same_kind && says_the_same(&self.text(Language::En), &other.text(Language::En))
     }
 
     /// What it is and what to do, for the installer.

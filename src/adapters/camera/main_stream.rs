@@ -23,6 +23,7 @@ use crate::ports::camera::OpenError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::frame::{Frame, HighResError, HighResFrame};
 use menshen_domain::limits;
+use menshen_domain::repeated::says_the_same;
 use menshen_domain::secrets::mask_credentials;
 
 /// Why a main stream does not go on, or has no picture of a moment.
@@ -285,7 +286,7 @@ fn receive(device: &str, silence: Duration, build: &Build, kept: &Arc<Kept>, sto
         kept.clear();
         let Err(error) = failure else { return };
         let reason = error.to_string();
-        if reason != logged {
+        if !says_the_same(&reason, &logged) {
             tracing::warn!(device, reason, "the main stream failed; events get pictures of the other stream");
             logged = reason;
         }

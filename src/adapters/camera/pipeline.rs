@@ -19,6 +19,7 @@ use super::template::FRAMES;
 use crate::ports::camera::{
     FailureKind, FrameSink, NoticeSink, OpenError, Stream, StreamFailure, StreamNotice,
 };
+use menshen_domain::repeated::element_kind;
 use menshen_domain::secrets::mask_credentials;
 
 /// Stops with its last handle.
@@ -73,7 +74,7 @@ impl Running {
             match message.view() {
                 MessageView::Error(error) => {
                     let from = error.src().map(|src| src.name().to_string()).unwrap_or_default();
-                    let text = mask_credentials(&format!("{}: {}", from, error.error()));
+                    let text = mask_credentials(&format!("{}: {}", element_kind(&from), error.error()));
                     report(StreamNotice::Failed(StreamFailure { kind: kind_of(&error.error()), text }));
                 }
                 MessageView::StreamStatus(status) => noted.note(status),

@@ -154,6 +154,11 @@ impl Connections {
         Self(Arc::new(Shared { name, max, per_address, open: Mutex::default() }))
     }
 
+    /// Of the server.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     /// Counts a connection with which TLS did not come about.
     pub fn count_handshake(&self) {
         telemetry::CONNECTIONS_REFUSED.of(self.0.name, "handshake").increment(1);

@@ -1,17 +1,15 @@
 //! Who calls, and what that allows.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use sha2::{Digest as _, Sha256};
 
 use crate::ports::tokens::KnownTokens;
+use crate::web::peers_told::PeersTold;
 use menshen_domain::access::Role;
-use menshen_domain::limits;
 
 /// Name of `local_api.token` of the configuration in the audit log.
 const CONFIGURED: &str = "local_api.token";
@@ -46,8 +44,8 @@ pub struct Access {
     configured: Option<Digest>,
     command_line: Option<Digest>,
     tokens: Arc<dyn KnownTokens>,
-    /// When wrong tokens of an address were last told of, and how many came since.
-    told: Mutex<HashMap<IpAddr, (Instant, u64)>>,
+    /// Addresses with wrong tokens.
+    told: PeersTold,
 }
 
 impl Access {
@@ -59,7 +57,7 @@ impl Access {
             let mut digest = Digest::default();
             hex::decode_to_slice(text, &mut digest).ok().map(|()| digest)
         });
-        Self { configured, command_line, tokens, told: Mutex::default() }
+        Self { configured, command_line, tokens, told: PeersTold::default() }
     }
 
     /// Who calls.
@@ -97,21 +95,8 @@ impl Access {
 
     /// Tells of wrong tokens in the log: once in a while for each address, with their number, so that nobody fills the log.
     pub fn tell_wrong(&self, peer: IpAddr) {
-        const QUIET: Duration = Duration::from_millis(limits::WRONG_TOKEN_LOG_MS);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if told.len() >= limits::WRONG_TOKEN_ADDRESSES && !told.contains_key(&peer) {
-            told.retain(|_, (last, _)| now.duration_since(*last) < QUIET);
-            if told.len() >= limits::WRONG_TOKEN_ADDRESSES {
-                return;
-            }
-        }
-        let entry = told.entry(peer).or_insert((now, 0));
-        entry.1 += 1;
-        let (last, count) = *entry;
-        if count == 1 || now.duration_since(last) >= QUIET {
+        if let Some(count) = self.told.count(peer) {
             tracing::warn!(%peer, count, "the local API was called with a wrong token");
-            *entry = (now, u64::from(count == 1));
         }
     }
 }

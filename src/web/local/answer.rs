@@ -1,6 +1,6 @@
 //! What every call is answered with.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use actix_web::http::StatusCode as Http;
 use actix_web::web::Data;
 use serde_json::{Value, json};
@@ -75,7 +75,14 @@ fn http_status(code: StatusCode) -> Http {
     }
 }
 
-/// Paths and methods that have no handler.
+/// Paths that have no handler.
 pub async fn no_such_call(deps: Data<LocalDeps>) -> HttpResponse {
-    deps.respond(Err(ProtocolError::new(StatusCode::LocalNotFound, "no such path or method")))
+    deps.respond(Err(ProtocolError::new(StatusCode::LocalNotFound, "no such path")))
+}
+
+/// Methods that a path does not have.
+pub fn no_such_method(request: &HttpRequest) -> HttpResponse {
+    let language = request.app_data::<Data<LocalDeps>>().map_or_else(Language::default, |deps| deps.language);
+    let refusal = ProtocolError::new(StatusCode::LocalNotFound, "this path has other methods, see Allow");
+    refused_as(Http::METHOD_NOT_ALLOWED, &refusal, language)
 }

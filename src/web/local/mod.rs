@@ -30,11 +30,13 @@ use std::time::Duration;
 
 use actix_web::App;
 use actix_web::dev::Server;
+use actix_web::http::Method;
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::web::health::Health;
 use crate::web::listener::Listener;
+use crate::web::methods::Calls;
 use menshen_domain::limits;
 
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
@@ -72,49 +74,53 @@ fn bind(listener: Listener, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
 }
 
 fn routes(config: &mut ServiceConfig) {
-    let mq = |name: &str| format!("/SophonMQ/api/{name}");
-    let fog = |name: &str| format!("/SophonFogSys/api/{name}");
-    config
-        .route(&mq("DevSno"), web::get().to(identity::dev_sno))
-        .route(&mq("DevSno"), web::put().to(identity::set_dev_sno))
-        .route(&mq("LoginUrl"), web::get().to(identity::login_url))
-        .route(&mq("LoginUrl"), web::put().to(identity::set_login_url))
-        .route(&fog("WipeData"), web::post().to(wipe::wipe))
-        .route(&fog("users"), web::get().to(users::list))
-        .route(&fog("users"), web::post().to(users::add))
-        .route(&fog("users"), web::put().to(users::update))
-        .route(&fog("users"), web::delete().to(users::delete))
-        .route(&fog("permissions"), web::get().to(permissions::list))
-        .route(&fog("permissions"), web::post().to(permissions::add))
-        .route(&fog("permissions"), web::put().to(permissions::change))
-        .route(&fog("permissions"), web::delete().to(permissions::remove))
-        .route(&fog("Recognize"), web::post().to(photo::recognize))
-        .route(&fog("Recognize/{device}"), web::post().to(photo::recognize))
-        .route(&fog("GateControllerMode"), web::get().to(doors::mode))
-        .route(&fog("GateControllerMode"), web::post().to(doors::set_mode))
-        .route(&fog("EventAction"), web::put().to(doors::act))
-        .route("/SophonFace/api/permissions", web::get().to(permissions::find_by_name))
-        .route("/menshen/api/models", web::get().to(models::show))
-        .route("/menshen/api/models/use", web::post().to(models::use_model))
-        .route("/menshen/api/models/cancel", web::post().to(models::cancel))
-        .route("/menshen/api/devices", web::get().to(devices::list))
-        .route("/menshen/api/devices", web::post().to(devices::add))
-        .route("/menshen/api/devices", web::put().to(devices::change))
-        .route("/menshen/api/devices", web::delete().to(devices::remove))
-        .route("/menshen/api/devices/reload", web::post().to(devices::reload))
-        .route("/menshen/api/clock", web::get().to(clock::show))
-        .route("/menshen/api/clock/confirm", web::post().to(clock::confirm))
-        .route("/menshen/api/devices/reset", web::post().to(devices::reset))
-        .route("/menshen/api/settings/reset", web::post().to(settings::reset))
-        .route("/menshen/api/set-aside", web::get().to(set_aside::list))
-        .route("/menshen/api/set-aside/retry", web::post().to(set_aside::retry));
-    for kind in urls::Kind::ALL {
+    let mq = |name: &str| Calls::of(format!("/SophonMQ/api/{name}"));
+    let fog = |name: &str| Calls::of(format!("/SophonFogSys/api/{name}"));
+    let own = |name: &str| Calls::of(format!("/menshen/api/{name}"));
+    let published = [
+        mq("DevSno").get(identity::dev_sno).on(Method::PUT, identity::set_dev_sno),
+        mq("LoginUrl").get(identity::login_url).on(Method::PUT, identity::set_login_url),
+        fog("WipeData").on(Method::POST, wipe::wipe),
+        fog("users")
+            .get(users::list)
+            .on(Method::POST, users::add)
+            .on(Method::PUT, users::update)
+            .on(Method::DELETE, users::delete),
+        fog("permissions")
+            .get(permissions::list)
+            .on(Method::POST, permissions::add)
+            .on(Method::PUT, permissions::change)
+            .on(Method::DELETE, permissions::remove),
+        fog("Recognize").on(Method::POST, photo::recognize),
+        fog("Recognize/{device}").on(Method::POST, photo::recognize),
+        fog("GateControllerMode").get(doors::mode).on(Method::POST, doors::set_mode),
+        fog("EventAction").on(Method::PUT, doors::act),
+        Calls::of("/SophonFace/api/permissions").get(permissions::find_by_name),
+    ];
+    let ours = [
+        own("models").get(models::show),
+        own("models/use").on(Method::POST, models::use_model),
+        own("models/cancel").on(Method::POST, models::cancel),
+        own("devices")
+            .get(devices::list)
+            .on(Method::POST, devices::add)
+            .on(Method::PUT, devices::change)
+            .on(Method::DELETE, devices::remove),
+        own("devices/reload").on(Method::POST, devices::reload),
+        own("devices/reset").on(Method::POST, devices::reset),
+        own("clock").get(clock::show),
+        own("clock/confirm").on(Method::POST, clock::confirm),
+        own("settings/reset").on(Method::POST, settings::reset),
+        own("set-aside").get(set_aside::list),
+        own("set-aside/retry").on(Method::POST, set_aside::retry),
+    ];
+    let receivers = urls::Kind::ALL.map(|kind| {
         let get = move |deps: Data<LocalDeps>| async move { urls::get(&deps, kind) };
         let set =
             move |deps: Data<LocalDeps>, call: body::Call| async move { urls::set(&deps, kind, call).await };
-        config
-            .route(&fog(kind.name()), web::get().to(get))
-            .route(&fog(kind.name()), web::post().to(set))
-            .route(&fog(kind.name()), web::put().to(set));
+        fog(kind.name()).get(get).on(Method::POST, set).on(Method::PUT, set)
+    });
+    for calls in published.into_iter().chain(ours).chain(receivers) {
+        config.service(calls.resource(answer::no_such_method));
     }
 }

@@ -33,10 +33,10 @@ pub const LOCAL_LARGE_BODIES_AT_ONCE: usize = 4;
 pub const LOCAL_LARGE_BODIES_PER_ADDRESS: usize = 2;
 /// Wait before a wrong token is answered.
 pub const WRONG_TOKEN_DELAY_MS: u64 = 1_000;
-/// Addresses whose wrong tokens are being told of in the log; beyond, each line stands for all others.
-pub const WRONG_TOKEN_ADDRESSES: usize = 256;
-/// One line of the log an address for its wrong tokens within this time.
-pub const WRONG_TOKEN_LOG_MS: u64 = 60_000;
+/// Addresses whose wrong tokens and broken requests the log is being told of; those of others are only counted in the metrics.
+pub const PEERS_TOLD_MAX: usize = 256;
+/// One line of the log an address for what it does wrong within this time.
+pub const PEER_LOG_MS: u64 = 60_000;
 
 /// Open files the box asks the system for; more are of no use to it.
 pub const OPEN_FILES_WANTED: u64 = 65_536;
