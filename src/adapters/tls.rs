@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 
 use super::files::write_flushed;
+use super::regular_file::{self, NoFile};
 
 /// How often it is looked whether a certificate was replaced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,13 +90,18 @@ pub fn make_own(data_dir: &Path) -> Result<CertificatePaths, TlsError> {
     Ok(paths)
 }
 
+/// Also while the box runs, when one was replaced.
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let failed = |no_file: NoFile| TlsError::Read { path: path.display().to_string(), reason: no_file.into() };
+    regular_file::read(path).map_err(failed)
+}
+
 /// The chain of a file.
 ///
 /// # Errors
 /// When there is none.
 pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let bytes =
-        fs::read(path).map_err(|reason| TlsError::Read { path: path.display().to_string(), reason })?;
+    let bytes = read(path)?;
     let unusable = |reason: String| TlsError::Certificate { path: path.display().to_string(), reason };
     let chain = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|error| unusable(error.to_string()))?;
@@ -105,8 +111,7 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError>
 fn read_pair(paths: &CertificatePaths) -> Result<CertifiedKey, TlsError> {
     let chain = read_chain(&paths.cert)?;
     let shown = paths.key.display().to_string();
-    let bytes = fs::read(&paths.key).map_err(|reason| TlsError::Read { path: shown.clone(), reason })?;
-    let bytes = zeroize::Zeroizing::new(bytes);
+    let bytes = zeroize::Zeroizing::new(read(&paths.key)?);
     let key = PrivateKeyDer::from_pem_slice(&bytes)
         .map_err(|error| TlsError::Key { path: shown.clone(), reason: error.to_string() })?;
     let provider = rustls::crypto::ring::default_provider();

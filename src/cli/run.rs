@@ -17,6 +17,7 @@ use crate::config::Settings;
 use crate::config::settings::LogFormat;
 use crate::runtime::Ended;
 use crate::telemetry;
+use crate::telemetry::log_fields::QuotedFields;
 use crate::telemetry::log_line::{CleanLines, LineForm, hide_licence_code};
 
 /// What lapin says of a channel the box says itself: a queue that is looked for and not there is no error.
@@ -123,7 +124,7 @@ pub fn start_log(settings: &Settings) -> WorkerGuard {
         .log_internal_errors(false)
         .with_writer(CleanLines::new(writer, form));
     let layer = match settings.log_format {
-        LogFormat::Text => layer.boxed(),
+        LogFormat::Text => layer.fmt_fields(QuotedFields).boxed(),
         LogFormat::Json => layer.json().boxed(),
     };
     let is_own = filter_fn(|line| !is_told_by_the_box(line)).with_max_level_hint(LevelFilter::TRACE);

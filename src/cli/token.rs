@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::config_args::ConfigArgs;
 use super::language::{help, said};
 use super::note_change::{now_ms, write_down};
-use super::output::{print_line, print_note};
+use super::output::{print_line, print_note, print_warning};
 use crate::adapters::tokens::TokenFile;
 use crate::config::Settings;
 use crate::runtime::storage::create_data_dir;
@@ -94,6 +94,9 @@ fn list(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     let count = tokens.len();
     print_line(&said!("{count} tokens", "共 {count} 个令牌"));
+    if tokens.is_empty() && settings.local_api.token.is_empty() {
+        print_warning(&without_tokens(settings));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,5 +105,27 @@ fn revoke(name: &str, settings: &Settings) -> anyhow::Result<ExitCode> {
     write_down(settings, "token revoke", name, &done);
     done?;
     print_line(&said!("revoked {name}", "已吊销 {name}"));
+    if settings.local_api.token.is_empty() && TokenFile::new(&settings.data_dir).list()?.is_empty() {
+        let none = without_tokens(settings);
+        print_warning(&said!("that was the last token; {none}", "这是最后一个令牌；{none}"));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What it means that there is no token.
+fn without_tokens(settings: &Settings) -> String {
+    let is_reachable = settings.local_api.listen.is_some_and(|address| !address.ip().is_loopback());
+    let others = if is_reachable {
+        said!(
+            "other machines are refused although local_api.listen is open to them",
+            "local_api.listen 虽对其他机器开放，其他机器一律被拒绝"
+        )
+    } else {
+        said!("other machines are refused", "其他机器一律被拒绝")
+    };
+    said!(
+        "the local API asks for no token: every program on this machine may change people, devices and doors, {others}; \
+         make one with `menshen token new NAME`",
+        "本地接口不需要令牌：本机任何程序都可以修改人员、设备和门，{others}；请用 menshen token new NAME 新建令牌"
+    )
 }

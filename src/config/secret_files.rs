@@ -1,13 +1,14 @@
 //! Secrets in files of their own: for every key that holds one there is `KEY_file`, which names a file that holds the value.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::reader::Findings;
+use crate::adapters::regular_file::{self, NoFile};
 use menshen_domain::text::{Text, spoken};
 use menshen_domain::{text, tr};
 
@@ -28,7 +29,7 @@ enum FileError {
     NoPath,
     Both(&'static str),
     NoCredentials,
-    Read { path: String, reason: io::Error },
+    Read(Text),
     Empty(String),
     NoText(String),
 }
@@ -42,7 +43,7 @@ impl FileError {
                 "$CREDENTIALS_DIRECTORY is not set: the service needs LoadCredential=",
                 "未设置 $CREDENTIALS_DIRECTORY：服务需要 LoadCredential="
             ),
-            Self::Read { path, reason } => text!("cannot read {path}: {reason}", "无法读取 {path}：{reason}"),
+            Self::Read(why) => why.clone(),
             Self::Empty(path) => text!("{path} is empty", "{path} 为空"),
             Self::NoText(path) => text!(
                 "{path} is longer than {SECRET_BYTES_MAX} bytes, or no text",
@@ -120,10 +121,10 @@ fn secret(
         None => PathBuf::from(name),
     };
     let shown = path.display().to_string();
-    let failed = |reason| FileError::Read { path: shown.clone(), reason };
+    let failed = |why: NoFile| FileError::Read(why.text(&path));
     let mut bytes = Vec::new();
-    let file = fs::File::open(&path).map_err(failed)?;
-    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let file = regular_file::open(&path).map_err(failed)?;
+    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(NoFile::Io(error)))?;
     note_open(&path, open);
     let text = String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= SECRET_BYTES_MAX);
     let text = text.ok_or_else(|| FileError::NoText(shown.clone()))?;
@@ -202,7 +203,9 @@ mod tests {
         let secret = file(folder.path(), "secret", "s3cret-value", 0o644);
         for (text, told) in [
             ("token_file = 7".to_owned(), "path of a file"),
-            ("token_file = \"/nowhere/at/all\"".to_owned(), "cannot read /nowhere"),
+            ("token_file = \"/nowhere/at/all\"".to_owned(), "there is no file /nowhere"),
+            ("token_file = \"/dev/zero\"".to_owned(), "is a device"),
+            (format!("token_file = {:?}", folder.path()), "is a folder"),
             ("token_file = \"$CREDENTIALS_DIRECTORY/x\"".to_owned(), "LoadCredential"),
             (format!("token_file = {empty:?}"), "is empty"),
             (format!("token_file = {long:?}"), "longer than"),

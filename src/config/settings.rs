@@ -16,6 +16,7 @@ use super::secret_files::OpenFile;
 use super::tls::{TlsSettings, read_common};
 use super::value_error::ValueError;
 use super::web::{LocalApiSettings, read_local_api, read_web};
+use crate::adapters::regular_file::{self, NoFile};
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
@@ -339,9 +340,10 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
             }
         }
     };
-    if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
-        let shown = ca_file.display();
-        section.wrong("ca_file", text!("there is no file {shown}", "文件 {shown} 不存在"));
+    if !ca_file.as_os_str().is_empty()
+        && let Err(no_file) = regular_file::look(&ca_file)
+    {
+        section.wrong("ca_file", no_file.text(&ca_file));
     }
     if require_tls && platform.as_ref().is_some_and(|url| url.scheme() != "https") {
         section.wrong(
@@ -447,6 +449,10 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
 
 fn read_storage(mut section: Section<'_>) -> StorageSettings {
     let key_file = section.take("key_file", PathBuf::new());
+    // One that is not there is made.
+    if let Err(odd @ NoFile::Odd(_)) = regular_file::look(&key_file) {
+        section.wrong("key_file", odd.text(&key_file));
+    }
     let keep_free_bytes = section.take_within("keep_free_mb", 64u64, 1, 1_000_000) * 1024 * 1024;
     section.finish();
     let key_file = Some(key_file).filter(|path| !path.as_os_str().is_empty());

@@ -9,6 +9,7 @@ use super::reader::{ConfigError, Findings, Section, key_lines, set_path};
 use super::renamed::rename;
 use super::secret_files::{holds_secret, note_open, resolve};
 use super::settings::Settings;
+use super::tls::TlsSettings;
 use menshen_domain::not_toml::NotToml;
 use menshen_domain::secrets::mask_url;
 use menshen_domain::text::Text;
@@ -115,7 +116,13 @@ fn inspect_text(
     if is_secret {
         note_open(Path::new(file), &mut open_files);
     }
-    let settings = Settings { renamed_keys, open_files, ..Settings::read(Section::root(&findings, table)) };
+    let settings = Settings { renamed_keys, ..Settings::read(Section::root(&findings, table)) };
+    for tls in [&settings.web_tls, &settings.local_api.tls, &settings.ftp.tls] {
+        if let TlsSettings::Files(files) = tls {
+            note_open(&files.key, &mut open_files);
+        }
+    }
+    let settings = Settings { open_files, ..settings };
     Ok((settings, findings.into_errors()))
 }
 

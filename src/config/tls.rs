@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::reader::Section;
+use crate::adapters::regular_file;
 use menshen_domain::text;
 
 /// TLS of one address.
@@ -56,9 +57,8 @@ fn read_files(section: &mut Section<'_>, cert: &'static str, key: &'static str) 
                     "须与 `{other}` 一同填写：证书与私钥缺一不可"
                 ),
             );
-        } else if !path.is_file() {
-            let shown = path.display();
-            section.wrong(name, text!("there is no file {shown}", "文件 {shown} 不存在"));
+        } else if let Err(no_file) = regular_file::look(path) {
+            section.wrong(name, no_file.text(path));
         }
     }
     Some(files)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::actors::session::SessionKeeper;
+use crate::adapters::regular_file;
 use crate::adapters::platform_http::{ClientError, PlatformHttp, PlatformParameters};
 use crate::adapters::system::{MachineProbe, ProbeError};
 use crate::config::Settings;
@@ -51,7 +52,7 @@ fn client(settings: &Settings, probe: &dyn SystemProbe) -> Result<PlatformHttp, 
         .and_then(|platform| platform.ca_file.as_ref())
         .map(|path| {
             let unreadable = |reason| PlatformSetupError::CaFile { path: path.display().to_string(), reason };
-            std::fs::read(path).map_err(unreadable)
+            regular_file::read(path).map_err(|no_file| unreadable(no_file.into()))
         })
         .transpose()?;
     Ok(PlatformHttp::new(PlatformParameters {

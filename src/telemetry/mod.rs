@@ -2,6 +2,7 @@
 
 mod declare;
 mod exporter;
+pub mod log_fields;
 pub mod log_line;
 mod table;
 

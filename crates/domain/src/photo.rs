@@ -61,6 +61,25 @@ impl PictureKind {
             _ => None,
         }
     }
+
+    /// Whether the file ends where such a picture ends; of one that breaks off the end is missing. Bytes behind the end are allowed.
+    pub fn has_end(self, bytes: &[u8]) -> bool {
+        const NEAR_END: usize = 64;
+        let end = &bytes[bytes.len().saturating_sub(NEAR_END)..];
+        let ends_with = |mark: &[u8]| end.windows(mark.len()).any(|window| window == mark);
+        let size_at = |at: usize| {
+            let size = bytes.get(at..at + 4).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes);
+            size.is_some_and(|size| bytes.len() as u64 >= u64::from(size))
+        };
+        match self {
+            Self::Jpeg => ends_with(&[0xff, 0xd9]),
+            Self::Png => ends_with(b"IEND"),
+            // The size of what follows it.
+            Self::WebP => size_at(4),
+            Self::Bmp => size_at(2),
+            Self::Heic => true,
+        }
+    }
 }
 
 /// What a device's form says one of its pictures is.

@@ -27,6 +27,7 @@ use self::consumer::{consume, consume_alone};
 use self::error::{classify, is_of_channel, lost};
 use self::publisher::Publisher;
 use self::topology::{Use, prepare_other, prepare_queue};
+use crate::adapters::regular_file;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, NoticeSink, QueuePair,
 };
@@ -231,8 +232,9 @@ impl AmqpConnector {
 
     async fn tls(&self) -> Result<TlsConnector, BrokerError> {
         let Some(path) = &self.ca_file else { return stream::tls(None) };
-        let pem = tokio::fs::read(path).await.map_err(|error| {
-            BrokerError::Unreachable(format!("cannot read platform.ca_file {}: {error}", path.display()))
+        let pem = regular_file::read(path).map_err(|no_file| {
+            let why = std::io::Error::from(no_file);
+            BrokerError::Unreachable(format!("cannot read platform.ca_file {}: {why}", path.display()))
         })?;
         stream::tls(Some(&pem))
     }

@@ -11,6 +11,15 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use menshen_domain::limits;
 
+/// Why a newcomer is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoEntry {
+    /// Too many wrong passwords.
+    LockedOut,
+    /// Too many sessions, and nobody who could leave.
+    Full,
+}
+
 /// Counts what was not let in.
 pub fn refused(reason: &'static str) {
     metrics::counter!("menshen_ftp_refused_total", "reason" => reason).increment(1);
@@ -146,8 +155,11 @@ impl Guard {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None`: too many are in, or this address has tried too many passwords.
-    pub fn enter(&self, ip: IpAddr) -> Option<Place> {
+    /// Lets a newcomer in.
+    ///
+    /// # Errors
+    /// When too many are in, or this address has tried too many passwords.
+    pub fn enter(&self, ip: IpAddr) -> Result<Place, NoEntry> {
         let mut books = self.books();
         let now = Instant::now();
         books.wrong.retain(|_, (_, last)| now.duration_since(*last) < LOCKOUT);
@@ -155,13 +167,13 @@ impl Guard {
         let all: usize = books.sessions.values().sum();
         let own = books.sessions.get(&ip).copied().unwrap_or(0);
         if is_locked {
-            return None;
+            return Err(NoEntry::LockedOut);
         }
         let has_share = own >= limits::FTP_SESSIONS_PER_ADDRESS;
         if has_share || all >= self.sessions_max {
             // Who only connects keeps nobody out.
-            let leaver = books.leaver(ip, has_share)?;
-            let (gone, leave) = books.strangers.remove(&leaver)?;
+            let leaver = books.leaver(ip, has_share).and_then(|leaver| books.strangers.remove(&leaver));
+            let (gone, leave) = leaver.ok_or(NoEntry::Full)?;
             books.leave(gone);
             leave.notify_one();
             refused("strangers");
@@ -171,7 +183,7 @@ impl Guard {
         let (number, leave) = (books.next_session, Arc::new(Notify::new()));
         books.strangers.insert(number, (ip, Arc::clone(&leave)));
         show(&books);
-        Some(Place { books: Arc::clone(&self.books), ip, number, leave, is_known: AtomicBool::new(false) })
+        Ok(Place { books: Arc::clone(&self.books), ip, number, leave, is_known: AtomicBool::new(false) })
     }
 
     /// Counts a try as a wrong one until it is known to be right. `false`: there were too many, also of other sessions.
@@ -243,15 +255,17 @@ mod tests {
         let mut places: Vec<_> =
             (0..limits::FTP_SESSIONS_PER_ADDRESS).map(|_| guard.enter(one).unwrap()).collect();
         places.iter().for_each(Place::logged_in);
-        assert!(guard.enter(one).is_none() && guard.enter(other).is_some());
+        assert_eq!(guard.enter(one).err(), Some(NoEntry::Full));
+        assert!(guard.enter(other).is_ok());
         places.pop();
-        assert!(guard.enter(one).is_some(), "a session that ends makes room");
+        assert!(guard.enter(one).is_ok(), "a session that ends makes room");
         // Sessions that are in already do not help a guesser.
         let tries = (0..100).filter(|_| guard.may_try(other)).count();
         assert_eq!(tries, limits::FTP_WRONG_LOGINS_MAX as usize);
-        assert!(guard.enter(other).is_none() && guard.may_try(one));
+        assert_eq!(guard.enter(other).err(), Some(NoEntry::LockedOut));
+        assert!(guard.may_try(one));
         guard.right_login(other);
-        assert!(guard.enter(other).is_some());
+        assert!(guard.enter(other).is_ok());
     }
 
     #[tokio::test]

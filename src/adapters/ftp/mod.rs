@@ -8,16 +8,18 @@ mod rules;
 mod session;
 mod stream;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use self::guard::Guard;
+use self::guard::{Guard, NoEntry};
 pub use self::rules::FtpRules;
 use self::rules::Shared;
+use self::session::LOCKED_OUT;
 use crate::ports::photos::PhotoIngest;
 use menshen_domain::limits;
 
@@ -79,13 +81,29 @@ async fn serve(shared: Arc<Shared>, status: &FtpStatus) {
     }
 }
 
+/// Says why in place of the greeting. Nobody is waited for: the first packet of a connection always has room for a line.
+fn turn_away(stream: TcpStream, why: NoEntry) {
+    let (code, text) = match why {
+        NoEntry::LockedOut => LOCKED_OUT,
+        NoEntry::Full => (421, "Too many sessions, try again later."),
+    };
+    if let Ok(mut stream) = stream.into_std() {
+        // Who is gone misses nothing.
+        let _ = stream.write_all(format!("{code} {text}\r\n").as_bytes());
+    }
+}
+
 async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let Some(place) = shared.guard.enter(peer.ip()) else {
-                    guard::refused("sessions");
-                    continue;
+                let place = match shared.guard.enter(peer.ip()) {
+                    Ok(place) => place,
+                    Err(why) => {
+                        guard::refused("sessions");
+                        turn_away(stream, why);
+                        continue;
+                    }
                 };
                 let shared = Arc::clone(shared);
                 tokio::spawn(async move {

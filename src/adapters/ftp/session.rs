@@ -14,7 +14,7 @@ use super::guard::{AccountPlace, Place, refused};
 use super::rules::Shared;
 use super::stream::FtpStream;
 use menshen_domain::limits;
-use menshen_domain::photo::PhotoResult;
+use menshen_domain::photo::{PhotoResult, PictureKind};
 use menshen_protocol::ftp::{Action, ControlSession, Reply, Tls, passive_reply};
 
 const LOGIN: Duration = Duration::from_millis(limits::FTP_LOGIN_MS);
@@ -25,6 +25,9 @@ const DATA_TLS: Duration = Duration::from_millis(limits::FTP_DATA_CONNECT_MS);
 const WRONG_DELAY: Duration = Duration::from_millis(limits::FTP_WRONG_LOGIN_DELAY_MS);
 /// Ports below are services of others; a camera listens above.
 const ACTIVE_PORT_MIN: u16 = 1024;
+
+/// Also for those who come in while their address is shut out.
+pub const LOCKED_OUT: Reply = (421, "Too many wrong passwords from this address, try again in a minute.");
 
 /// The conversation is over.
 struct Over;
@@ -49,6 +52,8 @@ struct Session<'a> {
     talk: ControlSession,
     logged_in: Option<LoggedIn>,
     data: Option<Data>,
+    /// The file before was a piece of a photo.
+    had_beginning: bool,
     wrong: u32,
     /// To be logged in by then.
     login_by: Instant,
@@ -74,6 +79,7 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, place: &P
         talk: ControlSession::new(tls),
         logged_in: None,
         data: None,
+        had_beginning: false,
         wrong: 0,
         login_by: Instant::now() + LOGIN,
     };
@@ -81,7 +87,9 @@ pub async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, place: &P
     tokio::select! {
         _ = session.converse() => {}
         // A stranger's place went to somebody else, whatever it is at.
-        () = place.left() => {}
+        () = place.left() => {
+            let _ = session.reply((421, "Nobody logged in, and another session needs the place.")).await;
+        }
     }
 }
 
@@ -107,7 +115,9 @@ impl Session<'_> {
                 Action::Login { user, password } => self.login(&user, &password).await?,
                 Action::Passive { extended } => self.passive(extended).await?,
                 Action::Active(address) => self.active(address).await?,
-                Action::Receive { claims_photo } => self.receive(claims_photo).await?,
+                Action::Receive { claims_photo, may_be_rest } => {
+                    self.receive(claims_photo, may_be_rest).await?;
+                }
                 Action::StartTls => self.start_tls().await?,
                 Action::Protect(protects) => {
                     self.protects = protects;
@@ -211,7 +221,7 @@ impl Session<'_> {
         // Counted first: of many tries at once none is looked at beyond the limit.
         if !self.shared.guard.may_try(self.peer) {
             refused("locked_out");
-            self.reply((421, "Too many wrong passwords, try again in a minute.")).await?;
+            self.reply(LOCKED_OUT).await?;
             return Err(Over);
         }
         if let Some(device) = self.shared.photos.login(user, password) {
@@ -230,8 +240,11 @@ impl Session<'_> {
         // The name may be a password typed into the wrong field: it is not logged.
         tracing::warn!(from = %self.peer, "an FTP login had a wrong name or password");
         tokio::time::sleep(WRONG_DELAY).await;
-        self.reply((530, "Wrong name or password.")).await?;
-        if self.wrong >= limits::FTP_LOGIN_TRIES { Err(Over) } else { Ok(()) }
+        if self.wrong < limits::FTP_LOGIN_TRIES {
+            return self.reply((530, "Wrong name or password.")).await;
+        }
+        self.reply((530, "Wrong name or password, and the last try of this connection.")).await?;
+        Err(Over)
     }
 
     async fn passive(&mut self, extended: bool) -> Result<(), Over> {
@@ -264,8 +277,9 @@ impl Session<'_> {
         self.reply((200, "OK.")).await
     }
 
-    async fn receive(&mut self, claims_photo: bool) -> Result<(), Over> {
+    async fn receive(&mut self, claims_photo: bool, may_be_rest: bool) -> Result<(), Over> {
         let shared = self.shared;
+        let had_beginning = std::mem::take(&mut self.had_beginning);
         let Some(device) = self.logged_in.as_ref().map(|own| own.device.clone()) else { return Err(Over) };
         let Some(data) = self.data.take() else { return self.reply((425, "PASV or PORT first.")).await };
         if shared.rules.require_tls && !self.protects {
@@ -309,7 +323,9 @@ impl Session<'_> {
         let _ = timeout(FAREWELL, stream.shutdown()).await;
         drop((stream, place));
         let reply = match file {
-            Ok(File::Photo(photo)) => self.hand_over(&device, photo).await?,
+            Ok(File::Photo(photo)) => self.hand_over(&device, photo, may_be_rest).await?,
+            // Its name is no photo's, and its beginning was one.
+            Ok(File::Other) if may_be_rest && had_beginning => NOT_WHOLE,
             Ok(File::Other) => {
                 refused("no_photo");
                 (226, "Taken and thrown away: no photo.")
@@ -332,7 +348,16 @@ impl Session<'_> {
     }
 
     /// The reply comes when the photo's events are kept, so that what was said to be taken is.
-    async fn hand_over(&mut self, device: &str, photo: bytes::Bytes) -> Result<Reply, Over> {
+    async fn hand_over(
+        &mut self,
+        device: &str,
+        photo: bytes::Bytes,
+        may_be_rest: bool,
+    ) -> Result<Reply, Over> {
+        let is_piece = match PictureKind::of(&photo) {
+            Some(kind) => !kind.has_end(&photo),
+            None => may_be_rest || photo.is_empty(),
+        };
         let Some(outcome) = self.shared.photos.take(device, photo).await else {
             self.reply((421, "This device is not configured any more.")).await?;
             return Err(Over);
@@ -341,6 +366,11 @@ impl Session<'_> {
             _ if !outcome.stored => (451, "It could not be stored, try again."),
             PhotoResult::QueueFull => (450, "Too many photos wait, try again."),
             result if result.is_passing() => (451, "It could not be analysed, try again."),
+            // Sent again as it is it may come whole, which RFC 959 says by a 4 in front.
+            PhotoResult::Undecodable if is_piece => {
+                self.had_beginning = true;
+                NOT_WHOLE
+            }
             PhotoResult::Undecodable => (550, "No JPEG, PNG, WebP or BMP, or a broken one."),
             PhotoResult::TooLarge => (552, "The picture is too large."),
             PhotoResult::Recognised => (226, "Taken: recognised."),
@@ -352,6 +382,8 @@ impl Session<'_> {
         })
     }
 }
+
+const NOT_WHOLE: Reply = (450, "A piece of a photo: send it whole, from its beginning.");
 
 fn reply_to_broken(broken: Broken) -> (PhotoResult, Reply) {
     match broken {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::seal::{KeyId, Place, SealError, Sealer, Secret, derived, random};
 use crate::adapters::files::{io_error, write_flushed};
+use crate::adapters::regular_file;
 use crate::ports::store::StoreError;
 
 /// Name of the systemd credential.
@@ -78,7 +79,7 @@ fn credential(places: &KeyPlaces) -> Result<Option<Secret>, StoreError> {
     let Some(path) = places.credentials_dir.as_ref().map(|folder| folder.join(CREDENTIAL)) else {
         return Ok(None);
     };
-    match fs::read(&path) {
+    match regular_file::read(&path).map_err(io::Error::from) {
         Ok(bytes) => parse(&path, &Zeroizing::new(bytes)).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error("read", &path, &error)),
@@ -93,7 +94,7 @@ fn from_file(places: &KeyPlaces) -> Result<Secret, StoreError> {
             format!("others may read the master key; run: chmod 600 {}", path.display()),
         )),
         Ok(_) => {
-            let bytes = fs::read(&path).map_err(|error| io_error("read", &path, &error))?;
+            let bytes = regular_file::read(&path).map_err(|error| io_error("read", &path, &error.into()))?;
             parse(&path, &Zeroizing::new(bytes))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(places, &path),

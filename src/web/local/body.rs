@@ -12,10 +12,12 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 
 use super::access::{COMMAND_LINE, Caller};
 use super::answer::wrong;
-use super::body_place::BodyPlace;
+use super::body_pace::{BodyPace, too_slow};
+use super::body_place::{BodyPlace, LARGE_BODIES, Sender};
 use super::guard::Note;
 use super::picture;
 use crate::web::connections::{Awaiting, Connection};
@@ -84,8 +86,9 @@ impl Call {
     }
 
     /// The content type as it was sent, and the body, for a handler that reads it by itself.
-    pub fn into_body(self) -> (String, Payload) {
-        (self.content_type_sent, self.payload)
+    pub fn into_body(self) -> (String, Payload, Sender) {
+        let sender = self.sender();
+        (self.content_type_sent, self.payload, sender)
     }
 
     pub fn number(&self, key: &str, default: u64, max: u64) -> Result<u64, ProtocolError> {
@@ -135,20 +138,24 @@ impl Call {
 
     /// The body, bounded in bytes and in time; large ones also in how many there are.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
-        let limit = Duration::from_millis(limits::LOCAL_BODY_MS);
-        let slow = |_| Err(wrong("the body came too slowly and was given up"));
+        let until = Instant::now() + Duration::from_millis(limits::LOCAL_BODY_MS);
         let _awaiting = self.await_body();
-        tokio::time::timeout(limit, self.collect(max_bytes)).await.unwrap_or_else(slow)
+        self.collect(max_bytes, until).await
     }
 
-    async fn collect(&mut self, max_bytes: usize) -> Result<Bytes, ProtocolError> {
-        const STALL: Duration = Duration::from_millis(limits::LOCAL_BODY_STALL_MS);
+    /// Whose the body is.
+    fn sender(&self) -> Sender {
         let network = self.connection.as_ref().map(|connection| connection.network);
-        let network = network.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let mut body = BytesMut::new();
+        Sender::new(network.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), &self.caller.name)
+    }
+
+    async fn collect(&mut self, max_bytes: usize, until: Instant) -> Result<Bytes, ProtocolError> {
+        const STALL: Duration = Duration::from_millis(limits::LOCAL_BODY_STALL_MS);
+        let (mut body, mut pace) = (BytesMut::new(), BodyPace::default());
         loop {
-            let stalled = |_| wrong("the body came too slowly and was given up");
-            let Some(chunk) = tokio::time::timeout(STALL, self.payload.next()).await.map_err(stalled)? else {
+            let began = Instant::now();
+            let chunk = timeout_at(until.min(began + STALL), self.payload.next()).await;
+            let Some(chunk) = chunk.map_err(|_| wrong(too_slow()))? else {
                 return Ok(body.freeze());
             };
             let chunk = chunk.map_err(|error| wrong(format!("the body broke off: {error}")))?;
@@ -157,8 +164,16 @@ impl Call {
                 return Err(ProtocolError::new(StatusCode::PayloadTooLarge, detail));
             }
             body.extend_from_slice(&chunk);
+            let goes_on = pace.goes_on(chunk.len(), began.elapsed());
+            if self.place.is_some() && !goes_on {
+                return Err(wrong(too_slow()));
+            }
             if body.len() > limits::LOCAL_SMALL_BODY_BYTES && self.place.is_none() {
-                self.place = Some(BodyPlace::take(network).await);
+                let place = timeout_at(until, LARGE_BODIES.take(self.sender())).await;
+                self.place = Some(place.map_err(|_| {
+                    let detail = "too many large bodies are being received, try again";
+                    ProtocolError::new(StatusCode::ServerProcessFailed, detail)
+                })?);
             }
         }
     }
@@ -196,7 +211,7 @@ impl Call {
     /// The body as pictures, the one to look at first.
     pub async fn picture(&mut self) -> Result<Vec<DevicePicture>, ProtocolError> {
         let payload = std::mem::replace(&mut self.payload, Payload::None);
-        picture::read(&self.content_type_sent, payload).await
+        picture::read(&self.content_type_sent, payload, self.sender()).await
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod body;
+mod body_pace;
 mod body_place;
 pub mod clock;
 pub mod devices;

@@ -112,8 +112,8 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
         ProtocolError::new(StatusCode::LocalNotFound, detail)
     })?;
     let awaiting = call.await_body();
-    let (content_type, payload) = call.into_body();
-    let read = picture::read(&content_type, payload).await;
+    let (content_type, payload, from) = call.into_body();
+    let read = picture::read(&content_type, payload, from).await;
     drop(awaiting);
     let pictures = match read {
         Ok(pictures) => pictures,

@@ -127,10 +127,21 @@ fn entry(deps: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolErr
     json!({ "userid": id, "username": name, "message": message, "code": code })
 }
 
+/// A name beside `info` would be left out in silence.
+fn check_name(user: &Value) -> Result<(), ProtocolError> {
+    let named = user.as_object().is_some_and(|user| said(user, "name").is_some());
+    let is_in_info = user.get("info").and_then(Value::as_object).is_some_and(|info| said(info, "name").is_some());
+    if named && !is_in_info {
+        return Err(wrong("`name` belongs into `info`: {\"info\":{\"name\":\"…\"}}, that is `info.name`"));
+    }
+    Ok(())
+}
+
 async fn make(deps: &LocalDeps, user: Value, verb: Verb) -> Result<EnrolRequest, UnusableUser> {
     let id = user.as_object().map_or(Ok(String::new()), |user| text_of(user, &["identity_id"]));
     let id = id.map_err(|refusal| UnusableUser::nameless("", refusal))?;
     let unknown = |refusal| UnusableUser::nameless(&id, refusal);
+    check_name(&user).map_err(unknown)?;
     let old =
         async { ask(deps.registry.send(GetPerson { id: id.clone() })).await? }.await.map_err(unknown)?;
     match (verb, old.is_some()) {

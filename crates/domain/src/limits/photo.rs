@@ -39,6 +39,8 @@ pub const PHOTO_ONLINE_S_MAX: u64 = 86_400;
 pub const PHOTO_ANSWER_TIMEOUT_MS: u64 = 20_000;
 /// Photos received over HTTP at one time.
 pub const PHOTO_POSTS_AT_ONCE: usize = 16;
+/// Of one sender: ten terminals behind one address with one token, and room for everybody else.
+pub const PHOTO_POSTS_PER_SENDER: usize = 12;
 /// Time each of those may take: 12 MB over a slow radio link.
 pub const PHOTO_POST_TIMEOUT_MS: u64 = 15_000;
 /// Time a snapshot camera has for one picture.

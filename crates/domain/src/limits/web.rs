@@ -29,8 +29,12 @@ pub const LOCAL_BODY_STALL_MS: u64 = 10_000;
 pub const LOCAL_SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Larger bodies in memory at one time; each of 17 MB and its parsed form, some 150 MB at the very worst.
 pub const LOCAL_LARGE_BODIES_AT_ONCE: usize = 4;
-/// Of one address, so that a slow one leaves places to others.
-pub const LOCAL_LARGE_BODIES_PER_ADDRESS: usize = 2;
+/// Of one sender, so that a slow one leaves places to others.
+pub const LOCAL_LARGE_BODIES_PER_SENDER: usize = 2;
+/// Slowest pace of a body that holds a place, and of a photo: 64 kbit/s, the slowest radio link a terminal has.
+pub const LOCAL_BODY_BYTES_PER_S: u64 = 8 * 1024;
+/// Time after which the pace counts: a lost packet or two on such a link.
+pub const LOCAL_BODY_GRACE_MS: u64 = 5_000;
 /// Wait before a wrong token is answered.
 pub const WRONG_TOKEN_DELAY_MS: u64 = 1_000;
 /// Addresses whose wrong tokens and broken requests the log is being told of; those of others are only counted in the metrics.
