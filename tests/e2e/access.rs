@@ -17,7 +17,7 @@ const RECOGNIZE: &str = "/SophonFogSys/api/Recognize";
 /// Hard to guess.
 const TOKEN: &str = "Zq8-fW2k_vN5tR7xLm3B";
 
-fn with(port: u16, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub fn with(port: u16, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -31,13 +31,13 @@ fn post_photo(port: u16, token: &str, query: &str) -> u16 {
 }
 
 /// The text of a new token.
-fn new_token(bed: &TestBed, arguments: &[&str]) -> String {
+pub fn new_token(bed: &TestBed, arguments: &[&str]) -> String {
     let output = bed.run(&[&["token", "new"], arguments].concat());
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn lines_of(bed: &TestBed, arguments: &[&str]) -> Vec<String> {
+pub fn lines_of(bed: &TestBed, arguments: &[&str]) -> Vec<String> {
     let output = bed.run(arguments);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
@@ -180,6 +180,102 @@ fn wrong_tokens_are_slow_told_and_lock_nobody_out() {
     let told = bed.log().lines().filter(|line| line.contains("wrong token")).count();
     assert_eq!(told, 1, "once for an address");
     assert!(bed.log().contains("peer=127.0.0.1") && !bed.log().contains("wrong-7"));
+    bed.stop();
+}
+
+#[test]
+fn the_last_token_that_goes_is_told_of() {
+    let mut bed = TestBed::standalone();
+    let run = |bed: &TestBed, arguments: &[&str]| {
+        let output = bed.run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let en = "asks for no token";
+    assert!(run(&bed, &["token", "list"]).contains(en));
+    new_token(&bed, &["one"]);
+    new_token(&bed, &["two"]);
+    assert!(!run(&bed, &["token", "list"]).contains(en));
+    assert!(!run(&bed, &["token", "revoke", "one"]).contains(en), "another one is left");
+    let told = run(&bed, &["token", "revoke", "two"]);
+    assert!(told.contains("last token") && told.contains(en) && told.contains("token new"), "{told}");
+    new_token(&bed, &["three"]);
+    let told = run(&bed, &["token", "revoke", "three", "--lang", "zh"]);
+    assert!(told.contains("最后一个令牌") && told.contains("不需要令牌"), "{told}");
+    assert!(run(&bed, &["token", "list", "--lang", "zh"]).contains("不需要令牌"));
+    bed.set("local_api.listen", "\"0.0.0.0:0\"");
+    assert!(run(&bed, &["token", "list"]).contains("although local_api.listen is open to them"));
+    bed.set("local_api.token", &format!("{TOKEN:?}"));
+    new_token(&bed, &["four"]);
+    assert!(!run(&bed, &["token", "revoke", "four"]).contains(en), "that of the configuration is left");
+}
+
+#[test]
+fn requests_that_are_no_http_are_counted_and_told_once() {
+    let mut bed = TestBed::standalone();
+    bed.start();
+    let (web, local) = (bed.port, bed.local_port);
+    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", local)).ok());
+    for n in 0..60 {
+        for port in [web, local] {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let sent: &[u8] = match n % 3 {
+                0 => b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS\r\n\r\n",
+                1 => b"GET / HTTP/9.9\r\n\r\n",
+                _ => b"G E T nothing\r\n\r\n",
+            };
+            stream.write_all(sent).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    }
+    eventually("each is counted", SOON, || {
+        (bed.metric("menshen_broken_requests_total") >= 120.0).then_some(())
+    });
+    let log = bed.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("could not be read")).collect();
+    assert_eq!(told.len(), 2, "once for each server: {told:?}");
+    assert!(told.iter().all(|line| line.contains("peer=127.0.0.1") && line.contains("WARN")), "{told:?}");
+    assert!(!log.contains("actix_http") && !log.contains("ERROR"), "{log}");
+    bed.stop();
+}
+
+#[test]
+fn a_body_that_trickles_is_given_up() {
+    let mut bed = TestBed::standalone();
+    bed.start();
+    let port = bed.local_port;
+    eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
+    let slow = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let head = "POST /SophonFogSys/api/users HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&[b' '; 70_000]).unwrap();
+        stream
+    };
+    let mut slow: Vec<TcpStream> = (0..2).map(|_| slow()).collect();
+    let began = Instant::now();
+    // In the meantime the command line, which is somebody else, is served.
+    let large = json!({ "userid_list": vec!["x".repeat(200); 900] });
+    let own = std::fs::read_to_string(bed.data_dir().join("cli-token")).unwrap();
+    assert_eq!(with(port, &own, "DELETE", USERS, &large).0, 200);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    let mut answers = vec![String::new(); slow.len()];
+    while answers.iter().any(String::is_empty) && began.elapsed() < SOON {
+        for (stream, answer) in slow.iter_mut().zip(&mut answers) {
+            let _ = stream.write_all(b"  ");
+            stream.set_read_timeout(Some(Duration::from_millis(250))).unwrap();
+            let mut bytes = [0; 2000];
+            if let Ok(count) = stream.read(&mut bytes) {
+                answer.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        }
+    }
+    // 70 KB at once are what 8 KB a second make in nine seconds, after five of grace.
+    assert!((Duration::from_secs(8)..Duration::from_secs(20)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    for answer in answers {
+        assert!(answer.contains(" 400 ") && answer.contains("at least 8 KB a second"), "{answer}");
+    }
     bed.stop();
 }
 

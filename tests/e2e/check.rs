@@ -1,6 +1,8 @@
 //! `menshen check` on the command line.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use crate::testbed::{TestBed, menshen, picture, start_camera};
 
@@ -128,6 +130,56 @@ fn what_run_would_meet_is_told_with_the_mend() {
     }
     let (_, chinese) = all(&bed, &["check", "--lang", "zh"]);
     assert!(chinese.contains("已被其他程序占用") && chinese.contains("无法解析"), "{chinese}");
+}
+
+/// A pipe would be waited for, for ever.
+#[test]
+fn odd_files_are_named_and_not_waited_for() {
+    let mut bed = TestBed::standalone();
+    let folder = bed.folder.path().to_owned();
+    let pipe = folder.join("pipe").display().to_string();
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600", &pipe]).status().unwrap().success());
+    let quick = |bed: &TestBed, arguments: &[&str]| {
+        let (begun, (success, told)) = (Instant::now(), all(bed, arguments));
+        assert!(begun.elapsed() < Duration::from_secs(20) && !success, "{told}");
+        told
+    };
+    let keys = [
+        "platform.dev_sno_file",
+        "platform.ca_file",
+        "local_api.token_file",
+        "local_api.tls_cert",
+        "local_api.tls_key",
+        "tls.cert",
+        "tls.key",
+        "storage.key_file",
+        "devices.0.password_file",
+        "devices.0.url_file",
+    ];
+    bed.add_config("\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\npipeline = \"post\"\n");
+    for key in keys {
+        for (path, what) in [(pipe.as_str(), "a named pipe"), (folder.to_str().unwrap(), "a folder"), ("/dev/zero", "a device")] {
+            let set = format!("{key}={path}");
+            let told = quick(&bed, &["check", "--set", &set]);
+            assert!(told.contains(&format!("{path} is {what}; give a regular file")), "{key}: {told}");
+        }
+        let told = quick(&bed, &["run", "--set", &format!("{key}={pipe}")]);
+        assert!(told.contains("is a named pipe"), "{key}: {told}");
+    }
+    let told = quick(&bed, &["check", "--lang", "zh", "--set", &format!("local_api.token_file={pipe}")]);
+    assert!(told.contains("是命名管道（FIFO），请指定普通文件"), "{told}");
+
+    // A key of TLS that everyone may read is told of, wherever it is.
+    let own = menshen::adapters::tls::make_own(&folder).unwrap();
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&own.key, open).unwrap();
+    bed.set("local_api.tls_cert", &format!("{:?}", own.cert.display().to_string()));
+    bed.set("local_api.tls_key", &format!("{:?}", own.key.display().to_string()));
+    let (success, told) = all(&bed, &["check"]);
+    assert!(success && told.contains(&format!("chmod o-rwx {}", own.key.display())), "{told}");
+    bed.start();
+    assert!(bed.log().contains("run chmod o-rwx") && bed.log().contains("key.pem"), "{}", bed.log());
+    bed.stop();
 }
 
 #[test]

@@ -240,6 +240,9 @@ fn passwords_are_not_guessed() {
         }
     }
     assert!((1..=20).contains(&tries), "{tries} tries");
+    let mut shut_out = String::new();
+    TcpStream::connect(("127.0.0.1", ftp.port)).unwrap().read_to_string(&mut shut_out).unwrap();
+    assert!(shut_out.starts_with("421 Too many wrong passwords"), "{shut_out:?}");
     assert!(ftp.refused("sessions") >= 1.0, "the address is shut out");
     ftp.bed.stop();
 }
@@ -263,9 +266,9 @@ fn broken_oversized_and_slow_uploads_are_refused_and_counted() {
         raw.reply()
     };
     assert_eq!(send(b"<html>no photo</html>"), 550);
-    assert_eq!(send(b""), 550);
+    assert_eq!(send(b""), 450);
     // Broken off in the middle: the end of the connection is all FTP has for the end of a file.
-    assert_eq!(send(&jpeg[..jpeg.len() / 2]), 550);
+    assert_eq!(send(&jpeg[..jpeg.len() / 2]), 450);
     assert_eq!(count("undecodable"), 3.0);
     assert_eq!(send(&jpeg), 226);
 
@@ -334,6 +337,47 @@ fn files_are_judged_by_their_first_bytes() {
     assert_eq!(raw.ask("USER cam2"), 331);
     assert_eq!(raw.ask("STOR a.jpg"), 530);
     assert_eq!(raw.ask("PASS cam2-s3cret"), 230);
+    ftp.still_works();
+    ftp.bed.stop();
+}
+
+#[test]
+fn a_photo_in_pieces_is_asked_for_whole() {
+    let mut ftp = ftp_with("");
+    let (jpeg, png) = (photo("obama-2.jpg"), photo("coffee.png"));
+    let (first, rest) = jpeg.split_at(jpeg.len() / 2);
+    let mut raw = ftp.raw_in();
+    let mut send = |line: &str, bytes: &[u8]| {
+        let address = raw.passive();
+        if let Some(at) = line.strip_prefix("REST ") {
+            let (at, line) = at.split_once(' ').unwrap();
+            assert_eq!(raw.ask(&format!("REST {at}")), if at == "0" { 350 } else { 502 });
+            assert_eq!(raw.ask(line), 150);
+        } else {
+            assert_eq!(raw.ask(line), 150);
+        }
+        TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+        raw.reply()
+    };
+    for (line, bytes, expected) in [
+        ("STOR a.jpg", first, 450),
+        ("APPE a.jpg", rest, 450),
+        ("STOR b.jpg_", first, 450),
+        ("APPE b.jpg_", rest, 450),
+        ("STOR c.jpg", first, 450),
+        ("REST 4096 STOR c.jpg", rest, 450),
+        ("STOR d.png", &png[..png.len() / 2], 450),
+        ("STOR e.jpg", b"no photo at all", 550),
+        ("APPE clip.dav", &[0; 5000], 226),
+        // Whole ones, however they are sent.
+        ("APPE f.jpg", &jpeg, 226),
+        ("REST 0 STOR g.jpg", &jpeg, 226),
+        ("REST 4096 STOR h.jpg", &jpeg, 226),
+    ] {
+        assert_eq!(send(line, bytes), expected, "{line}");
+    }
+    assert_eq!(counted(&ftp.bed, "cam1", "recognised"), 3.0);
+    assert_eq!(events(&ftp.bed).len(), 3);
     ftp.still_works();
     ftp.bed.stop();
 }

@@ -12,6 +12,7 @@ mod access;
 mod amqp;
 mod at_rest;
 mod attributes;
+mod audit;
 mod backlog;
 mod bad_input;
 mod cameras;
