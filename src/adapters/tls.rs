@@ -92,7 +92,8 @@ pub fn make_own(data_dir: &Path) -> Result<CertificatePaths, TlsError> {
 
 /// Also while the box runs, when one was replaced.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |no_file: NoFile| TlsError::Read { path: path.display().to_string(), reason: no_file.into() };
+    let failed =
+        |no_file: NoFile| TlsError::Read { path: path.display().to_string(), reason: no_file.into() };
     regular_file::read(path).map_err(failed)
 }
 

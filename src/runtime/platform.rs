@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::actors::session::SessionKeeper;
-use crate::adapters::regular_file;
 use crate::adapters::platform_http::{ClientError, PlatformHttp, PlatformParameters};
+use crate::adapters::regular_file;
 use crate::adapters::system::{MachineProbe, ProbeError};
 use crate::config::Settings;
 use crate::ports::platform::PlatformApi;

@@ -1,7 +1,7 @@
 //! The fields of a line of the log as text: `key=value`, where a value is one word or stands in quotes, so that nothing in it looks like
 //! a field of its own.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;

@@ -4,6 +4,7 @@ mod declare;
 mod exporter;
 pub mod log_fields;
 pub mod log_line;
+pub mod peers_told;
 mod table;
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::connections::{BoxedIo, Connections, Guarded};
-use super::peers_told::PeersTold;
 use crate::telemetry;
+use crate::telemetry::peers_told::PeersTold;
 use menshen_domain::limits;
 
 const HEAD: Duration = Duration::from_millis(limits::REQUEST_HEAD_MS);
@@ -79,9 +79,7 @@ impl Listener {
                 let http = apply_fn_factory(http, move |(io, peer): (BoxedIo, Option<SocketAddr>), http| {
                     let (told, who) = (Arc::clone(&told), io.connection().peer);
                     let served = http.call((io, peer));
-                    async move {
-                        served.await.inspect_err(|error| tell(name, who, &told, error))
-                    }
+                    async move { served.await.inspect_err(|error| tell(name, who, &told, error)) }
                 });
                 enter.and_then(http.map_err(|_| ()))
             })?

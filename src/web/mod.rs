@@ -5,7 +5,6 @@ pub mod health;
 pub mod listener;
 pub mod local;
 mod methods;
-pub mod peers_told;
 
 use std::io;
 use std::sync::Arc;

@@ -272,7 +272,11 @@ fn a_body_that_trickles_is_given_up() {
         }
     }
     // 70 KB at once are what 8 KB a second make in nine seconds, after five of grace.
-    assert!((Duration::from_secs(8)..Duration::from_secs(20)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(
+        (Duration::from_secs(8)..Duration::from_secs(20)).contains(&began.elapsed()),
+        "{:?}",
+        began.elapsed()
+    );
     for answer in answers {
         assert!(answer.contains(" 400 ") && answer.contains("at least 8 KB a second"), "{answer}");
     }

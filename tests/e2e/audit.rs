@@ -48,7 +48,8 @@ fn what_failed_and_whom_it_was_about_is_written_down() {
     call("PUT", ACTION, act("gate-2"));
     assert_eq!(last().1, "gate-2", "one without a door: {:?}", last());
 
-    let person = json!({ "identity_id": "1001", "reg_photo": photo_base64("obama-1.jpg"), "info": { "name": "x" } });
+    let person =
+        json!({ "identity_id": "1001", "reg_photo": photo_base64("obama-1.jpg"), "info": { "name": "x" } });
     assert_eq!(call("POST", USERS, person).0, 200);
     let (status, answer) = call("DELETE", USERS, json!({ "userid_list": ["nobody", "no one"] }));
     assert_eq!(status, 200, "{answer}");
@@ -61,7 +62,12 @@ fn what_failed_and_whom_it_was_about_is_written_down() {
     for (method, path, body, about) in [
         ("POST", PERMISSIONS, json!({ "permission_name": "night shift" }), "group night shift"),
         ("POST", PERMISSIONS, json!({ "id": "7", "info": { "name": "x" } }), "group 7"),
-        ("PUT", PERMISSIONS, json!({ "permission_name": "night shift", "description": "d" }), "group night shift"),
+        (
+            "PUT",
+            PERMISSIONS,
+            json!({ "permission_name": "night shift", "description": "d" }),
+            "group night shift",
+        ),
         (
             "DELETE",
             PERMISSIONS,
@@ -73,25 +79,33 @@ fn what_failed_and_whom_it_was_about_is_written_down() {
         ("POST", "/menshen/api/set-aside/retry", json!({}), "all receivers"),
         ("POST", "/menshen/api/models/use", json!({ "name": "no-such" }), "no-such"),
         ("POST", "/menshen/api/models/cancel", Value::Null, "the running swap"),
-        ("PUT", "/SophonMQ/api/LoginUrl", json!({ "login_url": "http://u:s3cret@h/x?k=s3cret" }), "http://h/x"),
+        (
+            "PUT",
+            "/SophonMQ/api/LoginUrl",
+            json!({ "login_url": "http://u:s3cret@h/x?k=s3cret" }),
+            "http://h/x",
+        ),
     ] {
         let (status, answer) = call(method, path, body);
         let (what, on, result) = last();
         assert_eq!((what, on.as_str()), (format!("{method} {path}"), about), "{status} {answer} {result}");
     }
-    let (status, answer) = call("PUT", "/SophonMQ/api/DevSno", json!({ "dev_sno": "UMOTRU000120190909103019" }));
+    let (status, answer) =
+        call("PUT", "/SophonMQ/api/DevSno", json!({ "dev_sno": "UMOTRU000120190909103019" }));
     assert_eq!(status, 200, "{answer}");
     let (_, on, result) = last();
     assert!(on.starts_with("licence code ") && !on.contains("UMOTRU") && result == "ok", "{on} {result}");
     let name = lines_of(&bed, &["users", "log-name", "UMOTRU000120190909103019"]).remove(0);
     assert_eq!(on.replace("licence code ", "person-"), name, "who knows the code finds the line");
-    eventually("it has restarted", SOON, || (bed.device.log().matches("the local API is listening").count() > 1).then_some(()));
+    eventually("it has restarted", SOON, || {
+        (bed.device.log().matches("the local API is listening").count() > 1).then_some(())
+    });
     bed.stop();
 
     // While no box runs.
     let output = bed.run(&["users", "remove", "nobody"]);
     assert!(!output.status.success());
-    let (what, on, result) = last();
+    let (what, on, result) = told(&bed, 1).remove(0);
     assert_eq!((what.as_str(), result.as_str()), ("users remove", "failed: 1 of 1 (40401)"));
     assert!(on.starts_with("person-"), "{on}");
 }

@@ -158,7 +158,11 @@ fn odd_files_are_named_and_not_waited_for() {
     ];
     bed.add_config("\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\npipeline = \"post\"\n");
     for key in keys {
-        for (path, what) in [(pipe.as_str(), "a named pipe"), (folder.to_str().unwrap(), "a folder"), ("/dev/zero", "a device")] {
+        for (path, what) in [
+            (pipe.as_str(), "a named pipe"),
+            (folder.to_str().unwrap(), "a folder"),
+            ("/dev/zero", "a device"),
+        ] {
             let set = format!("{key}={path}");
             let told = quick(&bed, &["check", "--set", &set]);
             assert!(told.contains(&format!("{path} is {what}; give a regular file")), "{key}: {told}");

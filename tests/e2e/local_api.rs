@@ -122,13 +122,23 @@ fn bad_bodies(port: u16) -> Vec<Row> {
         ("no such method", raw(port, "PATCH", USERS, JSON, b"{}"), 405, 40491),
         (
             "a name in the wrong place",
-            http::json(port, "POST", USERS, &json!({ "identity_id": "77", "name": "x", "reg_photo": "/9j/" })),
+            http::json(
+                port,
+                "POST",
+                USERS,
+                &json!({ "identity_id": "77", "name": "x", "reg_photo": "/9j/" }),
+            ),
             400,
             40091,
         ),
         (
             "a name in the wrong place of a change",
-            http::json(port, "PUT", USERS, &json!({ "identity_id": "1", "name": "x", "info": { "desk": 1 } })),
+            http::json(
+                port,
+                "PUT",
+                USERS,
+                &json!({ "identity_id": "1", "name": "x", "info": { "desk": 1 } }),
+            ),
             400,
             40091,
         ),
@@ -407,7 +417,8 @@ fn every_path_says_which_methods_it_has() {
     bed.start();
     let (web, local) = (bed.port, bed.local_port);
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", local)).ok());
-    let length = |head: &str| head.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
+    let length =
+        |head: &str| head.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
     for (port, path, allow) in [
         (web, "/healthz", "get, head"),
         (web, "/readyz", "get, head"),

@@ -290,6 +290,26 @@ impl RecentlyReported {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_file_that_breaks_off_has_no_end() {
+        let jpeg = [&[0xff, 0xd8, 0xff, 0xe0][..], &[7; 500], &[0xff, 0xd9], &[0; 20]].concat();
+        let png = [&b"\x89PNG\r\n\x1a\n"[..], &[7; 500], b"\0\0\0\0IEND\xae\x42\x60\x82"].concat();
+        let webp = [&b"RIFF"[..], &504u32.to_le_bytes(), b"WEBP", &[7; 500]].concat();
+        let bmp = [&b"BM"[..], &540u32.to_le_bytes(), &[0; 4], &[54, 0, 0, 0], &[7; 526]].concat();
+        for (whole, kind) in [
+            (jpeg, PictureKind::Jpeg),
+            (png, PictureKind::Png),
+            (webp, PictureKind::WebP),
+            (bmp, PictureKind::Bmp),
+        ] {
+            assert_eq!(PictureKind::of(&whole), Some(kind));
+            assert!(kind.has_end(&whole), "{kind:?}");
+            for cut in [0, 4, 12, whole.len() / 2, whole.len() * 9 / 10] {
+                assert!(!kind.has_end(&whole[..cut]), "{kind:?} {cut}");
+            }
+        }
+    }
+
     fn at(degrees: f32) -> Embedding {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Embedding { model: "m@1".into(), vector: vec![cos, sin], norm: 1.0 }

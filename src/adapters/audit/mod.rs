@@ -73,7 +73,11 @@ fn write_all(file: &AuditFile, lines: &Receiver<Waiting>) {
         }
         match file.append(&entries) {
             // Who asked may have given up waiting.
-            Ok(()) => told.into_iter().for_each(|told| drop(told.send(()))),
+            Ok(()) => {
+                for told in told {
+                    let _ = told.send(());
+                }
+            }
             Err(error) => lost(entries.len(), &error),
         }
         if is_over {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guard::refused;
 use super::rules::FtpRules;
+use crate::telemetry::peers_told::PeersTold;
 use menshen_domain::limits;
 use menshen_domain::photo::PictureKind;
 
@@ -44,7 +45,7 @@ pub fn listen(rules: &FtpRules, local: IpAddr) -> std::io::Result<TcpListener> {
 
 impl Data {
     /// The connection; one from any other address is closed.
-    pub async fn connect(self, peer: IpAddr) -> Option<TcpStream> {
+    pub async fn connect(self, peer: IpAddr, told: &PeersTold) -> Option<TcpStream> {
         match self {
             Self::Active(address) => timeout(CONNECT, TcpStream::connect(address)).await.ok()?.ok(),
             Self::Passive(listener) => {
@@ -55,7 +56,9 @@ impl Data {
                         return Some(stream);
                     }
                     refused("foreign_data");
-                    tracing::warn!(%from, "a data connection from another address was refused");
+                    if let Some(count) = told.count(from.ip().to_canonical()) {
+                        tracing::warn!(%from, count, "a data connection from another address was refused");
+                    }
                 }
             }
         }

@@ -21,6 +21,7 @@ pub use self::rules::FtpRules;
 use self::rules::Shared;
 use self::session::LOCKED_OUT;
 use crate::ports::photos::PhotoIngest;
+use crate::telemetry::peers_told::PeersTold;
 use menshen_domain::limits;
 
 /// Receives the server's state: the address it listens on, or why it does not.
@@ -40,7 +41,8 @@ impl FtpServer {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let guard = Guard::new(rules.uploads_per_minute, rules.sessions_max);
-        let shared = Arc::new(Shared { rules, photos, guard });
+        let (wrong_told, foreign_told) = (PeersTold::default(), PeersTold::default());
+        let shared = Arc::new(Shared { rules, photos, guard, wrong_told, foreign_told });
         let thread = std::thread::Builder::new().name("ftp".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {

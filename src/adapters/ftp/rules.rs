@@ -7,6 +7,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::guard::Guard;
 use crate::ports::photos::PhotoIngest;
+use crate::telemetry::peers_told::PeersTold;
 
 /// `[ftp]` of the configuration.
 #[derive(Clone)]
@@ -32,4 +33,7 @@ pub struct Shared {
     pub rules: FtpRules,
     pub photos: Arc<dyn PhotoIngest>,
     pub guard: Guard,
+    /// Addresses with wrong passwords, and those with data connections from or to elsewhere.
+    pub wrong_told: PeersTold,
+    pub foreign_told: PeersTold,
 }

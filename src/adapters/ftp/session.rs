@@ -238,7 +238,9 @@ impl Session<'_> {
         metrics::counter!("menshen_ftp_logins_total", "result" => "wrong").increment(1);
         self.wrong += 1;
         // The name may be a password typed into the wrong field: it is not logged.
-        tracing::warn!(from = %self.peer, "an FTP login had a wrong name or password");
+        if let Some(count) = self.shared.wrong_told.count(self.peer) {
+            tracing::warn!(from = %self.peer, count, "an FTP login had a wrong name or password");
+        }
         tokio::time::sleep(WRONG_DELAY).await;
         if self.wrong < limits::FTP_LOGIN_TRIES {
             return self.reply((530, "Wrong name or password.")).await;
@@ -270,7 +272,9 @@ impl Session<'_> {
     async fn active(&mut self, address: SocketAddr) -> Result<(), Over> {
         if address.ip().to_canonical() != self.peer || address.port() < ACTIVE_PORT_MIN {
             refused("foreign_port");
-            tracing::warn!(from = %self.peer, "a data connection to another address was refused");
+            if let Some(count) = self.shared.foreign_told.count(self.peer) {
+                tracing::warn!(from = %self.peer, count, "a data connection to another address was refused");
+            }
             return self.reply((504, "Only to your own address, above port 1023.")).await;
         }
         self.data = Some(Data::Active(address));
@@ -308,7 +312,7 @@ impl Session<'_> {
             return self.reply(refuse(Broken::QueueFull)).await;
         };
         self.reply((150, "Send it.")).await?;
-        let stream = match data.connect(self.peer).await {
+        let stream = match data.connect(self.peer, &shared.foreign_told).await {
             Some(stream) => self.protected(stream).await,
             None => None,
         };

@@ -8,7 +8,7 @@ use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use sha2::{Digest as _, Sha256};
 
 use crate::ports::tokens::KnownTokens;
-use crate::web::peers_told::PeersTold;
+use crate::telemetry::peers_told::PeersTold;
 use menshen_domain::access::Role;
 
 /// Name of `local_api.token` of the configuration in the audit log.

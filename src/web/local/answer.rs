@@ -1,8 +1,8 @@
 //! What every call is answered with.
 
-use actix_web::{HttpRequest, HttpResponse};
 use actix_web::http::StatusCode as Http;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -26,7 +26,9 @@ impl BodyPace {
 /// What the sender is told.
 pub fn too_slow() -> String {
     let rate = limits::LOCAL_BODY_BYTES_PER_S / 1024;
-    format!("the body came too slowly and was given up: at least {rate} KB a second are expected; check the network")
+    format!(
+        "the body came too slowly and was given up: at least {rate} KB a second are expected; check the network"
+    )
 }
 
 #[cfg(test)]

@@ -130,7 +130,8 @@ fn entry(deps: &LocalDeps, id: &str, name: &str, result: &Result<(), ProtocolErr
 /// A name beside `info` would be left out in silence.
 fn check_name(user: &Value) -> Result<(), ProtocolError> {
     let named = user.as_object().is_some_and(|user| said(user, "name").is_some());
-    let is_in_info = user.get("info").and_then(Value::as_object).is_some_and(|info| said(info, "name").is_some());
+    let is_in_info =
+        user.get("info").and_then(Value::as_object).is_some_and(|info| said(info, "name").is_some());
     if named && !is_in_info {
         return Err(wrong("`name` belongs into `info`: {\"info\":{\"name\":\"…\"}}, that is `info.name`"));
     }

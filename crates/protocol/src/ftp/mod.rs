@@ -217,7 +217,9 @@ impl ControlSession {
                 },
                 _ => Action::Reply(BAD_PATH),
             },
-            "STOU" => Action::Receive { claims_photo: true, may_be_rest: std::mem::take(&mut self.wants_rest) },
+            "STOU" => {
+                Action::Receive { claims_photo: true, may_be_rest: std::mem::take(&mut self.wants_rest) }
+            }
             "ABOR" => Action::Reply((226, "Nothing is under way.")),
             // Some cameras upload under another name and rename: nothing is kept, so there is nothing to do.
             "RNFR" if self.resolve(argument).is_some() => {

@@ -92,7 +92,7 @@ fn only_uploads_are_taken() {
         assert_eq!(code(&talk.answer(line.as_bytes())), 500, "{line}");
     }
     assert_eq!(code(&talk.answer(&[0xff, 0xfe, 0x80])), 500);
-    assert_eq!(code(&talk.answer(b"REST 100")), 502);
+    assert_eq!(code(&inside().answer(b"REST 100")), 502);
     for (line, claims_photo) in [
         ("STOR a.jpg", true),
         ("APPE 2026/a.JPEG", true),
