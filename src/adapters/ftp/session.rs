@@ -358,7 +358,8 @@ impl Session<'_> {
         photo: bytes::Bytes,
         may_be_rest: bool,
     ) -> Result<Reply, Over> {
-        let is_piece = match PictureKind::of(&photo) {
+        let kind = PictureKind::of(&photo);
+        let is_piece = match kind {
             Some(kind) => !kind.has_end(&photo),
             None => may_be_rest || photo.is_empty(),
         };
@@ -372,7 +373,7 @@ impl Session<'_> {
             result if result.is_passing() => (451, "It could not be analysed, try again."),
             // Sent again as it is it may come whole, which RFC 959 says by a 4 in front.
             PhotoResult::Undecodable if is_piece => {
-                self.had_beginning = true;
+                self.had_beginning = kind.is_some();
                 NOT_WHOLE
             }
             PhotoResult::Undecodable => (550, "No JPEG, PNG, WebP or BMP, or a broken one."),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use crate::adapters::regular_file::{self, NoFile};
 use crate::cli::language::said;
 use crate::config::Settings;
 use crate::runtime::problems::Problems;
@@ -36,7 +37,8 @@ pub fn check_data_folder(settings: &Settings) -> Problems {
     }
     problems.extend(check_room(&there, settings.storage.keep_free_bytes));
     if let Some(key_file) = settings.storage.key_file.as_ref().filter(|file| file.exists())
-        && let Err(error) = File::open(key_file)
+        // What is no file was told with its key.
+        && let Err(NoFile::Io(error)) = regular_file::open(key_file)
     {
         let shown = key_file.display();
         problems.push(said!(
