@@ -20,6 +20,11 @@ impl SharedTuning {
     pub fn load(&self) -> Guard<Arc<Tuning>> {
         self.0.load()
     }
+
+    /// As [`load`](Self::load), to be kept for longer than a look.
+    pub fn load_full(&self) -> Arc<Tuning> {
+        self.0.load_full()
+    }
 }
 
 /// Changes values: on disk first, then in the shared copy.

@@ -22,7 +22,8 @@ use menshen_domain::typed;
 /// How a sealed text begins.
 const SEALED: &str = "sealed:";
 /// Keys of the file, and of a device in it, whose texts are sealed.
-const SECRETS: [&str; 5] = ["dev_sno", "login_url", "realtime_urls", "history_urls", "monitor_urls"];
+const SECRETS: [&str; 6] =
+    ["dev_sno", "login_url", "realtime_urls", "history_urls", "monitor_urls", "receiver_dialects"];
 const DEVICE_SECRETS: [&str; 5] = ["url", "password", "ftp_password", "action_url", "parameters"];
 
 pub struct ChangesFile {

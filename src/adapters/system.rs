@@ -80,12 +80,16 @@ impl SystemProbe for MachineProbe {
             .max_by(f32::total_cmp);
         let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
         system.refresh_cpu_usage();
+        system.refresh_cpu_frequency();
         system.refresh_memory();
         SystemFacts {
             ip: ip.to_string(),
             hex_mac: format!("0x{hex}"),
             hostname: System::host_name().ok().unwrap_or_default(),
             cpu_percent: system.global_cpu_usage(),
+            cpu_type: system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default(),
+            cpu_mhz: system.cpus().iter().map(sysinfo::Cpu::frequency).max().unwrap_or_default(),
+            cpu_count: system.cpus().len(),
             memory_total: system.total_memory(),
             memory_used: system.used_memory(),
             disk_total: disk.map_or(0, sysinfo::Disk::total_space),
@@ -105,7 +109,7 @@ mod tests {
         assert_eq!(facts.hex_mac.len(), 14);
         assert!(facts.memory_total > facts.memory_used && facts.memory_used > 0);
         assert!(facts.disk_total >= facts.disk_free && facts.disk_total > 0);
-        assert!((0.0..=100.0).contains(&facts.cpu_percent));
+        assert!((0.0..=100.0).contains(&facts.cpu_percent) && facts.cpu_count > 0);
         assert!(facts.ip.parse::<IpAddr>().is_ok());
     }
 }

@@ -5,8 +5,10 @@
 
 pub mod attributes;
 pub mod devices;
+pub mod networks;
 pub mod photos;
 pub mod reader;
+pub mod receivers;
 pub mod renamed;
 mod sample;
 pub mod secret_files;

@@ -11,19 +11,21 @@ use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
 use super::reader::Section;
+use super::receivers::{all_receivers, read_history_dialect, read_receivers};
 use super::renamed::RenamedKey;
 use super::secret_files::OpenFile;
 use super::tls::{TlsSettings, read_common};
 use super::value_error::ValueError;
 use super::web::{LocalApiSettings, read_local_api, read_web};
 use crate::adapters::regular_file::{self, NoFile};
-use menshen_domain::device::DeviceConfig;
+use menshen_domain::device::{DeviceConfig, NO_LICENCE_CODE};
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use menshen_domain::link::LoginMethod;
 use menshen_domain::models::{Precision, Provider};
 use menshen_domain::photo_rules::PassMode;
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
+use menshen_domain::report_options::{Dialect, ReceiverDialect};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::status::Language;
 use menshen_domain::text;
@@ -98,9 +100,13 @@ pub struct PassageSettings {
 pub struct EventSettings {
     pub realtime_urls: Vec<Url>,
     pub realtime_timeout_ms: u64,
+    /// Those of `receiver` among them.
     pub history_urls: Vec<Url>,
     /// History tells what was detected of the face also where no platform asks for it.
     pub history_face_info: bool,
+    /// `None`: as the platform's.
+    pub history_dialect: Option<Dialect>,
+    pub receivers: Vec<ReceiverDialect>,
     pub keep_max: u64,
     pub keep_bytes: u64,
     /// `None`: events are not removed by age.
@@ -122,6 +128,8 @@ pub struct Settings {
     pub platform: Option<PlatformSettings>,
     /// Nothing goes to platform, broker and receivers without TLS, with a platform or without.
     pub require_tls: bool,
+    /// Of what goes to the platform, and to own receivers that have none of their own.
+    pub dialect: Dialect,
     /// Licence code; `STANDALONE` where none was issued.
     pub dev_sno: String,
     pub data_dir: PathBuf,
@@ -167,7 +175,7 @@ impl Settings {
         let models_dir = root.take("models_dir", PathBuf::from("models"));
         let pipelines_dir = root.take("pipelines_dir", PathBuf::from("pipelines"));
         let language = root.take("language", Language::Zh);
-        let (platform, dev_sno, require_tls) = read_platform(root.section("platform"), mode);
+        let (platform, dev_sno, require_tls, dialect) = read_platform(root.section("platform"), mode);
         let device_tables = DeviceTables::new(&root.peek("devices"));
         let sections = root.sections("devices");
         if sections.len() > limits::DEVICES_MAX {
@@ -213,6 +221,7 @@ impl Settings {
         Self {
             platform,
             require_tls,
+            dialect,
             dev_sno,
             data_dir,
             models_dir,
@@ -291,7 +300,7 @@ fn check_receivers(root: &Section<'_>, events: &EventSettings, monitor_urls: &[U
     }
 }
 
-fn http_url(text: String) -> Result<Url, ValueError> {
+pub(super) fn http_url(text: String) -> Result<Url, ValueError> {
     match Url::parse(&text) {
         Err(_) => Err(ValueError::Url(text)),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
@@ -299,12 +308,13 @@ fn http_url(text: String) -> Result<Url, ValueError> {
     }
 }
 
-fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String, bool) {
+fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String, bool, Dialect) {
     let login_url = section.take("login_url", String::new());
     let login_method = section.take("login_method", LoginMethod::Get);
     let dev_sno = section.take("dev_sno", String::new());
     let ca_file = section.take("ca_file", PathBuf::new());
     let require_tls = section.take("require_tls", false);
+    let dialect = section.take("dialect", Dialect::default());
     if dev_sno.contains(char::is_whitespace) {
         section.wrong(
             "dev_sno",
@@ -356,9 +366,9 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     }
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
-    let dev_sno = if dev_sno.is_empty() { "STANDALONE".to_owned() } else { dev_sno };
+    let dev_sno = if dev_sno.is_empty() { NO_LICENCE_CODE.to_owned() } else { dev_sno };
     let platform = platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file });
-    (platform, dev_sno, require_tls)
+    (platform, dev_sno, require_tls, dialect)
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {
@@ -434,10 +444,13 @@ fn read_passages(mut section: Section<'_>) -> PassageSettings {
 }
 
 fn read_events(mut section: Section<'_>) -> EventSettings {
+    let receivers = read_receivers(&mut section);
     let read = EventSettings {
         realtime_urls: read_urls(&mut section, "realtime_urls"),
-        history_urls: read_urls(&mut section, "history_urls"),
         history_face_info: section.take("history_face_info", false),
+        history_urls: all_receivers(read_urls(&mut section, "history_urls"), &receivers),
+        history_dialect: read_history_dialect(&mut section),
+        receivers,
         realtime_timeout_ms: section.take_within("realtime_timeout_ms", 2000u64, 100, 60_000),
         keep_max: section.take_within("keep_max", 10_000u64, 100, 10_000_000),
         keep_bytes: section.take_within("keep_mb", 4096u64, 16, 10_000_000) * 1024 * 1024,

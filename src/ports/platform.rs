@@ -1,10 +1,13 @@
 //! The management platform over HTTP.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use url::Url;
 
+use menshen_domain::login_refusal::LoginRefusal;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::login::Session;
 
@@ -15,7 +18,13 @@ pub enum PlatformError {
     #[error("{host} cannot be reached: {reason}")]
     Unreachable { host: String, reason: String },
     #[error("{host} answered {status}{detail}")]
-    Status { host: String, status: u16, detail: String },
+    Status {
+        host: String,
+        status: u16,
+        /// The platform's own code, where it named one.
+        code: Option<i64>,
+        detail: String,
+    },
     /// It named another address, which was not asked.
     #[error(
         "{host} answered {status}: the address has moved to {to}, and a redirect is not followed here; {advice}"
@@ -68,6 +77,14 @@ impl PlatformError {
         }
     }
 
+    /// Why a login was refused, where the platform's code says so.
+    pub fn login_refusal(&self) -> Option<LoginRefusal> {
+        match self {
+            Self::Status { code, .. } => LoginRefusal::of_code((*code)?),
+            _ => None,
+        }
+    }
+
     /// The protocol's code for it.
     pub fn to_refusal(&self) -> ProtocolError {
         let code = match self {
@@ -95,18 +112,32 @@ pub trait PlatformApi: Send + Sync {
         ids: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Value>, PlatformError>>;
 
-    /// Posts a JSON body; `Ok` only for HTTP 200 that is no web page by its bytes: a login page is not the receiver's
+    /// Posts a body; `Ok` only for HTTP 200 that is no web page by its bytes: a login page is not the receiver's
     /// word. No redirect is followed. With a session the call carries `token` and `dev_sno`.
     fn post<'a>(
         &'a self,
         session: Option<&'a Session>,
         url: &'a Url,
-        body: Vec<u8>,
+        body: PostBody,
         purpose: PostPurpose,
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
     /// Downloads a registry photo, over redirects within its server; refuses what is no picture by its first bytes.
     fn photo<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Bytes, PlatformError>>;
+}
+
+/// What is posted, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostBody {
+    pub content_type: Cow<'static, str>,
+    pub bytes: Vec<u8>,
+}
+
+/// JSON.
+impl From<Vec<u8>> for PostBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { content_type: Cow::Borrowed("application/json"), bytes }
+    }
 }
 
 /// What a post is for; decides its time limit.

@@ -9,6 +9,12 @@ pub struct SystemFacts {
     pub hostname: String,
     /// 0–100 over all cores, since the last look.
     pub cpu_percent: f32,
+    /// The processor's name; empty where the system does not tell it.
+    pub cpu_type: String,
+    /// The fastest core's frequency; 0 where the system does not tell it.
+    pub cpu_mhz: u64,
+    /// Cores as the system counts them.
+    pub cpu_count: usize,
     pub memory_total: u64,
     pub memory_used: u64,
     /// Of the disk that holds `data_dir`.

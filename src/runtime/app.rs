@@ -84,6 +84,9 @@ impl App {
             let back = value.way_back();
             tracing::warn!(back, "configuration is overridden: {}", value.text().of(Language::En));
         }
+        if let Some(warning) = settings.local_api.allow_warning() {
+            tracing::warn!("{}", warning.of(Language::En));
+        }
         settings.change_identity(&tuner.changes());
         hide_licence_code(&settings.dev_sno);
         let devices = DeviceLists::build(&settings, reread, &tuner);

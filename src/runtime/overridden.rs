@@ -6,6 +6,7 @@ use super::tuning::base_tuning;
 use crate::config::Settings;
 use menshen_domain::changed_setting::ChangedSetting;
 use menshen_domain::history::shown;
+use menshen_domain::report_options::ReceiverDialect;
 use menshen_domain::text;
 use menshen_domain::text::Text;
 use menshen_domain::tuning::{Changes, DeviceTable};
@@ -117,6 +118,17 @@ fn values(setting: ChangedSetting, settings: &Settings, changes: &Changes) -> Op
             let file = base.history_face_info.map_or_else(|| "-".to_owned(), |on| on.to_string());
             (file, changes.history_face_info?.to_string())
         }
+        ChangedSetting::PlatformDialect => {
+            pair(&base.reports.dialects.platform.wire(), &changes.platform_dialect?.wire())
+        }
+        ChangedSetting::HistoryDialect => {
+            let file = base.reports.dialects.history.unwrap_or(base.reports.dialects.platform);
+            pair(&file.wire(), &changes.history_dialect?.wire())
+        }
+        ChangedSetting::ReceiverDialects => {
+            let now = changes.receiver_dialects.as_ref()?;
+            (receivers(&base.reports.dialects.receivers), receivers(now))
+        }
         ChangedSetting::Embedder => pair(&settings.recognition.embedder, &changes.embedder.as_ref()?.name),
     })
 }
@@ -128,6 +140,11 @@ fn ending(secret: &str) -> String {
 
 fn urls(list: &[Url]) -> String {
     format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", "))
+}
+
+fn receivers(list: &[ReceiverDialect]) -> String {
+    let one = |it: &ReceiverDialect| format!("{} {}", shown(&it.url), it.dialect.wire());
+    format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 fn differing(file: &DeviceTable, now: &DeviceTable) -> Vec<String> {
@@ -158,6 +175,12 @@ mod tests {
             (r#"{ "threshold": 90 }"#, "`recognition.threshold` is 90,"),
             (r#"{ "gate_mode": "avoid" }"#, "menshen settings reset gate.mode"),
             (r#"{ "realtime_urls": ["http://u:s3cret@h/x?token=s3cret"] }"#, "events.realtime_urls"),
+            (r#"{ "platform_dialect": "2.6" }"#, "`platform.dialect` is 2.6,"),
+            (r#"{ "history_dialect": "2.6" }"#, "menshen settings reset events.history_dialect"),
+            (
+                r#"{ "receiver_dialects": [{ "url": "http://u:s3cret@h/", "dialect": "2.6" }] }"#,
+                "`events.receiver` is [http://h/ 2.6],",
+            ),
             (r#"{ "embedder": { "name": "other" } }"#, "menshen models use sface"),
             (r#"{ "dev_sno": "S3CRETXX1234" }"#, "…1234"),
             (r#"{ "devices": { "a": null } }"#, "was removed"),

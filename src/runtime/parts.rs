@@ -32,7 +32,7 @@ use crate::adapters::tokens::{CommandLineToken, TokenBook};
 use crate::adapters::vault::Vault;
 use crate::ports::camera::{OpenError, StreamOpener as _};
 use crate::web::local::LocalDeps;
-use crate::web::local::access::Access;
+use crate::web::local::access::{Access, Allowed};
 use menshen_domain::link::LinkState;
 use menshen_domain::quality::QualityLevel;
 use menshen_protocol::reply::ReplyHead;
@@ -79,6 +79,7 @@ impl App {
                 keep_bytes: settings.events.keep_bytes,
                 keep_days: settings.events.keep_days,
                 has_platform: settings.platform.is_some(),
+                web_port: settings.web_listen.port(),
             }),
         };
         let devices = self.devices.status.clone();
@@ -158,6 +159,7 @@ impl App {
         let status: LinkObserver = Arc::new(move |update| match update {
             LinkUpdate::State(state) => health.set_link(state),
             LinkUpdate::Blocked(reason) => health.set_link_blocked(reason),
+            LinkUpdate::Refused(refusal) => health.set_login_refused(refusal),
         });
         let broker = Arc::new(AmqpConnector::new(platform.ca_file.clone(), self.settings.require_tls));
         Some(Box::new(ActorPart::new("mq-link", self.handles.link.clone(), move || {
@@ -243,7 +245,10 @@ impl App {
         let own = CommandLineToken::new(folder).renew();
         let own = own.inspect_err(|error| tracing::warn!(%error, "the command line has no token of its own"));
         let tokens = Arc::new(TokenBook::new(folder));
-        Access::new(&settings.local_api.token, own.ok().as_deref(), tokens)
+        Access::new(&settings.local_api.token, own.ok().as_deref(), tokens).allowing(Allowed {
+            networks: settings.local_api.allow.clone(),
+            names: settings.local_api.names.clone(),
+        })
     }
 
     /// The FTP server, running; `None` when it is off.

@@ -1,6 +1,7 @@
 //! The values that can be changed while the box runs, as the configuration file has them.
 
 use crate::config::Settings;
+use menshen_domain::report_options::{Dialects, ReportOptions};
 use menshen_domain::tuning::Tuning;
 
 /// What the configuration file says of the values that can be changed in the field.
@@ -15,5 +16,14 @@ pub fn base_tuning(settings: &Settings) -> Tuning {
         gate_mode: settings.gate_mode,
         pass_mode: settings.pass_mode,
         history_face_info: settings.events.history_face_info.then_some(true),
+        reports: ReportOptions { dialects: dialects(settings), ..ReportOptions::default() },
+    }
+}
+
+fn dialects(settings: &Settings) -> Dialects {
+    Dialects {
+        platform: settings.dialect,
+        history: settings.events.history_dialect,
+        receivers: settings.events.receivers.clone(),
     }
 }

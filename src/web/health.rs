@@ -14,6 +14,7 @@ use crate::status::storage::StorageStatus;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::history::ReceiverStatus;
 use menshen_domain::link::LinkState;
+use menshen_domain::login_refusal::LoginRefusal;
 use menshen_domain::models::ModelFacts;
 use menshen_domain::photo_rules::PassMode;
 use menshen_domain::storage::StorageFacts;
@@ -39,6 +40,8 @@ struct Facts {
     link: Option<LinkState>,
     /// Why the broker takes no replies for now.
     link_blocked: Option<String>,
+    /// Why the platform refuses the login.
+    login_refused: Option<LoginRefusal>,
     devices: Vec<DeviceStatus>,
     /// Part → running.
     parts: BTreeMap<&'static str, bool>,
@@ -60,6 +63,9 @@ pub struct HealthReport {
     /// Why the broker takes no replies for now: it is short of memory or disk. They wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_blocked: Option<String>,
+    /// Why the platform refuses the login, where it says so, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_refused: Option<String>,
     pub parts: BTreeMap<&'static str, bool>,
     pub storage: StorageHealth,
     pub clock: ClockHealth,
@@ -144,6 +150,10 @@ impl Health {
         self.with(|facts| facts.link_blocked = reason.map(str::to_owned));
     }
 
+    pub fn set_login_refused(&self, refusal: Option<LoginRefusal>) {
+        self.with(|facts| facts.login_refused = refusal);
+    }
+
     pub fn set_devices(&self, devices: &[DeviceStatus]) {
         self.with(|facts| facts.devices = devices.to_vec());
     }
@@ -189,6 +199,7 @@ impl Health {
                 uptime_s: self.started.elapsed().as_secs(),
                 link: facts.link.map_or("standalone", LinkState::name),
                 link_blocked: facts.link_blocked.clone(),
+                login_refused: facts.login_refused.map(|refusal| refusal.text().to_string()),
                 parts: facts.parts.clone(),
                 storage: StorageHealth { ok: storage.is_ok(), facts: storage },
                 clock: ClockHealth { ok: clock.is_none(), fault: clock.map(|fault| fault.to_string()) },

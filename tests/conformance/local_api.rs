@@ -67,6 +67,74 @@ pub const ROWS: &[Row] = &[
         assert!(answer["score"].as_f64().unwrap() > 0.8 && answer["identity_info"].is_object(), "{answer}");
         assert!(answer["timestamp"].is_u64(), "{answer}");
     }),
+    seen("4.4-1", "GateControllerMode: the answer is the mode", |e| {
+        assert_keys(&e.local["GateControllerMode"]["data"], &["controller_mode"]);
+    }),
+    tested(
+        "4.4-1",
+        "forms: multipart and url-encoded, lists, switches; not of web pages without a token",
+        "local_receivers::forms_are_taken_of_programs_and_not_of_web_pages",
+    ),
+    tested(
+        "4.4-3",
+        "EventAction answers message and action_mode",
+        "local_api::doors_are_opened_by_command_and_by_a_match",
+    ),
+    seen("4.4-5", "EventServerUrl: the published names, strangers only where they are asked for", |e| {
+        let answer = &e.local["EventServerUrl"]["data"];
+        assert_eq!((&answer["event_server_url"], &answer["content-type"]), (&answer["urls"], &json!("json")));
+        for switch in ["real_need_reg_pic", "real_need_spot_pic", "real_need_recognize_face"] {
+            assert_eq!(answer[switch], true, "{switch}");
+        }
+        assert_eq!(answer["real_need_send_all_person_type"], false);
+    }),
+    tested(
+        "4.4-4",
+        "EventServerUrl: switches and content type are obeyed",
+        "local_receivers::event_servers_get_strangers_and_forms_where_they_ask_for_them",
+    ),
+    seen("4.4-8", "HistoryEventUrl: the published names and defaults", |e| {
+        let expected = json!({
+            "history_upload_event_url": [], "history_need_reg_pic": true, "history_need_spot_pic": true,
+            "history_need_recognize_face": true, "content-type": "json", "reported_peroid": 5,
+            "urls": [], "platform_urls": e.local["HistoryEventUrl"]["data"]["platform_urls"],
+        });
+        assert_eq!(e.local["HistoryEventUrl"]["data"], expected);
+    }),
+    tested(
+        "4.4-7",
+        "HistoryEventUrl: switches, content type and period are obeyed, the cursor stays",
+        "local_receivers::history_is_sent_as_the_published_call_says_and_keeps_its_cursor",
+    ),
+    seen("4.5-2", "MonitorServerUrl: one address and its period", |e| {
+        let answer = &e.local["MonitorServerUrl"]["data"];
+        assert_eq!((&answer["monitor_server_url"], &answer["reported_peroid"]), (&json!(""), &json!(20)));
+    }),
+    tested(
+        "4.5-1",
+        "MonitorServerUrl: the period is obeyed; JSON only",
+        "local_receivers::own_status_receivers_have_a_period_of_their_own",
+    ),
+    tested(
+        "4.5-4",
+        "WipeData: both false does nothing, `all` is refused",
+        "local_api::the_score_scale_is_read_and_set_as_published",
+    ),
+    tested(
+        "5.5-10",
+        "PrettyScore: GET and PUT threshold_range, checked as control_config's",
+        "local_api::the_score_scale_is_read_and_set_as_published",
+    ),
+    tested(
+        "5.7",
+        "U+00A0 and a byte order mark outside strings are white space",
+        "local_api::the_score_scale_is_read_and_set_as_published",
+    ),
+    tested(
+        "4",
+        "callers of local_api.allow need no token, and are named in the audit log",
+        "local_receivers::networks_that_are_allowed_need_no_token_and_are_named_in_the_audit_log",
+    ),
     tested("9", "bad requests have their code", "local_api::every_bad_request_is_answered_with_its_code"),
     tested(
         "9",

@@ -11,6 +11,7 @@ mod evidence;
 #[path = "../e2e/fields.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
 mod fields;
+mod generation_2_6;
 #[path = "../e2e/http.rs"]
 mod http;
 mod link;
@@ -29,7 +30,13 @@ use evidence::Evidence;
 use row::{Proof, Row};
 
 fn table() -> impl Iterator<Item = &'static Row> {
-    words::ROWS.iter().chain(link::ROWS).chain(commands::ROWS).chain(reports::ROWS).chain(local_api::ROWS)
+    words::ROWS
+        .iter()
+        .chain(link::ROWS)
+        .chain(commands::ROWS)
+        .chain(reports::ROWS)
+        .chain(local_api::ROWS)
+        .chain(generation_2_6::ROWS)
 }
 
 /// Whether the named test of `tests/e2e` is there and not ignored.
@@ -61,7 +68,7 @@ fn every_field_and_rule_of_the_protocol_holds() {
     for row in table() {
         let outcome = prove(row, &evidence);
         let mark = if outcome.is_ok() { "ok  " } else { "FAIL" };
-        println!("{mark} {:<4} {}", row.section, row.rule);
+        println!("{mark} {:<7} {}", row.section, row.rule);
         if let Err(reason) = outcome {
             broken.push(format!("{} {}: {reason}", row.section, row.rule));
         }

@@ -14,6 +14,8 @@ pub fn event(id: &str) -> EventRecord {
             ep_id: format!("{DEV_SNO}__gate"),
             ip: "gate".to_owned(),
             device_type: "3".to_owned(),
+            name: "front gate".to_owned(),
+            device_id: String::new(),
         },
         identity: None,
         timestamp_ms: 1_750_000_000_000,

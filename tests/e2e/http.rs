@@ -11,7 +11,39 @@ pub const JSON: &str = "application/json";
 
 /// Status and JSON body; the body is `null` when there is none.
 pub fn call(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the port answers");
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the port answers");
+    call_over(stream, port, method, path, headers, body)
+}
+
+/// As [`call`], from another address of this machine.
+#[allow(dead_code, reason = "shared with the conformance rows")]
+pub fn call_from(
+    from: &str,
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, Value) {
+    let connect = async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from.parse::<Ipv4Addr>().unwrap(), 0).into()).unwrap();
+        socket.connect((Ipv4Addr::LOCALHOST, port).into()).await.unwrap().into_std().unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(connect);
+    stream.set_nonblocking(false).unwrap();
+    call_over(stream, port, method, path, headers, body)
+}
+
+fn call_over(
+    mut stream: TcpStream,
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, Value) {
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());

@@ -12,6 +12,7 @@ const USERS: &str = "/SophonFogSys/api/users";
 const PERMISSIONS: &str = "/SophonFogSys/api/permissions";
 const WIPE: &str = "/SophonFogSys/api/WipeData";
 const ACTION: &str = "/SophonFogSys/api/EventAction";
+const PRETTY_SCORE: &str = "/SophonFogSys/api/PrettyScore";
 const RECOGNIZE: &str = "/SophonFogSys/api/Recognize";
 
 /// The data of a call that must be taken.
@@ -188,9 +189,34 @@ fn bad_people(port: u16) -> Vec<Row> {
     ]
 }
 
+fn bad_scales_and_wipes(port: u16) -> Vec<Row> {
+    vec![
+        ("wipe what is not named", http::json(port, "POST", WIPE, &json!({ "user": true })), 400, 40091),
+        ("reset the box", http::json(port, "POST", WIPE, &json!({ "users": true, "all": true })), 501, 50100),
+        (
+            "reset the box, wrapped",
+            http::json(port, "POST", WIPE, &json!({ "wipe_options": { "users": true, "all": 1 } })),
+            501,
+            50100,
+        ),
+        ("no range", http::json(port, "PUT", PRETTY_SCORE, &json!({ "range": [0, 82, 100] })), 400, 40091),
+        (
+            "a range that does not rise",
+            http::json(port, "PUT", PRETTY_SCORE, &json!({ "threshold_range": [0, 100, 82] })),
+            400,
+            40091,
+        ),
+        (
+            "a range without the mark in force",
+            http::json(port, "PUT", PRETTY_SCORE, &json!({ "threshold_range": [0, 50, 80] })),
+            400,
+            40091,
+        ),
+    ]
+}
+
 fn bad_settings_doors_and_photos(port: u16) -> Vec<Row> {
     vec![
-        ("wipe nothing", http::json(port, "POST", WIPE, &json!({ "users": false })), 400, 40091),
         ("wipe in words", http::json(port, "POST", WIPE, &json!({ "users": "perhaps" })), 400, 40091),
         ("a group without an id", http::json(port, "POST", PERMISSIONS, &json!({ "info": {} })), 400, 40091),
         ("delete no group", raw(port, "DELETE", PERMISSIONS, JSON, b""), 400, 40091),
@@ -265,7 +291,9 @@ fn every_bad_request_is_answered_with_its_code() {
     let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
-    for table in [bad_bodies(port), bad_people(port), bad_settings_doors_and_photos(port)] {
+    let tables =
+        [bad_bodies(port), bad_people(port), bad_scales_and_wipes(port), bad_settings_doors_and_photos(port)];
+    for table in tables {
         for (what, answer, status, code) in table {
             refused(what, answer, status, code);
         }
@@ -365,6 +393,11 @@ fn doors_are_opened_by_command_and_by_a_match() {
     let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor", "action_duration": 9, "logic_port": "2" }] });
     let answer = done(http::json(port, "PUT", ACTION, &close));
     assert_eq!((&answer["action"][0]["result"], &answer["action"][0]["code"]), (&json!(true), &json!(0)));
+    assert_eq!(
+        (&answer["action_mode"], &answer["message"]),
+        (&json!("closedoor"), &json!("success")),
+        "published"
+    );
     let lines = || relay.got().into_iter().map(|got| got.line).collect::<Vec<_>>();
     assert_eq!(lines(), ["GET /record?m=closedoor&s=9&p=2 HTTP/1.1"]);
     relay.answer(|_| 500);
@@ -450,5 +483,37 @@ fn every_path_says_which_methods_it_has() {
     assert_eq!(whole(local, "HEAD", "/SophonFogSys/api/nothing").0, 404);
     let audit = bed.run(&["audit", "--json"]);
     assert!(audit.stdout.is_empty(), "what is not there is no change: {audit:?}");
+    bed.stop();
+}
+
+#[test]
+fn the_score_scale_is_read_and_set_as_published() {
+    let mut bed = TestBed::standalone();
+    bed.start();
+    let port = bed.local_port;
+    eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    assert_eq!(done(http::get(port, PRETTY_SCORE)), json!({ "threshold_range": [0.0, 82.0, 100.0] }));
+    let range = json!({ "threshold_range": ["10", 85, 99.5] });
+    assert_eq!(
+        done(http::json(port, "PUT", PRETTY_SCORE, &range)),
+        json!({ "threshold_range": [10.0, 85.0, 99.5] })
+    );
+    bed.stop();
+    bed.start();
+    let kept = eventually("it is kept", SOON, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        Some(done(http::get(port, PRETTY_SCORE)))
+    });
+    assert_eq!(kept, json!({ "threshold_range": [10.0, 85.0, 99.5] }));
+    // Nothing asked for, nothing done.
+    done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
+    let nothing = json!({ "wipe_options": { "users": false, "events": "0" } });
+    let answer = done(http::json(port, "POST", WIPE, &nothing));
+    assert_eq!(answer, json!({ "wipe_options": { "users": false, "events": false } }));
+    assert_eq!(done(http::get(port, USERS))["total"], 1);
+    // As copied from the published pages.
+    let copied = "\u{feff}{\n\u{a0}\u{a0}\"threshold_range\":\u{a0}[0,\u{a0}82, 100]}";
+    let answer = raw(port, "PUT", PRETTY_SCORE, JSON, copied.as_bytes());
+    assert_eq!(done(answer), json!({ "threshold_range": [0.0, 82.0, 100.0] }));
     bed.stop();
 }

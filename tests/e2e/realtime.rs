@@ -19,7 +19,7 @@ use menshen::adapters::space::DiskSpace;
 use menshen::adapters::store::RedbEventStore;
 use menshen::adapters::vault::{KeyPlaces, Vault};
 use menshen::ports::clock::Clock;
-use menshen::ports::platform::{PlatformApi, PlatformError, PostPurpose};
+use menshen::ports::platform::{PlatformApi, PlatformError, PostBody, PostPurpose};
 use menshen::ports::store::EventStore as _;
 use menshen::ports::system::{SystemFacts, SystemProbe};
 use menshen_domain::erasure::ErasedPerson;
@@ -68,11 +68,11 @@ impl PlatformApi for Ear {
         &'a self,
         _: Option<&'a Session>,
         _: &'a Url,
-        body: Vec<u8>,
+        body: PostBody,
         purpose: PostPurpose,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         assert_eq!(purpose, PostPurpose::RealTime);
-        self.heard.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        self.heard.lock().unwrap().push(serde_json::from_slice(&body.bytes).unwrap());
         let failure = self.failure.lock().unwrap().clone();
         async { failure.map_or(Ok(()), Err) }.boxed()
     }
@@ -117,6 +117,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
         gate_mode: GateMode::OpenDoor,
         pass_mode: PassMode::Normal,
         history_face_info: None,
+        reports: menshen_domain::report_options::ReportOptions::default(),
     };
     let deps = ReporterDeps {
         storage: Storage {
@@ -143,6 +144,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
             keep_bytes: u64::MAX,
             keep_days: None,
             has_platform: false,
+            web_port: 0,
         }),
     };
     (deps, store)
@@ -222,7 +224,7 @@ fn an_event_server_in_trouble_is_asked_ever_more_rarely() {
         advice: String::new(),
         leads_to_login: false,
     };
-    let status = |status| PlatformError::Status { host: host(), status, detail: String::new() };
+    let status = |status| PlatformError::Status { host: host(), status, code: None, detail: String::new() };
     let down = PlatformError::Unreachable { host: host(), reason: "refused".to_owned() };
     let troubles = [redirect, status(503), status(404), PlatformError::Page { host: host() }, down];
     for (number, trouble) in troubles.into_iter().enumerate() {

@@ -13,8 +13,33 @@ type Rule = Box<dyn Fn(&Value) -> u16 + Send>;
 #[derive(Debug, Clone)]
 pub struct Got {
     pub line: String,
+    pub content_type: String,
     pub status: u16,
+    /// JSON, or the fields of a form; an object in a field is read too.
     pub body: Value,
+    pub raw: Vec<u8>,
+}
+
+impl Got {
+    /// Id of the event, in the nested form and in the flat one.
+    pub fn event_id(&self) -> String {
+        let nested = &self.body["ext_data"]["event_id"];
+        nested.as_str().or(self.body["event_id"].as_str()).unwrap_or_default().to_owned()
+    }
+}
+
+fn read_body(content_type: &str, raw: &[u8]) -> Value {
+    if !content_type.starts_with("multipart/") {
+        return serde_json::from_slice(raw).unwrap_or_default();
+    }
+    let mut fields = menshen_protocol::form::read(content_type, raw).unwrap();
+    for value in fields.values_mut() {
+        let object = value.as_str().filter(|text| text.starts_with('{'));
+        if let Some(object) = object.and_then(|text| serde_json::from_str(text).ok()) {
+            *value = object;
+        }
+    }
+    Value::Object(fields)
 }
 
 #[derive(Clone)]
@@ -56,8 +81,7 @@ impl Receiver {
 
     /// Ids of the events it took, in the order it took them.
     pub fn taken(&self) -> Vec<String> {
-        let id = |got: &Got| got.body["ext_data"]["event_id"].as_str().unwrap_or_default().to_owned();
-        self.got().iter().filter(|got| got.status == 200).map(id).collect()
+        self.got().iter().filter(|got| got.status == 200).map(Got::event_id).collect()
     }
 
     fn serve(&self, mut stream: TcpStream) {
@@ -67,28 +91,37 @@ impl Receiver {
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
-            let mut length = 0;
+            let (mut length, mut content_type) = (0, String::new());
             loop {
                 let mut header = String::new();
                 if reader.read_line(&mut header).unwrap_or(0) == 0 {
                     return;
                 }
-                let header = header.trim().to_ascii_lowercase();
+                let header = header.trim();
                 if header.is_empty() {
                     break;
                 }
-                if let Some(value) = header.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
+                let (name, value) = header.split_once(':').unwrap();
+                match name.to_ascii_lowercase().as_str() {
+                    "content-length" => length = value.trim().parse().unwrap(),
+                    "content-type" => value.trim().clone_into(&mut content_type),
+                    _ => {}
                 }
             }
-            let mut body = vec![0; length];
-            if reader.read_exact(&mut body).is_err() {
+            let mut raw = vec![0; length];
+            if reader.read_exact(&mut raw).is_err() {
                 return;
             }
-            let body = serde_json::from_slice(&body).unwrap_or_default();
+            let body = read_body(&content_type, &raw);
             let rule = Arc::clone(&self.rule.lock().unwrap());
             let status = rule.lock().unwrap()(&body);
-            self.got.lock().unwrap().push(Got { line: line.trim().to_owned(), status, body });
+            self.got.lock().unwrap().push(Got {
+                line: line.trim().to_owned(),
+                content_type,
+                status,
+                body,
+                raw,
+            });
             if write!(stream, "HTTP/1.1 {status} Told\r\nContent-Length: 2\r\n\r\n{{}}").is_err() {
                 return;
             }

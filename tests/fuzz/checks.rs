@@ -13,6 +13,9 @@ use menshen_domain::tuning::{Changes, GateMode, Tuning};
 use menshen_protocol::command::{Command, Envelope};
 use menshen_protocol::control::check_fields;
 use menshen_protocol::event::EventBody;
+use menshen_protocol::flat_event::FlatEventBody;
+use menshen_protocol::form;
+use menshen_protocol::json;
 use menshen_protocol::lenient;
 use menshen_protocol::local::WireAction;
 use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
@@ -89,6 +92,7 @@ fn control(fields: Map<String, Value>) {
         gate_mode: GateMode::OpenDoor,
         pass_mode: PassMode::Normal,
         history_face_info: None,
+        reports: menshen_domain::report_options::ReportOptions::default(),
     };
     let asked = fields.iter().filter(|(_, value)| !lenient::is_absent(value));
     let names: BTreeSet<String> = asked.map(|(name, _)| name.chars().take(64).collect()).collect();
@@ -105,6 +109,16 @@ fn control(fields: Map<String, Value>) {
 
 /// Bodies of the local API that are more than lists of the above.
 pub fn local(bytes: &[u8]) {
+    for content_type in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"] {
+        let Ok(fields) = form::read(content_type, bytes) else { continue };
+        assert!(fields.len() <= limits::LOCAL_FORM_FIELDS_MAX);
+        for value in fields.values() {
+            assert!(value.is_string() || value.is_array());
+            let texts = form::texts(value).unwrap_or_default();
+            assert!(texts.iter().map(String::len).sum::<usize>() <= bytes.len() * 3);
+        }
+    }
+    let _ = json::parse_copied(bytes);
     round_trip::<WireAction>(bytes);
     let Ok(action) = serde_json::from_slice::<WireAction>(bytes) else { return };
     if let Ok(command) = action.command(LOCAL_SECONDS_MAX) {
@@ -175,6 +189,7 @@ pub fn photo(bytes: &[u8]) {
 /// Event bodies.
 pub fn event(bytes: &[u8]) {
     round_trip::<EventBody>(bytes);
+    round_trip::<FlatEventBody>(bytes);
 }
 
 /// Replies.

@@ -77,7 +77,7 @@ impl Bench {
 
     fn post(&self, session: Option<&Session>, path: &str, purpose: PostPurpose) -> Result<(), PlatformError> {
         let body = json!({ "portrait": "base64" }).to_string().into_bytes();
-        self.runtime.block_on(self.http.post(session, &self.url(path), body, purpose))
+        self.runtime.block_on(self.http.post(session, &self.url(path), body.into(), purpose))
     }
 
     fn photo(&self, path: &str) -> Result<Vec<u8>, PlatformError> {
@@ -287,9 +287,9 @@ fn nothing_is_asked_without_tls_where_that_is_required() {
             http.log_in().await.map(drop),
             http.user_details(&session, &url, &ids).await.map(drop),
             http.photo(&url).await.map(drop),
-            http.post(Some(&session), &url, Vec::new(), PostPurpose::RealTime).await,
-            http.post(None, &url, Vec::new(), PostPurpose::Report).await,
-            http.post(Some(&session), &url, Vec::new(), PostPurpose::DeviceList).await,
+            http.post(Some(&session), &url, Vec::<u8>::new().into(), PostPurpose::RealTime).await,
+            http.post(None, &url, Vec::<u8>::new().into(), PostPurpose::Report).await,
+            http.post(Some(&session), &url, Vec::<u8>::new().into(), PostPurpose::DeviceList).await,
         ]
     });
     for refusal in refusals {

@@ -65,6 +65,8 @@ fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
             ep_id: format!("{dev_sno}__gate"),
             ip: "gate".to_owned(),
             device_type: "3".to_owned(),
+            name: "gate".to_owned(),
+            device_id: String::new(),
         },
         identity: None,
         timestamp_ms: at_ms,

@@ -22,6 +22,13 @@ impl Backoff {
         (full as f64 * f64::midpoint(1.0, jitter.clamp(0.0, 1.0))).round() as u64
     }
 
+    /// The longest delay at once: asking sooner cannot help. `jitter` is uniform in [0, 1).
+    pub fn longest_ms(&mut self, jitter: f64) -> u64 {
+        // 2^32 times the first delay is above any cap.
+        self.failures = self.failures.max(32);
+        self.next_ms(jitter)
+    }
+
     /// Starts over with the first delay.
     pub fn reset(&mut self) {
         self.failures = 0;
@@ -44,6 +51,7 @@ mod tests {
         assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
         backoff.reset();
         assert_eq!(backoff.next_ms(0.0), 50);
+        assert_eq!((backoff.longest_ms(1.0), backoff.next_ms(1.0)), (1000, 1000));
         for _ in 0..100 {
             assert!(backoff.next_ms(0.3) <= 1000);
         }

@@ -29,13 +29,20 @@ pub enum ChangedSetting {
     HistoryFaceInfo,
     /// The embedder.
     Embedder,
+    /// What the platform is written in.
+    PlatformDialect,
+    /// What the box's own history receivers are written in.
+    HistoryDialect,
+    /// The same of single ones.
+    ReceiverDialects,
 }
 
 impl ChangedSetting {
     /// All of them, in the order of the configuration file.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::LoginUrl,
         Self::DevSno,
+        Self::PlatformDialect,
         Self::Embedder,
         Self::Threshold,
         Self::ThresholdRange,
@@ -43,6 +50,8 @@ impl ChangedSetting {
         Self::RealtimeUrls,
         Self::HistoryUrls,
         Self::HistoryFaceInfo,
+        Self::HistoryDialect,
+        Self::ReceiverDialects,
         Self::MonitorUrls,
         Self::GateMode,
         Self::PassMode,
@@ -63,6 +72,9 @@ impl ChangedSetting {
             Self::PassMode => "gate.pass_mode",
             Self::HistoryFaceInfo => "events.history_face_info",
             Self::Embedder => "recognition.embedder",
+            Self::PlatformDialect => "platform.dialect",
+            Self::HistoryDialect => "events.history_dialect",
+            Self::ReceiverDialects => "events.receiver",
         }
     }
 
@@ -91,13 +103,17 @@ impl ChangedSetting {
             Self::Threshold => changes.threshold = None,
             Self::ThresholdRange => changes.threshold_range = None,
             Self::EnrolStrangers => changes.support_stranger_group = None,
-            Self::RealtimeUrls => changes.realtime_urls = None,
-            Self::HistoryUrls => changes.history_urls = None,
-            Self::MonitorUrls => changes.monitor_urls = None,
+            // How they are written to was said with them.
+            Self::RealtimeUrls => (changes.realtime_urls, changes.realtime_options) = (None, None),
+            Self::HistoryUrls => (changes.history_urls, changes.history_options) = (None, None),
+            Self::MonitorUrls => (changes.monitor_urls, changes.monitor_options) = (None, None),
             Self::GateMode => changes.gate_mode = None,
             Self::PassMode => changes.pass_mode = None,
             Self::HistoryFaceInfo => changes.history_face_info = None,
             Self::Embedder => changes.embedder = None,
+            Self::PlatformDialect => changes.platform_dialect = None,
+            Self::HistoryDialect => changes.history_dialect = None,
+            Self::ReceiverDialects => changes.receiver_dialects = None,
         }
     }
 }

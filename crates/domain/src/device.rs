@@ -13,6 +13,9 @@ use super::view::View;
 /// Pipeline names of devices that send photos themselves.
 pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
 
+/// In place of the licence code of a box that was issued none.
+pub const NO_LICENCE_CODE: &str = "STANDALONE";
+
 /// One capture device as configured.
 #[derive(Clone, PartialEq)]
 pub struct DeviceConfig {

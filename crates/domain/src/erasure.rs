@@ -175,7 +175,13 @@ mod tests {
     fn event(identity: Option<(&str, PersonKind)>, why: Option<Explanation>) -> EventRecord {
         EventRecord {
             event_id: "e".into(),
-            device: EventDevice { ep_id: "d".into(), ip: "1".into(), device_type: "3".into() },
+            device: EventDevice {
+                ep_id: "d".into(),
+                ip: "1".into(),
+                device_type: "3".into(),
+                name: String::new(),
+                device_id: String::new(),
+            },
             identity: identity.map(|(id, kind)| EventIdentity {
                 id: id.into(),
                 name: "n".into(),

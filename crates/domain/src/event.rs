@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
 use super::explain::Explanation;
-use super::face::{BBox, HeadPose};
+use super::face::{BBox, HeadPose, Landmarks};
 use super::person::PersonKind;
 use super::quality::{Check, Judgement, Measurements};
 
@@ -31,6 +31,12 @@ pub struct EventDevice {
     pub ip: String,
     /// Wire number of the device type, as text: `"3"`.
     pub device_type: String,
+    /// The name to show; empty in events of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The UUID that published calls know it by; empty in events of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device_id: String,
 }
 
 /// Who it was.
@@ -46,11 +52,24 @@ pub struct EventIdentity {
     pub registry_photo: Option<String>,
 }
 
+/// A face in the scene picture of its event, in pixels of that picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FaceInScene {
+    /// The box around the face.
+    pub bbox: BBox,
+    /// Eyes, nose tip, mouth corners.
+    pub landmarks: Landmarks,
+}
+
 /// Quality of the reported shot. What no model measured is absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ShotQuality {
-    /// In pixels of the scene picture.
+    /// In pixels of the picture the face was found in.
     pub bbox: BBox,
+    /// Where the face is in the scene picture; absent where that picture is the main stream's, and in events of older
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_scene: Option<FaceInScene>,
     /// Shorter side of the box, px.
     pub face_size_px: f32,
     /// Mean luma of the aligned face, 0–1.
@@ -92,6 +111,7 @@ impl ShotQuality {
         let names = |checks: &[Check]| checks.iter().map(|check| check.name().to_owned()).collect();
         Self {
             bbox: measured.bbox,
+            in_scene: None,
             face_size_px: measured.face_size_px,
             brightness: measured.brightness,
             clarity: measured.clarity,

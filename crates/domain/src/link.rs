@@ -67,6 +67,11 @@ pub enum LinkInput {
         /// Of the effect.
         attempt: u64,
     },
+    /// The platform refused the login, and will until a person has done something about it.
+    LoginRefused {
+        /// Of the effect.
+        attempt: u64,
+    },
     /// The broker connection is established.
     Connected {
         /// Of the effect.
@@ -200,6 +205,10 @@ impl Link {
                 let delay_ms = self.login_backoff.next_ms(jitter);
                 vec![self.wait(WaitingToLogIn, delay_ms)]
             }
+            (LoggingIn, LinkInput::LoginRefused { .. }) => {
+                let delay_ms = self.login_backoff.longest_ms(jitter);
+                vec![self.wait(WaitingToLogIn, delay_ms)]
+            }
             (WaitingToLogIn, LinkInput::RetryDue { .. }) => vec![self.log_in()],
             (Connecting, LinkInput::Connected { .. }) => {
                 self.state = Up;
@@ -245,13 +254,21 @@ impl Link {
             }
             LinkInput::LoginFailed { .. } => {
                 let delay_ms = self.login_backoff.next_ms(jitter);
-                let attempt = self.number();
-                self.renewal = Some(attempt);
-                vec![LinkEffect::RetryAfter { attempt, delay_ms }]
+                vec![self.renew_after(delay_ms)]
+            }
+            LinkInput::LoginRefused { .. } => {
+                let delay_ms = self.login_backoff.longest_ms(jitter);
+                vec![self.renew_after(delay_ms)]
             }
             LinkInput::RetryDue { .. } => vec![self.renew()],
             _ => Vec::new(),
         }
+    }
+
+    fn renew_after(&mut self, delay_ms: u64) -> LinkEffect {
+        let attempt = self.number();
+        self.renewal = Some(attempt);
+        LinkEffect::RetryAfter { attempt, delay_ms }
     }
 
     fn number(&mut self) -> u64 {
@@ -290,6 +307,7 @@ impl LinkInput {
         match self {
             Self::LoggedIn { attempt, .. }
             | Self::LoginFailed { attempt }
+            | Self::LoginRefused { attempt }
             | Self::Connected { attempt }
             | Self::ConnectFailed { attempt, .. }
             | Self::Proven { attempt }
@@ -317,6 +335,27 @@ mod tests {
             ) => *attempt,
             other => panic!("no attempt in {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_refusal_that_needs_a_person_is_not_asked_about_often() {
+        let mut link = link();
+        let login = attempt_of(&link.step(LinkInput::Start, 1.0));
+        let effects = link.step(LinkInput::LoginRefused { attempt: login }, 1.0);
+        let [LinkEffect::RetryAfter { attempt, delay_ms: 60_000 }] = effects[..] else {
+            panic!("{effects:?}")
+        };
+        let login = attempt_of(&link.step(LinkInput::RetryDue { attempt }, 1.0));
+        let connect =
+            attempt_of(&link.step(LinkInput::LoggedIn { attempt: login, broker_changed: true }, 1.0));
+        link.step(LinkInput::Connected { attempt: connect }, 1.0);
+        // The same while a connection is up, which stays.
+        let renewal = attempt_of(&link.step(LinkInput::SessionRejected, 1.0));
+        let effects = link.step(LinkInput::LoginRefused { attempt: renewal }, 1.0);
+        assert!(matches!(effects[..], [LinkEffect::RetryAfter { delay_ms: 60_000, .. }]), "{effects:?}");
+        assert_eq!(link.state(), LinkState::Up);
+        let again = attempt_of(&link.step(LinkInput::RetryDue { attempt: attempt_of(&effects) }, 1.0));
+        assert!(link.step(LinkInput::LoggedIn { attempt: again, broker_changed: false }, 1.0).is_empty());
     }
 
     fn up() -> (Link, u64) {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::photo_rules::PassMode;
+use super::report_options::{
+    Dialect, Dialects, HistoryOptions, MonitorOptions, RealtimeOptions, ReceiverDialect, ReportOptions,
+};
 use super::score::ScoreRange;
 
 /// What a turnstile does on a match (protocol section 9, `controller_mode`).
@@ -66,6 +69,8 @@ pub struct Tuning {
     pub pass_mode: PassMode,
     /// Whether history tells what was detected of the face; `None`: as the login says.
     pub history_face_info: Option<bool>,
+    /// How receivers are written to.
+    pub reports: ReportOptions,
 }
 
 /// What was changed in the field; absent means as the configuration file says.
@@ -105,6 +110,24 @@ pub struct Changes {
     /// Whether history tells what was detected of the face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history_face_info: Option<bool>,
+    /// How event servers are pushed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realtime_options: Option<RealtimeOptions>,
+    /// How history receivers besides those of the login are written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_options: Option<HistoryOptions>,
+    /// How status receivers besides that of the login are written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor_options: Option<MonitorOptions>,
+    /// What the platform is written in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_dialect: Option<Dialect>,
+    /// What history receivers besides those of the login are written in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_dialect: Option<Dialect>,
+    /// The same of single ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver_dialects: Option<Vec<ReceiverDialect>>,
     /// The chosen embedder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedder: Option<ChosenEmbedder>,
@@ -170,6 +193,22 @@ impl Tuning {
             gate_mode: changes.gate_mode.unwrap_or(self.gate_mode),
             pass_mode: changes.pass_mode.unwrap_or(self.pass_mode),
             history_face_info: changes.history_face_info.or(self.history_face_info),
+            reports: self.reports_with(changes),
+        }
+    }
+
+    fn reports_with(&self, changes: &Changes) -> ReportOptions {
+        let own = &self.reports;
+        let receivers = changes.receiver_dialects.as_ref().unwrap_or(&own.dialects.receivers);
+        ReportOptions {
+            realtime: changes.realtime_options.unwrap_or(own.realtime),
+            history: changes.history_options.unwrap_or(own.history),
+            monitor: changes.monitor_options.unwrap_or(own.monitor),
+            dialects: Dialects {
+                platform: changes.platform_dialect.unwrap_or(own.dialects.platform),
+                history: changes.history_dialect.or(own.dialects.history),
+                receivers: receivers.clone(),
+            },
         }
     }
 }
@@ -189,6 +228,7 @@ mod tests {
             gate_mode: GateMode::OpenDoor,
             pass_mode: PassMode::Normal,
             history_face_info: None,
+            reports: ReportOptions::default(),
         }
     }
 

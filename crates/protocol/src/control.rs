@@ -195,6 +195,7 @@ mod tests {
             gate_mode: GateMode::OpenDoor,
             pass_mode: PassMode::Normal,
             history_face_info: None,
+            reports: menshen_domain::report_options::ReportOptions::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::attributes::{FaceAttributes, sex_number};
 use super::number::rounded;
+use menshen_domain::attributes::{AgeGroup, Gender};
 use menshen_domain::event::{EventRecord, ShotQuality, WantAction};
 use menshen_domain::face::HeadPose;
 use menshen_domain::person::PersonKind;
@@ -54,6 +55,9 @@ pub struct ExtData {
     /// Estimates of age and gender, at devices that ask for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognize_face_attr: Option<FaceAttributes>,
+    /// What was measured of the face beside its quality; history only, and only where the platform asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<DetectionInfo>,
     /// Person type, 1 to 5.
     pub person_type: i64,
     /// Wire number of the device type, as text.
@@ -71,6 +75,17 @@ pub struct ExtData {
     pub in_timestamp: u64,
     /// End of the passage as far as it is known, ms since the epoch, UTC.
     pub out_timestamp: u64,
+}
+
+/// `ext_data.info` (published for V5R2): only what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DetectionInfo {
+    /// Age group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<AgeGroup>,
+    /// The more probable gender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gender: Option<Gender>,
 }
 
 /// `box_fiqa_info`: the box's own judgement of the face.
@@ -178,7 +193,18 @@ pub enum ReportKind<'a> {
     History {
         /// The box's serial number.
         dev_sno: &'a str,
+        /// Whether it carries what was measured of the face beside its quality.
+        info: bool,
     },
+}
+
+/// `want_action` of an event.
+pub(crate) fn want_action(event: &EventRecord) -> &'static str {
+    match event.want_action {
+        WantAction::Nothing => "0",
+        WantAction::NewStranger => "1001",
+        WantAction::RegistryPhotoUpdated => "1002",
+    }
 }
 
 impl From<HeadPose> for WireHeadPose {
@@ -228,15 +254,11 @@ impl From<&ShotQuality> for BoxFiqaInfo {
 impl EventBody {
     /// The body of an event. Of `pictures` those are sent that are there.
     pub fn new(event: &EventRecord, pictures: EventPictures, kind: ReportKind<'_>) -> Self {
-        let history = match kind {
-            ReportKind::RealTime => None,
-            ReportKind::History { dev_sno } => Some(dev_sno.to_owned()),
+        let (history, wants_info) = match kind {
+            ReportKind::RealTime => (None, false),
+            ReportKind::History { dev_sno, info } => (Some(dev_sno.to_owned()), info),
         };
-        let want_action = match event.want_action {
-            WantAction::Nothing => "0",
-            WantAction::NewStranger => "1001",
-            WantAction::RegistryPhotoUpdated => "1002",
-        };
+        let guesses = event.quality.attributes.unwrap_or_default();
         let identity = event.identity.as_ref();
         Self {
             identity_id: identity.map(|who| who.id.clone()).unwrap_or_default(),
@@ -245,13 +267,17 @@ impl EventBody {
             reg_pic: pictures.reg_pic,
             timestamp: event.timestamp_ms,
             score: rounded(event.score),
-            want_action: history.is_some().then(|| want_action.to_owned()),
+            want_action: history.is_some().then(|| want_action(event).to_owned()),
             ext_data: ExtData {
                 device_ip: event.device.ip.clone(),
                 ep_id: history.is_some().then(|| event.device.ep_id.clone()),
                 spot_pic: pictures.spot_pic,
                 recognize_face: pictures.recognize_face,
                 recognize_face_attr: event.quality.attributes.as_ref().map(Into::into),
+                info: wants_info.then(|| DetectionInfo {
+                    age: guesses.age.map(|guess| guess.group),
+                    gender: guesses.gender.map(|guess| guess.gender),
+                }),
                 person_type: identity.map_or(PersonKind::Stranger, |who| who.kind).number(),
                 device_type: event.device.device_type.clone(),
                 grab_fiqa_info: Map::new(),
@@ -263,4 +289,20 @@ impl EventBody {
             },
         }
     }
+}
+
+/// The fields of a body that goes as a form: pictures get parts of their own, under their names.
+///
+/// # Errors
+///
+/// When it cannot be written as JSON.
+pub fn form_fields(body: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
+    let Value::Object(mut fields) = serde_json::to_value(body)? else { return Ok(Map::new()) };
+    for picture in ["spot_pic", "recognize_face"] {
+        let inner = fields.get_mut("ext_data").and_then(Value::as_object_mut);
+        if let Some(text) = inner.and_then(|data| data.remove(picture)) {
+            fields.insert(picture.to_owned(), text);
+        }
+    }
+    Ok(fields)
 }

@@ -10,6 +10,8 @@ use serde_json::{Error, Value};
 
 /// UTF-8's byte order mark, which .NET and editors put first, and which no JSON reader takes.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// U+00A0 in UTF-8.
+const NO_BREAK_SPACE: &[u8] = b"\xC2\xA0";
 /// Numbers longer than this are none of anybody's ids; as text they stay as they are written.
 const DIGITS_MAX: usize = 64;
 
@@ -100,6 +102,39 @@ fn as_utf8(body: &[u8]) -> Cow<'_, [u8]> {
         (_, true) => Cow::Borrowed(body),
         (text, false) => Cow::Owned(text.into_owned().into_bytes()),
     }
+}
+
+/// As [`parse`], with U+00A0 and byte order marks outside texts read as white space: examples copied from the published
+/// pages are indented with them.
+///
+/// # Errors
+///
+/// When it is no JSON.
+pub fn parse_copied(body: &[u8]) -> Result<Value, NotJson> {
+    // In other encodings these bytes are half of other characters.
+    let utf8 = as_utf8(body);
+    parse(&with_plain_spaces(&utf8))
+}
+
+/// Copies only where there is something to change.
+fn with_plain_spaces(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut changed: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        let space = match byte {
+            b'"' => {
+                at = end_of_text(body, at);
+                continue;
+            }
+            0xC2 | 0xEF => [NO_BREAK_SPACE, BOM].into_iter().find(|space| body[at..].starts_with(space)),
+            _ => None,
+        };
+        if let Some(space) = space {
+            changed.get_or_insert_with(|| body.to_vec())[at..at + space.len()].fill(b' ');
+        }
+        at += space.map_or(1, <[u8]>::len);
+    }
+    changed.map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
 /// The text without a byte order mark.
@@ -274,10 +309,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn spaces_of_web_pages_are_white_space_outside_texts_only() {
+        let copied = "\u{feff}{\u{a0}\u{a0}\"a\u{a0}\u{feff}\":\u{feff}1,\u{a0}\"b\": \"\\\"\u{a0}\" }";
+        assert_eq!(
+            parse_copied(copied.as_bytes()).unwrap(),
+            json!({ "a\u{a0}\u{feff}": 1, "b": "\"\u{a0}" })
+        );
+        assert!(parse(copied.as_bytes()).is_err(), "not everywhere");
+        // Half of such a character, and other spaces, are none.
+        for broken in [&b"\xC2{}"[..], b"{}\xEF\xBB", "\u{2003}{}".as_bytes(), b"{\xC2\xA1}"] {
+            assert!(parse_copied(broken).is_err(), "{broken:?}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_can_upset_it(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             let _ = parse(&bytes);
+            let _ = parse_copied(&bytes);
         }
 
         #[test]

@@ -14,8 +14,11 @@
 pub mod attributes;
 pub mod command;
 pub mod control;
+pub mod device_id;
 pub mod event;
 pub mod fiqa;
+pub mod flat_event;
+pub mod form;
 pub mod ftp;
 pub mod json;
 pub mod lenient;

@@ -34,9 +34,15 @@ pub struct LoginDocument {
     /// Whether history carries the face crop.
     #[serde(rename = "recordUploadRecognizeFace", default, deserialize_with = "lenient::switch_opt")]
     pub record_upload_recognize_face: Option<bool>,
+    /// Whether history carries what was measured of the face beside its quality; of generation 2.6.
+    #[serde(rename = "recordUploadInfo", default, deserialize_with = "lenient::switch_opt")]
+    pub record_upload_info: Option<bool>,
     /// Where the device list goes.
     #[serde(rename = "deviceListInfoAddr", default, deserialize_with = "lenient::text_opt")]
     pub device_list_info_addr: Option<String>,
+    /// The same on platforms of the first generation.
+    #[serde(rename = "deviceInfoAddr", default, deserialize_with = "lenient::text_opt")]
+    pub device_info_addr: Option<String>,
     /// Where status reports go.
     #[serde(rename = "deviceMonitorAddr", default, deserialize_with = "lenient::text_opt")]
     pub device_monitor_addr: Option<String>,
@@ -319,6 +325,8 @@ pub struct Session {
     pub upload_spot_pic: bool,
     /// Whether history carries the face crop.
     pub upload_recognize_face: bool,
+    /// Whether history carries what was measured of the face beside its quality; `None`: the platform says nothing of it.
+    pub upload_info: Option<bool>,
     /// Where the device list goes.
     pub device_list_url: Option<Url>,
     /// Where status reports go.
@@ -369,7 +377,11 @@ impl Session {
             upload_reg: document.record_upload_reg.unwrap_or(true),
             upload_spot_pic: document.record_upload_spot_pic.unwrap_or(true),
             upload_recognize_face: document.record_upload_recognize_face.unwrap_or(true),
-            device_list_url: optional("deviceListInfoAddr", &document.device_list_info_addr)?,
+            upload_info: document.record_upload_info,
+            device_list_url: match optional("deviceListInfoAddr", &document.device_list_info_addr)? {
+                None => optional("deviceInfoAddr", &document.device_info_addr)?,
+                url => url,
+            },
             device_monitor_url: optional("deviceMonitorAddr", &document.device_monitor_addr)?,
             device_monitor_period_s: period(document.device_monitor_period, 20),
             rabbitmq: document.rabbitmq.clone(),

@@ -52,6 +52,11 @@ pub enum EncodeError {
     Encoder(EncodingError),
 }
 
+/// Size of the scene picture of a frame of this size, in shares of the frame: at most 1.
+pub fn scene_scale(width: u32, height: u32) -> f32 {
+    (SCENE_SIDE_MAX_PX as f32 / width.max(height).max(1) as f32).min(1.0)
+}
+
 /// The whole frame, scaled down to [`SCENE_SIDE_MAX_PX`].
 ///
 /// # Errors

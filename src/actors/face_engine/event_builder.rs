@@ -7,13 +7,17 @@ use super::report::PassageReport;
 use super::rules::CameraRules;
 use menshen_domain::candidate::Candidate;
 use menshen_domain::device::DeviceConfig;
-use menshen_domain::event::{EventDevice, EventIdentity, EventRecord, PassageStage, ShotQuality, WantAction};
+use menshen_domain::event::{
+    EventDevice, EventIdentity, EventRecord, FaceInScene, PassageStage, ShotQuality, WantAction,
+};
 use menshen_domain::explain::{DecisionBasis, Explanation, Ranked, Reason, ShotRecord};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
-use menshen_domain::passage::PassageView;
+use menshen_domain::passage::{PassageView, Shot};
 use menshen_domain::person::PersonKind;
 use menshen_domain::score::{Scale, ScoreMap};
+use menshen_protocol::device_id;
+use menshen_vision::jpeg::scene_scale;
 
 /// Builds the events of one device.
 pub struct EventBuilder<'a> {
@@ -170,6 +174,8 @@ impl EventBuilder<'_> {
                 ep_id: self.device.ep_id.clone(),
                 ip: self.device.ip.clone(),
                 device_type: self.device.kind.wire().to_owned(),
+                name: self.device.name.clone(),
+                device_id: device_id::of_ip(&self.device.ip),
             },
             identity,
             timestamp_ms: view.shot.frame.captured_at_ms,
@@ -180,6 +186,7 @@ impl EventBuilder<'_> {
             similarity: similarity(view),
             want_action: WantAction::Nothing,
             quality: ShotQuality {
+                in_scene: in_scene(&view.shot),
                 liveness: view.liveness.map(|liveness| liveness.score),
                 live: view.liveness.map(|liveness| liveness.is_live),
                 ..ShotQuality::new(&view.shot.observation.measurements, &view.shot.observation.judgement)
@@ -192,6 +199,17 @@ impl EventBuilder<'_> {
             event_id,
         }
     }
+}
+
+/// Where the face is in the scene picture, unless that is made of the main stream.
+fn in_scene(shot: &Shot) -> Option<FaceInScene> {
+    let frame = &shot.frame;
+    let scale = scene_scale(frame.width, frame.height);
+    let face = &shot.observation.detection;
+    frame.larger.is_none().then(|| FaceInScene {
+        bbox: face.bbox.scaled(scale),
+        landmarks: face.landmarks.map(|[x, y]| [x * scale, y * scale]),
+    })
 }
 
 /// The similarity that is reported. The one to a face that is not live is not: above the threshold it would look like a

@@ -18,9 +18,14 @@ use crate::actors::reporter::message::SessionChanged;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, QueuePair,
 };
+use crate::ports::platform::PlatformError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::limits;
 use menshen_domain::link::{Link, LinkEffect, LinkInput, LinkState};
+use menshen_domain::login_refusal::LoginRefusal;
+use menshen_domain::report_options::Dialect;
+use menshen_domain::status::Language;
+use menshen_protocol::login::Session;
 
 /// Time for closing a connection in good order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,6 +36,8 @@ pub enum LinkUpdate<'a> {
     State(LinkState),
     /// The broker takes no replies, and why; `None` when it takes them again.
     Blocked(Option<&'a str>),
+    /// Why the platform refuses the login, where it says so; `None` after one that succeeded.
+    Refused(Option<LoginRefusal>),
 }
 
 pub type LinkObserver = Arc<dyn Fn(LinkUpdate<'_>) + Send + Sync>;
@@ -49,6 +56,8 @@ pub struct MqLinkActor {
     running: watch::Sender<usize>,
     /// Turns true when the box stops: no reply is tried again and again then.
     stopping: watch::Sender<bool>,
+    /// The hint that a platform may expect the other dialect was given.
+    is_hinted: bool,
 }
 
 impl MqLinkActor {
@@ -64,7 +73,38 @@ impl MqLinkActor {
             lanes: Lanes::new(limits::FIQA_WIDTH),
             running: watch::channel(0).0,
             stopping: watch::channel(false).0,
+            is_hinted: false,
         }
+    }
+
+    /// A platform that names `recordUploadInfo` is of a generation after 2.4, and may read flat events. Nothing is guessed from
+    /// it: some of those read nested ones.
+    fn hint_at_dialect(&mut self, session: &Session) {
+        let dialect = self.deps.tuner.shared().load().reports.dialects.platform;
+        if self.is_hinted || session.upload_info.is_none() || dialect == Dialect::V26 {
+            return;
+        }
+        self.is_hinted = true;
+        tracing::info!(
+            "the login names recordUploadInfo: this platform may expect dialect 2.6; if it does not understand history events, \
+             set platform.dialect = \"2.6\""
+        );
+    }
+
+    fn login_failed(&mut self, attempt: u64, error: &PlatformError, ctx: &mut Context<Self>) {
+        metrics::counter!("menshen_logins_total", "result" => "failed").increment(1);
+        let refusal = error.login_refusal();
+        (self.observer)(LinkUpdate::Refused(refusal));
+        match refusal {
+            Some(refusal) => tracing::warn!(%error, "login failed: {}", refusal.text().of(Language::En)),
+            None => tracing::warn!(%error, "login failed"),
+        }
+        let input = if refusal.is_some_and(LoginRefusal::needs_a_person) {
+            LinkInput::LoginRefused { attempt }
+        } else {
+            LinkInput::LoginFailed { attempt }
+        };
+        self.step(input, ctx);
     }
 
     fn step(&mut self, input: LinkInput, ctx: &mut Context<Self>) {
@@ -197,6 +237,8 @@ impl Handler<LoginDone> for MqLinkActor {
                     session.rabbitmq.addresses().iter().map(ToString::to_string).collect();
                 tracing::info!(broker = brokers.join(", "), "logged in");
                 metrics::counter!("menshen_logins_total", "result" => "ok").increment(1);
+                (self.observer)(LinkUpdate::Refused(None));
+                self.hint_at_dialect(&session);
                 let before = self.deps.sessions.replace(session.clone());
                 let broker_changed = before.is_none_or(|before| before.rabbitmq != session.rabbitmq);
                 self.logged_in = Some(Instant::now());
@@ -206,11 +248,7 @@ impl Handler<LoginDone> for MqLinkActor {
                 }
                 self.step(LinkInput::LoggedIn { attempt, broker_changed }, ctx);
             }
-            Err(error) => {
-                tracing::warn!(%error, "login failed");
-                metrics::counter!("menshen_logins_total", "result" => "failed").increment(1);
-                self.step(LinkInput::LoginFailed { attempt }, ctx);
-            }
+            Err(error) => self.login_failed(attempt, &error, ctx),
         }
     }
 }

@@ -119,7 +119,7 @@ async fn notify(deps: &LinkDeps, path: &str, command: &CommandReply) {
     loop {
         let post = |session: Arc<Session>| {
             let (url, body) = (&url, body.to_vec());
-            async move { deps.platform.post(Some(&session), url, body, PostPurpose::Report).await }
+            async move { deps.platform.post(Some(&session), url, body.into(), PostPurpose::Report).await }
         };
         match deps.sessions.call(post).await {
             Ok(()) => return,

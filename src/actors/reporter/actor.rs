@@ -30,7 +30,7 @@ pub struct ReporterActor {
     tasks: Vec<Task>,
     /// One task a history receiver, with its stop switch.
     history: HashMap<Url, (Task, watch::Sender<bool>)>,
-    /// Counts logins, for tasks that wait for another token.
+    /// Counts logins and changes of receivers, for tasks that wait for another token or another period.
     logins: watch::Sender<u64>,
     draining: bool,
 }
@@ -133,6 +133,7 @@ impl Handler<ReceiversChanged> for ReporterActor {
     type Result = ();
 
     fn handle(&mut self, _: ReceiversChanged, _: &mut Self::Context) {
+        self.logins.send_modify(|count| *count += 1);
         self.follow_receivers();
     }
 }

@@ -1,29 +1,54 @@
 //! Making the bodies of history events, on threads and ahead of the one being sent.
 
+use url::Url;
+use uuid::Uuid;
+
 use super::deps::ReporterDeps;
 use super::realtime::stored;
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::OutboxEntry;
+use crate::ports::platform::PostBody;
 use crate::ports::store::Namespace;
+use menshen_domain::device::NO_LICENCE_CODE;
 use menshen_domain::event::EventRecord;
+use menshen_domain::report_options::{Dialect, Pictures, SendAs};
 use menshen_domain::status::ProtocolError;
-use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
-use menshen_protocol::login::Session;
+use menshen_protocol::event::{EventBody, EventPictures, ReportKind, form_fields};
+use menshen_protocol::flat_event::{FlatEventBody, FlatReport};
+use menshen_protocol::form;
+use serde::Serialize;
 
-/// Which pictures history carries, as the login says; all of them without a login.
-#[derive(Debug, Clone, Copy)]
-pub struct WantedPictures {
-    pub reg_pic: bool,
-    pub spot_pic: bool,
-    pub recognize_face: bool,
+/// How history is written to one receiver. A stored event knows nothing of it: it is looked at when a body is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryForm {
+    pub pictures: Pictures,
+    pub dialect: Dialect,
+    pub send_as: SendAs,
+    /// Whether it carries what was measured of the face beside its quality.
+    pub info: bool,
 }
 
-impl WantedPictures {
-    pub fn of(session: Option<&Session>) -> Self {
-        Self {
-            reg_pic: session.is_none_or(|session| session.upload_reg),
-            spot_pic: session.is_none_or(|session| session.upload_spot_pic),
-            recognize_face: session.is_none_or(|session| session.upload_recognize_face),
+impl HistoryForm {
+    /// At this moment: the platform's receivers as the login says, the box's own as the configuration and the local API say.
+    pub fn of(deps: &ReporterDeps, receiver: &Url) -> Self {
+        let session = deps.delivery.sessions.current();
+        let reports = &deps.tuning.load().reports;
+        let info = session.as_ref().is_some_and(|session| session.upload_info == Some(true));
+        let of_platform = session.filter(|session| session.record_urls.contains(receiver));
+        let dialect = reports.dialects.of_history(receiver, of_platform.is_some());
+        match of_platform {
+            Some(login) => {
+                let pictures = Pictures {
+                    reg_pic: login.upload_reg,
+                    spot_pic: login.upload_spot_pic,
+                    recognize_face: login.upload_recognize_face,
+                };
+                Self { pictures, dialect, send_as: SendAs::Json, info }
+            }
+            None => {
+                let own = reports.history;
+                Self { pictures: own.pictures, dialect, send_as: own.send_as, info }
+            }
         }
     }
 }
@@ -39,37 +64,60 @@ pub enum BodyError {
 
 /// The body of an event that is to be sent.
 pub struct PreparedBody {
-    pub sequence: u64,
-    /// `None` where it cannot be read.
-    pub event: Option<EventRecord>,
-    pub body: Result<Vec<u8>, BodyError>,
+    pub entry: OutboxEntry,
+    pub form: HistoryForm,
+    pub body: Result<PostBody, BodyError>,
 }
 
 pub async fn prepare(
     deps: ReporterDeps,
-    wanted: WantedPictures,
+    receiver: Url,
     entry: OutboxEntry,
 ) -> Result<PreparedBody, ProtocolError> {
     run_blocking(move || {
+        let form = HistoryForm::of(&deps, &receiver);
         let body = match &entry.event {
-            Ok(event) => build(&deps, wanted, event),
+            Ok(event) => build(&deps, form, event),
             Err(error) => Err(BodyError::Unreadable { reason: error.to_string() }),
         };
-        Ok(PreparedBody { sequence: entry.sequence, event: entry.event.ok(), body })
+        Ok(PreparedBody { entry, form, body })
     })
     .await
 }
 
-fn build(deps: &ReporterDeps, wanted: WantedPictures, event: &EventRecord) -> Result<Vec<u8>, BodyError> {
+fn build(deps: &ReporterDeps, form: HistoryForm, event: &EventRecord) -> Result<PostBody, BodyError> {
     let read = |wanted: bool, namespace, name: Option<&String>| {
         name.filter(|_| wanted).and_then(|name| stored(deps, namespace, name))
     };
     let registry_photo = event.identity.as_ref().and_then(|identity| identity.registry_photo.as_ref());
     let pictures = EventPictures {
-        reg_pic: read(wanted.reg_pic, Namespace::Registry, registry_photo),
-        spot_pic: read(wanted.spot_pic, Namespace::Events, event.spot_pic.as_ref()),
-        recognize_face: read(wanted.recognize_face, Namespace::Events, event.face_pic.as_ref()),
+        reg_pic: read(form.pictures.reg_pic, Namespace::Registry, registry_photo),
+        spot_pic: read(form.pictures.spot_pic, Namespace::Events, event.spot_pic.as_ref()),
+        recognize_face: read(form.pictures.recognize_face, Namespace::Events, event.face_pic.as_ref()),
     };
-    let kind = ReportKind::History { dev_sno: &deps.config.dev_sno };
-    serde_json::to_vec(&EventBody::new(event, pictures, kind)).map_err(BodyError::Json)
+    let (dev_sno, info) = (deps.config.dev_sno.as_str(), form.info);
+    let written = match form.dialect {
+        Dialect::V24 => {
+            write(&EventBody::new(event, pictures, ReportKind::History { dev_sno, info }), form.send_as)
+        }
+        Dialect::V26 => {
+            // This form has an empty code where none was issued.
+            let dev_sno = if dev_sno == NO_LICENCE_CODE { "" } else { dev_sno };
+            write(&FlatEventBody::new(event, pictures, FlatReport { dev_sno, info }), form.send_as)
+        }
+    };
+    written.map_err(BodyError::Json)
+}
+
+/// A body as JSON, or as a form.
+pub fn write(body: &impl Serialize, send_as: SendAs) -> Result<PostBody, serde_json::Error> {
+    match send_as {
+        SendAs::Json => serde_json::to_vec(body).map(Into::into),
+        SendAs::FormData => {
+            // Nobody can have written it into a field.
+            let boundary = format!("menshen-{}", Uuid::now_v7().simple());
+            let bytes = form::write(&form_fields(body)?, &boundary);
+            Ok(PostBody { content_type: form::content_type(&boundary).into(), bytes })
+        }
+    }
 }

@@ -31,6 +31,8 @@ pub struct ReporterConfig {
     pub keep_days: Option<u64>,
     /// Whether a platform will name history receivers.
     pub has_platform: bool,
+    /// Port of health and metrics.
+    pub web_port: u16,
 }
 
 /// What reporting works with. Cloning shares everything.

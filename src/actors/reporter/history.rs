@@ -14,20 +14,17 @@ use futures_util::StreamExt as _;
 use tokio::sync::watch;
 use url::Url;
 
-use super::body::{PreparedBody, WantedPictures, prepare};
+use super::body::{HistoryForm, PreparedBody, prepare};
 use super::deps::ReporterDeps;
 use super::outcome::{Outcome, outcome_of};
 use crate::actors::blocking::{Blocking, run_blocking, spawn_blocking};
 use crate::ports::outbox::{OutboxEntry, QuarantinedEvent};
-use crate::ports::platform::PostPurpose;
+use crate::ports::platform::{PostBody, PostPurpose};
 use crate::ports::store::StoreError;
 use menshen_domain::backoff::Backoff;
 use menshen_domain::history::{DeliveryQueue, ReceiverStatus, shown};
 use menshen_domain::limits;
 use menshen_domain::status::ProtocolError;
-
-/// Period where no login has named one (protocol section 2).
-const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(5);
 
 /// Why a cycle ended early: nothing goes through at the moment, or the head of the queue is refused.
 pub(super) enum DeliveryError {
@@ -60,7 +57,7 @@ struct Work {
     to_retry: Vec<QuarantinedEvent>,
 }
 
-/// Sends history to one receiver until `stop` turns true; `logins` changes with every login.
+/// Sends history to one receiver until `stop` turns true; `logins` changes with every login, and when receivers are changed.
 pub async fn run(
     deps: ReporterDeps,
     receiver: Url,
@@ -98,7 +95,7 @@ pub async fn run(
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            // A new token may be what was missing.
+            // A new token may be what was missing, or another period was set.
             () = logged_in => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
@@ -118,11 +115,15 @@ impl HistorySender {
         }
         let is_full = work.batch.len() == limits::HISTORY_BATCH;
         self.send_batch(work.batch, stop).await?;
+        Ok(if is_full { Duration::ZERO } else { self.period() })
+    }
+
+    /// Of the login for its receivers, of the local API for the box's own.
+    fn period(&self) -> Duration {
         let login = self.deps.delivery.sessions.current();
-        let period = login
-            .as_ref()
-            .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.record_upload_period_s));
-        Ok(if is_full { Duration::ZERO } else { period })
+        let of_platform = login.filter(|login| login.record_urls.contains(&self.receiver));
+        let own_s = self.deps.tuning.load().reports.history.period_s;
+        Duration::from_secs(of_platform.map_or(own_s, |login| login.record_upload_period_s))
     }
 
     async fn load_work(&self) -> Result<Work, DeliveryError> {
@@ -146,11 +147,10 @@ impl HistorySender {
         batch: Vec<OutboxEntry>,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), DeliveryError> {
-        let wanted = WantedPictures::of(self.deps.delivery.sessions.current().as_deref());
-        let deps = self.deps.clone();
+        let (deps, receiver) = (self.deps.clone(), self.receiver.clone());
+        let prepare_one = |entry| prepare(deps.clone(), receiver.clone(), entry);
         let mut bodies =
-            futures_util::stream::iter(batch.into_iter().map(|entry| prepare(deps.clone(), wanted, entry)))
-                .buffered(limits::HISTORY_AHEAD);
+            futures_util::stream::iter(batch.into_iter().map(prepare_one)).buffered(limits::HISTORY_AHEAD);
         let mut commit = Commit::default();
         let result = loop {
             let prepared = match bodies.next().await {
@@ -168,11 +168,12 @@ impl HistorySender {
     }
 
     async fn send_next(&mut self, prepared: PreparedBody, commit: &mut Commit) -> Result<(), DeliveryError> {
-        let PreparedBody { sequence, event, body } = prepared;
         // Its row is gone, or will be in a moment: the cursor passes it with the next event.
-        if event.is_some_and(|event| self.deps.storage.erased.has(&event)) {
+        if prepared.entry.event.as_ref().is_ok_and(|event| self.deps.storage.erased.has(event)) {
             return Ok(());
         }
+        let PreparedBody { entry: OutboxEntry { sequence, .. }, body, .. } =
+            self.as_wanted_now(prepared).await?;
         let body = match body {
             Ok(body) => body,
             Err(reason) => {
@@ -195,8 +196,16 @@ impl HistorySender {
         }
     }
 
+    /// Bodies are made ahead, and what is wanted may have changed since.
+    async fn as_wanted_now(&self, prepared: PreparedBody) -> Result<PreparedBody, ProtocolError> {
+        if prepared.form == HistoryForm::of(&self.deps, &self.receiver) {
+            return Ok(prepared);
+        }
+        prepare(self.deps.clone(), self.receiver.clone(), prepared.entry).await
+    }
+
     /// Posts one body and returns the outcome.
-    pub(super) async fn post(&self, body: Vec<u8>) -> Outcome {
+    pub(super) async fn post(&self, body: PostBody) -> Outcome {
         let session = self.deps.delivery.sessions.session_for(&self.receiver);
         let sent = self
             .deps

@@ -25,7 +25,7 @@ pub struct RecordPassage {
 #[rtype(result = "()")]
 pub struct SessionChanged;
 
-/// The box's own history receivers have been changed.
+/// The box's own receivers have been changed, or how anybody is written to.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct ReceiversChanged;

@@ -11,6 +11,7 @@ pub mod realtime;
 pub mod record;
 mod refused;
 pub mod status;
+mod status_body;
 
 pub use actor::ReporterActor;
 pub use deps::{Delivery, ReporterConfig, ReporterDeps, Storage};

@@ -1,10 +1,12 @@
-//! Real-time pushes: matches, as soon as they are durable, fire and forget.
+//! Real-time pushes: matches, as soon as they are durable, fire and forget; strangers too where event servers want them.
+//! Always in the nested form, whatever the dialect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::body::write;
 use super::deps::ReporterDeps;
 use super::outcome::{Outcome, outcome_of};
 use crate::actors::blocking::spawn_blocking;
@@ -14,6 +16,7 @@ use crate::ports::store::Namespace;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
 use menshen_domain::receiver_pause::ReceiverPauses;
+use menshen_domain::report_options::{Pictures, RealtimeOptions};
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::picture;
 
@@ -37,10 +40,9 @@ impl Default for RealTime {
 impl RealTime {
     /// Pushes a match that was just stored to every event server; returns at once.
     pub fn push(&self, deps: &ReporterDeps, message: RecordPassage) {
-        let mut urls = deps.tuning.load().realtime_urls.clone();
-        let is_wanted =
-            message.stage != PassageStage::Closed && !message.event.is_stranger() && !urls.is_empty();
-        if !is_wanted {
+        let tuning = deps.tuning.load_full();
+        let (mut urls, options) = (tuning.realtime_urls.clone(), tuning.reports.realtime);
+        if urls.is_empty() || !is_wanted(&message, options) {
             return;
         }
         let now_ms = deps.clock.monotonic_ms();
@@ -67,8 +69,10 @@ impl RealTime {
         actix_rt::spawn(async move {
             let made = {
                 let deps = deps.clone();
-                let work =
-                    move || serde_json::to_vec(&event_body(&deps, &message)).map(|body| (body, message));
+                let work = move || {
+                    let body = event_body(&deps, &message, options.pictures);
+                    write(&body, options.send_as).map(|body| (body, message))
+                };
                 spawn_blocking(work).await
             };
             drop(making);
@@ -115,6 +119,15 @@ impl RealTime {
     }
 }
 
+/// A match is news when it is made, a stranger when the passage is over: before that nobody knows who it is.
+fn is_wanted(message: &RecordPassage, options: RealtimeOptions) -> bool {
+    if message.event.is_stranger() {
+        options.all_person_types && message.stage != PassageStage::Open
+    } else {
+        message.stage != PassageStage::Closed
+    }
+}
+
 fn count(result: &'static str) {
     metrics::counter!("menshen_reports_total", "report" => "realtime", "result" => result).increment(1);
 }
@@ -124,18 +137,23 @@ fn is_stale(deps: &ReporterDeps, message: &RecordPassage) -> bool {
     deps.clock.monotonic_ms().saturating_sub(message.decided_ms) > limits::REALTIME_TTL_MS
 }
 
-fn event_body(deps: &ReporterDeps, message: &RecordPassage) -> EventBody {
-    let fresh = |name: &Option<String>| {
-        let name = name.as_ref()?;
-        let found = message.pictures.iter().find(|picture| &picture.name == name)?;
-        Some(picture::encode(&found.jpeg))
+fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) -> EventBody {
+    let picture = |is_wanted: bool, name: &Option<String>| {
+        let name = name.as_ref().filter(|_| is_wanted)?;
+        match message.pictures.iter().find(|picture| &picture.name == name) {
+            Some(fresh) => Some(picture::encode(&fresh.jpeg)),
+            // At the end of a passage that was told of before, those stored then are still right.
+            None if message.stage == PassageStage::Closed => stored(deps, Namespace::Events, name),
+            None => None,
+        }
     };
     let event = &message.event;
     let registry_photo = event.identity.as_ref().and_then(|identity| identity.registry_photo.clone());
+    let registry_photo = registry_photo.filter(|_| wanted.reg_pic);
     let pictures = EventPictures {
         reg_pic: registry_photo.and_then(|name| stored(deps, Namespace::Registry, &name)),
-        spot_pic: fresh(&event.spot_pic),
-        recognize_face: fresh(&event.face_pic),
+        spot_pic: picture(wanted.spot_pic, &event.spot_pic),
+        recognize_face: picture(wanted.recognize_face, &event.face_pic),
     };
     EventBody::new(event, pictures, ReportKind::RealTime)
 }

@@ -1,6 +1,6 @@
 //! Events that a receiver refuses for good; the rules are in `menshen_domain::history`.
 
-use super::body::{WantedPictures, prepare};
+use super::body::prepare;
 use super::history::{DeliveryError, HistorySender};
 use super::outcome::Outcome;
 use crate::actors::blocking::run_blocking;
@@ -131,8 +131,7 @@ impl HistorySender {
         if entry.event.as_ref().is_ok_and(|event| self.deps.storage.erased.has(event)) {
             return Ok(Outcome::Accepted);
         }
-        let wanted = WantedPictures::of(self.deps.delivery.sessions.current().as_deref());
-        match prepare(self.deps.clone(), wanted, entry).await?.body {
+        match prepare(self.deps.clone(), self.receiver.clone(), entry).await?.body {
             Ok(body) => Ok(self.post(body).await),
             Err(reason) => Ok(Outcome::Refused(reason.to_string())),
         }

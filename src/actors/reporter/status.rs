@@ -6,24 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use url::Url;
 
 use super::deps::ReporterDeps;
-use super::devices::wire_status;
 use super::outcome::{Outcome, outcome_of};
+use super::status_body::report;
 use crate::actors::blocking::spawn_blocking;
 use crate::actors::task::Task;
 use crate::ports::platform::PostPurpose;
-use crate::ports::system::SystemFacts;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::limits;
 use menshen_domain::receiver_pause::ReceiverPauses;
-use menshen_protocol::report::{GatewayExtData, StatusReport, SubDevice};
 
-const BYTES_PER_GB: f64 = 1e9;
-
-/// Period where no login has named one (protocol section 2).
-const PERIOD_WITHOUT_LOGIN: Duration = Duration::from_secs(20);
+/// How long a box without receivers waits before it looks for some, unless it is told.
+const IDLE: Duration = Duration::from_secs(20);
 
 type Pauses = Arc<Mutex<ReceiverPauses>>;
 
@@ -31,21 +28,28 @@ fn locked(pauses: &Pauses) -> MutexGuard<'_, ReceiverPauses> {
     pauses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reports in the login's period, and at once after a login.
+/// Reports to each receiver in its period, and to all at once after a login and when receivers were changed.
 pub async fn run(
     deps: ReporterDeps,
     devices: watch::Receiver<Vec<DeviceStatus>>,
     mut logins: watch::Receiver<u64>,
 ) {
     let mut running: HashMap<Url, Task> = HashMap::new();
+    let mut due: HashMap<Url, Instant> = HashMap::new();
     let pauses: Pauses = Arc::new(Mutex::new(ReceiverPauses::new(limits::REPORT_BACKOFF_MS)));
     loop {
         logins.mark_unchanged();
-        let session = deps.delivery.sessions.current();
-        let mut urls: Vec<Url> =
-            session.iter().filter_map(|session| session.device_monitor_url.clone()).collect();
-        urls.extend(deps.tuning.load().monitor_urls.iter().cloned());
-        running.retain(|url, task| urls.contains(url) && !task.is_finished());
+        let receivers = receivers(&deps);
+        running.retain(|url, task| receivers.contains_key(url) && !task.is_finished());
+        due.retain(|url, _| receivers.contains_key(url));
+        let now = Instant::now();
+        let mut urls = Vec::new();
+        for (url, period) in receivers {
+            if due.get(&url).is_none_or(|at| *at <= now) {
+                due.insert(url.clone(), now + period);
+                urls.push(url);
+            }
+        }
         let now_ms = deps.clock.monotonic_ms();
         urls.retain(|url| !locked(&pauses).is_paused(url.as_str(), now_ms));
         if !urls.is_empty() {
@@ -59,28 +63,46 @@ pub async fn run(
                 });
             }
         }
-        let period = session
-            .map_or(PERIOD_WITHOUT_LOGIN, |session| Duration::from_secs(session.device_monitor_period_s));
+        let next = due.values().min().copied().unwrap_or(now + IDLE);
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
+            () = tokio::time::sleep_until(next) => {}
             changed = logins.changed() => match changed {
-                // A new token may be what was missing.
-                Ok(()) => locked(&pauses).clear(),
+                // A new token may be what was missing, and another period may be meant.
+                Ok(()) => {
+                    locked(&pauses).clear();
+                    due.clear();
+                }
                 Err(_) => return,
             },
         }
     }
 }
 
+/// Who is reported to, and how often: the login's receiver as the login says, the box's own as they were set.
+fn receivers(deps: &ReporterDeps) -> HashMap<Url, Duration> {
+    let tuning = deps.tuning.load();
+    let own = Duration::from_secs(tuning.reports.monitor.period_s);
+    let mut receivers: HashMap<Url, Duration> =
+        tuning.monitor_urls.iter().map(|url| (url.clone(), own)).collect();
+    if let Some(session) = deps.delivery.sessions.current()
+        && let Some(url) = &session.device_monitor_url
+    {
+        receivers.insert(url.clone(), Duration::from_secs(session.device_monitor_period_s));
+    }
+    receivers
+}
+
 async fn body(deps: &ReporterDeps, devices: &watch::Receiver<Vec<DeviceStatus>>) -> Vec<u8> {
     let probe = Arc::clone(&deps.delivery.probe);
     let facts = spawn_blocking(move || probe.look()).await.unwrap_or_default();
-    serde_json::to_vec(&report(&deps.config.dev_sno, &facts, &devices.borrow())).unwrap_or_default()
+    let dialect = deps.tuning.load().reports.dialects.platform;
+    let report = report(&deps.config, dialect, &facts, &devices.borrow());
+    serde_json::to_vec(&report).unwrap_or_default()
 }
 
 async fn send(deps: ReporterDeps, url: Url, body: Vec<u8>, pauses: Pauses) {
     let session = deps.delivery.sessions.session_for(&url);
-    let sent = deps.delivery.platform.post(session.as_deref(), &url, body, PostPurpose::Report).await;
+    let sent = deps.delivery.platform.post(session.as_deref(), &url, body.into(), PostPurpose::Report).await;
     let now_ms = deps.clock.monotonic_ms();
     let Err(error) = sent else {
         locked(&pauses).accepted(url.as_str());
@@ -92,40 +114,4 @@ async fn send(deps: ReporterDeps, url: Url, body: Vec<u8>, pauses: Pauses) {
         Outcome::Refused(_) => pauses.refused(url.as_str(), now_ms, rand::random()),
         Outcome::Accepted | Outcome::Failed(_) => pauses.failed(url.as_str(), now_ms, rand::random()),
     };
-}
-
-fn report(dev_sno: &str, facts: &SystemFacts, devices: &[DeviceStatus]) -> StatusReport {
-    let gigabytes = |bytes: u64| (bytes as f64 / BYTES_PER_GB * 100.0).round() / 100.0;
-    let memory_usage = facts.memory_used as f64 / facts.memory_total.max(1) as f64;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    StatusReport {
-        gateway_ip: facts.ip.clone(),
-        gateway_name: facts.hostname.clone(),
-        gateway_status: "online".to_owned(),
-        gateway_sn: dev_sno.to_owned(),
-        dev_sno: dev_sno.to_owned(),
-        gateway_ext_data: GatewayExtData {
-            sw_version: version.clone(),
-            sdk_version: version,
-            gateway_mac: facts.hex_mac.clone(),
-            cpu_usage: (f64::from(facts.cpu_percent) * 10.0).round() / 10.0,
-            memory_size: gigabytes(facts.memory_total),
-            memory_usage: (memory_usage * 1000.0).round() / 1000.0,
-            disk_size: gigabytes(facts.disk_total),
-            disk_free_size: gigabytes(facts.disk_free),
-            temperature: facts.temperature_c.map_or(0, |degrees| degrees.round() as i64),
-        },
-        sub_devices: devices
-            .iter()
-            .map(|device| SubDevice {
-                ep_id: device.config.ep_id.clone(),
-                ep_name: device.config.name.clone(),
-                ep_ip: device.config.ip.clone(),
-                ep_status: wire_status(device).to_owned(),
-                ep_location: device.config.location.clone(),
-                ep_type: device.config.kind.wire().to_owned(),
-                ep_url: device.config.masked_url(),
-            })
-            .collect(),
-    }
 }

@@ -29,10 +29,10 @@ pub async fn checked(
     }
     let status = response.status().as_u16();
     let body = bounded(response, url, limits::LOGIN_BYTES_MAX).await.unwrap_or_default();
-    let detail = ErrorDocument::parse(&body)
-        .map(|document| format!(" ({})", error_text(&document)))
-        .unwrap_or_default();
-    Err(PlatformError::Status { host: host_of(url), status, detail })
+    let told = ErrorDocument::parse(&body);
+    let code = told.as_ref().and_then(|document| document.error.code);
+    let detail = told.map(|document| format!(" ({})", error_text(&document))).unwrap_or_default();
+    Err(PlatformError::Status { host: host_of(url), status, code, detail })
 }
 
 /// A whole answer that is no page.

@@ -18,9 +18,10 @@ use url::Url;
 use self::answer::{bounded, checked, document, error_text, is_page};
 use self::host::host_of;
 use self::redirect::{Moved, within_server};
-use crate::ports::platform::{PlatformApi, PlatformError, PostPurpose};
+use crate::ports::platform::{PlatformApi, PlatformError, PostBody, PostPurpose};
 use menshen_domain::limits;
 use menshen_domain::link::LoginMethod;
+use menshen_domain::login_refusal::LoginRefusal;
 use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
 use menshen_protocol::page::BodyKind;
 use menshen_protocol::user::{UserListAnswer, UserListRequest};
@@ -116,7 +117,20 @@ impl PlatformHttp {
         let response = checked(request, url, &Moved::Login).await?;
         let body = document(response, url, limits::LOGIN_BYTES_MAX).await?;
         let unusable = |reason: String| PlatformError::Data { host: host_of(url), reason };
-        let document = LoginDocument::parse(&body).map_err(|error| unusable(error.to_string()))?;
+        let document = LoginDocument::parse(&body).map_err(|error| {
+            // A failure may come with 200.
+            let is_known = |told: &ErrorDocument| told.error.code.and_then(LoginRefusal::of_code).is_some();
+            let told = ErrorDocument::parse(&body).filter(is_known);
+            told.map_or_else(
+                || unusable(error.to_string()),
+                |told| PlatformError::Status {
+                    host: host_of(url),
+                    status: StatusCode::OK.as_u16(),
+                    code: told.error.code,
+                    detail: format!(" ({})", error_text(&told)),
+                },
+            )
+        })?;
         Session::new(&document, url).map_err(|error| unusable(error.to_string()))
     }
 
@@ -156,7 +170,7 @@ impl PlatformHttp {
         &self,
         session: Option<&Session>,
         url: &Url,
-        body: Vec<u8>,
+        body: PostBody,
         purpose: PostPurpose,
     ) -> Result<(), PlatformError> {
         self.check_secure(url)?;
@@ -165,7 +179,7 @@ impl PlatformHttp {
             PostPurpose::Report | PostPurpose::DeviceList => Duration::from_millis(limits::REPORT_TIMEOUT_MS),
         };
         let request = self.calls.post(url.clone()).timeout(timeout);
-        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = request.header(CONTENT_TYPE, body.content_type.as_ref()).body(body.bytes);
         let request = match session {
             Some(session) => self.authorised(request, session),
             None => request,
@@ -173,7 +187,12 @@ impl PlatformHttp {
         let response = checked(request, url, &self.moved()).await?;
         if response.status() != StatusCode::OK {
             let status = response.status().as_u16();
-            return Err(PlatformError::Status { host: host_of(url), status, detail: String::new() });
+            return Err(PlatformError::Status {
+                host: host_of(url),
+                status,
+                code: None,
+                detail: String::new(),
+            });
         }
         if purpose != PostPurpose::DeviceList {
             return if is_page(response).await {
@@ -211,7 +230,7 @@ impl PlatformApi for PlatformHttp {
         &'a self,
         session: Option<&'a Session>,
         url: &'a Url,
-        body: Vec<u8>,
+        body: PostBody,
         purpose: PostPurpose,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         self.post_now(session, url, body, purpose).boxed()

@@ -27,7 +27,13 @@ pub const MODEL: (&str, usize) = ("m@1", 4);
 pub fn event(id: &str) -> EventRecord {
     EventRecord {
         event_id: id.into(),
-        device: EventDevice { ep_id: "d__1".into(), ip: "1".into(), device_type: "3".into() },
+        device: EventDevice {
+            ep_id: "d__1".into(),
+            ip: "1".into(),
+            device_type: "3".into(),
+            name: String::new(),
+            device_id: String::new(),
+        },
         identity: None,
         timestamp_ms: 1,
         in_timestamp_ms: 1,

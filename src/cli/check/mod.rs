@@ -55,6 +55,9 @@ pub fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     problems.extend(check_hosts(&settings));
     problems.extend(check_pipelines(&settings));
     problems.extend(check_models(&settings));
+    if let Some(warning) = settings.local_api.allow_warning() {
+        print_warning(&warning);
+    }
     for renamed in &settings.renamed_keys {
         print_warning(renamed);
     }

@@ -150,12 +150,15 @@ fn log_in(settings: &Settings) -> Result<(Session, Duration), String> {
 
 /// What is wrong with a login, and the mend.
 fn platform_text(error: &PlatformError) -> String {
+    if let Some(refusal) = error.login_refusal() {
+        return refusal.text().to_string();
+    }
     match error {
         PlatformError::Unreachable { host, reason } => said!(
             "{host} cannot be reached: {reason}; check platform.login_url, network, firewall and, with https, platform.ca_file",
             "无法连接 {host}：{reason}；请检查 platform.login_url、网络、防火墙，https 还需检查 platform.ca_file"
         ),
-        PlatformError::Status { host, status: 401 | 403, detail } => said!(
+        PlatformError::Status { host, status: 401 | 403, detail, .. } => said!(
             "{host} refuses this box{detail}: check platform.dev_sno, and whether the platform knows the device",
             "{host} 拒绝登录{detail}：请检查 platform.dev_sno，并确认平台已登记本设备"
         ),
@@ -163,7 +166,7 @@ fn platform_text(error: &PlatformError) -> String {
             "{host} has no login there (404): check the path of platform.login_url",
             "{host} 上没有该登录地址（404）：请检查 platform.login_url 的路径"
         ),
-        PlatformError::Status { host, status, detail } => said!(
+        PlatformError::Status { host, status, detail, .. } => said!(
             "{host} answered {status}{detail}: something is wrong on the platform; see its log",
             "{host} 返回 {status}{detail}：平台端异常，请查看平台日志"
         ),

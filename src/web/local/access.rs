@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
 use crate::ports::tokens::KnownTokens;
@@ -26,6 +27,8 @@ pub struct Caller {
     /// Name of the token.
     pub name: String,
     pub role: Role,
+    /// Came with a token.
+    pub has_token: bool,
 }
 
 /// Why a caller was not let in.
@@ -37,6 +40,29 @@ pub enum Denied {
     WrongToken,
     /// Without a token from another machine, or under a foreign name.
     NotLocal,
+    /// From a network that needs no token, under a name that is not the box's.
+    ForeignName,
+}
+
+/// Who needs no token: `local_api.allow`.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    pub networks: Vec<IpNet>,
+    /// Names of the box beside its addresses; a web page can make a browser call under any other.
+    pub names: Vec<String>,
+}
+
+impl Allowed {
+    fn network_of(&self, peer: IpAddr) -> Option<IpNet> {
+        // A peer of IPv4 may come over an IPv6 socket.
+        let peer = peer.to_canonical();
+        self.networks.iter().copied().find(|network| network.contains(&peer))
+    }
+
+    fn is_own_name(&self, request: &ServiceRequest) -> bool {
+        let Some(name) = host_of(request) else { return false };
+        name.parse::<IpAddr>().is_ok() || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
 }
 
 /// What lets callers in.
@@ -46,6 +72,7 @@ pub struct Access {
     tokens: Arc<dyn KnownTokens>,
     /// Addresses with wrong tokens.
     told: PeersTold,
+    allowed: Allowed,
 }
 
 impl Access {
@@ -57,7 +84,13 @@ impl Access {
             let mut digest = Digest::default();
             hex::decode_to_slice(text, &mut digest).ok().map(|()| digest)
         });
-        Self { configured, command_line, tokens, told: PeersTold::default() }
+        Self { configured, command_line, tokens, allowed: Allowed::default(), told: PeersTold::default() }
+    }
+
+    /// Lets callers of these networks in without a token.
+    #[must_use]
+    pub fn allowing(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 
     /// Who calls.
@@ -70,27 +103,35 @@ impl Access {
         if let Some(caller) = given.as_deref().and_then(|text| self.find(text)) {
             return Ok(caller);
         }
-        match (needs_token, given) {
-            (true, Some(_)) => Err(Denied::WrongToken),
+        let without_token = |name: String| Ok(Caller { name, role: Role::Admin, has_token: false });
+        if needs_token && given.is_some() {
+            return Err(Denied::WrongToken);
+        }
+        match (needs_token, peer.and_then(|peer| self.allowed.network_of(peer))) {
+            (_, Some(network)) if self.allowed.is_own_name(request) => {
+                without_token(format!("network {network}"))
+            }
+            (true, Some(_)) => Err(Denied::ForeignName),
             (true, None) => Err(Denied::NoToken),
             (false, _) if peer.is_some_and(|peer| peer.is_loopback()) && is_local_host(request) => {
-                Ok(Caller { name: THIS_MACHINE.to_owned(), role: Role::Admin })
+                without_token(THIS_MACHINE.to_owned())
             }
-            (false, _) => Err(Denied::NotLocal),
+            (false, Some(_)) => Err(Denied::ForeignName),
+            (false, None) => Err(Denied::NotLocal),
         }
     }
 
     /// Digests are compared, so that the time taken says nothing about a token.
     fn find(&self, text: &str) -> Option<Caller> {
         let digest: Digest = Sha256::digest(text.as_bytes()).into();
-        let admin = |name: &str| Some(Caller { name: name.to_owned(), role: Role::Admin });
+        let admin = |name: &str| Some(Caller { name: name.to_owned(), role: Role::Admin, has_token: true });
         if self.command_line == Some(digest) {
             return admin(COMMAND_LINE);
         }
         if self.configured == Some(digest) {
             return admin(CONFIGURED);
         }
-        self.tokens.find(text).map(|(name, role)| Caller { name, role })
+        self.tokens.find(text).map(|(name, role)| Caller { name, role, has_token: true })
     }
 
     /// Tells of wrong tokens in the log: once in a while for each address, with their number, so that nobody fills the log.
@@ -114,14 +155,28 @@ fn token_of(request: &ServiceRequest) -> Option<String> {
         .map(|(_, text)| text.into_owned())
 }
 
-/// A web page in this machine's browser can make it call `127.0.0.1` under a name of its own; such a name is refused.
-fn is_local_host(request: &ServiceRequest) -> bool {
-    let Some(host) = request.headers().get(HOST).and_then(|value| value.to_str().ok()) else { return true };
+/// Whether a caller without a token may send a form. Browsers let any page send one unasked, and say which page it is; programs
+/// say nothing.
+pub fn may_send_forms(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => !headers.contains_key(ORIGIN),
+    }
+}
+
+/// The name a request calls the box by, without the port.
+fn host_of(request: &ServiceRequest) -> Option<&str> {
+    let host = request.headers().get(HOST)?.to_str().ok()?;
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    Some(name.trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// A web page in this machine's browser can make it call `127.0.0.1` under a name of its own; such a name is refused.
+fn is_local_host(request: &ServiceRequest) -> bool {
+    let Some(name) = host_of(request) else { return true };
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -211,6 +266,58 @@ mod tests {
             assert_eq!(found.is_ok(), is_let_in, "{host} from {peer}: {found:?}");
         }
         assert_eq!(check(&access("", &[("adm", Role::Admin)]), &[], "/", "127.0.0.1"), Err(Denied::NoToken));
+    }
+
+    #[test]
+    fn networks_that_are_allowed_need_no_token_but_the_boxs_own_name() {
+        let allowed = Allowed {
+            networks: ["10.0.0.0/24", "fd00::/8"].map(|text| text.parse().unwrap()).to_vec(),
+            names: vec!["box.example".to_owned()],
+        };
+        let with_token = access("conf", &[("adm", Role::Admin)]).allowing(allowed.clone());
+        let open = access("", &[]).allowing(allowed);
+        for (host, peer, expected) in [
+            ("10.0.0.2:5555", "10.0.0.9", Ok("network 10.0.0.0/24")),
+            ("Box.Example:5555", "10.0.0.9", Ok("network 10.0.0.0/24")),
+            ("[fd00::2]:5555", "fd00::9", Ok("network fd00::/8")),
+            ("10.0.0.2", "::ffff:10.0.0.9", Ok("network 10.0.0.0/24")),
+            ("evil.example", "10.0.0.9", Err(Denied::ForeignName)),
+            ("localhost", "10.0.0.9", Err(Denied::ForeignName)),
+        ] {
+            for access in [&with_token, &open] {
+                let found = check(access, &[("host", host)], "/", peer);
+                assert_eq!(found.as_deref(), expected.as_deref(), "{host} from {peer}");
+            }
+        }
+        assert_eq!(check(&with_token, &[], "/", "10.0.0.9"), Err(Denied::ForeignName), "no name at all");
+        let host = [("host", "10.0.0.2")];
+        assert_eq!(check(&with_token, &host, "/", "10.0.1.9"), Err(Denied::NoToken));
+        assert_eq!(check(&open, &host, "/", "10.0.1.9"), Err(Denied::NotLocal));
+        assert_eq!(
+            check(&with_token, &host, "/?token=wrong", "10.0.0.9"),
+            Err(Denied::WrongToken),
+            "no way around"
+        );
+        assert_eq!(check(&with_token, &host, "/?token=adm", "10.0.0.9").as_deref(), Ok("name of adm"));
+        assert_eq!(check(&open, &[("host", "localhost")], "/", "127.0.0.1").as_deref(), Ok(THIS_MACHINE));
+    }
+
+    #[test]
+    fn forms_come_from_programs_and_from_own_pages() {
+        for (headers, may) in [
+            (&[][..], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "http://10.0.0.2:5555")][..], true),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("origin", "http://10.0.0.2:5555")], false),
+            (&[("origin", "null")], false),
+        ] {
+            let mut request = TestRequest::default();
+            for (name, value) in headers {
+                request = request.insert_header((*name, *value));
+            }
+            assert_eq!(may_send_forms(request.to_http_request().headers()), may, "{headers:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
-use super::access::{COMMAND_LINE, Caller};
+use super::access::{COMMAND_LINE, Caller, may_send_forms};
 use super::answer::wrong;
 use super::body_pace::{BodyPace, too_slow};
 use super::body_place::{BodyPlace, LARGE_BODIES, Sender};
@@ -24,7 +24,7 @@ use crate::web::connections::{Awaiting, Connection};
 use menshen_domain::limits;
 use menshen_domain::photo::DevicePicture;
 use menshen_domain::status::{ProtocolError, StatusCode};
-use menshen_protocol::{json, lenient};
+use menshen_protocol::{form, json, lenient};
 
 /// A call with its body still to be read.
 pub struct Call {
@@ -37,6 +37,8 @@ pub struct Call {
     content_type: String,
     payload: Payload,
     caller: Caller,
+    /// Forms are taken of it, where the call takes any.
+    may_send_forms: bool,
     note: Note,
     connection: Option<Connection>,
     /// Among the large bodies in memory, until the call is answered.
@@ -60,6 +62,7 @@ impl FromRequest for Call {
         let Some(caller) = caller else { return std::future::ready(Err(ErrorUnauthorized("no caller"))) };
         let connection = request.conn_data::<Connection>().cloned();
         std::future::ready(Ok(Self {
+            may_send_forms: caller.has_token || may_send_forms(request.headers()),
             caller,
             note: note.unwrap_or_default(),
             connection,
@@ -187,7 +190,7 @@ impl Call {
         if self.content_type != "application/json" {
             return Err(ProtocolError::new(StatusCode::ContentTypeError, "application/json is expected"));
         }
-        match json::parse(&body) {
+        match json::parse_copied(&body) {
             Ok(Value::Object(map)) if map.is_empty() => {
                 Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""))
             }
@@ -198,6 +201,23 @@ impl Call {
             Ok(other) => Err(wrong(format!("the body must be an object, got {}", lenient::kind_of(&other)))),
             Err(error) => Err(wrong(format!("the body is not JSON: {error}"))),
         }
+    }
+
+    /// As [`json`](Self::json), for calls that are published with forms too: every field of a form is a text, or a list of
+    /// texts.
+    pub async fn json_or_form(&mut self) -> Result<Map<String, Value>, ProtocolError> {
+        if !form::is_form(&self.content_type) {
+            return self.json().await;
+        }
+        if !self.may_send_forms {
+            let detail = "a form of a web page is taken with a token only; or send application/json";
+            return Err(ProtocolError::new(StatusCode::ContentTypeError, detail));
+        }
+        let body = self.read(limits::LOCAL_SMALL_BODY_BYTES).await?;
+        if body.is_empty() {
+            return Err(ProtocolError::new(StatusCode::EmptyRequestJson, ""));
+        }
+        form::read(&self.content_type_sent, &body).map_err(|error| wrong(format!("the form {error}")))
     }
 
     /// As [`json`](Self::json), for calls that may come without a body.

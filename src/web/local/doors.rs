@@ -29,7 +29,7 @@ pub async fn set_mode(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 }
 
 async fn change_mode(deps: &LocalDeps, mut call: Call) -> Answer {
-    let text = text_of(&call.json().await?, &["controller_mode"])?;
+    let text = text_of(&call.json_or_form().await?, &["controller_mode"])?;
     let mode: GateMode = serde_json::from_value(Value::from(text))
         .map_err(|_| wrong("`controller_mode` must be opendoor, alarm or avoid"))?;
     call.note(format!("{mode:?}").to_lowercase());
@@ -90,5 +90,8 @@ async fn act_now(deps: &LocalDeps, mut call: Call) -> Answer {
             "message": message,
         }));
     }
-    Ok(json!({ "action": results }))
+    // Published is one mode, although there may be several actions.
+    let mode = results.first().map_or(Value::Null, |first: &Value| first["action_mode"].clone());
+    let message = StatusCode::Success.text(deps.language);
+    Ok(json!({ "message": message, "action_mode": mode, "action": results }))
 }

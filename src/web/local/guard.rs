@@ -118,6 +118,10 @@ fn told(denied: Denied) -> (Http, &'static str) {
             "the token is missing or wrong: send Authorization: Bearer TOKEN, or ?token=TOKEN",
         ),
         Denied::NotLocal => (Http::FORBIDDEN, "without a token only this machine may call"),
+        Denied::ForeignName => (
+            Http::FORBIDDEN,
+            "without a token the box is called by its IP address, or by a name in local_api.names",
+        ),
     }
 }
 

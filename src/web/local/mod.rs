@@ -10,6 +10,7 @@ mod body_pace;
 mod body_place;
 pub mod clock;
 pub mod devices;
+pub mod dialect;
 pub mod doors;
 pub mod guard;
 pub mod identity;
@@ -17,6 +18,8 @@ pub mod models;
 pub mod permissions;
 pub mod photo;
 pub mod picture;
+pub mod pretty_score;
+pub mod receivers;
 pub mod set_aside;
 pub mod settings;
 pub mod state;
@@ -96,6 +99,7 @@ fn routes(config: &mut ServiceConfig) {
         fog("Recognize/{device}").on(Method::POST, photo::recognize),
         fog("GateControllerMode").get(doors::mode).on(Method::POST, doors::set_mode),
         fog("EventAction").on(Method::PUT, doors::act),
+        fog("PrettyScore").get(pretty_score::get).on(Method::PUT, pretty_score::set),
         Calls::of("/SophonFace/api/permissions").get(permissions::find_by_name),
     ];
     let ours = [
@@ -111,6 +115,7 @@ fn routes(config: &mut ServiceConfig) {
         own("devices/reset").on(Method::POST, devices::reset),
         own("clock").get(clock::show),
         own("clock/confirm").on(Method::POST, clock::confirm),
+        own("dialect").get(dialect::get).on(Method::PUT, dialect::set),
         own("settings/reset").on(Method::POST, settings::reset),
         own("set-aside").get(set_aside::list),
         own("set-aside/retry").on(Method::POST, set_aside::retry),

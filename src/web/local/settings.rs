@@ -31,8 +31,15 @@ async fn reset_now(deps: &LocalDeps, mut call: Call) -> Answer {
         tracing::info!(key, "a setting is as the configuration file says again");
     }
     match setting {
-        ChangedSetting::HistoryUrls => deps.reporter.send_until_answered(|| ReceiversChanged).await,
+        ChangedSetting::HistoryUrls
+        | ChangedSetting::MonitorUrls
+        | ChangedSetting::HistoryDialect
+        | ChangedSetting::ReceiverDialects => deps.reporter.send_until_answered(|| ReceiversChanged).await,
         ChangedSetting::GateMode => deps.reporter.send_until_answered(|| ReportDevices).await,
+        ChangedSetting::PlatformDialect => {
+            deps.reporter.send_until_answered(|| ReceiversChanged).await;
+            deps.reporter.send_until_answered(|| ReportDevices).await;
+        }
         _ if was_changed && setting.needs_restart() => deps.restart(),
         _ => {}
     }

@@ -15,3 +15,7 @@ pub const LOCAL_URLS_MAX: usize = 8;
 pub const LOCAL_CALL_TIMEOUT_MS: u64 = 60_000;
 /// Wait before the local API tries again to listen on a port that is taken.
 pub const LOCAL_LISTEN_RETRY_MS: u64 = 5_000;
+/// Fields of a form; the calls that take forms have fewer than ten, and lists of [`LOCAL_URLS_MAX`].
+pub const LOCAL_FORM_FIELDS_MAX: usize = 32;
+/// Networks of `local_api.allow`, and names of `local_api.names`, each.
+pub const LOCAL_ALLOW_MAX: usize = 32;

@@ -208,3 +208,32 @@ fn an_answer_without_a_document_says_why() {
         assert_eq!(LoginDocument::parse(answer.as_bytes()).unwrap_err().to_string(), words, "{answer}");
     }
 }
+
+#[test]
+fn what_later_and_earlier_generations_call_differently_is_read() {
+    let session = |more: &str| {
+        let text = format!(
+            r#"{{{more}"token":"t","rabbitmq":{{"host":"h","port":"5672","login":"u","password":"p","queue":"q",
+            "exchange":{{"name":"e","type":"direct"}}}}}}"#
+        );
+        let document = LoginDocument::parse(text.as_bytes()).unwrap();
+        Session::new(&document, &Url::parse("http://h:9061/login").unwrap()).unwrap()
+    };
+    for (field, expected) in [
+        ("", None),
+        (r#""recordUploadInfo":0,"#, Some(false)),
+        (r#""recordUploadInfo":1,"#, Some(true)),
+        (r#""recordUploadInfo":"1","#, Some(true)),
+        (r#""recordUploadInfo":"","#, None),
+    ] {
+        assert_eq!(session(field).upload_info, expected, "{field}");
+    }
+    for (fields, expected) in [
+        (r#""deviceInfoAddr":"/old","#, Some("http://h:9061/old")),
+        (r#""deviceInfoAddr":"/old","deviceListInfoAddr":"/new","#, Some("http://h:9061/new")),
+        (r#""deviceInfoAddr":"/old","deviceListInfoAddr":"","#, Some("http://h:9061/old")),
+        ("", None),
+    ] {
+        assert_eq!(session(fields).device_list_url.as_ref().map(Url::as_str), expected, "{fields}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Pictures as devices in the field post them: the file itself, a form of several parts, base64 in JSON, in XML or in the fields
 //! of a web form. Labels are often wrong, so the bytes decide what a body is; names decide which of several pictures is the face.
 
-mod multipart;
+pub(crate) mod multipart;
 mod reader;
 mod role;
 mod texts;
