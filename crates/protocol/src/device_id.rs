@@ -12,12 +12,10 @@ pub fn of_ip(ip: &str) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     // Version 5, and the variant of the RFC.
-    bytes[6] = bytes[6] & 0x0F | 0x50;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..]]
-        .map(|part| part.concat())
-        .join("-")
+    bytes[6] = (bytes[6] & 0x0F) | 0x50;
+    bytes[8] = (bytes[8] & 0x3F) | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]
