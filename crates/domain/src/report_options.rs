@@ -154,6 +154,17 @@ impl Dialects {
     }
 }
 
+/// What `true` says in `occlusion` (`platform.occlusion_true`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OcclusionTrue {
+    /// The part is free.
+    #[default]
+    Free,
+    /// The part is covered.
+    Covered,
+}
+
 /// How everything is reported that is reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportOptions {
@@ -165,6 +176,8 @@ pub struct ReportOptions {
     pub monitor: MonitorOptions,
     /// In which dialect.
     pub dialects: Dialects,
+    /// What `true` says in `occlusion`.
+    pub occlusion: OcclusionTrue,
 }
 
 #[cfg(test)]

@@ -209,6 +209,7 @@ impl Tuning {
                 history: changes.history_dialect.or(own.dialects.history),
                 receivers: receivers.clone(),
             },
+            occlusion: own.occlusion,
         }
     }
 }

@@ -9,6 +9,7 @@ use menshen_domain::attributes::{AgeGroup, Gender};
 use menshen_domain::event::{EventRecord, ShotQuality, WantAction};
 use menshen_domain::face::HeadPose;
 use menshen_domain::person::PersonKind;
+use menshen_domain::report_options::OcclusionTrue;
 
 /// Name and group the protocol gives to everyone the registry does not know.
 pub const STRANGER_NAME: &str = "stranger";
@@ -137,17 +138,6 @@ pub struct FaceInfo {
     /// Whether `liveness` was enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
-}
-
-/// What `true` says in `occlusion` (`platform.occlusion_true`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OcclusionTrue {
-    /// The part is free.
-    #[default]
-    Free,
-    /// The part is covered.
-    Covered,
 }
 
 /// Names of the parts in `covered`.

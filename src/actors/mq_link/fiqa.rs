@@ -14,5 +14,7 @@ pub async fn judge_photo(deps: &LinkDeps, picture: &str, level: LevelName) -> Re
     let level = QualityLevel::named(level, &deps.custom_level);
     let judge = || JudgePhoto { photo: photo.clone(), level: level.clone() };
     let face = deps.engine.send_until_answered(judge).await?;
-    Ok(json!({ "data": [FaceResult::from(&face)] }))
+    let mut result = FaceResult::from(&face);
+    result.info.say_occlusion(deps.tuner.shared().load().reports.occlusion);
+    Ok(json!({ "data": [result] }))
 }

@@ -11,7 +11,7 @@ use crate::ports::platform::PostBody;
 use crate::ports::store::Namespace;
 use menshen_domain::device::NO_LICENCE_CODE;
 use menshen_domain::event::EventRecord;
-use menshen_domain::report_options::{Dialect, Pictures, SendAs};
+use menshen_domain::report_options::{Dialect, OcclusionTrue, Pictures, SendAs};
 use menshen_domain::status::ProtocolError;
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind, form_fields};
 use menshen_protocol::flat_event::{FlatEventBody, FlatReport};
@@ -26,14 +26,19 @@ pub struct HistoryForm {
     pub send_as: SendAs,
     /// Whether it carries what was measured of the face beside its quality.
     pub info: bool,
+    pub occlusion: OcclusionTrue,
 }
 
 impl HistoryForm {
     /// At this moment: the platform's receivers as the login says, the box's own as the configuration and the local API say.
     pub fn of(deps: &ReporterDeps, receiver: &Url) -> Self {
         let session = deps.delivery.sessions.current();
-        let reports = &deps.tuning.load().reports;
-        let info = session.as_ref().is_some_and(|session| session.upload_info == Some(true));
+        let tuning = deps.tuning.load();
+        let reports = &tuning.reports;
+        // What the platform said last, by `control_config`, counts before its login.
+        let of_login = || session.as_ref().is_some_and(|session| session.upload_info == Some(true));
+        let info = tuning.history_face_info.unwrap_or_else(of_login);
+        let occlusion = reports.occlusion;
         let of_platform = session.filter(|session| session.record_urls.contains(receiver));
         let dialect = reports.dialects.of_history(receiver, of_platform.is_some());
         match of_platform {
@@ -43,11 +48,11 @@ impl HistoryForm {
                     spot_pic: login.upload_spot_pic,
                     recognize_face: login.upload_recognize_face,
                 };
-                Self { pictures, dialect, send_as: SendAs::Json, info }
+                Self { pictures, dialect, send_as: SendAs::Json, info, occlusion }
             }
             None => {
                 let own = reports.history;
-                Self { pictures: own.pictures, dialect, send_as: own.send_as, info }
+                Self { pictures: own.pictures, dialect, send_as: own.send_as, info, occlusion }
             }
         }
     }
@@ -98,12 +103,16 @@ fn build(deps: &ReporterDeps, form: HistoryForm, event: &EventRecord) -> Result<
     let (dev_sno, info) = (deps.config.dev_sno.as_str(), form.info);
     let written = match form.dialect {
         Dialect::V24 => {
-            write(&EventBody::new(event, pictures, ReportKind::History { dev_sno, info }), form.send_as)
+            let mut body = EventBody::new(event, pictures, ReportKind::History { dev_sno, info });
+            body.ext_data.box_fiqa_info.info.say_occlusion(form.occlusion);
+            write(&body, form.send_as)
         }
         Dialect::V26 => {
             // This form has an empty code where none was issued.
             let dev_sno = if dev_sno == NO_LICENCE_CODE { "" } else { dev_sno };
-            write(&FlatEventBody::new(event, pictures, FlatReport { dev_sno, info }), form.send_as)
+            let mut body = FlatEventBody::new(event, pictures, FlatReport { dev_sno, info });
+            body.box_fiqa_info.info.say_occlusion(form.occlusion);
+            write(&body, form.send_as)
         }
     };
     written.map_err(BodyError::Json)

@@ -155,7 +155,9 @@ fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) ->
         spot_pic: picture(wanted.spot_pic, &event.spot_pic),
         recognize_face: picture(wanted.recognize_face, &event.face_pic),
     };
-    EventBody::new(event, pictures, ReportKind::RealTime)
+    let mut body = EventBody::new(event, pictures, ReportKind::RealTime);
+    body.ext_data.box_fiqa_info.info.say_occlusion(deps.tuning.load().reports.occlusion);
+    body
 }
 
 /// A stored picture as base64; `None` when it is gone, which for a deleted person's photo is right.
