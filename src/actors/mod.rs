@@ -4,6 +4,7 @@
 //! `actor.rs`. Blocking work runs on threads, never on an arbiter.
 
 pub mod blocking;
+pub mod device_groups;
 pub mod devices;
 pub mod erased_people;
 pub mod erasure;

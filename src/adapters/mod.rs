@@ -13,6 +13,7 @@ pub mod http_login;
 mod line_file;
 pub mod onnx;
 pub mod onvif;
+pub mod picture_download;
 pub mod pictures;
 pub mod platform_http;
 pub mod process;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use toml::Table;
 
 use super::photos::PhotoKeys;
+use super::published::{read_id, read_published};
 use super::reader::{ConfigError, Findings, Section};
 use super::value_error::{ValueError, action_url_text};
 use menshen_domain::address::{Address, Login};
@@ -13,6 +14,7 @@ use menshen_domain::device::{DeviceConfig, DeviceKind, Direction};
 use menshen_domain::frame::PixelAspect;
 use menshen_domain::limits;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
+use menshen_domain::registry_groups::{DEFAULT_REGISTRY_GROUP, RegistryGroupFault, check_name};
 use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::text;
 use menshen_domain::tuning::DeviceTable;
@@ -51,6 +53,14 @@ impl DeviceTables {
     }
 }
 
+/// What blocks are read with, beside what stands in them.
+#[derive(Clone, Copy)]
+pub struct BlockContext<'a> {
+    pub dev_sno: &'a str,
+    /// `gate.net_relay_url`; empty for none.
+    pub net_relay_url: &'a str,
+}
+
 /// Notes what is wrong with a device's `ip`.
 fn check_ip(section: &Section<'_>, ip: &str, seen: &mut BTreeSet<String>) {
     if ip.is_empty() || ip.contains(char::is_whitespace) {
@@ -79,9 +89,9 @@ fn check_ip(section: &Section<'_>, ip: &str, seen: &mut BTreeSet<String>) {
 }
 
 /// Reads the `[[devices]]` blocks; errors are noted.
-pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<DeviceConfig> {
+pub(super) fn read_devices(sections: Vec<Section<'_>>, context: BlockContext<'_>) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut ids) = (BTreeSet::new(), BTreeSet::new());
     let mut accounts = PhotoKeys::default();
     for mut section in sections {
         let ip = section.take("ip", String::new());
@@ -102,7 +112,10 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             );
             permission_groups.push(DEFAULT_PERMISSION_GROUP.to_owned());
         }
+        let registry_group = read_registry_group(&mut section);
         let enabled = section.take("enabled", true);
+        let device_id = read_id(&mut section, &ip, &mut ids);
+        let (published, of_relay) = read_published(&mut section, context.net_relay_url);
         let action_url = match section.take_secret("action_url").as_str() {
             "" => None,
             text => {
@@ -111,17 +124,20 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
                     .ok()
             }
         };
+        let action_url = action_url.or(of_relay);
         let view = read_view(&mut section, &pipeline);
         let photos = accounts.read(&mut section, &pipeline, kind);
         let device = DeviceConfig {
-            ep_id: DeviceConfig::ep_id(dev_sno, &ip),
+            ep_id: DeviceConfig::ep_id(context.dev_sno, &ip),
             ip,
+            device_id,
             name,
             kind: kind.unwrap_or(DeviceKind::NetworkCamera),
             pipeline,
             parameters,
             direction: section.take("direction", Direction::In),
             permission_groups,
+            registry_group,
             memo: section.take("memo", String::new()),
             location: section.take("location", String::new()),
             group_name: section.take("group_name", String::new()),
@@ -131,11 +147,34 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, dev_sno: &str) -> Vec<Dev
             attributes: section.take("attributes", false),
             view,
             photos,
+            published,
         };
         section.finish();
         devices.push(device);
     }
     devices
+}
+
+fn read_registry_group(section: &mut Section<'_>) -> String {
+    let name: String = section.take("registry_group", DEFAULT_REGISTRY_GROUP.to_owned());
+    match check_name(&name) {
+        Err(RegistryGroupFault::EmptyName) => section.wrong(
+            "registry_group",
+            text!(
+                "must name a registry group; `{DEFAULT_REGISTRY_GROUP}` is always there",
+                "必须填写一个底库组；`{DEFAULT_REGISTRY_GROUP}` 始终存在"
+            ),
+        ),
+        Err(_) => section.wrong(
+            "registry_group",
+            text!(
+                "is one group, without a comma: a device compares with one registry group",
+                "只能填写一个底库组，不能含逗号：一台设备只与一个底库组比对"
+            ),
+        ),
+        Ok(()) => {}
+    }
+    name
 }
 
 /// Addresses of a pipeline, among its other values.
@@ -242,11 +281,11 @@ fn read_view(section: &mut Section<'_>, pipeline: &str) -> View {
 pub(super) const FACE_MIN_PX: f32 = 10.0;
 
 /// Reads one device, with every error in it.
-pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, Vec<ConfigError>> {
+pub fn read_device(table: &DeviceTable, context: BlockContext<'_>) -> Result<DeviceConfig, Vec<ConfigError>> {
     let ip = table.get("ip").and_then(serde_json::Value::as_str).unwrap_or_default();
     let findings = Findings::new(&format!("device {ip}"), HashMap::new());
     let mut devices = match Table::try_from(table) {
-        Ok(table) => read_devices(vec![Section::root(&findings, table)], dev_sno),
+        Ok(table) => read_devices(vec![Section::root(&findings, table)], context),
         Err(error) => {
             let _ = error;
             findings.add(
@@ -268,6 +307,8 @@ pub fn read_device(table: &DeviceTable, dev_sno: &str) -> Result<DeviceConfig, V
 mod tests {
     use super::*;
 
+    const PLAIN: BlockContext<'_> = BlockContext { dev_sno: "SNO", net_relay_url: "" };
+
     fn table(text: &str) -> DeviceTable {
         serde_json::from_str(text).unwrap()
     }
@@ -277,17 +318,20 @@ mod tests {
         let given = table(
             r#"{ "ip": "10.0.0.5", "type": "turnstile", "url": "rtsp://u:secret@h/x", "enabled": false }"#,
         );
-        let device = read_device(&given, "SNO").unwrap();
+        let device = read_device(&given, PLAIN).unwrap();
         assert_eq!(
             (device.ep_id.as_str(), device.name.as_str(), device.enabled),
             ("SNO__10.0.0.5", "10.0.0.5", false)
         );
+        assert_eq!(device.registry_group, "default_group");
+        let visitors = table(r#"{ "ip": "a", "registry_group": "visitors" }"#);
+        assert_eq!(read_device(&visitors, PLAIN).unwrap().registry_group, "visitors");
     }
 
     #[test]
     fn what_is_looked_at_is_read() {
         let given = table(r#"{ "ip": "hall", "regions": [[0.1, 0.2, 0.5, 1]], "face_min_px": 90 }"#);
-        let view = read_device(&given, "SNO").unwrap().view;
+        let view = read_device(&given, PLAIN).unwrap().view;
         assert_eq!(view.face_min_px, Some(90.0));
         assert_eq!(view.regions, [Region::new([0.1, 0.2, 0.5, 1.0]).unwrap()]);
         for (given, expected) in [
@@ -298,6 +342,8 @@ mod tests {
             ),
             (r#"{ "ip": "hall", "pipeline": "post", "regions": [[0, 0, 0.5, 1]] }"#, "for streams"),
             (r#"{ "ip": "hall", "face_min_px": 3 }"#, "10 to 2000"),
+            (r#"{ "ip": "hall", "registry_group": " " }"#, "must name a registry group"),
+            (r#"{ "ip": "hall", "registry_group": "a,b" }"#, "is one group"),
         ] {
             let told = told(&table(given));
             assert!(told.contains(expected), "{told}");
@@ -305,7 +351,7 @@ mod tests {
     }
 
     fn told(given: &DeviceTable) -> String {
-        let errors = read_device(given, "SNO").unwrap_err();
+        let errors = read_device(given, PLAIN).unwrap_err();
         errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
@@ -315,7 +361,7 @@ mod tests {
             let mut given = table(r#"{ "ip": "a", "url": "rtsp://10.0.0.5/x", "user": "admin" }"#);
             given.insert("parameters".into(), serde_json::json!({ "main_url": "rtsp://10.0.0.5/main" }));
             given.insert("password".into(), password.into());
-            let device = read_device(&given, "SNO").unwrap();
+            let device = read_device(&given, PLAIN).unwrap();
             for key in ADDRESSES {
                 let url = url::Url::parse(&device.parameters[key]).unwrap();
                 let read =
@@ -328,7 +374,7 @@ mod tests {
             assert_eq!(device.masked_url(), "rtsp://***:***@10.0.0.5/x");
         }
         let typed = table(r#"{ "ip": "a", "url": "rtsp://admin:p@ss#w0rd@10.0.0.5/x" }"#);
-        let device = read_device(&typed, "SNO").unwrap();
+        let device = read_device(&typed, PLAIN).unwrap();
         assert_eq!(device.parameters["url"], "rtsp://admin:p%40ss%23w0rd@10.0.0.5/x");
         for (given, expected) in [
             (r#"{ "ip": "a", "url": "rtsp://h/x", "password": "s3cret" }"#, "`user`: must be given"),

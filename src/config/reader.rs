@@ -25,13 +25,15 @@ pub struct ConfigError {
 }
 
 /// Keys whose values are not repeated, whatever they are: passwords, tokens, what may hold one.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 14] = [
     "token",
     "user",
     "password",
     "url",
     "main_url",
     "action_url",
+    "net_relay_url",
+    "rtmp_address",
     "dev_sno",
     "ftp_password",
     "login_url",

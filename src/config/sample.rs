@@ -8,13 +8,14 @@ static SAMPLE: LazyLock<Table> =
     LazyLock::new(|| toml::from_str(include_str!("../../config/menshen.toml")).unwrap_or_default());
 
 /// Values of keys that the sample leaves out or empty.
-const OTHERS: [(&str, &str); 12] = [
+const OTHERS: [(&str, &str); 13] = [
     ("ip", "\"192.168.1.25\""),
     ("name", "\"front door\""),
     ("type", "\"network-camera\""),
     ("pipeline", "\"rtsp\""),
     ("direction", "\"in\""),
     ("permission_groups", "[\"0\"]"),
+    ("registry_group", "\"default_group\""),
     ("regions", "[[0.1, 0.2, 0.5, 1.0]]"),
     ("rotation", "90"),
     ("pixel_aspect", "\"12:11\""),

@@ -8,8 +8,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use super::attributes::{AttributeSettings, read_attributes};
-use super::devices::{DeviceTables, read_devices};
+use super::devices::{BlockContext, DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
+use super::published::read_template;
 use super::reader::Section;
 use super::receivers::{all_receivers, read_history_dialect, read_receivers};
 use super::renamed::RenamedKey;
@@ -50,6 +51,8 @@ pub struct PlatformSettings {
     pub login_url: Url,
     pub login_method: LoginMethod,
     pub ca_file: Option<PathBuf>,
+    /// Whether it adds, changes and removes devices.
+    pub manages_devices: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -148,6 +151,8 @@ pub struct Settings {
     pub monitor_urls: Vec<Url>,
     pub gate_mode: GateMode,
     pub pass_mode: PassMode,
+    /// What makes a door's address of a device's network relay; empty for none. May hold a password.
+    pub net_relay_url: String,
     pub local_api: LocalApiSettings,
     pub web_listen: SocketAddr,
     pub web_tls: TlsSettings,
@@ -189,7 +194,13 @@ impl Settings {
                 ),
             );
         }
-        let devices = read_devices(sections, &dev_sno);
+        let mut gate = root.section("gate");
+        let gate_mode = gate.take("mode", GateMode::OpenDoor);
+        let pass_mode = gate.take("pass_mode", PassMode::Normal);
+        let net_relay_url = read_template(&mut gate);
+        gate.finish();
+        let context = BlockContext { dev_sno: &dev_sno, net_relay_url: &net_relay_url };
+        let devices = read_devices(sections, context);
         let tls = read_common(root.section("tls"));
         let ftp = read_ftp(root.section("ftp"), &devices, tls.as_ref());
         let recognition = read_recognition(root.section("recognition"));
@@ -199,10 +210,6 @@ impl Settings {
         let mut status = root.section("status");
         let monitor_urls = read_urls(&mut status, "monitor_urls");
         status.finish();
-        let mut gate = root.section("gate");
-        let gate_mode = gate.take("mode", GateMode::OpenDoor);
-        let pass_mode = gate.take("pass_mode", PassMode::Normal);
-        gate.finish();
         let local_api = read_local_api(root.section("local_api"), &data_dir, tls.as_ref());
         let (web_listen, web_tls) = read_web(root.section("web"), tls.as_ref());
         if require_tls {
@@ -237,6 +244,7 @@ impl Settings {
             monitor_urls,
             gate_mode,
             pass_mode,
+            net_relay_url,
             local_api,
             web_listen,
             web_tls,
@@ -315,6 +323,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     let ca_file = section.take("ca_file", PathBuf::new());
     let require_tls = section.take("require_tls", false);
     let dialect = section.take("dialect", Dialect::default());
+    let manages_devices = section.take("manages_devices", true);
     if dev_sno.contains(char::is_whitespace) {
         section.wrong(
             "dev_sno",
@@ -367,7 +376,7 @@ fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettin
     section.finish();
     let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
     let dev_sno = if dev_sno.is_empty() { NO_LICENCE_CODE.to_owned() } else { dev_sno };
-    let platform = platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file });
+    let platform = platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file, manages_devices });
     (platform, dev_sno, require_tls, dialect)
 }
 

@@ -50,7 +50,7 @@ const VALUES: [&str; 13] = [
 ];
 
 /// Keys of a device, with those that the sample only mentions.
-const DEVICE_KEYS: [&str; 27] = [
+const DEVICE_KEYS: [&str; 32] = [
     "ip",
     "name",
     "type",
@@ -61,6 +61,11 @@ const DEVICE_KEYS: [&str; 27] = [
     "parameters",
     "direction",
     "permission_groups",
+    "registry_group",
+    "device_id",
+    "net_relay",
+    "device_attr",
+    "rtmp_address",
     "memo",
     "location",
     "group_name",

@@ -11,6 +11,7 @@ pub mod device_config_store;
 pub mod erasures;
 pub mod outbox;
 pub mod photos;
+pub mod picture_download;
 pub mod platform;
 pub mod relay;
 pub mod store;

@@ -191,6 +191,15 @@ pub struct Changed {
     pub rewritten: Vec<EventRecord>,
 }
 
+/// What a targeted change of stored events came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SentChange {
+    /// Done; the events as they were before. Ids of no stored event are passed over.
+    Done(Vec<EventRecord>),
+    /// Nothing was changed: some receiver has not got this one, or its passage has not ended.
+    Unsent(String),
+}
+
 /// Events: first open (a passage that has not ended), then closed into history with a sequence number.
 pub trait EventStore: Send + Sync {
     /// Keeps a passage that has not ended; called again with the same `event_id` it replaces the record. `picture_bytes` is
@@ -208,6 +217,21 @@ pub trait EventStore: Send + Sync {
     fn open_events(&self) -> Result<Vec<EventRecord>, StoreError>;
     /// At most `limit` events after `sequence`, in order; one that cannot be read is counted and skipped.
     fn after(&self, sequence: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+    /// Shows events of history, the newest first, from the `skip`th on, with whether some of `receivers` has not got it yet, until
+    /// `visit` answers false. Skipped rows are not opened; one that cannot be read is counted and left out.
+    fn newest_first(
+        &self,
+        receivers: &[String],
+        skip: u64,
+        visit: &mut dyn FnMut(StoredEvent, bool) -> bool,
+    ) -> Result<(), StoreError>;
+    /// Changes events that every receiver has, by their ids, all or none of them, in one transaction.
+    fn change_sent(
+        &self,
+        event_ids: &[String],
+        receivers: &[String],
+        fate: &dyn Fn(&EventRecord) -> Fate,
+    ) -> Result<SentChange, StoreError>;
     /// Puts events that were lost back at the end of history, in one transaction.
     fn restore(&self, events: &[RestoredEvent]) -> Result<(), StoreError>;
     /// How far a receiver has got; `None` for one never seen.

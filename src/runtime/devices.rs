@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::problems::Problems;
 use crate::config::Settings;
-use crate::config::devices::{DeviceTables, read_device};
+use crate::config::devices::{BlockContext, DeviceTables, read_device};
 use crate::ports::device_config_store::{ChangedDevice, DeviceConfigStore, RereadError};
 use crate::runtime::models::read_selection;
 use menshen_domain::address::Address;
@@ -14,12 +14,15 @@ use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::text::spoken;
 use menshen_domain::tr;
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceEntry, DeviceTable};
+use menshen_protocol::device_id;
 
 /// Reads the configuration file once more.
 pub type Reread = Arc<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
 
 pub struct SettingsConfigStore {
     dev_sno: String,
+    /// `gate.net_relay_url`.
+    net_relay_url: String,
     /// Whether the FTP server is on.
     has_ftp: bool,
     file: Mutex<DeviceTables>,
@@ -32,11 +35,16 @@ impl SettingsConfigStore {
     pub fn new(settings: &Settings, reread: Reread) -> Self {
         Self {
             dev_sno: settings.dev_sno.clone(),
+            net_relay_url: settings.net_relay_url.clone(),
             has_ftp: settings.ftp.listen.is_some(),
             file: Mutex::new(settings.device_tables.clone()),
             reread,
             settings: settings.clone(),
         }
+    }
+
+    fn context(&self) -> BlockContext<'_> {
+        BlockContext { dev_sno: &self.dev_sno, net_relay_url: &self.net_relay_url }
     }
 
     fn file(&self) -> DeviceTables {
@@ -82,6 +90,31 @@ impl SettingsConfigStore {
 }
 
 impl SettingsConfigStore {
+    /// Gives a device without an id one of its own where that of its `ip` is another's: of one that has moved away.
+    fn give_id(&self, changes: &Changes, table: &mut DeviceTable, was: &str) -> Result<(), ProtocolError> {
+        let given = table.get("device_id").and_then(serde_json::Value::as_str);
+        let ip = table.get("ip").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let id = given.map_or_else(|| device_id::of_ip(ip), str::to_owned);
+        let (present, _) = self.list(changes);
+        let other = present.iter().find(|other| other.device_id == id && other.ip != was);
+        match (given, other) {
+            (_, None) => Ok(()),
+            (Some(_), Some(other)) => {
+                let detail = tr!(
+                    spoken(),
+                    "`device_id`: device `{ip}` has it; each device needs its own",
+                    "`device_id`：设备 `{ip}` 已使用；每台设备必须不同",
+                    ip = other.ip
+                );
+                Err(refused(StatusCode::LocalParamError, detail))
+            }
+            (None, Some(_)) => {
+                table.insert("device_id".to_owned(), uuid::Uuid::now_v7().to_string().into());
+                Ok(())
+            }
+        }
+    }
+
     /// As the configuration file says again.
     fn reset(
         &self,
@@ -108,7 +141,7 @@ impl SettingsConfigStore {
         table: &DeviceTable,
         was: &str,
     ) -> Result<DeviceConfig, ProtocolError> {
-        let device = read_device(table, &self.dev_sno).map_err(|errors| {
+        let device = read_device(table, self.context()).map_err(|errors| {
             let texts: Vec<String> =
                 errors.iter().map(|error| format!("`{}`: {}", error.key, error.problem)).collect();
             refused(StatusCode::LocalParamError, texts.join("; "))
@@ -189,7 +222,7 @@ impl DeviceConfigStore for SettingsConfigStore {
         let (mut devices, mut problems) = (Vec::new(), Vec::new());
         for (ip, table) in of_file.chain(added) {
             let Some(table) = table else { continue };
-            match read_device(table, &self.dev_sno) {
+            match read_device(table, self.context()) {
                 Ok(device) => devices.push(device),
                 // Written by hand, or by another version.
                 Err(errors) => problems
@@ -255,6 +288,8 @@ impl DeviceConfigStore for SettingsConfigStore {
                         return Err(refused(StatusCode::LocalParamError, detail));
                     }
                     move_addresses(&mut table, ip, &new);
+                    // It is the same device at another address.
+                    table.entry("device_id").or_insert_with(|| device_id::of_ip(ip).into());
                     let is_of_file = file.get(ip).is_some();
                     entries.push((
                         ip.to_owned(),
@@ -267,6 +302,7 @@ impl DeviceConfigStore for SettingsConfigStore {
         };
         let mut table = table;
         table.retain(|_, value| !value.is_null());
+        self.give_id(changes, &mut table, ip)?;
         let device = self.usable(changes, &table, ip)?;
         entries.push((device.ip.clone(), DeviceEntry::Becomes(table)));
         Ok(ChangedDevice { entries, config: Some(device) })

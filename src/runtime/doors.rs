@@ -25,7 +25,7 @@ pub fn doors(devices: &DeviceList, handles: &Handles, tuning: SharedTuning, cloc
         let act = ActOnDoor {
             id: uuid::Uuid::now_v7().to_string(),
             ip: ip.to_owned(),
-            command: DoorCommand::of_match(mode),
+            command: DoorCommand::of_match(mode).lasting(device.door_seconds()),
             asked_ms: clock.monotonic_ms(),
         };
         if let Err(error) = manager.try_send(act) {

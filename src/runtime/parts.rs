@@ -27,6 +27,7 @@ use crate::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterD
 use crate::adapters::amqp::AmqpConnector;
 use crate::adapters::camera::GstOpener;
 use crate::adapters::ftp::FtpServer;
+use crate::adapters::picture_download::HttpPictures;
 use crate::adapters::relay::Relays;
 use crate::adapters::tokens::{CommandLineToken, TokenBook};
 use crate::adapters::vault::Vault;
@@ -150,6 +151,9 @@ impl App {
             registry: self.handles.registry.clone(),
             reporter: self.handles.reporter.clone(),
             engine: self.handles.engine.clone(),
+            devices: self.handles.devices.clone(),
+            device_list: self.devices.all.clone(),
+            manages_devices: platform.manages_devices,
             tuner: self.tuner.clone(),
             custom_level: self.settings.recognition.custom_level.clone(),
             head: ReplyHead { dev_sno: self.settings.dev_sno.clone(), language: self.settings.language },
@@ -220,6 +224,8 @@ impl App {
                 clock_status: Arc::clone(&self.health.clock),
                 utc_offset_min: settings.recognition.utc_offset_min,
             },
+            pictures_by_url: Arc::new(HttpPictures { require_tls: settings.require_tls }),
+            custom_level: settings.recognition.custom_level.clone(),
             photos: Arc::clone(&self.recognition.photos),
             tuner: self.tuner.clone(),
             models: Arc::clone(&self.health.models),

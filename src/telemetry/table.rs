@@ -38,9 +38,9 @@ declare! {
         formerly "menshen_cpu_microseconds_total"
         [stage: "motion" was "glance", stage: "decode_main_stream" was "main_picture"];
     INFERENCE_SECONDS = Histogram "menshen_inference_seconds", Seconds, [stage],
-        "Elapsed time by stage: those of menshen_cpu_seconds_total but decode, and frame, photo, photo_passage, fiqa \
+        "Elapsed time by stage: those of menshen_cpu_seconds_total but decode, and frame, photo, photo_passage, fiqa, find \
          for the whole of one. Here motion is still called glance, and decode_main_stream main_picture",
-        "各环节耗时：menshen_cpu_seconds_total 的各环节（decode 除外），以及整体 frame、photo、photo_passage、fiqa。此处 motion \
+        "各环节耗时：menshen_cpu_seconds_total 的各环节（decode 除外），以及整体 frame、photo、photo_passage、fiqa、find。此处 motion \
          仍名为 glance，decode_main_stream 仍名为 main_picture";
     FACES = Counter "menshen_faces_total", Count, [device],
         "Faces tracked in video or found in photos", "视频中跟踪到的及照片中检出的人脸数";

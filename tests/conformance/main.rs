@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 mod commands;
+mod devices;
 mod evidence;
 #[path = "../e2e/fields.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
@@ -36,6 +37,7 @@ fn table() -> impl Iterator<Item = &'static Row> {
         .chain(commands::ROWS)
         .chain(reports::ROWS)
         .chain(local_api::ROWS)
+        .chain(devices::ROWS)
         .chain(generation_2_6::ROWS)
 }
 

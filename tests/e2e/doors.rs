@@ -18,15 +18,15 @@ type Said = (Instant, u8, u16, bool);
 
 /// A Modbus-TCP relay, by the specification (Modbus Application Protocol V1.1b3, function 5).
 #[derive(Clone)]
-struct Relay {
-    port: u16,
+pub struct Relay {
+    pub port: u16,
     said: Arc<Mutex<Vec<Said>>>,
     /// 0 takes what it is told, anything else is the exception it answers.
     exception: Arc<AtomicU8>,
 }
 
 impl Relay {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let relay = Self { port, said: Arc::default(), exception: Arc::default() };
@@ -63,8 +63,13 @@ impl Relay {
     }
 
     /// Coil and state of everything it was told, in order.
-    fn told(&self) -> Vec<(u16, bool)> {
+    pub fn told(&self) -> Vec<(u16, bool)> {
         self.said.lock().unwrap().iter().map(|(_, _, coil, on)| (*coil, *on)).collect()
+    }
+
+    /// When it was told each of them.
+    pub fn times(&self) -> Vec<Instant> {
+        self.said.lock().unwrap().iter().map(|(at, ..)| *at).collect()
     }
 
     fn forget(&self) {

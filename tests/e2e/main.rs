@@ -8,6 +8,7 @@
     reason = "a test may panic; counters are whole numbers"
 )]
 
+mod acceptance;
 mod access;
 mod amqp;
 mod at_rest;
@@ -40,6 +41,8 @@ mod language;
 mod link;
 mod liveness;
 mod local_api;
+mod local_devices;
+mod local_faces;
 mod local_permissions;
 mod local_receivers;
 mod login;
@@ -48,6 +51,8 @@ mod onvif;
 mod onvif_camera;
 mod pass_mode;
 mod photos;
+mod picture_match;
+mod platform_devices;
 mod probe;
 mod quorum;
 mod realtime;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use menshen_domain::device_wish::Verb;
 use menshen_domain::limits;
 use menshen_domain::photo::{DevicePicture, PictureKind};
 use menshen_domain::photo_rules::PassMode;
@@ -12,6 +13,7 @@ use menshen_domain::score::ScoreRange;
 use menshen_domain::tuning::{Changes, GateMode, Tuning};
 use menshen_protocol::command::{Command, Envelope};
 use menshen_protocol::control::check_fields;
+use menshen_protocol::device::{DeviceCommand, Form, read_wish};
 use menshen_protocol::event::EventBody;
 use menshen_protocol::flat_event::FlatEventBody;
 use menshen_protocol::form;
@@ -76,7 +78,19 @@ pub fn command(bytes: &[u8]) {
         Ok(Command::AddUsersById { path, .. }) => assert!(!path.trim().is_empty()),
         Ok(Command::Fiqa { picture, .. }) => picture_text(&picture),
         Ok(Command::ControlConfig { fields }) => control(fields),
-        Ok(Command::DeleteUsers { .. } | Command::SyncPermissions { .. } | Command::WipeData { .. }) => {}
+        Ok(Command::Devices(DeviceCommand::Put { echo, wishes, .. })) => {
+            for login in wishes.iter().filter_map(|wish| Url::parse(wish.key.as_deref()?).ok()) {
+                let password = login.password().filter(|text| text.len() >= SECRET_LENGTH);
+                assert!(password.is_none_or(|password| !echo.to_string().contains(&format!(":{password}@"))));
+            }
+        }
+        Ok(
+            Command::DeleteUsers { .. }
+            | Command::SyncPermissions { .. }
+            | Command::WipeData { .. }
+            | Command::Devices(DeviceCommand::Delete { .. })
+            | Command::Refused(_),
+        ) => {}
     }
 }
 
@@ -120,10 +134,25 @@ pub fn local(bytes: &[u8]) {
     }
     let _ = json::parse_copied(bytes);
     round_trip::<WireAction>(bytes);
+    wished_device(bytes);
     let Ok(action) = serde_json::from_slice::<WireAction>(bytes) else { return };
     if let Ok(command) = action.command(LOCAL_SECONDS_MAX) {
         assert!((1..=LOCAL_SECONDS_MAX).contains(&command.seconds));
         assert!(command.logic_port <= 65_535 && command.action_port <= 65_535);
+    }
+}
+
+/// A device of the published calls: what is read of it makes a block, or is refused.
+fn wished_device(bytes: &[u8]) {
+    let Ok(entry) = serde_json::from_slice::<Value>(bytes) else { return };
+    for form in [Form::Api, Form::Command] {
+        let Ok(wish) = read_wish(entry.clone(), form) else { continue };
+        if let Some(Some(relay)) = &wish.net_relay {
+            let _ = relay.action_url("modbus://{ip}:{net_port}/0?coils={door_port}");
+        }
+        for verb in [Verb::Add, Verb::Update] {
+            let _ = wish.change(verb, &[]);
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 pub use super::device_kind::{DeviceKind, Direction};
 use super::person::DEFAULT_PERMISSION_GROUP;
 use super::photo_rules::PhotoRules;
+use super::registry_groups::DEFAULT_REGISTRY_GROUP;
 use super::relay::action_url::ActionUrl;
+use super::relay::net_relay::NetRelay;
 use super::secrets::mask_url;
 use super::stream::StreamState;
 use super::view::View;
@@ -16,6 +20,17 @@ pub const PUSH_PIPELINES: [&str; 2] = ["ftp", "post"];
 /// In place of the licence code of a box that was issued none.
 pub const NO_LICENCE_CODE: &str = "STANDALONE";
 
+/// What tools of the published local API say of a device beside what the box goes by: kept, and shown again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PublishedKeys {
+    /// `device_attr`.
+    pub device_attr: Map<String, Value>,
+    /// `netRelay`. The door's `action_url` is made of it where the device has none of its own.
+    pub net_relay: Option<NetRelay>,
+    /// `rtmp_address`; nothing is sent there.
+    pub rtmp_address: String,
+}
+
 /// One capture device as configured.
 #[derive(Clone, PartialEq)]
 pub struct DeviceConfig {
@@ -23,6 +38,8 @@ pub struct DeviceConfig {
     pub ep_id: String,
     /// Its address, or the name of its stream; unique among the devices.
     pub ip: String,
+    /// Unique among the devices; stays when the address changes. UUID v5 of the address unless configured.
+    pub device_id: String,
     /// The name to show; the address unless configured.
     pub name: String,
     /// The protocol's device type.
@@ -35,6 +52,8 @@ pub struct DeviceConfig {
     pub direction: Direction,
     /// Faces at this device are searched among people of these groups.
     pub permission_groups: Vec<String>,
+    /// And of this registry group, by its name.
+    pub registry_group: String,
     /// Free text of the configuration, reported as it is.
     pub memo: String,
     /// Where it is, in words.
@@ -53,6 +72,8 @@ pub struct DeviceConfig {
     pub view: View,
     /// For devices that send photos.
     pub photos: PhotoRules,
+    /// Of the published local API.
+    pub published: PublishedKeys,
 }
 
 impl DeviceConfig {
@@ -61,12 +82,14 @@ impl DeviceConfig {
         Self {
             ep_id: ep_id.to_owned(),
             ip: ip.to_owned(),
+            device_id: ip.to_owned(),
             name: ip.to_owned(),
             kind: DeviceKind::NetworkCamera,
             pipeline: pipeline.to_owned(),
             parameters: BTreeMap::new(),
             direction: Direction::In,
             permission_groups: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+            registry_group: DEFAULT_REGISTRY_GROUP.to_owned(),
             memo: String::new(),
             location: String::new(),
             group_name: String::new(),
@@ -76,6 +99,7 @@ impl DeviceConfig {
             attributes: false,
             view: View::default(),
             photos: PhotoRules::default(),
+            published: PublishedKeys::default(),
         }
     }
 
@@ -99,6 +123,16 @@ impl DeviceConfig {
     /// Whether a person waits in front of it to pass: one person a photo.
     pub fn is_gate(&self) -> bool {
         matches!(self.kind, DeviceKind::Turnstile | DeviceKind::DoorTerminal)
+    }
+
+    /// Whether it names a network relay that opens nothing, since no template makes an address of it.
+    pub fn has_idle_relay(&self) -> bool {
+        self.published.net_relay.is_some() && self.action_url.is_none()
+    }
+
+    /// Seconds its door stays open after a match, where they were said.
+    pub fn door_seconds(&self) -> Option<u32> {
+        self.published.net_relay.as_ref().and_then(|relay| relay.delay_time)
     }
 
     /// The stream's address with user and password masked.

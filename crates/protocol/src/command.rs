@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::device::DeviceCommand;
+use super::refused::RefusedCommand;
 use super::{json, lenient};
 use menshen_domain::quality::LevelName;
 use menshen_domain::status::{ProtocolError, StatusCode};
@@ -70,6 +72,10 @@ pub enum Command {
         /// The level its faces must pass.
         level: LevelName,
     },
+    /// Devices added, changed or removed.
+    Devices(DeviceCommand),
+    /// Known, and refused.
+    Refused(RefusedCommand),
     /// Raw, so that each field succeeds or fails alone.
     ControlConfig {
         /// By name, not yet read.
@@ -204,7 +210,12 @@ impl Command {
                     Err(wrong(format!("config_field must be an object, got {}", lenient::kind_of(&other))))
                 }
             },
-            other => Err(ProtocolError::new(StatusCode::NotImplemented, shortened(other))),
+            "add_device" | "update_device" | "delete_device" => {
+                DeviceCommand::parse(method, fields).map(Self::Devices)
+            }
+            other => RefusedCommand::read(other, fields)
+                .map(Self::Refused)
+                .ok_or_else(|| ProtocolError::new(StatusCode::NotImplemented, shortened(other))),
         }
     }
 

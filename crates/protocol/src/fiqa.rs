@@ -1,6 +1,7 @@
 //! The face result of `fiqa` (protocol section 5).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::attributes::FaceAttributes;
 use super::event::FaceInfo;
@@ -39,5 +40,44 @@ impl From<&ShotQuality> for FaceResult {
             info: face.into(),
             recognize_face_attr: face.attributes.as_ref().map(Into::into),
         }
+    }
+}
+
+/// The same for the published `FIQA`, whose example has other names for some measurements: both are there.
+pub fn published(face: &ShotQuality) -> Value {
+    let mut result = serde_json::to_value(FaceResult::from(face)).unwrap_or_default();
+    let pose = face.head_pose;
+    let angles = [pose.pitch_deg, pose.yaw_deg, pose.roll_deg].map(rounded);
+    let info = &mut result["info"];
+    // The order is not published; it is that of the sizes and signs of the example.
+    info["face_angle"] = json!(angles);
+    info["face_location"] = face.partial.into();
+    info["face_color"] = rounded(face.brightness).into();
+    info["image_quality"] = u8::from(face.passed).into();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use menshen_domain::face::HeadPose;
+
+    #[test]
+    fn both_names_of_a_measurement_are_there() {
+        let face = ShotQuality {
+            head_pose: HeadPose { yaw_deg: 1.0, pitch_deg: 2.0, roll_deg: 3.0 },
+            brightness: 0.5,
+            passed: true,
+            ..ShotQuality::default()
+        };
+        let shown = published(&face);
+        assert_eq!(shown["info"]["face_angle"], json!([2.0, 1.0, 3.0]));
+        assert_eq!(shown["info"]["headpose"]["pitch_angle"], json!(2.0));
+        assert_eq!((&shown["info"]["face_color"], &shown["info"]["brightness"]), (&json!(0.5), &json!(0.5)));
+        assert_eq!(
+            (&shown["info"]["image_quality"], &shown["info"]["face_location"]),
+            (&json!(1), &json!(false))
+        );
+        assert_eq!(shown["fiqa_result"], true);
     }
 }

@@ -83,7 +83,7 @@ impl WireAction {
 /// Keys of a device that are switches, and others that say nothing when they are empty; a list may be meant to be empty.
 const DEVICE_SWITCHES: [&str; 3] = ["enabled", "liveness", "attributes"];
 const DEVICE_LISTS: [&str; 2] = ["regions", "permission_groups"];
-const DEVICE_OTHERS: [&str; 3] = ["face_min_px", "parameters", "type"];
+const DEVICE_OTHERS: [&str; 4] = ["face_min_px", "parameters", "registry_group", "type"];
 
 /// A device's keys as clients write them: switches as 0 or `"true"`, group ids as numbers, and what was left empty. A
 /// null stays: it takes a key away.
@@ -182,7 +182,7 @@ mod tests {
     fn a_devices_keys_are_read_liberally() {
         let Value::Object(keys) = serde_json::json!({
             "name": "", "enabled": "0", "liveness": 1, "attributes": "", "face_min_px": "24", "regions": [],
-            "permission_groups": [1, "a", ""], "parameters": [], "type": "", "memo": null,
+            "permission_groups": [1, "a", ""], "parameters": [], "registry_group": "", "type": "", "memo": null,
         }) else {
             panic!("an object")
         };

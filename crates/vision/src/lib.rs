@@ -34,5 +34,5 @@ pub mod spec;
 pub mod tensor;
 pub mod yunet;
 
-pub use analyzer::FaceAnalyzer;
+pub use analyzer::{FaceAnalyzer, SeenFace};
 pub use error::{Misaligned, VisionError};

@@ -1,6 +1,6 @@
 //! The device actor: one stream life cycle for each device, performed on threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, ResponseFuture};
@@ -57,11 +57,20 @@ pub struct DevicesActor {
     commands: RecentCommands,
     /// The reporter does not have the newest list yet.
     unreported: bool,
+    /// Held by the change of the list that is being made.
+    pub(super) changing: Arc<Mutex<()>>,
 }
 
 impl DevicesActor {
     pub fn new(deps: DevicesDeps) -> Self {
-        Self { deps, devices: Vec::new(), next_key: 0, commands: RecentCommands::default(), unreported: true }
+        Self {
+            deps,
+            devices: Vec::new(),
+            next_key: 0,
+            commands: RecentCommands::default(),
+            unreported: true,
+            changing: Arc::default(),
+        }
     }
 
     /// Changes to a list of devices; streams of unchanged devices keep running. Returns the `ip`s of those that changed.
@@ -84,6 +93,7 @@ impl DevicesActor {
                 {
                     if device.config != config {
                         drop(self.deps.routing.attach(&config));
+                        tell_idle_relay(&config);
                         changed.push(config.ip.clone());
                         device.config = config;
                     }
@@ -111,6 +121,7 @@ impl DevicesActor {
     fn begin(&mut self, config: DeviceConfig, ctx: &mut Context<Self>) {
         let (key, enabled) = (self.next_key, config.enabled);
         self.next_key += 1;
+        tell_idle_relay(&config);
         let frames = self.deps.routing.attach(&config);
         let (opener, clock) = (self.deps.opener.as_ref(), self.deps.clock.as_ref());
         self.devices.push(Device::new(key, config, frames, opener, clock));
@@ -209,6 +220,12 @@ impl DevicesActor {
         if self.unreported {
             self.report();
         }
+    }
+}
+
+fn tell_idle_relay(config: &DeviceConfig) {
+    if config.has_idle_relay() {
+        tracing::warn!(device = %config.ip, "its network relay opens nothing: set gate.net_relay_url, or action_url of the device");
     }
 }
 

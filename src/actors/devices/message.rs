@@ -3,7 +3,8 @@
 use actix::Message;
 
 use crate::ports::camera::{OpenError, Stream, StreamNotice};
-use menshen_domain::device::DeviceStatus;
+use menshen_domain::device::{DeviceConfig, DeviceStatus};
+use menshen_domain::device_wish::{DeviceWish, Verb};
 use menshen_domain::relay::DoorCommand;
 use menshen_domain::status::ProtocolError;
 use menshen_domain::tuning::DeviceChange;
@@ -20,6 +21,26 @@ pub struct ChangeDevice {
     /// The device's `ip`.
     pub ip: String,
     pub change: DeviceChange,
+}
+
+/// Adds or changes devices as the published local API and the platform's commands speak of them. One that cannot be fails all,
+/// and nothing changes. Answered when they are on disk and effective.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<DeviceStatus>, ProtocolError>")]
+pub struct PutDevices {
+    /// Groups among them as ids.
+    pub wishes: Vec<DeviceWish>,
+    pub verb: Verb,
+}
+
+/// Removes devices by their `device_id`; answers what they were.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<DeviceConfig>, ProtocolError>")]
+pub struct RemoveDevices {
+    /// `None`: all of them.
+    pub ids: Option<Vec<String>>,
+    /// Whether ids of no device are passed over, as those of a command that comes again.
+    pub pass_over_unknown: bool,
 }
 
 /// Reads pipelines and the configuration file's devices again. On an error nothing changes.

@@ -5,13 +5,15 @@ use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
 use super::error::EngineError;
-use super::message::{AnalysePhoto, Drain, JudgePhoto, PhotoFace};
+use super::message::{AnalysePhoto, Drain, FindFaces, JudgePhoto, PhotoFace};
 use super::report::PassageReport;
 use super::request_queue::{PhotoRequest, Question, RequestQueue, WorkersGone};
 use super::workers::{WorkerDeps, WorkerPool, lock};
 use menshen_domain::event::ShotQuality;
 use menshen_domain::limits;
+use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::{ProtocolError, StatusCode};
+use menshen_vision::SeenFace;
 
 pub struct FaceEngineActor {
     deps: WorkerDeps,
@@ -73,6 +75,21 @@ impl Handler<JudgePhoto> for FaceEngineActor {
     fn handle(&mut self, JudgePhoto { photo, level }: JudgePhoto, _: &mut Self::Context) -> Self::Result {
         let queue = self.running.as_ref().map(|running| running.pool.judged_first.clone());
         let request = |answer| PhotoRequest { photo, level, question: Question::Judge(answer) };
+        Box::pin(ask(queue, request))
+    }
+}
+
+impl Handler<FindFaces> for FaceEngineActor {
+    type Result = ResponseFuture<Result<Vec<SeenFace>, ProtocolError>>;
+
+    fn handle(&mut self, message: FindFaces, _: &mut Self::Context) -> Self::Result {
+        let FindFaces { photo, most, with_attributes } = message;
+        let queue = self.running.as_ref().map(|running| running.pool.judged_first.clone());
+        let request = move |to| PhotoRequest {
+            photo,
+            level: QualityLevel::No,
+            question: Question::Find { most, with_attributes, to },
+        };
         Box::pin(ask(queue, request))
     }
 }

@@ -37,7 +37,12 @@ impl AttributeEstimator {
 
     /// Of the face of a photo that is judged.
     pub fn of_photo(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
-        let nets = self.nets.as_ref().filter(|_| self.in_fiqa)?;
+        if self.in_fiqa { self.of_face(frame, face) } else { None }
+    }
+
+    /// Of a face somebody asks about.
+    pub fn of_face(&self, frame: &Frame, face: &Detection) -> Option<Attributes> {
+        let nets = self.nets.as_ref()?;
         guarded(|| StageTimer::without_device().run("attributes", || nets.estimate(frame, &face.landmarks)))
     }
 }

@@ -10,6 +10,7 @@ use menshen_domain::face::Embedding;
 use menshen_domain::photo::{DevicePicture, PhotoResult};
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::ProtocolError;
+use menshen_vision::SeenFace;
 
 /// A face of a photo that passed its level.
 #[derive(Debug, Clone)]
@@ -35,6 +36,17 @@ pub struct JudgePhoto {
     /// JPEG or PNG as it came.
     pub photo: Bytes,
     pub level: QualityLevel,
+}
+
+/// Finds the faces of a photo, the largest first; goes before enrolment photos.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<SeenFace>, ProtocolError>")]
+pub struct FindFaces {
+    /// JPEG or PNG as it came.
+    pub photo: Bytes,
+    pub most: usize,
+    /// Whether age and gender are estimated of each.
+    pub with_attributes: bool,
 }
 
 /// A photo a snapshot camera or a terminal took of a person: a passage by itself. Goes to the workers through the bounded

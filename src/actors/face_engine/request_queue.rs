@@ -10,6 +10,7 @@ use super::message::PhotoFace;
 use menshen_domain::event::ShotQuality;
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::ProtocolError;
+use menshen_vision::SeenFace;
 
 /// One photo the engine is asked about.
 pub struct PhotoRequest {
@@ -24,6 +25,8 @@ pub enum Question {
     Enrol(oneshot::Sender<Result<PhotoFace, ProtocolError>>),
     /// Find and judge.
     Judge(oneshot::Sender<Result<ShotQuality, ProtocolError>>),
+    /// Find all faces.
+    Find { most: usize, with_attributes: bool, to: oneshot::Sender<Result<Vec<SeenFace>, ProtocolError>> },
 }
 
 /// A request in the queue.

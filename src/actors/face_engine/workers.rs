@@ -308,6 +308,16 @@ impl Worker {
                 });
                 let _ = answer.send(quality);
             }
+            Question::Find { most, with_attributes, to } => {
+                let faces = self.guarded(|own| {
+                    let attributes = &own.deps.photos.rules.attributes;
+                    let estimate = |frame: &Frame, face: &Detection| {
+                        with_attributes.then(|| attributes.of_face(frame, face)).flatten()
+                    };
+                    Ok(timer.run("find", || own.analyzer.faces_of_photo(&photo, most, estimate))?)
+                });
+                let _ = to.send(faces);
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::actors::devices::DevicesActor;
+use crate::actors::devices::device_list::DeviceList;
 use crate::actors::erasure::Eraser;
 use crate::actors::face_engine::FaceEngineActor;
 use crate::actors::handle::Handle;
@@ -28,6 +30,10 @@ pub struct LinkDeps {
     pub registry: Handle<RegistryActor>,
     pub reporter: Handle<ReporterActor>,
     pub engine: Handle<FaceEngineActor>,
+    pub devices: Handle<DevicesActor>,
+    pub device_list: DeviceList,
+    /// Whether the platform may change the devices.
+    pub manages_devices: bool,
     pub tuner: Tuner,
     /// FIQA level `custom`.
     pub custom_level: QualityLimits,

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::audit::{about, write_down};
 use super::control::control_config;
 use super::deps::LinkDeps;
+use super::devices::{change_devices, refuse};
 use super::fiqa::judge_photo;
 use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
 use super::reply::ReplyWay;
@@ -171,10 +172,20 @@ fn fits_lane(command: Command, pair: QueuePair) -> Result<Command, ProtocolError
 
 /// Foreign method names must not make metric labels without end.
 fn known_method(method: &str) -> &'static str {
-    ["add_users_plus", "delete_users", "sync_permissions", "wipe_data", "fiqa", "control_config"]
-        .into_iter()
-        .find(|known| *known == method)
-        .unwrap_or("other")
+    const KNOWN: [&str; 11] = [
+        "add_users_plus",
+        "delete_users",
+        "sync_permissions",
+        "wipe_data",
+        "fiqa",
+        "control_config",
+        "add_device",
+        "update_device",
+        "delete_device",
+        "download_package",
+        "frp_control",
+    ];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
 }
 
 async fn keep_dead_letter(deps: &LinkDeps, refusal: &ProtocolError, job: &Job) {
@@ -202,6 +213,8 @@ async fn execute(deps: &LinkDeps, command: Command, asked_by: &str) -> Result<Co
         Command::SyncPermissions { groups } => sync_permissions(deps, groups).await?.into(),
         Command::WipeData { options } => wipe_data(deps, options).await?.into(),
         Command::Fiqa { picture, level } => judge_photo(deps, &picture, level).await?.into(),
+        Command::Devices(command) => change_devices(deps, command).await?.into(),
+        Command::Refused(command) => return Err(refuse(&command)),
         Command::ControlConfig { fields } => control_config(deps, fields).await?,
     })
 }

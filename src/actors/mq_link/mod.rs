@@ -4,6 +4,7 @@ pub mod actor;
 mod audit;
 pub mod control;
 pub mod deps;
+mod devices;
 pub mod execute;
 pub mod fiqa;
 pub mod job;

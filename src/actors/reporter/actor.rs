@@ -49,6 +49,10 @@ impl ReporterActor {
         }
     }
 
+    pub(super) fn deps(&self) -> &ReporterDeps {
+        &self.deps
+    }
+
     /// Starts tasks for receivers that are new and stops those that are gone. A receiver that comes back
     /// continues where it was: its cursor stays in the store.
     fn follow_receivers(&mut self) {

@@ -6,6 +6,7 @@ use crate::ports::outbox::QuarantinedEvent;
 use menshen_domain::device::DeviceStatus;
 use menshen_domain::event::EventRecord;
 pub use menshen_domain::event::{EventPicture, PassageStage};
+use menshen_domain::event_query::EventQuery;
 use menshen_domain::status::ProtocolError;
 
 /// Stores an event, then reports it. Answers when it is on disk. The same message twice is harmless.
@@ -49,6 +50,51 @@ pub struct ListQuarantined {
 pub struct RetryQuarantined {
     pub receiver: Option<String>,
     pub sequence: Option<u64>,
+}
+
+/// Stored events, the newest first.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<EventPage, ProtocolError>")]
+pub struct FindEvents {
+    pub query: EventQuery,
+    pub skip: u64,
+    pub limit: usize,
+}
+
+/// A page of the events that were asked for.
+#[derive(Debug, Clone, Default)]
+pub struct EventPage {
+    /// Each with whether every receiver has it.
+    pub events: Vec<(EventRecord, bool)>,
+    /// How many there are in all, among those that were looked at.
+    pub total: u64,
+    /// How many were looked at; not all of very many.
+    pub looked_at: u64,
+    /// How many are stored.
+    pub stored: u64,
+}
+
+/// A picture of an event, by its name; `None` when there is none.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Option<Vec<u8>>, ProtocolError>")]
+pub struct GetEventPicture {
+    pub name: String,
+}
+
+/// Deletes events with their pictures; one that a receiver has not got yet keeps all of them. Answers how many went.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<usize, ProtocolError>")]
+pub struct DeleteEvents {
+    pub ids: Vec<String>,
+}
+
+/// Deletes pictures of events and leaves the events; likewise.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<usize, ProtocolError>")]
+pub struct DeletePictures {
+    pub names: Vec<String>,
+    /// Whose they are.
+    pub event_ids: Vec<String>,
 }
 
 /// An operator says that the clock is right: stored events of a later time came from a wrong one.

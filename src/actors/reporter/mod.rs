@@ -7,6 +7,7 @@ pub mod devices;
 pub mod history;
 pub mod message;
 mod outcome;
+pub mod query;
 pub mod realtime;
 pub mod record;
 mod refused;

@@ -161,7 +161,8 @@ fn try_store(deps: &ReporterDeps, message: &RecordPassage) -> Result<(), StoreEr
 
 /// The limits, and who must have an event before it counts as sent: those the platform names and those named in the
 /// field. Before the first login of all they are unknown, and nothing counts as sent.
-fn retention(deps: &ReporterDeps) -> Result<Retention, StoreError> {
+/// Those that have to get an event before it counts as sent.
+pub(super) fn receivers_to_wait_for(deps: &ReporterDeps) -> Result<Vec<String>, StoreError> {
     let mut receivers: Vec<String> = deps.receivers().iter().map(ToString::to_string).collect();
     if deps.delivery.sessions.current().is_none() {
         receivers.extend(deps.storage.events.receivers()?);
@@ -169,6 +170,11 @@ fn retention(deps: &ReporterDeps) -> Result<Retention, StoreError> {
             receivers.push("not known yet".to_owned());
         }
     }
+    Ok(receivers)
+}
+
+fn retention(deps: &ReporterDeps) -> Result<Retention, StoreError> {
+    let receivers = receivers_to_wait_for(deps)?;
     let (keep_events, keep_bytes) = (deps.config.keep_max, deps.config.keep_bytes);
     Ok(Retention { keep_events, keep_bytes, receivers, only_sent: false })
 }

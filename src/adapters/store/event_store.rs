@@ -17,7 +17,7 @@ use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Sealer, Vault};
 use crate::ports::store::{
     Changed, Closed, EventCounts, EventStore, Fate, FoundEvent, Namespace, RestoredEvent, Retention,
-    StoreError, StoredEvent, Trimmed,
+    SentChange, StoreError, StoredEvent, Trimmed,
 };
 use menshen_domain::event::EventRecord;
 
@@ -271,6 +271,24 @@ impl EventStore for RedbEventStore {
                 Ok(events)
             })
         })
+    }
+
+    fn newest_first(
+        &self,
+        receivers: &[String],
+        skip: u64,
+        visit: &mut dyn FnMut(StoredEvent, bool) -> bool,
+    ) -> Result<(), StoreError> {
+        self.visit_newest_first(receivers, skip, visit)
+    }
+
+    fn change_sent(
+        &self,
+        event_ids: &[String],
+        receivers: &[String],
+        fate: &dyn Fn(&EventRecord) -> Fate,
+    ) -> Result<SentChange, StoreError> {
+        self.file.write(|transaction| self.change_sent_in(transaction, event_ids, receivers, fate))
     }
 
     fn restore(&self, events: &[RestoredEvent]) -> Result<(), StoreError> {

@@ -29,6 +29,8 @@ use menshen_protocol::{form, json, lenient};
 /// A call with its body still to be read.
 pub struct Call {
     query: BTreeMap<String, String>,
+    /// As it was sent: a key may be there several times.
+    query_text: String,
     /// The device in the path, where the route has one.
     device: Option<String>,
     peer: Option<IpAddr>,
@@ -68,6 +70,7 @@ impl FromRequest for Call {
             connection,
             place: None,
             query,
+            query_text: request.query_string().to_owned(),
             device,
             peer: request.peer_addr().map(|peer| peer.ip()),
             content_type_sent,
@@ -81,6 +84,22 @@ impl Call {
     /// A text of the query that is not empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// A list of the query: JSON, with commas, or the key several times.
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let mut list = Vec::new();
+        for (name, text) in url::form_urlencoded::parse(self.query_text.as_bytes()) {
+            if name != key {
+                continue;
+            }
+            match json::parse(text.as_bytes()) {
+                Ok(Value::Array(values)) => list.extend(values.iter().filter_map(lenient::id_of)),
+                _ => list.extend(text.split(',').map(str::to_owned)),
+            }
+        }
+        list.retain(|text| !text.trim().is_empty());
+        list.iter().map(|text| text.trim().to_owned()).collect()
     }
 
     /// The device a photo is of: in the path, or as `ip` or `ep_id`.

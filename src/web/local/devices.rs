@@ -29,8 +29,9 @@ fn shown(device: &DeviceStatus, language: Language) -> Value {
         StreamState::Stopped => ("disabled", None),
     };
     json!({
-        "ip": config.ip, "ep_id": config.ep_id, "name": config.name, "type": config.kind, "pipeline": config.pipeline,
+        "ip": config.ip, "device_id": config.device_id, "ep_id": config.ep_id, "name": config.name, "type": config.kind, "pipeline": config.pipeline,
         "url": config.masked_url(), "direction": config.direction, "permission_groups": config.permission_groups,
+        "registry_group": config.registry_group,
         "enabled": config.enabled, "memo": config.memo, "location": config.location, "group_name": config.group_name,
         "regions": config.view.regions.iter().map(|r| [r.left, r.top, r.right, r.bottom]).collect::<Vec<_>>(),
         "face_min_px": config.view.face_min_px,

@@ -135,19 +135,29 @@ async fn wrong_token(deps: &LocalDeps, peer: Option<IpAddr>) {
 }
 
 const RECOGNIZE: &str = "/SophonFogSys/api/Recognize";
+const PICTURE_MATCH: &str = "/SophonMatch/api/PictureMatch";
+
+fn is_photo(path: &str) -> bool {
+    let is_recognize = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    path == PICTURE_MATCH || path.strip_prefix(RECOGNIZE).is_some_and(is_recognize)
+}
 
 /// The calls a device makes. Which device they are about the handlers look at.
 fn is_of_device(request: &ServiceRequest) -> bool {
     let path = request.path();
-    let is_photo = path.strip_prefix(RECOGNIZE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_photo = is_photo(path);
     let is_door = path == "/SophonFogSys/api/EventAction";
     is_photo && request.method() == Method::POST || is_door && request.method() == Method::PUT
 }
 
+/// Questions that are asked with POST, since they bring a picture.
+const QUESTIONS: [&str; 3] = ["/SophonFace/api/detect", "/SophonFace/api/FIQA", "/SophonMatch/api/compare"];
+
 /// Photos are no changes: their events say what came of them.
 fn is_change(request: &ServiceRequest) -> bool {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    !is_read && !request.path().starts_with(RECOGNIZE)
+    let path = request.path();
+    !is_read && !is_photo(path) && !QUESTIONS.contains(&path)
 }
 
 async fn write_down(

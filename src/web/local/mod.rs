@@ -12,6 +12,8 @@ pub mod clock;
 pub mod devices;
 pub mod dialect;
 pub mod doors;
+pub mod events;
+pub mod faces;
 pub mod guard;
 pub mod identity;
 pub mod models;
@@ -20,6 +22,8 @@ pub mod photo;
 pub mod picture;
 pub mod pretty_score;
 pub mod receivers;
+pub mod picture_match;
+pub mod published_devices;
 pub mod set_aside;
 pub mod settings;
 pub mod state;
@@ -80,6 +84,7 @@ fn bind(listener: Listener, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
 fn routes(config: &mut ServiceConfig) {
     let mq = |name: &str| Calls::of(format!("/SophonMQ/api/{name}"));
     let fog = |name: &str| Calls::of(format!("/SophonFogSys/api/{name}"));
+    let face = |name: &str| Calls::of(format!("/SophonFace/api/{name}"));
     let own = |name: &str| Calls::of(format!("/menshen/api/{name}"));
     let published = [
         mq("DevSno").get(identity::dev_sno).on(Method::PUT, identity::set_dev_sno),
@@ -100,7 +105,19 @@ fn routes(config: &mut ServiceConfig) {
         fog("GateControllerMode").get(doors::mode).on(Method::POST, doors::set_mode),
         fog("EventAction").on(Method::PUT, doors::act),
         fog("PrettyScore").get(pretty_score::get).on(Method::PUT, pretty_score::set),
-        Calls::of("/SophonFace/api/permissions").get(permissions::find_by_name),
+        face("permissions").get(permissions::find_by_name),
+        face("events").get(events::list).on(Method::DELETE, events::delete),
+        face("event_images/{picture}").get(events::picture),
+        face("event_images").on(Method::DELETE, events::delete_pictures),
+        face("detect").on(Method::POST, faces::detect),
+        face("FIQA").on(Method::POST, faces::fiqa),
+        Calls::of("/SophonMatch/api/compare").on(Method::POST, faces::compare),
+        Calls::of("/SophonMatch/api/PictureMatch").on(Method::POST, picture_match::picture_match),
+        Calls::of("/SophonDevice/api/Devices")
+            .get(published_devices::list)
+            .on(Method::POST, published_devices::add)
+            .on(Method::PUT, published_devices::change)
+            .on(Method::DELETE, published_devices::remove),
     ];
     let ours = [
         own("models").get(models::show),

@@ -1,5 +1,7 @@
 //! Photo terminals and snapshot cameras: a picture in, who it is out.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode as Http;
 use actix_web::web::Data;
@@ -10,6 +12,7 @@ use super::body::Call;
 use super::picture;
 use super::state::LocalDeps;
 use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
+use crate::actors::face_engine::photos::PhotoDevice;
 use crate::actors::identify::Identified;
 use crate::actors::registry::message::GetPerson;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
@@ -56,7 +59,7 @@ fn groups(deps: &LocalDeps, call: &Call) -> Result<Vec<String>, ProtocolError> {
     deps.device_list.find(ip).map(|device| device.permission_groups).ok_or_else(|| no_device(ip))
 }
 
-fn no_device(name: &str) -> ProtocolError {
+pub(super) fn no_device(name: &str) -> ProtocolError {
     let detail = format!("no device has ip `{name}`: add it as [[devices]] in the configuration");
     ProtocolError::new(StatusCode::LocalNotFound, detail)
 }
@@ -100,17 +103,24 @@ async fn identify(
     Err(refusal)
 }
 
-/// The photo is a passage of `device`: it becomes an event, and the door acts.
-async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
-    let (received_ms, started_ms) = ((deps.wall_ms)(), (deps.monotonic_ms)());
-    let sender = deps.photos.find(device);
-    let sender = sender.ok_or_else(|| {
-        if deps.device_list.find(device).is_none() {
+/// The device that sends photos, by its `ip`, `ep_id` or `device_id`.
+pub(super) fn find_sender(deps: &LocalDeps, device: &str) -> Result<Arc<PhotoDevice>, ProtocolError> {
+    let by_id = || deps.device_list.all().iter().find(|known| known.device_id == device).cloned();
+    let known = deps.device_list.find(device).or_else(by_id);
+    let name = known.as_ref().map_or(device, |known| known.ip.as_str());
+    deps.photos.find(name).ok_or_else(|| {
+        if known.is_none() {
             return no_device(device);
         }
         let detail = format!("device `{device}` has a stream; pipeline = \"post\" takes photos");
         ProtocolError::new(StatusCode::LocalNotFound, detail)
-    })?;
+    })
+}
+
+/// The photo is a passage of `device`: it becomes an event, and the door acts.
+async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
+    let (received_ms, started_ms) = ((deps.wall_ms)(), (deps.monotonic_ms)());
+    let sender = find_sender(deps, device)?;
     let awaiting = call.await_body();
     let (content_type, payload, from) = call.into_body();
     let read = picture::read(&content_type, payload, from).await;
@@ -159,6 +169,6 @@ async fn info(deps: &LocalDeps, id: Option<&str>) -> Answer {
     Ok(found.map_or_else(|| json!({}), |found| info_of(&found.person)))
 }
 
-fn rounded(score: f32) -> Value {
+pub(super) fn rounded(score: f32) -> Value {
     json!((f64::from(score) * 10_000.0).round() / 10_000.0)
 }

@@ -17,8 +17,10 @@ use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SharedSession;
 use crate::actors::tuning::Tuner;
 use crate::ports::audit::AuditLog;
+use crate::ports::picture_download::PictureDownload;
 use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
+use menshen_domain::quality::QualityLimits;
 use menshen_domain::status::Language;
 
 /// What the handlers work with.
@@ -28,6 +30,9 @@ pub struct LocalDeps {
     pub reporter: Handle<ReporterActor>,
     pub devices: Handle<DevicesActor>,
     pub identifier: Identifier,
+    pub pictures_by_url: Arc<dyn PictureDownload>,
+    /// FIQA level `custom`.
+    pub custom_level: QualityLimits,
     pub photos: Arc<PhotoIntake>,
     pub tuner: Tuner,
     pub models: Arc<ModelStatus>,

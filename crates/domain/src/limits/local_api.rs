@@ -19,3 +19,23 @@ pub const LOCAL_LISTEN_RETRY_MS: u64 = 5_000;
 pub const LOCAL_FORM_FIELDS_MAX: usize = 32;
 /// Networks of `local_api.allow`, and names of `local_api.names`, each.
 pub const LOCAL_ALLOW_MAX: usize = 32;
+/// Text of a device over the published calls: an address with user, password and a long path.
+pub const DEVICE_TEXT_BYTES_MAX: usize = 1_024;
+/// `device_attr` of a device, which is only kept: the published one has some dozen switches.
+pub const DEVICE_ATTR_BYTES_MAX: usize = 4_096;
+/// Permission groups of one device over the published calls, which name one.
+pub const DEVICE_GROUPS_MAX: usize = 64;
+/// A terminal's clock may be that far from the box's for its time to be an event's.
+pub const COMPARE_TIME_SPAN_MS: u64 = 300_000;
+/// Time for a picture a caller names by its address, as published.
+pub const PICTURE_DOWNLOAD_MS: u64 = 5_000;
+/// Faces `detect` shows where no number is asked for, as published.
+pub const DETECT_FACES_DEFAULT: usize = 10;
+/// Faces it shows at most; each may have its age and gender estimated.
+pub const DETECT_FACES_MAX: usize = 100;
+/// Stored events a query with a filter opens, the newest ones, as published for searches; each costs some ten microseconds.
+pub const EVENTS_LOOKED_AT_MAX: u64 = 50_000;
+/// Queries of events that open their rows at one time: recognition has the cores.
+pub const EVENT_QUERIES_AT_ONCE: usize = 1;
+/// Events or pictures one call deletes.
+pub const EVENTS_DELETED_MAX: usize = 1_000;

@@ -3,6 +3,7 @@
 pub mod action_url;
 pub mod error;
 pub mod modbus;
+pub mod net_relay;
 pub mod order;
 pub mod raw;
 
@@ -58,6 +59,12 @@ impl DoorCommand {
     /// What a match asks for.
     pub fn of_match(mode: ActionMode) -> Self {
         Self { mode, seconds: DEFAULT_SECONDS, logic_port: 0, action_port: 0 }
+    }
+
+    /// The same for as long as the relay was said to stay on, where it was said.
+    #[must_use]
+    pub fn lasting(self, seconds: Option<u32>) -> Self {
+        Self { seconds: seconds.unwrap_or(self.seconds), ..self }
     }
 }
 

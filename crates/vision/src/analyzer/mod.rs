@@ -2,9 +2,11 @@
 
 mod coarse_detect;
 mod orientation;
+mod photo_faces;
 mod refinement;
 
 pub use orientation::Orientation;
+pub use photo_faces::SeenFace;
 pub use refinement::{Aligned, FoundFace};
 
 use crate::align::AlignedFace;
