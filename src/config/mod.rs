@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod devices;
 pub mod networks;
 pub mod photos;
+mod platform;
 pub mod published;
 pub mod reader;
 pub mod receivers;

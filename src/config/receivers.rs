@@ -1,12 +1,24 @@
-//! Which dialect of the protocol history receivers are written in.
+//! Addresses of receivers, and in which dialect of the protocol they are written to.
 
 use url::Url;
 
 use super::reader::Section;
-use super::settings::http_url;
+use super::value_error::ValueError;
 use menshen_domain::report_options::{Dialect, ReceiverDialect};
 use menshen_domain::text;
 use menshen_domain::text::Text;
+
+/// The address of a web server.
+///
+/// # Errors
+/// When it is none.
+pub fn http_url(text: String) -> Result<Url, ValueError> {
+    match Url::parse(&text) {
+        Err(_) => Err(ValueError::Url(text)),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(other) => Err(ValueError::Scheme(other.scheme().to_owned())),
+    }
+}
 
 /// `history_dialect`; empty: as the platform.
 pub fn read_history_dialect(section: &mut Section<'_>) -> Option<Dialect> {

@@ -10,9 +10,10 @@ use url::Url;
 use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{BlockContext, DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
+use super::platform::{PlatformKeys, read_platform};
 use super::published::read_template;
 use super::reader::Section;
-use super::receivers::{all_receivers, read_history_dialect, read_receivers};
+use super::receivers::{all_receivers, http_url, read_history_dialect, read_receivers};
 use super::renamed::RenamedKey;
 use super::secret_files::OpenFile;
 use super::tls::{TlsSettings, read_common};
@@ -26,7 +27,7 @@ use menshen_domain::link::LoginMethod;
 use menshen_domain::models::{Precision, Provider};
 use menshen_domain::photo_rules::PassMode;
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
-use menshen_domain::report_options::{Dialect, ReceiverDialect};
+use menshen_domain::report_options::{Dialect, OcclusionTrue, ReceiverDialect};
 use menshen_domain::score::ScoreRange;
 use menshen_domain::status::Language;
 use menshen_domain::text;
@@ -133,6 +134,8 @@ pub struct Settings {
     pub require_tls: bool,
     /// Of what goes to the platform, and to own receivers that have none of their own.
     pub dialect: Dialect,
+    /// What `true` says in `occlusion` of quality results.
+    pub occlusion_true: OcclusionTrue,
     /// Licence code; `STANDALONE` where none was issued.
     pub dev_sno: String,
     pub data_dir: PathBuf,
@@ -180,7 +183,8 @@ impl Settings {
         let models_dir = root.take("models_dir", PathBuf::from("models"));
         let pipelines_dir = root.take("pipelines_dir", PathBuf::from("pipelines"));
         let language = root.take("language", Language::Zh);
-        let (platform, dev_sno, require_tls, dialect) = read_platform(root.section("platform"), mode);
+        let PlatformKeys { platform, dev_sno, require_tls, dialect, occlusion_true } =
+            read_platform(root.section("platform"), mode);
         let device_tables = DeviceTables::new(&root.peek("devices"));
         let sections = root.sections("devices");
         if sections.len() > limits::DEVICES_MAX {
@@ -229,6 +233,7 @@ impl Settings {
             platform,
             require_tls,
             dialect,
+            occlusion_true,
             dev_sno,
             data_dir,
             models_dir,
@@ -306,78 +311,6 @@ fn check_receivers(root: &Section<'_>, events: &EventSettings, monitor_urls: &[U
             );
         }
     }
-}
-
-pub(super) fn http_url(text: String) -> Result<Url, ValueError> {
-    match Url::parse(&text) {
-        Err(_) => Err(ValueError::Url(text)),
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        Ok(other) => Err(ValueError::Scheme(other.scheme().to_owned())),
-    }
-}
-
-fn read_platform(mut section: Section<'_>, mode: Mode) -> (Option<PlatformSettings>, String, bool, Dialect) {
-    let login_url = section.take("login_url", String::new());
-    let login_method = section.take("login_method", LoginMethod::Get);
-    let dev_sno = section.take("dev_sno", String::new());
-    let ca_file = section.take("ca_file", PathBuf::new());
-    let require_tls = section.take("require_tls", false);
-    let dialect = section.take("dialect", Dialect::default());
-    let manages_devices = section.take("manages_devices", true);
-    if dev_sno.contains(char::is_whitespace) {
-        section.wrong(
-            "dev_sno",
-            text!(
-                "must not hold spaces; copy the licence code as the platform shows it",
-                "不能含空格；请按平台显示的授权码原样填写"
-            ),
-        );
-    }
-    let platform = match mode {
-        Mode::Standalone => None,
-        Mode::Platform => {
-            if dev_sno.is_empty() {
-                section.wrong(
-                    "dev_sno",
-                    text!(
-                        "must be given in platform mode: the licence code the platform issued",
-                        "平台模式下必须填写：平台签发的授权码"
-                    ),
-                );
-            }
-            if login_url.is_empty() {
-                section.wrong(
-                    "login_url",
-                    text!(
-                        "must be given in platform mode, as in http://host:9061/api/gateway/login",
-                        "平台模式下必须填写，如 http://host:9061/api/gateway/login"
-                    ),
-                );
-                None
-            } else {
-                http_url(login_url).map_err(|error| section.wrong("login_url", error)).ok()
-            }
-        }
-    };
-    if !ca_file.as_os_str().is_empty()
-        && let Err(no_file) = regular_file::look(&ca_file)
-    {
-        section.wrong("ca_file", no_file.text(&ca_file));
-    }
-    if require_tls && platform.as_ref().is_some_and(|url| url.scheme() != "https") {
-        section.wrong(
-            "login_url",
-            text!(
-                "must begin with https://, since platform.require_tls is on",
-                "platform.require_tls 已启用，须以 https:// 开头"
-            ),
-        );
-    }
-    section.finish();
-    let ca_file = Some(ca_file).filter(|path| !path.as_os_str().is_empty());
-    let dev_sno = if dev_sno.is_empty() { NO_LICENCE_CODE.to_owned() } else { dev_sno };
-    let platform = platform.map(|login_url| PlatformSettings { login_url, login_method, ca_file, manages_devices });
-    (platform, dev_sno, require_tls, dialect)
 }
 
 fn read_recognition(mut section: Section<'_>) -> RecognitionSettings {

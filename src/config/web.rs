@@ -53,6 +53,7 @@ impl std::fmt::Debug for LocalApiSettings {
             .field("listen", &self.listen)
             .field("has_token", &!self.token.is_empty())
             .field("allow", &self.allow)
+            .field("names", &self.names)
             .field("tls", &self.tls)
             .finish()
     }

@@ -16,7 +16,11 @@ pub fn base_tuning(settings: &Settings) -> Tuning {
         gate_mode: settings.gate_mode,
         pass_mode: settings.pass_mode,
         history_face_info: settings.events.history_face_info.then_some(true),
-        reports: ReportOptions { dialects: dialects(settings), occlusion: settings.occlusion_true, ..ReportOptions::default() },
+        reports: ReportOptions {
+            dialects: dialects(settings),
+            occlusion: settings.occlusion_true,
+            ..ReportOptions::default()
+        },
     }
 }
 

@@ -137,7 +137,10 @@ fn assert_box_fiqa(fiqa: &Value) {
     assert_keys(fiqa, &["info", "fiqa_result", "success", "fails"]);
     assert_eq!(fiqa["fiqa_result"], true, "only faces that pass are looked at");
     let info = &fiqa["info"];
-    assert_keys(info, &["brightness", "clarity", "covered", "face_size", "headpose", "mask", "occlusion", "partial"]);
+    assert_keys(
+        info,
+        &["brightness", "clarity", "covered", "face_size", "headpose", "mask", "occlusion", "partial"],
+    );
     assert_between(&info["mask"], 0.0, 1.0);
     assert_between(&info["face_size"], 60.0, 400.0);
     // Who is recognised while still coming into the picture is partly outside.

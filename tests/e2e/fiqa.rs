@@ -38,7 +38,10 @@ fn a_photo_is_judged_by_its_level() {
     assert_eq!(success, ["face_size", "headpose", "occlusion", "mask", "partial", "brightness", "clarity"]);
     assert_between(&face["score"], 0.5, 1.0);
     let info_of = &face["info"];
-    assert_keys(info_of, &["brightness", "clarity", "covered", "face_size", "headpose", "mask", "occlusion", "partial"]);
+    assert_keys(
+        info_of,
+        &["brightness", "clarity", "covered", "face_size", "headpose", "mask", "occlusion", "partial"],
+    );
     assert_between(&info_of["mask"], 0.0, 0.5);
     assert_eq!(info_of["occlusion"], json!([true, true, true]), "left eye, right eye, mouth: free");
     assert_eq!(info_of["covered"], json!([]));

@@ -95,9 +95,10 @@ impl MqLinkActor {
         metrics::counter!("menshen_logins_total", "result" => "failed").increment(1);
         let refusal = error.login_refusal();
         (self.observer)(LinkUpdate::Refused(refusal));
-        match refusal {
-            Some(refusal) => tracing::warn!(%error, "login failed: {}", refusal.text().of(Language::En)),
-            None => tracing::warn!(%error, "login failed"),
+        if let Some(refusal) = refusal {
+            tracing::warn!(%error, "login failed: {}", refusal.text().of(Language::En));
+        } else {
+            tracing::warn!(%error, "login failed");
         }
         let input = if refusal.is_some_and(LoginRefusal::needs_a_person) {
             LinkInput::LoginRefused { attempt }

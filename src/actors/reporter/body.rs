@@ -1,10 +1,9 @@
 //! Making the bodies of history events, on threads and ahead of the one being sent.
 
 use url::Url;
-use uuid::Uuid;
 
 use super::deps::ReporterDeps;
-use super::realtime::stored;
+use super::parts::{stored, write};
 use crate::actors::blocking::run_blocking;
 use crate::ports::outbox::OutboxEntry;
 use crate::ports::platform::PostBody;
@@ -13,10 +12,8 @@ use menshen_domain::device::NO_LICENCE_CODE;
 use menshen_domain::event::EventRecord;
 use menshen_domain::report_options::{Dialect, OcclusionTrue, Pictures, SendAs};
 use menshen_domain::status::ProtocolError;
-use menshen_protocol::event::{EventBody, EventPictures, ReportKind, form_fields};
+use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::flat_event::{FlatEventBody, FlatReport};
-use menshen_protocol::form;
-use serde::Serialize;
 
 /// How history is written to one receiver. A stored event knows nothing of it: it is looked at when a body is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,20 +38,13 @@ impl HistoryForm {
         let occlusion = reports.occlusion;
         let of_platform = session.filter(|session| session.record_urls.contains(receiver));
         let dialect = reports.dialects.of_history(receiver, of_platform.is_some());
-        match of_platform {
-            Some(login) => {
-                let pictures = Pictures {
-                    reg_pic: login.upload_reg,
-                    spot_pic: login.upload_spot_pic,
-                    recognize_face: login.upload_recognize_face,
-                };
-                Self { pictures, dialect, send_as: SendAs::Json, info, occlusion }
-            }
-            None => {
-                let own = reports.history;
-                Self { pictures: own.pictures, dialect, send_as: own.send_as, info, occlusion }
-            }
-        }
+        let (pictures, send_as) = if let Some(login) = of_platform {
+            let (reg_pic, spot_pic) = (login.upload_reg, login.upload_spot_pic);
+            (Pictures { reg_pic, spot_pic, recognize_face: login.upload_recognize_face }, SendAs::Json)
+        } else {
+            (reports.history.pictures, reports.history.send_as)
+        };
+        Self { pictures, dialect, send_as, info, occlusion }
     }
 }
 
@@ -116,17 +106,4 @@ fn build(deps: &ReporterDeps, form: HistoryForm, event: &EventRecord) -> Result<
         }
     };
     written.map_err(BodyError::Json)
-}
-
-/// A body as JSON, or as a form.
-pub fn write(body: &impl Serialize, send_as: SendAs) -> Result<PostBody, serde_json::Error> {
-    match send_as {
-        SendAs::Json => serde_json::to_vec(body).map(Into::into),
-        SendAs::FormData => {
-            // Nobody can have written it into a field.
-            let boundary = format!("menshen-{}", Uuid::now_v7().simple());
-            let bytes = form::write(&form_fields(body)?, &boundary);
-            Ok(PostBody { content_type: form::content_type(&boundary).into(), bytes })
-        }
-    }
 }

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod history;
 pub mod message;
 mod outcome;
+mod parts;
 pub mod query;
 pub mod realtime;
 pub mod record;

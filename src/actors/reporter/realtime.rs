@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::body::write;
 use super::deps::ReporterDeps;
 use super::outcome::{Outcome, outcome_of};
+use super::parts::{stored, write};
 use crate::actors::blocking::spawn_blocking;
 use crate::actors::reporter::message::{PassageStage, RecordPassage};
 use crate::ports::platform::{PlatformError, PostPurpose};
@@ -158,15 +158,4 @@ fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) ->
     let mut body = EventBody::new(event, pictures, ReportKind::RealTime);
     body.ext_data.box_fiqa_info.info.say_occlusion(deps.tuning.load().reports.occlusion);
     body
-}
-
-/// A stored picture as base64; `None` when it is gone, which for a deleted person's photo is right.
-pub fn stored(deps: &ReporterDeps, namespace: Namespace, name: &str) -> Option<String> {
-    match deps.storage.pictures.get(namespace, name) {
-        Ok(found) => found.map(|bytes| picture::encode(&bytes)),
-        Err(error) => {
-            tracing::warn!(%error, "reading a picture failed, the report is sent without it");
-            None
-        }
-    }
 }

@@ -107,16 +107,15 @@ impl Access {
         if needs_token && given.is_some() {
             return Err(Denied::WrongToken);
         }
-        match (needs_token, peer.and_then(|peer| self.allowed.network_of(peer))) {
+        let network = peer.and_then(|peer| self.allowed.network_of(peer));
+        let is_this_machine = peer.is_some_and(|peer| peer.is_loopback()) && is_local_host(request);
+        match (needs_token, network) {
             (_, Some(network)) if self.allowed.is_own_name(request) => {
                 without_token(format!("network {network}"))
             }
-            (true, Some(_)) => Err(Denied::ForeignName),
+            (false, _) if is_this_machine => without_token(THIS_MACHINE.to_owned()),
+            (_, Some(_)) => Err(Denied::ForeignName),
             (true, None) => Err(Denied::NoToken),
-            (false, _) if peer.is_some_and(|peer| peer.is_loopback()) && is_local_host(request) => {
-                without_token(THIS_MACHINE.to_owned())
-            }
-            (false, Some(_)) => Err(Denied::ForeignName),
             (false, None) => Err(Denied::NotLocal),
         }
     }

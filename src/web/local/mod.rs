@@ -20,10 +20,11 @@ pub mod models;
 pub mod permissions;
 pub mod photo;
 pub mod picture;
-pub mod pretty_score;
-pub mod receivers;
 pub mod picture_match;
+pub mod pretty_score;
 pub mod published_devices;
+pub mod receiver_kind;
+pub mod receivers;
 pub mod set_aside;
 pub mod settings;
 pub mod state;
@@ -137,7 +138,7 @@ fn routes(config: &mut ServiceConfig) {
         own("set-aside").get(set_aside::list),
         own("set-aside/retry").on(Method::POST, set_aside::retry),
     ];
-    let receivers = urls::Kind::ALL.map(|kind| {
+    let receivers = receiver_kind::Kind::ALL.map(|kind| {
         let get = move |deps: Data<LocalDeps>| async move { urls::get(&deps, kind) };
         let set =
             move |deps: Data<LocalDeps>, call: body::Call| async move { urls::set(&deps, kind, call).await };

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::answer::wrong;
+use super::receiver_kind::Kind;
 use super::state::LocalDeps;
-use super::urls::Kind;
 use menshen_domain::report_options::{HistoryOptions, MonitorOptions, Pictures, RealtimeOptions, SendAs};
 use menshen_domain::status::ProtocolError;
 use menshen_domain::tuning::Changes;

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::answer::{Answer, wrong};
 use super::body::Call;
+use super::receiver_kind::Kind;
 use super::receivers::{Options, SWITCHES, asked};
 use super::state::LocalDeps;
 use crate::actors::reporter::message::ReceiversChanged;
@@ -17,54 +18,6 @@ use menshen_domain::history::shown;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::form;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    History,
-    Event,
-    Monitor,
-}
-
-impl Kind {
-    pub const ALL: [Self; 3] = [Self::History, Self::Event, Self::Monitor];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::History => "HistoryEventUrl",
-            Self::Event => "EventServerUrl",
-            Self::Monitor => "MonitorServerUrl",
-        }
-    }
-
-    /// The published field with the addresses.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::History => "history_upload_event_url",
-            Self::Event => "event_server_url",
-            Self::Monitor => "monitor_server_url",
-        }
-    }
-
-    fn own(self, deps: &LocalDeps) -> Vec<Url> {
-        let tuning = deps.tuner.shared();
-        let tuning = tuning.load();
-        match self {
-            Self::History => tuning.history_urls.clone(),
-            Self::Event => tuning.realtime_urls.clone(),
-            Self::Monitor => tuning.monitor_urls.clone(),
-        }
-    }
-
-    /// Those of the login, which only the platform changes.
-    fn of_platform(self, deps: &LocalDeps) -> Vec<Url> {
-        let Some(session) = deps.session.load_full() else { return Vec::new() };
-        match self {
-            Self::History => session.record_urls.clone(),
-            Self::Event => Vec::new(),
-            Self::Monitor => session.device_monitor_url.iter().cloned().collect(),
-        }
-    }
-}
 
 /// Why a text is not the address of a web server; the sentence begins with what the text was for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
