@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::reader::Section;
 use super::receivers::http_url;
 use super::settings::{Mode, PlatformSettings};
+use crate::adapters::regular_file;
 use menshen_domain::device::NO_LICENCE_CODE;
 use menshen_domain::link::LoginMethod;
 use menshen_domain::report_options::{Dialect, OcclusionTrue};

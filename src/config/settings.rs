@@ -20,7 +20,7 @@ use super::tls::{TlsSettings, read_common};
 use super::value_error::ValueError;
 use super::web::{LocalApiSettings, read_local_api, read_web};
 use crate::adapters::regular_file::{self, NoFile};
-use menshen_domain::device::{DeviceConfig, NO_LICENCE_CODE};
+use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
 use menshen_domain::link::LoginMethod;

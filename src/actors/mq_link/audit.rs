@@ -8,7 +8,9 @@ use crate::telemetry::log_line::log_name;
 use menshen_domain::change_result::ChangeParts;
 use menshen_domain::status::StatusCode;
 use menshen_protocol::command::Command;
+use menshen_protocol::device::DeviceCommand;
 use menshen_protocol::lenient;
+use menshen_protocol::refused::RefusedCommand;
 use menshen_protocol::reply::Reply;
 
 /// What a command is about: no ids or names of people, no secrets.
@@ -35,6 +37,16 @@ pub fn about(command: &Command) -> String {
             what.join(", ")
         }
         Command::Fiqa { .. } => String::new(),
+        Command::Devices(DeviceCommand::Put { wishes, .. }) => match &wishes[..] {
+            [wish] => format!("device {}", wish.device_id.as_deref().unwrap_or("-")),
+            wishes => format!("{} devices", wishes.len()),
+        },
+        Command::Devices(DeviceCommand::Delete { ids, .. }) => match &ids[..] {
+            [id] => format!("device {id}"),
+            ids => format!("{} devices", ids.len()),
+        },
+        Command::Refused(RefusedCommand::DownloadPackage { host, .. }) => host.clone(),
+        Command::Refused(RefusedCommand::FrpControl { action }) => action.clone(),
         Command::ControlConfig { fields } => fields.keys().cloned().collect::<Vec<_>>().join(", "),
     }
 }

@@ -102,6 +102,11 @@ impl Call {
         list.iter().map(|text| text.trim().to_owned()).collect()
     }
 
+    /// Who calls.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
     /// The device a photo is of: in the path, or as `ip` or `ep_id`.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref().or_else(|| self.text("ip")).or_else(|| self.text("ep_id"))
