@@ -9,6 +9,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dcv_color_primitives::{ColorSpace, ImageFormat, PixelFormat as Layout, convert_image};
 use menshen::adapters::onnx::OrtLoader;
 use menshen::evaluation::made_up::made_up_gallery;
+use menshen_domain::candidate::Scope;
 use menshen_domain::frame::{Colour, Frame, PixelAspect, PixelFormat, Plane};
 use menshen_domain::models::Provider;
 use menshen_domain::quality::QualityLevel;
@@ -115,11 +116,12 @@ fn stages(c: &mut Criterion) {
 fn search(c: &mut Criterion) {
     let mut random = StdRng::seed_from_u64(2);
     let gallery = made_up_gallery("bench@1", DIMENSION, PEOPLE).unwrap();
-    let groups = ["0".to_owned()];
+    let permissions = ["0".to_owned()];
+    let groups = Scope::of_permissions(&permissions);
     c.bench_function("search/50000 x 128, exact", |b| {
         b.iter_batched_ref(
             || unit_vector(&mut random),
-            |probe| gallery.search(black_box(probe), &groups, 1),
+            |probe| gallery.search(black_box(probe), groups, 1),
             BatchSize::SmallInput,
         );
     });

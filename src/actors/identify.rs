@@ -11,7 +11,7 @@ use super::recogniser::ActiveRecogniser;
 use super::tuning::SharedTuning;
 use crate::ports::clock::Clock;
 use crate::status::clock::ClockStatus;
-use menshen_domain::candidate::Candidate;
+use menshen_domain::candidate::{Candidate, SearchGroups};
 use menshen_domain::decision::people_first;
 use menshen_domain::limits;
 use menshen_domain::quality::QualityLevel;
@@ -45,7 +45,7 @@ impl Identifier {
     ///
     /// # Errors
     /// The photo has no usable face, or the face engine cannot answer.
-    pub async fn identify(&self, photo: Bytes, groups: &[String]) -> Result<Identified, ProtocolError> {
+    pub async fn identify(&self, photo: Bytes, groups: &SearchGroups) -> Result<Identified, ProtocolError> {
         for _ in 0..limits::SWAP_RACE_TRIES {
             if let Some(identified) = self.try_once(photo.clone(), groups).await? {
                 return Ok(identified);
@@ -55,16 +55,20 @@ impl Identifier {
     }
 
     /// `None`: the embedder was swapped between embedding and search.
-    async fn try_once(&self, photo: Bytes, groups: &[String]) -> Result<Option<Identified>, ProtocolError> {
+    async fn try_once(
+        &self,
+        photo: Bytes,
+        groups: &SearchGroups,
+    ) -> Result<Option<Identified>, ProtocolError> {
         let failed = |reason: String| ProtocolError::new(StatusCode::ServerProcessFailed, reason);
         let question = AnalysePhoto { photo, level: self.level.clone() };
         let face = self.engine.send(question).await.map_err(|error| failed(error.to_string()))??;
-        let (recogniser, groups) = (self.recogniser.get(), groups.to_vec());
+        let (recogniser, groups) = (self.recogniser.get(), groups.clone());
         let tuning = self.tuning.load().clone();
         let map = recogniser.score_map(&tuning);
         // A scan of a large gallery takes milliseconds: not on an arbiter.
         let now = self.clock_status.moment(self.clock.wall_ms(), self.utc_offset_min);
-        let search = move || recogniser.search(&[&face.embedding], &groups, now);
+        let search = move || recogniser.search(&[&face.embedding], groups.scope(), now);
         let found = tokio::task::spawn_blocking(search).await.map_err(|error| failed(error.to_string()))?;
         let candidates = match found {
             Ok(mut found) => found.pop().unwrap_or_default(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use arc_swap::ArcSwap;
 
-use menshen_domain::candidate::Candidate;
+use menshen_domain::candidate::{Candidate, Scope};
 use menshen_domain::face::Embedding;
 use menshen_domain::score::{Scale, ScoreMap};
 use menshen_domain::tuning::Tuning;
@@ -55,17 +55,17 @@ impl Recogniser {
         self.gallery.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The most similar people for each probe, among those of `groups` whose enrolment is valid at that moment.
+    /// The most similar people for each probe, among those of `scope` whose enrolment is valid at that moment.
     ///
     /// # Errors
     /// A probe is of another model.
     pub fn search(
         &self,
         probes: &[&Embedding],
-        groups: &[String],
+        scope: Scope<'_>,
         at: Moment,
     ) -> Result<Vec<Vec<Candidate>>, GalleryError> {
-        self.read().find_at(probes, groups, CANDIDATES, at)
+        self.read().find_at(probes, scope, CANDIDATES, at)
     }
 
     /// The models for one worker.

@@ -98,9 +98,12 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
             person.features.iter().map(|feature| feature.photo.clone()).filter(|name| !name.is_empty()),
         );
         if with_people {
-            people.push(
-                json!({ "id": person.id, "name": person.name, "permission_ids": person.permission_ids }),
-            );
+            people.push(json!({
+                "id": person.id,
+                "name": person.name,
+                "permission_ids": person.permission_ids,
+                "registry_groups": person.registry_groups,
+            }));
         }
     })?;
     let counts = events.counts()?;
@@ -121,6 +124,9 @@ fn check(settings: &Settings, with_people: bool) -> Result<(Value, u64), StoreEr
             |group: &menshen_domain::person::PermissionGroup| json!({ "id": group.id, "name": group.name });
         facts["who"] = Value::from(people);
         facts["permission_groups"] = groups.iter().map(group).collect();
+        let groups = registry.registry_groups()?;
+        facts["registry_groups"] =
+            groups.iter().map(|group| json!({ "id": group.id, "name": group.name })).collect();
     }
     Ok((facts, photos_missing + events_missing))
 }

@@ -144,6 +144,9 @@ fn explained(line: &mut impl FnMut(Label, String), event: &EventRecord, why: &Ex
         );
     }
     line(("groups", "权限组"), why.groups.join(", "));
+    if !why.registry_group.is_empty() {
+        line(("registry", "底库组"), why.registry_group.clone());
+    }
     let decision = match why.reason {
         Some(reason) => reason.text(spoken()),
         None => why.basis.text(spoken()),
@@ -266,6 +269,7 @@ mod tests {
             top2_margin_min: 0.05,
             liveness_min: Some(0.5),
             groups: vec!["0".into(), "7".into()],
+            registry_group: "visitors".into(),
             basis: DecisionBasis::Fusion,
             ..Explanation::default()
         };
@@ -286,6 +290,7 @@ mod tests {
             "quality 0.80, liveness 0.91",
             "at least 0.50 needed: no living face",
             "0, 7",
+            "visitors",
             "several shots fused",
             "number 7",
         ] {
@@ -296,7 +301,7 @@ mod tests {
             why.reason = Some(Reason::NotInGroup);
             why.not_here = Some(Ranked::new("1009", 0.7));
         }
-        assert!(chain(&stranger, None).contains("not in a permission group of this camera: 1009 0.700"));
+        assert!(chain(&stranger, None).contains("not in a group of this camera: 1009 0.700"));
         assert!(chain(&event("old"), Some(1)).contains("nothing more was kept"));
         assert!(!text.contains("guessed"), "nobody asked:\n{text}");
         let gender = GenderGuess { gender: Gender::Female, confidence: 0.97 };

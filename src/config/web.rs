@@ -29,6 +29,8 @@ pub struct LocalApiSettings {
     pub allow: Vec<IpNet>,
     /// Names such callers may call the box by, beside its addresses.
     pub names: Vec<String>,
+    /// Whether answers have registry photos in them.
+    pub photos: bool,
     pub tls: TlsSettings,
 }
 
@@ -54,6 +56,7 @@ impl std::fmt::Debug for LocalApiSettings {
             .field("has_token", &!self.token.is_empty())
             .field("allow", &self.allow)
             .field("names", &self.names)
+            .field("photos", &self.photos)
             .field("tls", &self.tls)
             .finish()
     }
@@ -93,9 +96,10 @@ pub fn read_local_api(
     {
         section.wrong("token", weak.text());
     }
+    let photos = section.take("photos", true);
     let tls = read_tls(&mut section, tls);
     section.finish();
-    LocalApiSettings { listen, token, allow, names, tls }
+    LocalApiSettings { listen, token, allow, names, photos, tls }
 }
 
 /// `[web]`: where, and with which certificate.

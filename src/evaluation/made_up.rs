@@ -2,6 +2,7 @@
 
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
+use menshen_domain::registry_groups::DEFAULT_REGISTRY_GROUP;
 use menshen_gallery::Gallery;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -35,6 +36,7 @@ pub fn made_up_person(index: usize, embedding: Embedding) -> Person {
         kind: PersonKind::Employee,
         register_type: RegisterType::Regular,
         permission_ids: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+        registry_groups: vec![DEFAULT_REGISTRY_GROUP.to_owned()],
         info: serde_json::Map::default(),
         features: vec![Feature {
             embedding,

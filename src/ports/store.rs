@@ -5,6 +5,7 @@
 
 use menshen_domain::event::EventRecord;
 use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::registry_groups::RegistryGroup;
 use menshen_domain::status::Language;
 use menshen_domain::text::spoken;
 use menshen_domain::tr;
@@ -77,7 +78,7 @@ impl std::fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// People and permission groups.
+/// People and groups.
 pub trait RegistryStore: Send + Sync {
     /// Every person that can be read; returns how many cannot.
     fn for_each(&self, visit: &mut dyn FnMut(Person)) -> Result<u64, StoreError>;
@@ -87,12 +88,15 @@ pub trait RegistryStore: Send + Sync {
     fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Person>, StoreError>;
     /// At most `limit` people after the first `skip`, in the order of [`page`](Self::page).
     fn page_at(&self, skip: usize, limit: usize) -> Result<Vec<Person>, StoreError>;
+    /// As [`page_at`](Self::page_at), of the people in a registry group, with how many they are. Reads everyone.
+    fn page_of_group(&self, group: &str, skip: usize, limit: usize)
+    -> Result<(u64, Vec<Person>), StoreError>;
     fn count(&self) -> Result<u64, StoreError>;
     /// Inserts or replaces all of them in one durable transaction; returns the replaced records.
     fn put(&self, people: &[Person]) -> Result<Vec<Person>, StoreError>;
     /// Deletes in one durable transaction, also what was set aside as unreadable; returns the records that existed.
     fn delete(&self, ids: &[String]) -> Result<Vec<Person>, StoreError>;
-    /// Deletes everyone whose key was destroyed; permission groups stay.
+    /// Deletes everyone whose key was destroyed; groups stay.
     fn remove_wiped(&self) -> Result<u64, StoreError>;
     /// Whether there is a record of this person and it cannot be read.
     fn is_unreadable(&self, id: &str) -> Result<bool, StoreError>;
@@ -103,6 +107,9 @@ pub trait RegistryStore: Send + Sync {
     fn permission_groups(&self) -> Result<Vec<PermissionGroup>, StoreError>;
     /// Replaces the whole list.
     fn set_permission_groups(&self, groups: &[PermissionGroup]) -> Result<(), StoreError>;
+    fn registry_groups(&self) -> Result<Vec<RegistryGroup>, StoreError>;
+    /// Replaces the whole list.
+    fn set_registry_groups(&self, groups: &[RegistryGroup]) -> Result<(), StoreError>;
 }
 
 /// A stored event with its place in history.

@@ -35,7 +35,6 @@ use crate::ports::camera::{OpenError, StreamOpener as _};
 use crate::web::local::LocalDeps;
 use crate::web::local::access::{Access, Allowed};
 use menshen_domain::link::LinkState;
-use menshen_domain::quality::QualityLevel;
 use menshen_protocol::reply::ReplyHead;
 
 /// A configured device names a pipeline that cannot be used.
@@ -129,7 +128,7 @@ impl App {
             engine: self.handles.engine.clone(),
             clock: Arc::clone(&self.clock),
             sessions: self.platform.sessions.clone(),
-            stranger_level: QualityLevel::Custom(recognition.custom_level.clone()),
+            custom_level: recognition.custom_level.clone(),
             strangers_max: recognition.strangers_max,
             committing: Arc::default(),
         };
@@ -236,6 +235,7 @@ impl App {
             language: settings.language,
             dev_sno: settings.dev_sno.clone(),
             login_url: settings.platform.as_ref().map(|platform| platform.login_url.clone()),
+            shows_photos: settings.local_api.photos,
             require_tls: settings.require_tls,
             access: self.access(),
             audit: Arc::clone(&self.audit),

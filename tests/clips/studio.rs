@@ -26,6 +26,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::lag::SinkFeedback;
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, Feature, Person, PersonKind, RegisterType};
 use menshen_domain::quality::QualityLevel;
+use menshen_domain::registry_groups::DEFAULT_REGISTRY_GROUP;
 use menshen_gallery::Gallery;
 use menshen_models::ModelSet;
 use menshen_vision::FaceAnalyzer;
@@ -231,6 +232,7 @@ impl Studio {
             kind: PersonKind::Employee,
             register_type: RegisterType::Regular,
             permission_ids: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+            registry_groups: vec![DEFAULT_REGISTRY_GROUP.to_owned()],
             info: serde_json::Map::default(),
             features: vec![feature],
             created_at_ms: 0,

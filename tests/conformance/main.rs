@@ -14,15 +14,18 @@ mod evidence;
 mod fields;
 mod generation_2_6;
 #[path = "../e2e/http.rs"]
+#[allow(dead_code, reason = "shared with the tests of the box")]
 mod http;
 mod link;
 mod local_api;
+mod local_people;
 mod reports;
 mod row;
 mod scenario;
 #[path = "../e2e/testbed.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
 mod testbed;
+mod users_26;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,8 +40,10 @@ fn table() -> impl Iterator<Item = &'static Row> {
         .chain(commands::ROWS)
         .chain(reports::ROWS)
         .chain(local_api::ROWS)
+        .chain(local_people::ROWS)
         .chain(devices::ROWS)
         .chain(generation_2_6::ROWS)
+        .chain(users_26::ROWS)
 }
 
 /// Whether the named test of `tests/e2e` is there and not ignored.

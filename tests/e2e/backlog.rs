@@ -16,6 +16,7 @@ pub fn event(id: &str) -> EventRecord {
             device_type: "3".to_owned(),
             name: "front gate".to_owned(),
             device_id: String::new(),
+            registry_group: "default_group".to_owned(),
         },
         identity: None,
         timestamp_ms: 1_750_000_000_000,

@@ -74,7 +74,7 @@ pub fn command(bytes: &[u8]) {
     let Ok(envelope) = Envelope::parse(bytes) else { return };
     match envelope.command {
         Err(refusal) => assert!(refusal.code.code() != 0, "a refusal is no success"),
-        Ok(Command::AddUsers { users }) => users.into_iter().for_each(one_user),
+        Ok(Command::AddUsers { users, .. }) => users.into_iter().for_each(one_user),
         Ok(Command::AddUsersById { path, .. }) => assert!(!path.trim().is_empty()),
         Ok(Command::Fiqa { picture, .. }) => picture_text(&picture),
         Ok(Command::ControlConfig { fields }) => control(fields),
@@ -158,7 +158,7 @@ fn wished_device(bytes: &[u8]) {
 
 fn one_user(value: Value) {
     let Ok(user) = lenient::object::<WireUser>(value) else { return };
-    let _ = (user.name(), user.kind(), user.register_type());
+    let _ = (user.name(), user.kind(), user.register_type(), user.fiqa_level());
     if let Ok(ids) = user.permission_ids() {
         assert!(!ids.is_empty(), "everybody is in a group");
     }

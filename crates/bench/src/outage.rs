@@ -67,6 +67,7 @@ fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
             device_type: "3".to_owned(),
             name: "gate".to_owned(),
             device_id: String::new(),
+            registry_group: "default_group".to_owned(),
         },
         identity: None,
         timestamp_ms: at_ms,

@@ -12,9 +12,8 @@ use menshen::evaluation::made_up::made_up_person;
 use menshen::evaluation::pairs::{mixed_pairs, person_of, similarity};
 use menshen::evaluation::statistics::{NO_FACE, OperatingPoint, Pair, rate_at, verification};
 use menshen::runtime::models::read_selection;
-use menshen_domain::candidate::Candidate;
+use menshen_domain::candidate::{Candidate, Scope};
 use menshen_domain::face::Embedding;
-use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_gallery::Gallery;
 use menshen_sim::figures::print_figures;
 
@@ -93,7 +92,7 @@ pub fn identify(images: &Path, settings: &Settings) -> Result<()> {
     let mut margins = Margins::default();
     let mut identify = |name: &str, is_right: &dyn Fn(&str) -> bool| {
         let probe = embedding_of(&embedded, name)?;
-        let best = gallery.search(&probe.vector, &[DEFAULT_PERMISSION_GROUP.to_owned()], 2);
+        let best = gallery.search(&probe.vector, Scope::Everyone, 2);
         margins.note(&best, is_right);
         best.into_iter().next()
     };

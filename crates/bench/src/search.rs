@@ -8,6 +8,7 @@ use serde_json::json;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use menshen::evaluation::made_up::{made_up_gallery, unit_vector};
+use menshen_domain::candidate::Scope;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_sim::figures::print_figures;
 
@@ -22,7 +23,8 @@ pub fn search(people: usize, probes: usize) -> Result<()> {
     let before = resident_bytes();
     let gallery = made_up_gallery("bench@1", DIMENSION, people).map_err(Error::msg)?;
     let after = resident_bytes();
-    let groups = [DEFAULT_PERMISSION_GROUP.to_owned()];
+    let permissions = [DEFAULT_PERMISSION_GROUP.to_owned()];
+    let groups = Scope::of_permissions(&permissions);
     // The people's own vectors come from this seed too, see `made_up_gallery`.
     let mut own = StdRng::seed_from_u64(1);
     let mut random = StdRng::seed_from_u64(2);
@@ -39,14 +41,14 @@ pub fn search(people: usize, probes: usize) -> Result<()> {
     let views: Vec<&[f32]> = probes.iter().map(Vec::as_slice).collect();
 
     let started = ThreadTime::now();
-    let fast: Vec<_> = views.iter().map(|probe| gallery.search(probe, &groups, 1)).collect();
+    let fast: Vec<_> = views.iter().map(|probe| gallery.search(probe, groups, 1)).collect();
     let fast_ms = started.elapsed().as_secs_f64() * 1000.0;
     let started = ThreadTime::now();
     let together: Vec<_> =
-        views.chunks(BATCH).flat_map(|batch| gallery.search_batch(batch, &groups, 1)).collect();
+        views.chunks(BATCH).flat_map(|batch| gallery.search_batch(batch, groups, 1)).collect();
     let batch_ms = started.elapsed().as_secs_f64() * 1000.0;
     let started = ThreadTime::now();
-    let plain: Vec<_> = views.iter().map(|probe| gallery.search_plain(probe, &groups, 1)).collect();
+    let plain: Vec<_> = views.iter().map(|probe| gallery.search_plain(probe, groups, 1)).collect();
     let plain_ms = started.elapsed().as_secs_f64() * 1000.0;
     let identical = fast.iter().zip(&plain).zip(&together).filter(|((a, b), c)| a == b && a == c).count();
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::candidate::Scope;
 pub use super::device_kind::{DeviceKind, Direction};
 use super::person::DEFAULT_PERMISSION_GROUP;
 use super::photo_rules::PhotoRules;
@@ -106,6 +107,11 @@ impl DeviceConfig {
     /// `{dev_sno}__{device ip or stream}` (protocol section 1).
     pub fn ep_id(dev_sno: &str, ip: &str) -> String {
         format!("{dev_sno}__{ip}")
+    }
+
+    /// Among whom faces are searched here.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope::Groups { registry: &self.registry_group, permissions: &self.permission_groups }
     }
 
     /// Whether the stream can stay open when `self` is replaced by `other`.

@@ -181,6 +181,7 @@ mod tests {
                 device_type: "3".into(),
                 name: String::new(),
                 device_id: String::new(),
+                registry_group: "default_group".into(),
             },
             identity: identity.map(|(id, kind)| EventIdentity {
                 id: id.into(),

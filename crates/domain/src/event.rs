@@ -8,6 +8,7 @@ use super::explain::Explanation;
 use super::face::{BBox, HeadPose, Landmarks};
 use super::person::PersonKind;
 use super::quality::{Check, Judgement, Measurements};
+use super::registry_groups::DEFAULT_REGISTRY_GROUP;
 
 /// What the platform may want to do about an event (protocol section 8, `want_action`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,13 @@ pub struct EventDevice {
     /// The UUID that published calls know it by; empty in events of older versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub device_id: String,
+    /// Name of the registry group its faces were compared with. Events of older versions do not have it.
+    #[serde(default = "default_registry_group")]
+    pub registry_group: String,
+}
+
+fn default_registry_group() -> String {
+    DEFAULT_REGISTRY_GROUP.to_owned()
 }
 
 /// Who it was.

@@ -31,7 +31,7 @@ pub enum Reason {
     BelowThreshold,
     /// Two people of the registry are equally similar.
     TooClose,
-    /// Known, but not in a permission group of this camera.
+    /// Known, but not in the registry group or a permission group of this camera.
     NotInGroup,
     /// Known, but before or after the time they may come.
     Expired,
@@ -89,7 +89,7 @@ impl Reason {
             Self::NoShot => ("gone before it was looked at closely", "未取得抓拍"),
             Self::BelowThreshold => ("nobody of the registry is similar enough", "低于识别阈值"),
             Self::TooClose => ("two people of the registry are equally similar", "两人相似度过近"),
-            Self::NotInGroup => ("known, but not in a permission group of this camera", "不在本设备权限组"),
+            Self::NotInGroup => ("known, but not in a group of this camera", "不在本设备的权限组或底库组"),
             Self::Expired => ("known, but outside the time they may come", "不在有效期内"),
             Self::NotLive => ("the face was not taken for a living one", "未通过活体检测"),
         };
@@ -211,6 +211,8 @@ pub struct Explanation {
     pub liveness_min: Option<f32>,
     /// Permission groups of the camera.
     pub groups: Vec<String>,
+    /// And the registry group the face was compared with; empty in events of older versions.
+    pub registry_group: String,
     /// Events stored by 0.1 have the alias.
     #[serde(alias = "ground")]
     pub basis: DecisionBasis,

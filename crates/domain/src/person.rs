@@ -82,6 +82,8 @@ pub struct Person {
     pub register_type: RegisterType,
     /// Never empty; `["0"]` when nothing was given.
     pub permission_ids: Vec<String>,
+    /// Names of registry groups; `default_group` when nothing was given. Who is in none is matched nowhere.
+    pub registry_groups: Vec<String>,
     /// The `info` object as it came, unknown keys included.
     pub info: Map<String, Value>,
     /// Of one model or, around a swap, of two: every photo once for each model it was embedded with.

@@ -15,4 +15,6 @@ pub struct StrangerShot {
     pub photo: Bytes,
     /// Permission groups of the camera: the stranger is recognised there again.
     pub permission_ids: Vec<String>,
+    /// And its registry group.
+    pub registry_group: String,
 }

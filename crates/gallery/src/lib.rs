@@ -1,4 +1,4 @@
-//! The gallery: every enrolled embedding in memory, searched exactly, limited to permission groups.
+//! The gallery: every enrolled embedding in memory, searched exactly, limited to groups of people.
 //!
 //! Embeddings are unit vectors of `f32`, all of one model and one dimension; scores are cosine similarities, −1 to 1.
 //! `rows` explains why the search is both exact and fast, `kernel` holds the SIMD code, `slab` the huge pages.
@@ -16,10 +16,10 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use self::rows::{Hit, RowOwner, Rows};
-use menshen_domain::candidate::{Candidate, GalleryPerson};
+use menshen_domain::candidate::{Candidate, GalleryPerson, Scope};
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{Person, PersonKind};
 use menshen_domain::validity::{Moment, Validity};
@@ -62,7 +62,29 @@ struct Entry {
     name: String,
     kind: PersonKind,
     validity: Validity,
+    group_set: u32,
     rows: Vec<u32>,
+}
+
+/// The groups of a person, which are those of many others too.
+#[derive(Debug)]
+struct GroupSet {
+    permissions: Vec<String>,
+    registry: Vec<String>,
+    /// How many have exactly these; one that nobody has is used again.
+    people: usize,
+}
+
+impl GroupSet {
+    fn is_in(&self, scope: Scope<'_>) -> bool {
+        match scope {
+            Scope::Everyone => true,
+            Scope::Groups { registry, permissions } => {
+                self.registry.iter().any(|group| group == registry)
+                    && self.permissions.iter().any(|group| permissions.contains(group))
+            }
+        }
+    }
 }
 
 /// Rows and their owners. Removal swaps the last row in, so nothing is ever rebuilt.
@@ -76,8 +98,9 @@ pub struct Gallery {
     entries: Vec<Option<Entry>>,
     free_entries: Vec<u32>,
     by_id: HashMap<String, u32>,
-    /// Distinct sets of permission groups; there are few, however many people there are.
-    group_sets: Vec<Vec<String>>,
+    /// Distinct sets of groups; there are few, however many people there are. So groups cost a search nothing: each set is
+    /// looked at once, and a row only names its set.
+    group_sets: Vec<GroupSet>,
 }
 
 impl Gallery {
@@ -117,8 +140,17 @@ impl Gallery {
     }
 
     /// Every permission group that has a member.
-    pub fn groups(&self) -> Vec<String> {
-        self.group_sets.iter().flatten().cloned().collect()
+    pub fn permission_groups(&self) -> BTreeSet<String> {
+        self.used_sets().flat_map(|set| &set.permissions).cloned().collect()
+    }
+
+    /// Every registry group that has a member.
+    pub fn registry_groups(&self) -> BTreeSet<String> {
+        self.used_sets().flat_map(|set| &set.registry).cloned().collect()
+    }
+
+    fn used_sets(&self) -> impl Iterator<Item = &GroupSet> {
+        self.group_sets.iter().filter(|set| set.people > 0)
     }
 
     /// Id of the model whose features are held.
@@ -153,12 +185,14 @@ impl Gallery {
             return Err(GalleryError::Full { capacity: self.capacity });
         }
         self.remove(&person.id);
-        let group_set = self.intern_groups(&person.permission_ids);
+        let group_set = self.intern_groups(person);
+        self.group_sets[group_set as usize].people += 1;
         let entry = Entry {
             id: person.id.clone(),
             name: person.name.clone(),
             kind: person.kind,
             validity: Validity::of(&person.info).unwrap_or(Validity::UNREADABLE),
+            group_set,
             rows: Vec::with_capacity(person.features.len()),
         };
         let index = if let Some(index) = self.free_entries.pop() {
@@ -188,6 +222,7 @@ impl Gallery {
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(index) = self.by_id.remove(id) else { return false };
         let Some(entry) = self.entries[index as usize].take() else { return false };
+        self.group_sets[entry.group_set as usize].people -= 1;
         let mut rows = entry.rows;
         // From the back, so that swapping in the last row never moves a row still to be removed.
         rows.sort_unstable_by(|a, b| b.cmp(a));
@@ -223,21 +258,36 @@ impl Gallery {
         self.entries[index as usize].as_ref().map_or(&[], |entry| &entry.rows)
     }
 
-    fn intern_groups(&mut self, groups: &[String]) -> u32 {
-        let mut groups = groups.to_vec();
-        groups.sort_unstable();
-        groups.dedup();
-        if let Some(at) = self.group_sets.iter().position(|known| *known == groups) {
+    /// The set of this person's groups, made if there is none.
+    fn intern_groups(&mut self, person: &Person) -> u32 {
+        let sorted = |groups: &[String]| {
+            let mut groups = groups.to_vec();
+            groups.sort_unstable();
+            groups.dedup();
+            groups
+        };
+        let (permissions, registry) = (sorted(&person.permission_ids), sorted(&person.registry_groups));
+        let is_same = |set: &GroupSet| set.permissions == permissions && set.registry == registry;
+        if let Some(at) = self.group_sets.iter().position(is_same) {
             return at as u32;
         }
-        self.group_sets.push(groups);
-        self.group_sets.len() as u32 - 1
+        let set = GroupSet { permissions, registry, people: 0 };
+        match self.group_sets.iter().position(|known| known.people == 0) {
+            Some(at) => {
+                self.group_sets[at] = set;
+                at as u32
+            }
+            None => {
+                self.group_sets.push(set);
+                self.group_sets.len() as u32 - 1
+            }
+        }
     }
 
-    /// The `limit` best people among those who share a permission group with `groups`, best first; each
-    /// person counts with their best feature. A probe of another dimension finds no candidate.
-    pub fn search(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
-        self.search_batch(&[probe], groups, limit).pop().unwrap_or_default()
+    /// The `limit` best people of `scope`, best first; each person counts with their best feature. A probe of another
+    /// dimension finds no candidate.
+    pub fn search(&self, probe: &[f32], scope: Scope<'_>, limit: usize) -> Vec<Candidate> {
+        self.search_batch(&[probe], scope, limit).pop().unwrap_or_default()
     }
 
     /// [`search`](Self::search) for an embedding that knows its model.
@@ -248,21 +298,21 @@ impl Gallery {
     pub fn find(
         &self,
         probe: &Embedding,
-        groups: &[String],
+        scope: Scope<'_>,
         limit: usize,
     ) -> Result<Vec<Candidate>, GalleryError> {
         if probe.model != self.model {
             return Err(self.other_model(&probe.model));
         }
-        Ok(self.search(&probe.vector, groups, limit))
+        Ok(self.search(&probe.vector, scope, limit))
     }
 
     /// Several probes at once, which is faster than one after the other in a large gallery.
-    pub fn search_batch(&self, probes: &[&[f32]], groups: &[String], limit: usize) -> Vec<Vec<Candidate>> {
+    pub fn search_batch(&self, probes: &[&[f32]], scope: Scope<'_>, limit: usize) -> Vec<Vec<Candidate>> {
         if limit == 0 || probes.iter().any(|probe| probe.len() != self.dimension) {
             return vec![Vec::new(); probes.len()];
         }
-        let found = self.rows.search(probes, &self.allowed(groups), limit);
+        let found = self.rows.search(probes, &self.allowed(scope), limit);
         found.into_iter().map(|hits| self.candidates(&hits)).collect()
     }
 
@@ -275,7 +325,7 @@ impl Gallery {
     pub fn find_at(
         &self,
         probes: &[&Embedding],
-        groups: &[String],
+        scope: Scope<'_>,
         limit: usize,
         at: Moment,
     ) -> Result<Vec<Vec<Candidate>>, GalleryError> {
@@ -285,7 +335,7 @@ impl Gallery {
         let probes: Vec<&[f32]> = probes.iter().map(|probe| probe.vector.as_slice()).collect();
         let mut asked = limit;
         loop {
-            let mut found = self.search_batch(&probes, groups, asked);
+            let mut found = self.search_batch(&probes, scope, asked);
             let is_all = found.iter().all(|hits| hits.len() < asked);
             for hits in &mut found {
                 hits.retain(|candidate| self.is_valid(&candidate.person.id, at));
@@ -308,16 +358,16 @@ impl Gallery {
     }
 
     /// [`search`](Self::search) without its short cut: slower, with the same answers, to test and measure against.
-    pub fn search_plain(&self, probe: &[f32], groups: &[String], limit: usize) -> Vec<Candidate> {
+    pub fn search_plain(&self, probe: &[f32], scope: Scope<'_>, limit: usize) -> Vec<Candidate> {
         if limit == 0 || probe.len() != self.dimension {
             return Vec::new();
         }
-        self.candidates(&self.rows.search_plain(probe, &self.allowed(groups), limit))
+        self.candidates(&self.rows.search_plain(probe, &self.allowed(scope), limit))
     }
 
-    /// Which of the known sets of groups share one with `groups`.
-    fn allowed(&self, groups: &[String]) -> Vec<bool> {
-        self.group_sets.iter().map(|set| set.iter().any(|group| groups.contains(group))).collect()
+    /// Which of the known sets of groups are searched.
+    fn allowed(&self, scope: Scope<'_>) -> Vec<bool> {
+        self.group_sets.iter().map(|set| set.is_in(scope)).collect()
     }
 
     fn candidates(&self, hits: &[Hit]) -> Vec<Candidate> {

@@ -1,8 +1,17 @@
 //! The gallery as its users see it, and its search against the plain one.
 
+use std::sync::LazyLock;
+
 use super::*;
 use menshen_domain::face::Embedding;
 use menshen_domain::person::{Feature, RegisterType};
+use menshen_domain::registry_groups::DEFAULT_REGISTRY_GROUP;
+
+/// People of permission group 0.
+fn zero() -> Scope<'static> {
+    static ZERO: LazyLock<[String; 1]> = LazyLock::new(|| ["0".to_owned()]);
+    Scope::of_permissions(&*ZERO)
+}
 
 fn person(id: &str, groups: &[&str], vectors: &[[f32; 4]]) -> Person {
     Person {
@@ -11,6 +20,7 @@ fn person(id: &str, groups: &[&str], vectors: &[[f32; 4]]) -> Person {
         kind: PersonKind::Employee,
         register_type: RegisterType::Regular,
         permission_ids: groups.iter().map(ToString::to_string).collect(),
+        registry_groups: vec![DEFAULT_REGISTRY_GROUP.to_owned()],
         info: serde_json::Map::new(),
         features: vectors
             .iter()
@@ -39,7 +49,7 @@ fn best_first_one_row_a_person() {
     let mut gallery = Gallery::new("m@1", 4, 10);
     gallery.put(&person("a", &["0"], &[Y, X])).unwrap();
     gallery.put(&person("b", &["0"], &[XY])).unwrap();
-    let found = gallery.search(&X, &["0".into()], 5);
+    let found = gallery.search(&X, zero(), 5);
     assert_eq!(ids(&found), ["a", "b"]);
     assert!((found[1].similarity - 0.8).abs() < 1e-6);
 }
@@ -49,9 +59,51 @@ fn groups_limit_the_search() {
     let mut gallery = Gallery::new("m@1", 4, 10);
     gallery.put(&person("a", &["1", "2"], &[X])).unwrap();
     gallery.put(&person("b", &["0"], &[Y])).unwrap();
-    assert_eq!(ids(&gallery.search(&X, &["0".into()], 5)), ["b"]);
-    assert_eq!(ids(&gallery.search(&X, &["2".into(), "0".into()], 5)), ["a", "b"]);
-    assert!(gallery.search(&X, &["9".into()], 5).is_empty());
+    let find = |permissions: &[&str]| {
+        let permissions: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+        gallery.search(&X, Scope::of_permissions(&permissions), 5)
+    };
+    assert_eq!(ids(&find(&["0"])), ["b"]);
+    assert_eq!(ids(&find(&["2", "0"])), ["a", "b"]);
+    assert!(find(&["9"]).is_empty());
+}
+
+#[test]
+fn who_is_found_is_in_the_registry_group_and_in_a_permission_group() {
+    let of = |id: &str, permission: &str, registry: &[&str]| Person {
+        registry_groups: registry.iter().map(ToString::to_string).collect(),
+        ..person(id, &[permission], &[X])
+    };
+    let mut gallery = Gallery::new("m@1", 4, 10);
+    gallery.put(&of("both", "0", &["default_group", "vip"])).unwrap();
+    gallery.put(&of("vip", "1", &["vip"])).unwrap();
+    gallery.put(&of("default", "0", &["default_group"])).unwrap();
+    gallery.put(&of("none", "0", &[])).unwrap();
+    let find = |gallery: &Gallery, registry: &str, permissions: &[&str]| {
+        let permissions: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+        let found = gallery.search(&X, Scope::Groups { registry, permissions: &permissions }, 9);
+        let mut found: Vec<String> = found.into_iter().map(|one| one.person.id).collect();
+        found.sort();
+        found.join(" ")
+    };
+    assert_eq!(find(&gallery, "default_group", &["0"]), "both default");
+    assert_eq!(find(&gallery, "vip", &["0", "1"]), "both vip");
+    assert_eq!(find(&gallery, "vip", &["1"]), "vip");
+    assert_eq!(find(&gallery, "", &["0", "1"]), "");
+    assert_eq!(gallery.search(&X, Scope::Everyone, 9).len(), 4, "whoever is in no group too");
+    assert_eq!(gallery.registry_groups(), ["default_group", "vip"].map(str::to_owned).into());
+
+    // Groups that nobody is in any more are no groups, and their place is used again.
+    gallery.remove("vip");
+    gallery.put(&of("both", "0", &["default_group"])).unwrap();
+    assert_eq!(gallery.registry_groups(), ["default_group".to_owned()].into());
+    assert_eq!(gallery.permission_groups(), ["0".to_owned()].into());
+    for visit in 0..1000 {
+        gallery.put(&of("default", &format!("visit-{visit}"), &["vip"])).unwrap();
+    }
+    assert!(gallery.group_sets.len() <= 4, "{}", gallery.group_sets.len());
+    assert_eq!(find(&gallery, "vip", &["visit-999"]), "default");
+    assert_eq!(find(&gallery, "default_group", &["0"]), "both");
 }
 
 #[test]
@@ -94,7 +146,7 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(gallery.features(), fresh.features());
         let key = |g: &Gallery| {
-            let mut found: Vec<_> = g.search(&XY, &["0".into()], 100).into_iter()
+            let mut found: Vec<_> = g.search(&XY, zero(), 100).into_iter()
                 .map(|c| (c.person.id, (c.similarity * 1e4).round() as i64)).collect();
             found.sort();
             found
@@ -161,7 +213,7 @@ fn the_fast_search_answers_as_the_plain_one_on_ten_thousand_probes() {
                 *value = share * own + (1.0 - share) * *value;
             }
         }
-        let groups: &[String] = if index % 5 == 0 { &one } else { &both };
+        let groups = Scope::of_permissions(if index % 5 == 0 { &one } else { &both });
         let limit = 1 + index % 3;
         let found = gallery.search(&probe, groups, limit);
         assert_eq!(exact(&found), exact(&gallery.search_plain(&probe, groups, limit)), "probe {index}");
@@ -178,11 +230,11 @@ fn a_batch_answers_as_one_after_the_other() {
     }
     let probes: Vec<Vec<f32>> = (0..9).map(|_| random.unit(100)).collect();
     let probes: Vec<&[f32]> = probes.iter().map(Vec::as_slice).collect();
-    let together = gallery.search_batch(&probes, &["0".into()], 4);
+    let together = gallery.search_batch(&probes, zero(), 4);
     for (probe, found) in probes.iter().zip(&together) {
-        assert_eq!(exact(found), exact(&gallery.search(probe, &["0".into()], 4)));
+        assert_eq!(exact(found), exact(&gallery.search(probe, zero(), 4)));
     }
-    assert!(gallery.search_batch(&[&[1.0]], &["0".into()], 4)[0].is_empty(), "another dimension");
+    assert!(gallery.search_batch(&[&[1.0]], zero(), 4)[0].is_empty(), "another dimension");
 }
 
 /// Removal over the borders of blocks, and of the slabs of two blocks that long rows lie in.
@@ -204,16 +256,16 @@ fn rows_move_and_are_still_found(dimension: usize) {
     }
     assert_eq!(gallery.features(), 1050);
     for (id, vector) in vectors.iter().enumerate() {
-        let found = gallery.search(vector, &["0".into()], 1);
+        let found = gallery.search(vector, zero(), 1);
         assert_eq!(found[0].person.id == id.to_string(), id % 2 == 1, "{id}");
         assert!(id % 2 == 0 || found[0].similarity > 0.999);
     }
     for id in (1..2100).step_by(2) {
         assert!(gallery.remove(&id.to_string()));
     }
-    assert!(gallery.search(&vectors[1], &["0".into()], 1).is_empty());
+    assert!(gallery.search(&vectors[1], zero(), 1).is_empty());
     gallery.put(&of_vectors(0, "0", vec![vectors[0].clone()])).unwrap();
-    assert_eq!(ids(&gallery.search(&vectors[0], &["0".into()], 1)), ["0"], "filled again after it was empty");
+    assert_eq!(ids(&gallery.search(&vectors[0], zero(), 1)), ["0"], "filled again after it was empty");
 }
 
 /// Vectors that are no unit vectors, or no numbers, break nothing.
@@ -223,9 +275,9 @@ fn odd_vectors_change_nothing_for_the_others() {
     gallery.put(&person("zero", &["0"], &[[0.0; 4]])).unwrap();
     gallery.put(&person("long", &["0"], &[[0.0, 30.0, 0.0, 0.0]])).unwrap();
     gallery.put(&person("x", &["0"], &[X])).unwrap();
-    assert_eq!(ids(&gallery.search(&X, &["0".into()], 1)), ["x"]);
-    assert_eq!(ids(&gallery.search(&Y, &["0".into()], 1)), ["long"]);
-    assert_eq!(gallery.search(&[f32::NAN, 0.0, 0.0, 0.0], &["0".into()], 1).len(), 1);
+    assert_eq!(ids(&gallery.search(&X, zero(), 1)), ["x"]);
+    assert_eq!(ids(&gallery.search(&Y, zero(), 1)), ["long"]);
+    assert_eq!(gallery.search(&[f32::NAN, 0.0, 0.0, 0.0], zero(), 1).len(), 1);
 }
 
 #[test]
@@ -237,14 +289,10 @@ fn features_of_another_model_are_neither_put_nor_searched() {
     assert!(gallery.has_room_for(&both), "one feature of its model, one of another's");
     gallery.put(&both).unwrap();
     assert_eq!(gallery.features(), 1);
-    assert!(
-        gallery.search(&Y, &["0".into()], 1)[0].similarity < 0.1,
-        "the other model's feature is not in it"
-    );
-    let groups = ["0".to_owned()];
-    assert!(matches!(gallery.find(&other(X), &groups, 1), Err(GalleryError::OtherModel { .. })));
+    assert!(gallery.search(&Y, zero(), 1)[0].similarity < 0.1, "the other model's feature is not in it");
+    assert!(matches!(gallery.find(&other(X), zero(), 1), Err(GalleryError::OtherModel { .. })));
     let own = Embedding { model: "m@1".into(), ..other(X) };
-    assert_eq!(ids(&gallery.find(&own, &groups, 1).unwrap()), ["a"]);
+    assert_eq!(ids(&gallery.find(&own, zero(), 1).unwrap()), ["a"]);
 }
 
 #[test]
@@ -259,9 +307,9 @@ fn people_who_are_not_valid_now_are_passed_over_however_similar() {
     gallery.put(&person("today", &["0"], &[XY])).unwrap();
     gallery.put(&person("other", &["0"], &[Y])).unwrap();
     let probe = |x: [f32; 4]| Embedding { model: "m@1".into(), vector: x.to_vec(), norm: 1.0 };
-    let found = gallery.find_at(&[&probe(X), &probe(Y)], &["0".into()], 2, at).unwrap();
+    let found = gallery.find_at(&[&probe(X), &probe(Y)], zero(), 2, at).unwrap();
     let mixed = Embedding { model: "n@2".into(), ..probe(X) };
-    assert!(gallery.find_at(&[&probe(X), &mixed], &["0".into()], 2, at).is_err());
+    assert!(gallery.find_at(&[&probe(X), &mixed], zero(), 2, at).is_err());
     assert_eq!((ids(&found[0]), ids(&found[1])), (vec!["today", "other"], vec!["other", "today"]));
     assert!(
         !gallery.is_valid("visit-1", at) && gallery.is_valid("today", at) && !gallery.is_valid("nobody", at)

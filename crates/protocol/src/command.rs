@@ -31,6 +31,9 @@ pub struct ExtendParams {
     /// Where the reply goes when there is no `uploadQueue`.
     #[serde(default, deserialize_with = "lenient::text_opt")]
     pub notify_path: Option<String>,
+    /// People come with features of the platform's model.
+    #[serde(default, deserialize_with = "lenient::switch_or_off")]
+    pub import_mode: bool,
 }
 
 /// What the platform wants done.
@@ -42,11 +45,15 @@ pub enum Command {
         ids: Vec<String>,
         /// Where the details are fetched from.
         path: String,
+        /// By features of the platform's model.
+        import_mode: bool,
     },
     /// Details in the message; raw, so that each user fails alone.
     AddUsers {
         /// One object a person, not yet read.
         users: Vec<Value>,
+        /// By features of the platform's model, all of them.
+        import_mode: bool,
     },
     /// Remove people.
     DeleteUsers {
@@ -250,11 +257,17 @@ impl Command {
     }
 
     fn parse_add(fields: &mut Map<String, Value>, extend: &ExtendParams) -> Result<Self, ProtocolError> {
+        let import_mode = match fields.get("import_mode") {
+            Some(value) if !lenient::is_absent(value) => {
+                lenient::switch_of(value).ok_or_else(|| wrong("`import_mode` must be true or false"))?
+            }
+            _ => false,
+        } || extend.import_mode;
         let has_ids = fields.get("userid_list").is_some_and(|ids| !lenient::is_absent(ids));
         match fields.remove("user_info_list") {
             // Typed platforms write both lists, one of them empty.
             Some(Value::Array(users)) if !(users.is_empty() && has_ids) => {
-                return Ok(Self::AddUsers { users });
+                return Ok(Self::AddUsers { users, import_mode });
             }
             None => {}
             Some(absent) if lenient::is_absent(&absent) => {}
@@ -272,7 +285,7 @@ impl Command {
         let path = extend.path.clone().filter(|path| !path.trim().is_empty());
         let path =
             path.ok_or_else(|| wrong("`userid_list` needs `extend_params.path` to fetch details from"))?;
-        Ok(Self::AddUsersById { ids, path })
+        Ok(Self::AddUsersById { ids, path, import_mode })
     }
 }
 

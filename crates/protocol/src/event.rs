@@ -13,8 +13,6 @@ use menshen_domain::report_options::OcclusionTrue;
 
 /// Name and group the protocol gives to everyone the registry does not know.
 pub const STRANGER_NAME: &str = "stranger";
-/// Group name of every event: people have permission groups instead.
-pub const DEFAULT_GROUP_NAME: &str = "default_group";
 
 /// Body of a real-time or history event.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +21,7 @@ pub struct EventBody {
     pub identity_id: String,
     /// Name of the person, or [`STRANGER_NAME`].
     pub identity_name: String,
-    /// [`DEFAULT_GROUP_NAME`].
+    /// The registry group the face was compared with.
     pub group_name: String,
     /// The registry photo, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,7 +251,7 @@ impl EventBody {
         Self {
             identity_id: identity.map(|who| who.id.clone()).unwrap_or_default(),
             identity_name: identity.map_or_else(|| STRANGER_NAME.to_owned(), |who| who.name.clone()),
-            group_name: DEFAULT_GROUP_NAME.to_owned(),
+            group_name: event.device.registry_group.clone(),
             reg_pic: pictures.reg_pic,
             timestamp: event.timestamp_ms,
             score: rounded(event.score),

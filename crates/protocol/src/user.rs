@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{json, lenient};
 use menshen_domain::person::{DEFAULT_PERMISSION_GROUP, PersonKind, RegisterType};
+use menshen_domain::quality::LevelName;
 
 /// One `user` of `add_users_plus`, as written.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -24,6 +25,22 @@ pub struct WireUser {
     /// 1 regular, 2 stranger.
     #[serde(default, deserialize_with = "lenient::integer_opt", skip_serializing_if = "Option::is_none")]
     pub register_type: Option<i64>,
+    /// Level the photo must pass; replaces that of `register_type`.
+    #[serde(default, deserialize_with = "lenient::text_opt", skip_serializing_if = "Option::is_none")]
+    pub fiqa_level: Option<String>,
+    /// By a feature of the platform's model instead of a photo.
+    #[serde(
+        default,
+        deserialize_with = "lenient::switch_or_off",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub import_mode: bool,
+    /// Off: whoever has no photo is kept without.
+    #[serde(default, deserialize_with = "lenient::switch_opt", skip_serializing_if = "Option::is_none")]
+    pub need_bring_pic: Option<bool>,
+    /// Off: the face comes beside those that are known.
+    #[serde(default, deserialize_with = "lenient::switch_opt", skip_serializing_if = "Option::is_none")]
+    pub support_single_face: Option<bool>,
     /// Name, person type, permission groups, times; other keys are kept as they are.
     #[serde(default, deserialize_with = "lenient::map_opt")]
     pub info: Map<String, Value>,
@@ -49,6 +66,9 @@ pub enum UserError {
     /// A way of registering the protocol does not know.
     #[error("register_type must be 1 or 2, not {0}")]
     RegisterType(i64),
+    /// A level the protocol does not know.
+    #[error("fiqa_level `{0}` is none of high, middle, low, custom, no")]
+    Level(String),
     /// Permission groups that are no list of ids.
     #[error("info.permission_ids: {0}")]
     PermissionIds(serde_json::Error),
@@ -90,6 +110,17 @@ impl WireUser {
             Some(2) => Ok(RegisterType::Stranger),
             Some(other) => Err(UserError::RegisterType(other)),
         }
+    }
+
+    /// `fiqa_level`, where one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::Level`].
+    pub fn fiqa_level(&self) -> Result<Option<LevelName>, UserError> {
+        let written = self.fiqa_level.as_deref().filter(|text| !text.trim().is_empty());
+        let unknown = |text: &str| UserError::Level(text.chars().take(64).collect());
+        written.map(|text| LevelName::parse(text).ok_or_else(|| unknown(text))).transpose()
     }
 
     /// `info.permission_ids`; absent or empty means the default group.
@@ -184,8 +215,13 @@ mod tests {
         for nothing in [json!([]), json!(""), json!(null)] {
             let plain = user(json!({
                 "identity_id": 7, "reg_photo": nothing, "reg_url": nothing, "relative_pic_url": nothing,
-                "register_type": nothing, "info": nothing,
+                "register_type": nothing, "info": nothing, "fiqa_level": nothing, "import_mode": nothing,
+                "need_bring_pic": nothing, "support_single_face": nothing,
             }));
+            assert!(
+                !plain.import_mode && plain.need_bring_pic.is_none() && plain.support_single_face.is_none()
+            );
+            assert_eq!(plain.fiqa_level().unwrap(), None);
             assert_eq!((plain.identity_id.as_str(), plain.name().as_str()), ("7", ""));
             assert!(plain.photo().is_none(), "{nothing}");
             assert_eq!(plain.register_type().unwrap(), RegisterType::Regular);

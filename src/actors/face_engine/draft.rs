@@ -56,5 +56,6 @@ fn stranger_shot(
         quality: judgement.score,
         photo: photo.jpeg.clone(),
         permission_ids: device.permission_groups.clone(),
+        registry_group: device.registry_group.clone(),
     })
 }

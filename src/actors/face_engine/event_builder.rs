@@ -5,7 +5,7 @@ use super::draft::ReportDraft;
 use super::pictures::{face_name, spot_name};
 use super::report::PassageReport;
 use super::rules::CameraRules;
-use menshen_domain::candidate::Candidate;
+use menshen_domain::candidate::{Candidate, Scope};
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::event::{
     EventDevice, EventIdentity, EventRecord, FaceInScene, PassageStage, ShotQuality, WantAction,
@@ -16,7 +16,6 @@ use menshen_domain::limits;
 use menshen_domain::passage::{PassageView, Shot};
 use menshen_domain::person::PersonKind;
 use menshen_domain::score::{Scale, ScoreMap};
-use menshen_protocol::device_id;
 use menshen_vision::jpeg::scene_scale;
 
 /// Builds the events of one device.
@@ -139,6 +138,7 @@ impl EventBuilder<'_> {
             top2_margin_min: self.rules.passages.top2_margin_min,
             liveness_min: self.rules.passages.liveness_min.filter(|_| self.device.liveness),
             groups: self.device.permission_groups.clone(),
+            registry_group: self.device.registry_group.clone(),
             basis: trace.basis,
             reason: trace.reason.map(|reason| elsewhere.as_ref().map_or(reason, |(_, why)| *why)),
             not_here: elsewhere.map(|(who, _)| who),
@@ -150,7 +150,7 @@ impl EventBuilder<'_> {
         let recogniser = self.rules.recogniser.get();
         let gallery = recogniser.read();
         // After a swap nothing can be said of a passage the old model judged.
-        let found = gallery.find(looks_like, &gallery.groups(), 1).ok()?;
+        let found = gallery.find(looks_like, Scope::Everyone, 1).ok()?;
         let best = found.into_iter().next()?;
         let is_valid = gallery.is_valid(&best.person.id, self.rules.now());
         let reason = if is_valid { Reason::NotInGroup } else { Reason::Expired };
@@ -175,7 +175,8 @@ impl EventBuilder<'_> {
                 ip: self.device.ip.clone(),
                 device_type: self.device.kind.wire().to_owned(),
                 name: self.device.name.clone(),
-                device_id: device_id::of_ip(&self.device.ip),
+                device_id: self.device.device_id.clone(),
+                registry_group: self.device.registry_group.clone(),
             },
             identity,
             timestamp_ms: view.shot.frame.captured_at_ms,

@@ -18,6 +18,8 @@ pub struct PhotoFace {
     pub embedding: Embedding,
     /// FIQA score, 0–1.
     pub quality: f32,
+    /// Shorter side of the face, in pixels of the photo.
+    pub face_size_px: f32,
 }
 
 /// Finds, judges and embeds the largest face of a photo.

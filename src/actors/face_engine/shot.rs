@@ -168,8 +168,8 @@ impl<'a> ShotMaker<'a> {
     fn search(&self, shot: &Embedding, fused: Option<&Embedding>) -> (Vec<Candidate>, Vec<Candidate>) {
         let match_threshold = self.recogniser.match_threshold(&self.rules.tuning.load());
         let probes: Vec<&Embedding> = std::iter::once(shot).chain(fused).collect();
-        let groups = &self.device.permission_groups;
-        let found = self.timer().run("search", || self.recogniser.search(&probes, groups, self.rules.now()));
+        let scope = self.device.scope();
+        let found = self.timer().run("search", || self.recogniser.search(&probes, scope, self.rules.now()));
         let found = found.unwrap_or_else(|error| {
             // The analyzer and the gallery are swapped as one, so this is a defect: it is counted, to be noticed.
             metrics::counter!("menshen_mixed_features_total").increment(1);

@@ -296,7 +296,11 @@ impl Worker {
             Question::Enrol(answer) => {
                 let face = self.guarded(|own| {
                     let face = timer.run("photo", || own.analyzer.analyze_photo(&photo, &level))?;
-                    Ok(PhotoFace { embedding: face.embedding, quality: face.judgement.score })
+                    Ok(PhotoFace {
+                        embedding: face.embedding,
+                        quality: face.judgement.score,
+                        face_size_px: face.measurements.face_size_px,
+                    })
                 });
                 let _ = answer.send(face);
             }

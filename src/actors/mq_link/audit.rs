@@ -23,7 +23,7 @@ pub fn about(command: &Command) -> String {
         Command::AddUsersById { ids, .. } | Command::DeleteUsers { ids, .. } => {
             people(ids.len(), ids.first().cloned())
         }
-        Command::AddUsers { users } => {
+        Command::AddUsers { users, .. } => {
             let first = users.first().and_then(|user| user.get("identity_id")).and_then(lenient::id_of);
             people(users.len(), first)
         }
@@ -116,7 +116,8 @@ mod tests {
         };
         assert!(!about(&delete(&["110101199003077215"])).contains("1101"));
         assert_eq!(about(&delete(&["1", "2"])), "2 people");
-        let add = Command::AddUsers { users: vec![json!({ "identity_id": "110101199003077215" })] };
+        let users = vec![json!({ "identity_id": "110101199003077215" })];
+        let add = Command::AddUsers { users, import_mode: false };
         assert!(!about(&add).is_empty() && !about(&add).contains("1101"));
     }
 }

@@ -17,7 +17,7 @@ use super::devices::{change_devices, refuse};
 use super::fiqa::judge_photo;
 use super::job::{CommandOutput, CommandReply, Job, PendingReply, Source};
 use super::reply::ReplyWay;
-use super::users::{add_users, add_users_by_id};
+use super::users::{add_users, add_users_by_id, import_users};
 use crate::actors::blocking::run_blocking;
 use crate::actors::registry::message::{DeletePeople, EditPermissions, WipePeople};
 use crate::actors::reporter::message::WipeEvents;
@@ -206,8 +206,11 @@ async fn keep_dead_letter(deps: &LinkDeps, refusal: &ProtocolError, job: &Job) {
 
 async fn execute(deps: &LinkDeps, command: Command, asked_by: &str) -> Result<CommandOutput, ProtocolError> {
     Ok(match command {
-        Command::AddUsers { users } => to_value(&add_users(deps, users).await?).into(),
-        Command::AddUsersById { ids, path } => to_value(&add_users_by_id(deps, ids, &path).await?).into(),
+        Command::AddUsers { users, import_mode } => {
+            to_value(&add_users(deps, users, import_mode).await?).into()
+        }
+        Command::AddUsersById { ids, import_mode: true, .. } => to_value(&import_users(deps, &ids)).into(),
+        Command::AddUsersById { ids, path, .. } => to_value(&add_users_by_id(deps, ids, &path).await?).into(),
         Command::DeleteUsers { ids, erase: false } => to_value(&delete_users(deps, ids).await).into(),
         Command::DeleteUsers { ids, erase: true } => to_value(&erase_users(deps, ids, asked_by).await).into(),
         Command::SyncPermissions { groups } => sync_permissions(deps, groups).await?.into(),

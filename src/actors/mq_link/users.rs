@@ -9,7 +9,7 @@ use url::Url;
 
 use super::deps::LinkDeps;
 use crate::actors::registry::message::{EnrolOutcome, EnrolPeople, EnrolRequest};
-use crate::actors::registry::request::UnusableUser;
+use crate::actors::registry::request::{UnusableUser, foreign_features};
 use crate::ports::platform::PlatformError;
 use menshen_domain::limits;
 use menshen_domain::status::{Language, ProtocolError, StatusCode, success_with_lookalike};
@@ -17,12 +17,19 @@ use menshen_protocol::lenient;
 use menshen_protocol::login::Session;
 use menshen_protocol::reply::{AddUsersResult, AddedUser};
 
-/// Enrols users whose details came in the message.
-pub async fn add_users(deps: &LinkDeps, users: Vec<Value>) -> Result<AddUsersResult, ProtocolError> {
+/// Enrols users whose details came in the message. With `import_mode` all of them are to come by features, and are refused.
+pub async fn add_users(
+    deps: &LinkDeps,
+    users: Vec<Value>,
+    import_mode: bool,
+) -> Result<AddUsersResult, ProtocolError> {
     let mut result = AddUsersResult::default();
     let session = deps.sessions.current().ok_or_else(no_session)?;
     let (total, mut requests) = (users.len(), Vec::new());
-    for user in users {
+    for mut user in users {
+        if let (true, Some(fields)) = (import_mode, user.as_object_mut()) {
+            fields.insert("import_mode".to_owned(), true.into());
+        }
         match request_of(user, &session) {
             Ok(request) => requests.push(request),
             Err(unusable) => result.failed_users.push(failed(unusable, deps.head.language)),
@@ -35,6 +42,13 @@ pub async fn add_users(deps: &LinkDeps, users: Vec<Value>) -> Result<AddUsersRes
     enrol(deps, requests, &mut result).await;
     report_progress(&result, total);
     Ok(result)
+}
+
+/// Refuses people who are to be registered by features of the platform's model. Nothing is fetched, neither they nor their
+/// features.
+pub fn import_users(deps: &LinkDeps, ids: &[String]) -> AddUsersResult {
+    let refused = |id: &String| failed(UnusableUser::nameless(id, foreign_features()), deps.head.language);
+    AddUsersResult { failed_users: ids.iter().map(refused).collect(), ..AddUsersResult::default() }
 }
 
 /// Commands come over a broker that a login named, so this does not happen.

@@ -1,26 +1,30 @@
 //! The registry actor: takes changes one after the other, so that a database row, its photo and its place in
 //! the gallery never disagree.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::prelude::{Actor, Context, Handler, ResponseFuture};
+use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::deps::{RegistryDeps, report_size};
 use super::enrol::enrol_people;
 use super::message::{
-    CancelSwap, DeleteOutcome, DeletePeople, Drain, EditPermissions, EditedGroups, EnrolOutcome, EnrolPeople,
-    EnrolStranger, FindErased, FindPeople, ForgetPeople, GetPerson, KnownStranger, ListPermissions,
-    PeoplePage, StoredPerson, UseModel, WipePeople,
+    CancelSwap, ChangeMembers, DeleteOutcome, DeletePeople, Drain, EditGroups, EditPermissions, EditedGroups,
+    EditedRegistryGroups, EnrolOutcome, EnrolPeople, EnrolStranger, FindErased, FindPeople, ForgetPeople,
+    GetPerson, GetPhoto, KnownStranger, ListGroups, ListPermissions, Members, PeoplePage, UseModel,
+    WipePeople,
 };
-use super::{forget, permissions, strangers, swap};
+use super::{forget, groups, permissions, strangers, swap};
 use crate::actors::blocking::run_blocking;
 use crate::actors::wipe;
 use crate::ports::store::Namespace;
 use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::limits;
-use menshen_domain::person::PermissionGroup;
+use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::registry_groups::RegistryGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 
 pub struct RegistryActor {
@@ -81,16 +85,18 @@ impl Handler<DeletePeople> for RegistryActor {
             let ids = message.ids.clone();
             let deleted = run_blocking(move || {
                 let gone = forget::delete(&deps, &ids)?;
-                Ok(gone.into_iter().map(|person| person.id).collect::<std::collections::HashSet<_>>())
+                let groups = |person: Person| (person.id, person.registry_groups);
+                Ok(gone.into_iter().map(groups).collect::<HashMap<_, _>>())
             })
             .await;
             let outcome = |id: String| {
-                let result = match &deleted {
-                    Ok(gone) if gone.contains(&id) => Ok(()),
-                    Ok(_) => Err(ProtocolError::new(StatusCode::IdNotFound, "")),
-                    Err(refusal) => Err(refusal.clone()),
+                let found = deleted.as_ref().map(|gone| gone.get(&id).cloned());
+                let result = match &found {
+                    Ok(Some(_)) => Ok(()),
+                    Ok(None) => Err(ProtocolError::new(StatusCode::IdNotFound, "")),
+                    Err(refusal) => Err((*refusal).clone()),
                 };
-                DeleteOutcome { id, result }
+                DeleteOutcome { id, groups: found.ok().flatten().unwrap_or_default(), result }
             };
             message.ids.into_iter().map(outcome).collect()
         })
@@ -133,6 +139,39 @@ impl Handler<EditPermissions> for RegistryActor {
     }
 }
 
+impl Handler<EditGroups> for RegistryActor {
+    type Result = ResponseFuture<Result<EditedRegistryGroups, ProtocolError>>;
+
+    fn handle(&mut self, message: EditGroups, _: &mut Self::Context) -> Self::Result {
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            run_blocking(move || Ok(groups::edit(&deps, message))).await?
+        })
+    }
+}
+
+impl Handler<ChangeMembers> for RegistryActor {
+    type Result = ResponseFuture<Result<Members, ProtocolError>>;
+
+    fn handle(&mut self, message: ChangeMembers, _: &mut Self::Context) -> Self::Result {
+        let (deps, turn) = (self.deps.clone(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            run_blocking(move || Ok(groups::change_members(&deps, message))).await?
+        })
+    }
+}
+
+impl Handler<ListGroups> for RegistryActor {
+    type Result = ResponseFuture<Result<Vec<RegistryGroup>, ProtocolError>>;
+
+    fn handle(&mut self, _: ListGroups, _: &mut Self::Context) -> Self::Result {
+        let deps = self.deps.clone();
+        Box::pin(run_blocking(move || groups::list(&deps)))
+    }
+}
+
 impl Handler<WipePeople> for RegistryActor {
     type Result = ResponseFuture<Result<u64, ProtocolError>>;
 
@@ -157,27 +196,34 @@ impl Handler<WipePeople> for RegistryActor {
 impl Handler<FindPeople> for RegistryActor {
     type Result = ResponseFuture<Result<PeoplePage, ProtocolError>>;
 
-    fn handle(&mut self, FindPeople { skip, limit }: FindPeople, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: FindPeople, _: &mut Self::Context) -> Self::Result {
         let store = Arc::clone(&self.deps.store);
+        let FindPeople { group, skip, limit } = message;
         Box::pin(run_blocking(move || {
-            Ok(PeoplePage { total: store.count()?, people: store.page_at(skip, limit)? })
+            let (total, people) = match group {
+                None => (store.count()?, store.page_at(skip, limit)?),
+                Some(group) => store.page_of_group(&group, skip, limit)?,
+            };
+            Ok(PeoplePage { total, people })
         }))
     }
 }
 
+impl Handler<GetPhoto> for RegistryActor {
+    type Result = ResponseFuture<Result<Option<Bytes>, ProtocolError>>;
+
+    fn handle(&mut self, GetPhoto { name }: GetPhoto, _: &mut Self::Context) -> Self::Result {
+        let pictures = Arc::clone(&self.deps.pictures);
+        Box::pin(run_blocking(move || Ok(pictures.get(Namespace::Registry, &name)?.map(Into::into))))
+    }
+}
+
 impl Handler<GetPerson> for RegistryActor {
-    type Result = ResponseFuture<Result<Option<StoredPerson>, ProtocolError>>;
+    type Result = ResponseFuture<Result<Option<Person>, ProtocolError>>;
 
     fn handle(&mut self, GetPerson { id }: GetPerson, _: &mut Self::Context) -> Self::Result {
-        let deps = self.deps.clone();
-        Box::pin(run_blocking(move || {
-            let Some(person) = deps.store.get(&id)? else { return Ok(None) };
-            let photo = match person.features.first() {
-                Some(feature) => deps.pictures.get(Namespace::Registry, &feature.photo)?.map(Into::into),
-                None => None,
-            };
-            Ok(Some(StoredPerson { person, photo }))
-        }))
+        let store = Arc::clone(&self.deps.store);
+        Box::pin(run_blocking(move || store.get(&id)))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ports::store::{Keys, Namespace, PictureStore, RegistryStore};
 use crate::status::models::ModelStatus;
 
 use menshen_domain::person::Person;
-use menshen_domain::quality::QualityLevel;
+use menshen_domain::quality::QualityLimits;
 use menshen_models::ModelSet;
 use menshen_vision::inference::InferenceLoader;
 
@@ -34,8 +34,8 @@ pub struct RegistryDeps {
     pub engine: Handle<FaceEngineActor>,
     pub clock: Arc<dyn Clock>,
     pub sessions: SessionKeeper,
-    /// Level a stranger's photo must pass (`register_type` 2).
-    pub stranger_level: QualityLevel,
+    /// Level `custom`, which a stranger's photo must pass (`register_type` 2).
+    pub custom_level: QualityLimits,
     /// Strangers the box enrols by itself; the oldest go first.
     pub strangers_max: usize,
     /// Held while files, rows and gallery change together.

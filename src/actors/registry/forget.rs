@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::deps::{RegistryDeps, remove_photos, report_size};
 use crate::ports::store::StoreError;
+use menshen_domain::candidate::Scope;
 use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::person::{Person, PersonKind};
 
@@ -47,10 +48,9 @@ fn aliases(deps: &RegistryDeps, person: &Person) -> Vec<String> {
     let recogniser = deps.recogniser.get();
     let gallery = recogniser.read();
     let similarity_pass = recogniser.match_threshold(&deps.tuning.load());
-    let groups = gallery.groups();
     let found = person
         .features_of(gallery.model())
-        .flat_map(|feature| gallery.search(&feature.embedding.vector, &groups, ALIASES_MAX))
+        .flat_map(|feature| gallery.search(&feature.embedding.vector, Scope::Everyone, ALIASES_MAX))
         .filter(|one| one.similarity >= similarity_pass && one.person.id != person.id)
         .filter(|one| one.person.kind == PersonKind::Stranger)
         .map(|one| one.person.id);

@@ -9,6 +9,8 @@ use url::Url;
 use menshen_domain::erasure::ErasedPerson;
 use menshen_domain::permission_groups::GroupEdit;
 use menshen_domain::person::{PermissionGroup, Person, PersonKind, RegisterType};
+use menshen_domain::quality::LevelName;
+use menshen_domain::registry_groups::{RegistryGroup, RegistryGroupEdit};
 use menshen_domain::status::ProtocolError;
 use menshen_domain::stranger::StrangerShot;
 
@@ -19,6 +21,8 @@ pub enum Photo {
     Url(Url),
     /// On the platform itself, which wants its token.
     OfPlatform(Url),
+    /// What is stored; whoever has none is kept without a feature and matched nowhere.
+    Kept,
 }
 
 /// One person to be enrolled or updated.
@@ -29,9 +33,15 @@ pub struct EnrolRequest {
     pub kind: PersonKind,
     pub register_type: RegisterType,
     pub permission_ids: Vec<String>,
+    /// Registry groups they are put into besides those they are in; whoever is new and put into none is in the default group.
+    pub joins: Vec<String>,
     /// Kept as it came.
     pub info: serde_json::Map<String, serde_json::Value>,
     pub photo: Photo,
+    /// Level the photo must pass; else that of `register_type`.
+    pub level: Option<LevelName>,
+    /// The face comes beside those that are stored, instead of in their place.
+    pub adds_face: bool,
 }
 
 /// The outcome for one person. `Err` leaves an existing record as it was.
@@ -84,6 +94,8 @@ pub struct KnownStranger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteOutcome {
     pub id: String,
+    /// Registry groups the person was in.
+    pub groups: Vec<String>,
     pub result: Result<(), ProtocolError>,
 }
 
@@ -134,6 +146,50 @@ pub struct EditedGroups {
     pub people_deleted: u64,
 }
 
+/// Changes the list of registry groups.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<EditedRegistryGroups, ProtocolError>")]
+pub struct EditGroups {
+    pub edit: RegistryGroupEdit,
+    /// With the group that is removed go the people who are in no other.
+    pub delete_people: bool,
+}
+
+/// What became of a registry group.
+#[derive(Debug, Clone)]
+pub struct EditedRegistryGroups {
+    /// The one that was created, described or removed.
+    pub group: RegistryGroup,
+    /// People who went with it.
+    pub people_deleted: u64,
+}
+
+/// The registry groups, the default one first.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Vec<RegistryGroup>, ProtocolError>")]
+pub struct ListGroups;
+
+/// Puts people into a registry group, or takes them out. Unknown ids fail the whole of it where people are put in.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Members, ProtocolError>")]
+pub struct ChangeMembers {
+    /// Name or id.
+    pub group: String,
+    pub ids: Vec<String>,
+    pub join: bool,
+    /// Whether the answer lists who is in the group then.
+    pub with_ids: bool,
+}
+
+/// Who is in a registry group.
+#[derive(Debug, Clone)]
+pub struct Members {
+    /// The group's name.
+    pub group: String,
+    /// Empty where they were not asked for.
+    pub ids: Vec<String>,
+}
+
 /// Deletes everyone, with features and photos.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<u64, ProtocolError>")]
@@ -143,6 +199,8 @@ pub struct WipePeople;
 #[derive(Clone, Message)]
 #[rtype(result = "Result<PeoplePage, ProtocolError>")]
 pub struct FindPeople {
+    /// Name of a registry group; `None`: everyone.
+    pub group: Option<String>,
     pub skip: usize,
     pub limit: usize,
 }
@@ -153,17 +211,18 @@ pub struct PeoplePage {
     pub people: Vec<Person>,
 }
 
-/// One person with the registry photo; `None` when the id is unknown.
+/// A registry photo by its name in the picture store; `None` when there is none.
 #[derive(Clone, Message)]
-#[rtype(result = "Result<Option<StoredPerson>, ProtocolError>")]
-pub struct GetPerson {
-    pub id: String,
+#[rtype(result = "Result<Option<Bytes>, ProtocolError>")]
+pub struct GetPhoto {
+    pub name: String,
 }
 
-#[derive(Clone)]
-pub struct StoredPerson {
-    pub person: Person,
-    pub photo: Option<Bytes>,
+/// One person; `None` when the id is unknown.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Option<Person>, ProtocolError>")]
+pub struct GetPerson {
+    pub id: String,
 }
 
 /// The permission groups as they are kept.

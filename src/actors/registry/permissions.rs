@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::deps::{RegistryDeps, report_size};
-use super::forget;
 use super::message::{EditPermissions, EditedGroups};
 use super::request::TooLong;
+use super::{forget, groups};
 use crate::actors::blocking::store_refusal;
 use crate::ports::store::StoreError;
 use menshen_domain::limits;
@@ -20,7 +20,7 @@ pub fn list(deps: &RegistryDeps) -> Result<Vec<PermissionGroup>, StoreError> {
 
 /// Ids that somebody has.
 fn used(deps: &RegistryDeps) -> BTreeSet<String> {
-    deps.recogniser.get().read().groups().into_iter().collect()
+    deps.recogniser.get().read().permission_groups()
 }
 
 /// Blocks on the disk; called by one change at a time.
@@ -53,7 +53,6 @@ fn leave_group(deps: &RegistryDeps, id: &str) -> Result<u64, StoreError> {
             person.permission_ids.iter().filter(|known| *known != id).cloned().collect();
         if others.is_empty() { gone.push(person.id) } else { kept.push((person.id, others)) }
     })?;
-    let recogniser = deps.recogniser.get();
     for chunk in kept.chunks(limits::REBUILD_CHUNK) {
         let mut people = Vec::with_capacity(chunk.len());
         for (id, others) in chunk {
@@ -61,13 +60,7 @@ fn leave_group(deps: &RegistryDeps, id: &str) -> Result<u64, StoreError> {
                 people.push(Person { permission_ids: others.clone(), ..person });
             }
         }
-        deps.store.put(&people)?;
-        let mut gallery = recogniser.write();
-        for person in &people {
-            if let Err(error) = gallery.put(person) {
-                tracing::error!(%error, "a person cannot be searched for before a restart");
-            }
-        }
+        groups::store(deps, &people)?;
     }
     let mut count = 0;
     drop(committing);

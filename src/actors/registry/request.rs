@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::message::{EnrolRequest, Photo, StoredPerson};
+use super::message::{EnrolRequest, Photo};
 use super::photo::no_photo;
 use menshen_domain::limits;
-use menshen_domain::person::{PermissionGroup, PersonKind};
+use menshen_domain::person::{PermissionGroup, Person, PersonKind};
+use menshen_domain::registry_groups::RegistryGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::lenient;
 use menshen_protocol::local::info_of;
@@ -35,11 +36,11 @@ impl EnrolRequest {
     pub fn from_wire(
         mut user: Value,
         id: String,
-        old: Option<&StoredPerson>,
+        old: Option<&Person>,
         session: Option<&Session>,
     ) -> Result<Self, UnusableUser> {
         if let (Some(old), Some(new)) = (old, user.as_object_mut()) {
-            let mut info = info_of(&old.person).as_object().cloned().unwrap_or_default();
+            let mut info = info_of(old).as_object().cloned().unwrap_or_default();
             let said = new.get("info").and_then(Value::as_object).cloned().unwrap_or_default();
             // An empty list of groups takes them away, and an empty name is none; a type or a null is only not set.
             let is_unset = |key: &str, value: &Value| {
@@ -58,8 +59,11 @@ impl EnrolRequest {
             kind: user.kind().unwrap_or_default(),
             refusal,
         };
+        if user.import_mode {
+            return Err(unusable(foreign_features()));
+        }
         let register_type = match (old, user.register_type) {
-            (Some(old), None) => Ok(old.person.register_type),
+            (Some(old), None) => Ok(old.register_type),
             _ => user.register_type(),
         };
         check_lengths(&id, &user).map_err(|error| unusable(wrong(error)))?;
@@ -67,7 +71,10 @@ impl EnrolRequest {
             kind: user.kind().map_err(|error| unusable(wrong(error)))?,
             register_type: register_type.map_err(|error| unusable(wrong(error)))?,
             permission_ids: user.permission_ids().map_err(|error| unusable(wrong(error)))?,
+            level: user.fiqa_level().map_err(|error| unusable(wrong(error)))?,
             photo: photo_of(&user, old, session).map_err(unusable)?,
+            adds_face: user.support_single_face == Some(false),
+            joins: Vec::new(),
             name: user.name(),
             info: user.info,
             id,
@@ -88,6 +95,14 @@ impl TooLong {
     /// Refuses a text of more than `max` bytes.
     pub fn check(what: &'static str, bytes: usize, max: usize) -> Result<(), Self> {
         if bytes <= max { Ok(()) } else { Err(Self::Text { what, bytes, max }) }
+    }
+
+    /// Refuses a registry group that nobody can have meant.
+    pub fn check_group(group: &RegistryGroup) -> Result<(), Self> {
+        let info = serde_json::to_vec(&group.info).map_or(0, |json| json.len());
+        Self::check("group_name", group.name.len(), limits::NAME_BYTES_MAX)?;
+        Self::check("description", group.description.len(), limits::INFO_BYTES_MAX)?;
+        Self::check("info", info, limits::INFO_BYTES_MAX)
     }
 
     /// Refuses permission groups that nobody can have meant.
@@ -124,14 +139,20 @@ fn check_lengths(id: &str, user: &WireUser) -> Result<(), TooLong> {
 
 fn photo_of(
     user: &WireUser,
-    old: Option<&StoredPerson>,
+    old: Option<&Person>,
     session: Option<&Session>,
 ) -> Result<Photo, ProtocolError> {
     match user.photo() {
         Some(source) => Photo::from_source(source, session),
-        // The same photo is recognised by its checksum and not embedded again.
-        None => old.and_then(|old| old.photo.clone()).map(Photo::Bytes).ok_or_else(no_photo),
+        None if old.is_some() || user.need_bring_pic == Some(false) => Ok(Photo::Kept),
+        None => Err(no_photo()),
     }
+}
+
+/// Someone the platform wants to register by a feature (`import_mode`): vectors of two networks cannot be compared. A photo
+/// beside it is not used either, which would hide that the platform's plan has failed.
+pub fn foreign_features() -> ProtocolError {
+    ProtocolError::new(StatusCode::BadFeature, "features of another model; send a photo without import_mode")
 }
 
 fn wrong(detail: impl ToString) -> ProtocolError {
@@ -140,6 +161,7 @@ fn wrong(detail: impl ToString) -> ProtocolError {
 
 #[cfg(test)]
 mod tests {
+    use menshen_domain::quality::LevelName;
     use serde_json::json;
 
     use super::*;
@@ -147,6 +169,35 @@ mod tests {
     fn refusal(id: &str, info: &Value) -> Option<ProtocolError> {
         let user = json!({ "identity_id": id, "reg_photo": "/9j/", "info": info });
         EnrolRequest::from_wire(user, id.to_owned(), None, None).err().map(|unusable| unusable.refusal)
+    }
+
+    #[test]
+    fn who_brings_no_photo_says_so_and_features_are_never_taken() {
+        let read = |fields: Value| {
+            let mut user = json!({ "identity_id": "1", "info": { "name": "x" } });
+            user.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            EnrolRequest::from_wire(user, "1".to_owned(), None, None)
+        };
+        let code = |fields: Value| read(fields).err().map(|unusable| unusable.refusal.code);
+        assert_eq!(code(json!({})), Some(StatusCode::ParamError));
+        assert_eq!(code(json!({ "need_bring_pic": true })), Some(StatusCode::ParamError));
+        let kept = read(json!({ "need_bring_pic": "false", "reg_photo": "" })).unwrap();
+        assert!(matches!(kept.photo, Photo::Kept) && !kept.adds_face && kept.level.is_none());
+        let photo = json!("/9j/");
+        let request =
+            read(json!({ "need_bring_pic": false, "reg_photo": photo, "fiqa_level": "No" })).unwrap();
+        assert!(matches!(request.photo, Photo::Bytes(_)));
+        assert_eq!(request.level, Some(LevelName::No));
+        assert_eq!(code(json!({ "reg_photo": photo, "fiqa_level": "best" })), Some(StatusCode::ParamError));
+        for mode in [json!(true), json!("true"), json!(1)] {
+            let refusal = read(json!({ "import_mode": mode, "reg_photo": photo })).err().unwrap();
+            assert_eq!((refusal.refusal.code, refusal.name.as_str()), (StatusCode::BadFeature, "x"));
+        }
+        assert_eq!(code(json!({ "import_mode": false, "reg_photo": photo })), None);
+        for (switch, adds_face) in [(json!(null), false), (json!(true), false), (json!(false), true)] {
+            let request = read(json!({ "reg_photo": photo, "support_single_face": switch })).unwrap();
+            assert_eq!(request.adds_face, adds_face, "{switch}");
+        }
     }
 
     #[test]

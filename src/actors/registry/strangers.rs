@@ -14,7 +14,7 @@ use crate::actors::blocking::run_blocking;
 use crate::actors::face_engine::message::AnalysePhoto;
 use crate::ports::store::{NewPicture, Owner, StoreError};
 use crate::telemetry::log_line::log_name;
-use menshen_domain::candidate::Candidate;
+use menshen_domain::candidate::{Candidate, Scope};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
 use menshen_domain::person::{Feature, Person, PersonKind, RegisterType};
@@ -68,8 +68,7 @@ fn enrol_blocking(deps: &RegistryDeps, shot: &StrangerShot) -> Result<Attempt, S
     let _committing = deps.committing();
     let recogniser = deps.recogniser.get();
     // Enrolled a moment ago, from another camera or an earlier passage?
-    let groups = recogniser.read().groups();
-    let Ok(seen) = recogniser.read().find(&shot.embedding, &groups, 1) else {
+    let Ok(seen) = recogniser.read().find(&shot.embedding, Scope::Everyone, 1) else {
         return Ok(Attempt::OtherModel);
     };
     let similarity_pass = recogniser.match_threshold(&deps.tuning.load());
@@ -126,6 +125,7 @@ fn person_of(deps: &RegistryDeps, shot: &StrangerShot) -> Person {
         kind: PersonKind::Stranger,
         register_type: RegisterType::Stranger,
         permission_ids: shot.permission_ids.clone(),
+        registry_groups: vec![shot.registry_group.clone()],
         info: info.as_object().cloned().unwrap_or_default(),
         features: vec![Feature {
             embedding: shot.embedding.clone(),

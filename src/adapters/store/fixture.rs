@@ -33,6 +33,7 @@ pub fn event(id: &str) -> EventRecord {
             device_type: "3".into(),
             name: String::new(),
             device_id: String::new(),
+            registry_group: "default_group".into(),
         },
         identity: None,
         timestamp_ms: 1,
@@ -56,6 +57,7 @@ pub fn person(id: &str, photo: &str) -> Person {
         kind: PersonKind::Employee,
         register_type: RegisterType::Regular,
         permission_ids: vec!["0".into()],
+        registry_groups: vec!["default_group".into()],
         info: serde_json::Map::new(),
         features: vec![Feature {
             embedding: Embedding { model: MODEL.0.into(), vector: vec![0.5; MODEL.1], norm: 1.0 },

@@ -1,9 +1,11 @@
-//! People and permission groups in `registry.redb`.
+//! People and groups in `registry.redb`.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
+use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition, TableError, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::file::{DatabaseState, Failure, mark_complete};
 use super::sealed_file::SealedFile;
@@ -12,13 +14,30 @@ use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Place, Sealer, Vault};
 use crate::ports::store::{Namespace, RegistryStore, StoreError};
 use menshen_domain::person::{PermissionGroup, Person};
+use menshen_domain::registry_groups::RegistryGroup;
 
 pub type Hidden = [u8; 16];
 
 /// keyed hash of the identity id → person: an id may be a national id number
 pub const PEOPLE: TableDefinition<Hidden, &[u8]> = TableDefinition::new("sealed people");
-/// keyed hash of the group id → group
-const GROUPS: TableDefinition<Hidden, &[u8]> = TableDefinition::new("sealed permission groups");
+/// A list of groups: few, replaced as a whole, sealed with the master key, so that a wipe of people leaves it.
+struct GroupTable {
+    /// keyed hash of the group's key → group
+    rows: TableDefinition<'static, Hidden, &'static [u8]>,
+    place: &'static str,
+    one: &'static str,
+}
+
+const PERMISSION_GROUPS: GroupTable = GroupTable {
+    rows: TableDefinition::new("sealed permission groups"),
+    place: "permission groups",
+    one: "permission group",
+};
+const REGISTRY_GROUPS: GroupTable = GroupTable {
+    rows: TableDefinition::new("sealed registry groups"),
+    place: "registry groups",
+    one: "registry group",
+};
 /// rows of people that could not be read at start, as they were
 const UNREADABLE: TableDefinition<Hidden, &[u8]> = TableDefinition::new("unreadable people");
 
@@ -38,12 +57,53 @@ impl RedbRegistryStore {
     ) -> Result<(Self, DatabaseState), StoreError> {
         let tables = |transaction: &WriteTransaction| {
             transaction.open_table(PEOPLE)?;
-            transaction.open_table(GROUPS)?;
+            transaction.open_table(PERMISSION_GROUPS.rows)?;
+            transaction.open_table(REGISTRY_GROUPS.rows)?;
             transaction.open_table(UNREADABLE)?;
             Ok(())
         };
         let (file, state) = SealedFile::open(data_dir, Namespace::Registry, vault, space, tables)?;
         Ok((Self { file }, state))
+    }
+
+    fn groups<T: DeserializeOwned>(&self, table: &GroupTable) -> Result<Vec<T>, StoreError> {
+        self.file.read(|transaction| {
+            let rows = match transaction.open_table(table.rows) {
+                Ok(rows) => rows,
+                // A database of an earlier version on a disk that is full.
+                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            let mut groups: Vec<T> = Vec::new();
+            for row in rows.iter()? {
+                let (row, value) = row?;
+                let opened = self.file.master_sealer().open(Place(table.place, &row.value()), value.value());
+                match opened.map(|plain| record::decode(&plain)) {
+                    Ok(Ok(group)) => groups.push(group),
+                    _ => self.file.space().unreadable(table.one, 1),
+                }
+            }
+            Ok(groups)
+        })
+    }
+
+    fn set_groups<T: Serialize>(
+        &self,
+        table: &GroupTable,
+        groups: &[T],
+        key_of: impl Fn(&T) -> &str,
+    ) -> Result<(), StoreError> {
+        self.file.write(|transaction| {
+            transaction.delete_table(table.rows)?;
+            let mut rows = transaction.open_table(table.rows)?;
+            let key = self.file.master_sealer();
+            for group in groups {
+                let row = key.hidden(table.place, &[key_of(group).as_bytes()]);
+                let sealed = key.seal(Place(table.place, &row), &record::encode(group)?)?;
+                rows.insert(row, sealed.as_slice())?;
+            }
+            Ok(())
+        })
     }
 
     /// `None`, counted, when it cannot be read.
@@ -124,6 +184,25 @@ impl RegistryStore for RedbRegistryStore {
                 Ok(page)
             })
         })
+    }
+
+    fn page_of_group(
+        &self,
+        group: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(u64, Vec<Person>), StoreError> {
+        let (mut total, mut page) = (0, Vec::new());
+        self.for_each(&mut |person| {
+            if !person.registry_groups.iter().any(|known| known == group) {
+                return;
+            }
+            if total >= skip as u64 && page.len() < limit {
+                page.push(person);
+            }
+            total += 1;
+        })?;
+        Ok((total, page))
     }
 
     fn count(&self) -> Result<u64, StoreError> {
@@ -220,34 +299,24 @@ impl RegistryStore for RedbRegistryStore {
     }
 
     fn permission_groups(&self) -> Result<Vec<PermissionGroup>, StoreError> {
-        self.file.read(|transaction| {
-            let mut groups: Vec<PermissionGroup> = Vec::new();
-            for row in transaction.open_table(GROUPS)?.iter()? {
-                let (row, value) = row?;
-                let opened =
-                    self.file.master_sealer().open(Place("permission groups", &row.value()), value.value());
-                match opened.map(|plain| record::decode(&plain)) {
-                    Ok(Ok(group)) => groups.push(group),
-                    _ => self.file.space().unreadable("permission group", 1),
-                }
-            }
-            groups.sort_by(|a, b| a.id.cmp(&b.id));
-            Ok(groups)
-        })
+        let mut groups: Vec<PermissionGroup> = self.groups(&PERMISSION_GROUPS)?;
+        groups.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(groups)
     }
 
     fn set_permission_groups(&self, groups: &[PermissionGroup]) -> Result<(), StoreError> {
-        self.file.write(|transaction| {
-            transaction.delete_table(GROUPS)?;
-            let mut table = transaction.open_table(GROUPS)?;
-            let key = self.file.master_sealer();
-            for group in groups {
-                let row = key.hidden("permission groups", &[group.id.as_bytes()]);
-                let sealed = key.seal(Place("permission groups", &row), &record::encode(group)?)?;
-                table.insert(row, sealed.as_slice())?;
-            }
-            Ok(())
-        })
+        self.set_groups(&PERMISSION_GROUPS, groups, |group| &group.id)
+    }
+
+    fn registry_groups(&self) -> Result<Vec<RegistryGroup>, StoreError> {
+        let mut groups: Vec<RegistryGroup> = self.groups(&REGISTRY_GROUPS)?;
+        // Their ids are UUIDs v7: in the order they were made.
+        groups.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(groups)
+    }
+
+    fn set_registry_groups(&self, groups: &[RegistryGroup]) -> Result<(), StoreError> {
+        self.set_groups(&REGISTRY_GROUPS, groups, |group| &group.name)
     }
 }
 

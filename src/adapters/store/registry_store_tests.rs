@@ -38,16 +38,57 @@ fn replacing_and_deleting_give_the_old_records() {
 }
 
 #[test]
-fn a_wipe_leaves_the_permission_groups() {
+fn a_wipe_leaves_the_groups() {
     let folder = tempfile::tempdir().unwrap();
     let opened = Opened::new(folder.path());
     opened.registry.put(&[person("1", "a.img")]).unwrap();
     let group = PermissionGroup { name: "研发部".into(), ..PermissionGroup::undescribed("7".into()) };
     opened.registry.set_permission_groups(std::slice::from_ref(&group)).unwrap();
+    let visitors =
+        RegistryGroup { description: "一楼".into(), ..RegistryGroup::undescribed("访客".into()) };
+    opened.registry.set_registry_groups(std::slice::from_ref(&visitors)).unwrap();
     opened.vault.destroy(Namespace::Registry).unwrap();
     assert_eq!(opened.registry.get("1").unwrap(), None);
     assert_eq!(opened.registry.remove_wiped().unwrap(), 1);
     assert_eq!(opened.registry.permission_groups().unwrap(), [group]);
+    assert_eq!(opened.registry.registry_groups().unwrap(), [visitors]);
+}
+
+#[test]
+fn people_of_a_group_are_listed_in_pages_with_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Opened::new(folder.path()).registry;
+    let groups = |i: usize| match i % 3 {
+        0 => vec!["default_group".to_owned()],
+        1 => vec!["default_group".to_owned(), "vip".to_owned()],
+        _ => Vec::new(),
+    };
+    let people: Vec<_> = (0..30)
+        .map(|i| Person { registry_groups: groups(i), ..person(&format!("id-{i}"), "p.img") })
+        .collect();
+    store.put(&people).unwrap();
+    for (group, count) in [("default_group", 20), ("vip", 10), ("none", 0)] {
+        let mut listed = std::collections::BTreeSet::new();
+        for skip in (0..count + 4).step_by(4) {
+            let (total, page) = store.page_of_group(group, skip, 4).unwrap();
+            assert_eq!(
+                (total, page.len()),
+                (count as u64, count.saturating_sub(skip).min(4)),
+                "{group} {skip}"
+            );
+            assert!(page.iter().all(|person| person.registry_groups.iter().any(|known| known == group)));
+            listed.extend(page.into_iter().map(|person| person.id));
+        }
+        assert_eq!(listed.len(), count, "{group}");
+    }
+}
+
+#[test]
+fn a_database_without_registry_groups_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Opened::new(folder.path()).registry;
+    store.file.write(|transaction| Ok(transaction.delete_table(REGISTRY_GROUPS.rows)?)).unwrap();
+    assert!(store.registry_groups().unwrap().is_empty());
 }
 
 /// The real thing: redb hits the end of the disk, and must come back without a restart.

@@ -236,6 +236,9 @@ fn request_of(person: &PersonFile) -> Result<EnrolRequest, String> {
         kind: person.kind,
         register_type: RegisterType::Regular,
         permission_ids: person.permission_ids.clone(),
+        joins: Vec::new(),
+        level: None,
+        adds_face: false,
         info: person.info.clone(),
         photo: Photo::Bytes(photo_of(person)?.into()),
     })

@@ -14,10 +14,13 @@ pub mod dialect;
 pub mod doors;
 pub mod events;
 pub mod faces;
+pub mod groups;
 pub mod guard;
 pub mod identity;
 pub mod models;
 pub mod permissions;
+mod person_body;
+pub mod person_view;
 pub mod photo;
 pub mod picture;
 pub mod picture_match;
@@ -106,6 +109,14 @@ fn routes(config: &mut ServiceConfig) {
         fog("GateControllerMode").get(doors::mode).on(Method::POST, doors::set_mode),
         fog("EventAction").on(Method::PUT, doors::act),
         fog("PrettyScore").get(pretty_score::get).on(Method::PUT, pretty_score::set),
+        fog("groups")
+            .get(groups::list)
+            .on(Method::POST, groups::add)
+            .on(Method::PUT, groups::change)
+            .on(Method::DELETE, groups::remove),
+        fog("GroupUsers").on(Method::PUT, groups::join).on(Method::DELETE, groups::leave),
+        face("groups").get(groups::find_by_name),
+        face("images/{image_id}").get(person_view::image),
         face("permissions").get(permissions::find_by_name),
         face("events").get(events::list).on(Method::DELETE, events::delete),
         face("event_images/{picture}").get(events::picture),

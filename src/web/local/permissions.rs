@@ -207,26 +207,28 @@ async fn remove_now(deps: &LocalDeps, mut call: Call) -> Answer {
     Ok(shown)
 }
 
-/// Ids by name, as the vendor's tools look them up: a list of `_id` and `info`.
+/// Ids by name, as the vendor's tools look them up.
 pub async fn find_by_name(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
-    let answer = async {
-        let is_exact =
-            call.text("exact").is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1");
-        let is_wanted = |name: &str| match call.text("info.name") {
-            None => true,
-            Some(wanted) if is_exact => name == wanted,
-            Some(wanted) => name.contains(wanted),
-        };
-        let groups = groups(&deps).await?;
-        let entry = |group: &PermissionGroup| {
-            let mut info = published(group);
-            if let Some(info) = info.as_object_mut() {
-                info.remove("id");
-            }
-            json!({ "_id": group.id, "info": info })
-        };
-        Ok(groups.iter().filter(|group| is_wanted(&group.name)).map(entry).collect())
-    }
-    .await;
+    let answer = groups(&deps).await.map(|groups| {
+        lookup(&call, groups.iter().map(|group| (group.id.as_str(), group.name.as_str(), published(group))))
+    });
     deps.respond(answer)
+}
+
+/// A list of `_id` and `info` of the groups (id, name, as published) that the query's `info.name` names: all without it, a part of
+/// the name without `exact`.
+pub fn lookup<'a>(call: &Call, groups: impl Iterator<Item = (&'a str, &'a str, Value)>) -> Value {
+    let is_exact = call.text("exact").is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1");
+    let is_wanted = |name: &str| match call.text("info.name") {
+        None => true,
+        Some(wanted) if is_exact => name == wanted,
+        Some(wanted) => name.contains(wanted),
+    };
+    let entry = |(id, _, mut info): (&str, &str, Value)| {
+        if let Some(info) = info.as_object_mut() {
+            info.remove("id");
+        }
+        json!({ "_id": id, "info": info })
+    };
+    groups.filter(|(_, name, _)| is_wanted(name)).map(entry).collect()
 }

@@ -15,8 +15,10 @@ use crate::actors::face_engine::message::{PhotoAnswer, RecognisePhoto};
 use crate::actors::face_engine::photos::PhotoDevice;
 use crate::actors::identify::Identified;
 use crate::actors::registry::message::GetPerson;
+use menshen_domain::candidate::SearchGroups;
 use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::photo::{DevicePicture, PhotoResult};
+use menshen_domain::registry_groups::DEFAULT_REGISTRY_GROUP;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::local::info_of;
 
@@ -49,14 +51,21 @@ fn check_caller(deps: &LocalDeps, call: &Call) -> Result<(), ProtocolError> {
     Ok(())
 }
 
-/// The groups whose people are searched: `permission_ids` where they are given, else those of the device, else the
-/// default group.
-fn groups(deps: &LocalDeps, call: &Call) -> Result<Vec<String>, ProtocolError> {
-    if let Some(ids) = call.text("permission_ids") {
-        return Ok(ids.split(',').map(|id| id.trim().to_owned()).collect());
+/// The groups whose people are searched: those of the device where one is named, else the default groups; `permission_ids`
+/// where they are given.
+fn groups(deps: &LocalDeps, call: &Call) -> Result<SearchGroups, ProtocolError> {
+    let mut groups = SearchGroups {
+        registry: DEFAULT_REGISTRY_GROUP.to_owned(),
+        permissions: vec![DEFAULT_PERMISSION_GROUP.to_owned()],
+    };
+    if let Some(ip) = call.text("device_ip") {
+        let device = deps.device_list.find(ip).ok_or_else(|| no_device(ip))?;
+        groups = SearchGroups { registry: device.registry_group, permissions: device.permission_groups };
     }
-    let Some(ip) = call.text("device_ip") else { return Ok(vec![DEFAULT_PERMISSION_GROUP.to_owned()]) };
-    deps.device_list.find(ip).map(|device| device.permission_groups).ok_or_else(|| no_device(ip))
+    if let Some(ids) = call.text("permission_ids") {
+        groups.permissions = ids.split(',').map(|id| id.trim().to_owned()).collect();
+    }
+    Ok(groups)
 }
 
 pub(super) fn no_device(name: &str) -> ProtocolError {
@@ -86,7 +95,7 @@ async fn recognize_now(deps: &LocalDeps, mut call: Call) -> Answer {
 async fn identify(
     deps: &LocalDeps,
     pictures: Vec<DevicePicture>,
-    groups: &[String],
+    groups: &SearchGroups,
 ) -> Result<Identified, ProtocolError> {
     let mut refusal = ProtocolError::new(StatusCode::ImageError, "no picture was sent");
     for (index, picture) in pictures.into_iter().enumerate() {
@@ -166,7 +175,7 @@ async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, received_ms: u64, star
 async fn info(deps: &LocalDeps, id: Option<&str>) -> Answer {
     let Some(id) = id else { return Ok(json!({})) };
     let found = ask(deps.registry.send(GetPerson { id: id.to_owned() })).await??;
-    Ok(found.map_or_else(|| json!({}), |found| info_of(&found.person)))
+    Ok(found.map_or_else(|| json!({}), |found| info_of(&found)))
 }
 
 pub(super) fn rounded(score: f32) -> Value {

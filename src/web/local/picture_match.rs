@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, ask, refused_as, wrong};
 use super::body::{Call, said, text_of};
+use super::person_view::{PhotoBudget, published_info};
 use super::photo::{find_sender, no_device, rounded};
 use super::state::LocalDeps;
 use crate::actors::blocking::spawn_blocking;
@@ -18,8 +19,6 @@ use menshen_domain::photo::{DevicePicture, PhotoResult};
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::event::STRANGER_NAME;
 use menshen_protocol::lenient;
-use menshen_protocol::local::info_of;
-use menshen_protocol::picture;
 
 pub async fn picture_match(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
     match match_now(&deps, call).await {
@@ -123,15 +122,17 @@ async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, with_photo: bool) -> A
         "score": rounded(answer.score),
         "identity_id": answer.who.as_ref().map_or("", |who| who.id.as_str()),
         "name": name,
-        "identity_info": known.as_ref().map_or_else(|| json!({}), |known| info_of(&known.person)),
+        "identity_info": known.as_ref().map_or_else(|| json!({}), published_info),
         "pass": answer.opens,
         "event_id": answer.event_id.unwrap_or_default(),
         "outcome": answer.result.name(),
         "faces": answer.faces,
     });
     if with_photo {
-        let photo = known.and_then(|known| known.photo);
-        shown["reg_pic"] = photo.map_or_else(String::new, |photo| picture::encode(&photo)).into();
+        shown["reg_pic"] = match &known {
+            Some(person) => PhotoBudget::take(deps).await.photo(deps, person).await?.into(),
+            None => "".into(),
+        };
     }
     Ok(shown)
 }

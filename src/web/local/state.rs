@@ -45,6 +45,8 @@ pub struct LocalDeps {
     pub dev_sno: String,
     /// `None` in standalone mode.
     pub login_url: Option<Url>,
+    /// Whether answers have registry photos in them.
+    pub shows_photos: bool,
     /// Addresses without TLS are refused.
     pub require_tls: bool,
     pub access: Access,

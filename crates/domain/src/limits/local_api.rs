@@ -9,6 +9,10 @@ pub const LOCAL_USERS_MAX: usize = 100;
 pub const LOCAL_ACTIONS_MAX: usize = 16;
 /// People of one page: a thousand without their photos are some hundred kilobytes, one answer without a pause.
 pub const LOCAL_PAGE_MAX: usize = 1_000;
+/// Photos in one answer, in base64; of the people after these the answer has the `image_id` alone.
+pub const LOCAL_PHOTOS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Answers with photos that are made at one time; others wait. Each holds [`LOCAL_PHOTOS_BYTES_MAX`] about twice.
+pub const LOCAL_PHOTO_ANSWERS_AT_ONCE: usize = 2;
 /// Event, history and monitor addresses set over the local API, each.
 pub const LOCAL_URLS_MAX: usize = 8;
 /// Time a local call waits for an actor; enrolling [`LOCAL_USERS_MAX`] people behind a long command takes longest.

@@ -9,6 +9,12 @@ pub const PHOTO_PIXELS_MAX: u64 = 64_000_000;
 pub const DEVICE_PHOTO_PIXELS_MAX: u64 = 24_000_000;
 /// Largest registry photo file: the field's platforms send 50–500 KB; 12 MB covers a phone's best JPEG.
 pub const PHOTO_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Smallest face of a registry photo, shorter side, whatever the level: it is brought to 112 px for the embedder, and from
+/// fewer pixels than these most of that is made up.
+pub const ENROLLED_FACE_MIN_PX: f32 = 20.0;
+/// Faces one person may be enrolled with: from the front, from both sides, with and without glasses. Each costs a row in every
+/// search.
+pub const FACES_PER_PERSON_MAX: usize = 5;
 /// Photos handed to the vision workers and not yet begun; each holds at most [`PHOTO_BYTES_MAX`].
 pub const PHOTO_JOBS_WAITING: usize = 8;
 
