@@ -32,7 +32,9 @@ pub fn remove(settings: Settings, ids: &[String], erase: bool) -> anyhow::Result
         let outcomes = actix::System::new().block_on(in_its_place(settings, ids, erase))?;
         // The running box writes it down itself.
         let mut parts = ChangeParts::default();
-        outcomes.iter().for_each(|outcome| parts.count(outcome["code"].as_i64().unwrap_or_default()));
+        for outcome in &outcomes {
+            parts.count(outcome["code"].as_i64().unwrap_or_default());
+        }
         let about = match ids {
             [id] => log_name(id),
             _ => format!("{} people", ids.len()),

@@ -198,11 +198,7 @@ impl Settings {
                 ),
             );
         }
-        let mut gate = root.section("gate");
-        let gate_mode = gate.take("mode", GateMode::OpenDoor);
-        let pass_mode = gate.take("pass_mode", PassMode::Normal);
-        let net_relay_url = read_template(&mut gate);
-        gate.finish();
+        let GateKeys { gate_mode, pass_mode, net_relay_url } = read_gate(root.section("gate"));
         let context = BlockContext { dev_sno: &dev_sno, net_relay_url: &net_relay_url };
         let devices = read_devices(sections, context);
         let tls = read_common(root.section("tls"));
@@ -400,6 +396,21 @@ fn read_events(mut section: Section<'_>) -> EventSettings {
     };
     section.finish();
     read
+}
+
+/// `[gate]`.
+struct GateKeys {
+    gate_mode: GateMode,
+    pass_mode: PassMode,
+    net_relay_url: String,
+}
+
+fn read_gate(mut section: Section<'_>) -> GateKeys {
+    let gate_mode = section.take("mode", GateMode::OpenDoor);
+    let pass_mode = section.take("pass_mode", PassMode::Normal);
+    let net_relay_url = read_template(&mut section);
+    section.finish();
+    GateKeys { gate_mode, pass_mode, net_relay_url }
 }
 
 fn read_storage(mut section: Section<'_>) -> StorageSettings {

@@ -250,7 +250,7 @@ fn a_body_that_trickles_is_given_up() {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let head = "POST /SophonFogSys/api/users HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(&[b' '; 70_000]).unwrap();
+        stream.write_all(" ".repeat(70_000).as_bytes()).unwrap();
         stream
     };
     let mut slow: Vec<TcpStream> = (0..2).map(|_| slow()).collect();

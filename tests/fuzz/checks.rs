@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use menshen_domain::device_wish::Verb;
+use menshen_domain::device_wish::{RelayWish, Verb};
 use menshen_domain::limits;
 use menshen_domain::photo::{DevicePicture, PictureKind};
 use menshen_domain::photo_rules::PassMode;
@@ -147,7 +147,7 @@ fn wished_device(bytes: &[u8]) {
     let Ok(entry) = serde_json::from_slice::<Value>(bytes) else { return };
     for form in [Form::Api, Form::Command] {
         let Ok(wish) = read_wish(entry.clone(), form) else { continue };
-        if let Some(Some(relay)) = &wish.net_relay {
+        if let RelayWish::Set(relay) = &wish.net_relay {
             let _ = relay.action_url("modbus://{ip}:{net_port}/0?coils={door_port}");
         }
         for verb in [Verb::Add, Verb::Update] {

@@ -68,7 +68,9 @@ mod tests {
             (&[40_401], Some(50_072), "failed: 2 of 2 (40401)", true),
         ] {
             let mut parts = ChangeParts::default();
-            codes.iter().for_each(|code| parts.count(*code));
+            for code in codes {
+                parts.count(*code);
+            }
             assert_eq!(parts.text(refusal), text);
             assert_eq!(parts.changed_nothing(refusal), changed_nothing, "{text}");
         }

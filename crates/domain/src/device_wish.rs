@@ -36,6 +36,18 @@ pub enum Verb {
     Update,
 }
 
+/// What is wanted of a device's network relay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RelayWish {
+    /// It stays as it is.
+    #[default]
+    Leave,
+    /// The device has none from now on.
+    Remove,
+    /// The device has this one.
+    Set(NetRelay),
+}
+
 /// What is said of one device. What is `None` was not said.
 #[derive(Clone, Default, PartialEq)]
 pub struct DeviceWish {
@@ -59,8 +71,8 @@ pub struct DeviceWish {
     pub enabled: Option<bool>,
     /// Whether age and gender are estimated (`do_attribute`).
     pub attributes: Option<bool>,
-    /// `Some(None)` takes the relay away.
-    pub net_relay: Option<Option<NetRelay>>,
+    /// Its network relay.
+    pub net_relay: RelayWish,
     /// Kept, and shown again.
     pub rtmp_address: Option<String>,
     /// Fields that were not said, and that must be of a new device.
@@ -266,10 +278,11 @@ impl DeviceWish {
     /// The keys that mean the same whatever the device is.
     fn plain_keys(&self) -> DeviceTable {
         let text = |text: &Option<String>| text.clone().map(Value::from);
-        let net_relay = self.net_relay.as_ref().map(|relay| match relay {
-            Some(relay) => serde_json::to_value(relay).unwrap_or_default(),
-            None => Value::Null,
-        });
+        let net_relay = match &self.net_relay {
+            RelayWish::Leave => None,
+            RelayWish::Remove => Some(Value::Null),
+            RelayWish::Set(relay) => Some(serde_json::to_value(relay).unwrap_or_default()),
+        };
         let said = [
             ("device_id", text(&self.device_id)),
             ("name", text(&self.name)),

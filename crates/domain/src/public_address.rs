@@ -34,8 +34,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     };
     match segments {
         // An IPv4 address in another form: mapped, translated, 6to4.
-        [0, 0, 0, 0, 0, 0xFFFF, high, low] | [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => embedded(high, low),
-        [0x2002, high, low, ..] => embedded(high, low),
+        [0, 0, 0, 0, 0, 0xFFFF, high, low]
+        | [0x64, 0xFF9B, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => embedded(high, low),
         // What is assigned to the public internet, without documentation.
         [first, second, ..] => (0x2000..0x4000).contains(&first) && !(first == 0x2001 && second == 0xDB8),
     }

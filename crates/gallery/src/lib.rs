@@ -272,16 +272,12 @@ impl Gallery {
             return at as u32;
         }
         let set = GroupSet { permissions, registry, people: 0 };
-        match self.group_sets.iter().position(|known| known.people == 0) {
-            Some(at) => {
-                self.group_sets[at] = set;
-                at as u32
-            }
-            None => {
-                self.group_sets.push(set);
-                self.group_sets.len() as u32 - 1
-            }
+        if let Some(at) = self.group_sets.iter().position(|known| known.people == 0) {
+            self.group_sets[at] = set;
+            return at as u32;
         }
+        self.group_sets.push(set);
+        self.group_sets.len() as u32 - 1
     }
 
     /// The `limit` best people of `scope`, best first; each person counts with their best feature. A probe of another

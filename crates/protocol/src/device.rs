@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::lenient;
 use menshen_domain::device::{DeviceKind, DeviceStatus};
-use menshen_domain::device_wish::{DeviceWish, Source, Verb};
+use menshen_domain::device_wish::{DeviceWish, RelayWish, Source, Verb};
 use menshen_domain::limits;
 use menshen_domain::relay::net_relay::NetRelay;
 use menshen_domain::secrets::mask_url;
@@ -197,11 +197,11 @@ fn clean(value: &mut Value) {
 }
 
 /// `netRelay`: an empty one takes the relay away, and what PHP writes for an empty object does too.
-fn net_relay_of(fields: &Map<String, Value>) -> Result<Option<Option<NetRelay>>, DeviceFault> {
+fn net_relay_of(fields: &Map<String, Value>) -> Result<RelayWish, DeviceFault> {
     let relay = match fields.get("netRelay") {
-        None | Some(Value::Null) => return Ok(None),
+        None | Some(Value::Null) => return Ok(RelayWish::Leave),
         Some(Value::Object(relay)) => relay,
-        Some(absent) if lenient::is_absent(absent) => return Ok(Some(None)),
+        Some(absent) if lenient::is_absent(absent) => return Ok(RelayWish::Remove),
         Some(_) => return Err(DeviceFault::Wrong { field: "netRelay", expected: "an object" }),
     };
     let number = |key: &str, field: &'static str, max: u32| match relay.get(key) {
@@ -220,8 +220,8 @@ fn net_relay_of(fields: &Map<String, Value>) -> Result<Option<Option<NetRelay>>,
     let door_port = narrow(number("door_port", "netRelay.door_port", port)?);
     let delay_time = number("delay_time", "netRelay.delay_time", limits::DOOR_SECONDS_MAX)?;
     match text(relay, "ip")? {
-        Some(ip) => Ok(Some(Some(NetRelay { ip, net_port, door_port, delay_time }))),
-        None if net_port.or(door_port).is_none() => Ok(Some(None)),
+        Some(ip) => Ok(RelayWish::Set(NetRelay { ip, net_port, door_port, delay_time })),
+        None if net_port.or(door_port).is_none() => Ok(RelayWish::Remove),
         None => Err(DeviceFault::Missing("netRelay.ip")),
     }
 }

@@ -18,7 +18,7 @@ fn an_entry_of_the_published_flow_is_read() {
         (wish.registry_group.as_deref(), wish.permission_groups),
         (Some("g"), Some(vec!["p".to_owned()]))
     );
-    assert_eq!((wish.net_relay, wish.enabled, wish.attributes), (Some(None), Some(false), None));
+    assert_eq!((wish.net_relay, wish.enabled, wish.attributes), (RelayWish::Remove, Some(false), None));
     assert_eq!(wish.device_attr, json!({ "actions": { "do_match": 0, "x": [] } }).as_object().cloned());
     assert!(wish.missing_if_new.is_empty());
     let short =
@@ -27,7 +27,7 @@ fn an_entry_of_the_published_flow_is_read() {
     assert_eq!((short.device_id.as_deref(), short.source), (Some("7"), Some(Source::Stream)));
     assert_eq!(short.permission_groups, Some(vec!["1".to_owned(), "a".to_owned()]));
     assert_eq!(short.missing_if_new, ["device_name", "group_id"]);
-    assert_eq!((short.net_relay, short.rtmp_address), (None, None));
+    assert_eq!((short.net_relay, short.rtmp_address), (RelayWish::Leave, None));
 }
 
 #[test]
@@ -35,11 +35,11 @@ fn relays_are_read_as_forms_write_them() {
     let relay = |relay: Value| read(json!({ "netRelay": relay })).map(|wish| wish.net_relay);
     let full = NetRelay { ip: "10.0.0.9".into(), net_port: Some(502), door_port: None, delay_time: Some(5) };
     let said = json!({ "ip": "10.0.0.9", "net_port": "502", "door_port": 0, "delay_time": 5.0 });
-    assert_eq!(relay(said), Ok(Some(Some(full))));
+    assert_eq!(relay(said), Ok(RelayWish::Set(full)));
     for none in [json!({}), json!([]), json!(""), json!({ "ip": "", "net_port": 0, "delay_time": 5 })] {
-        assert_eq!(relay(none.clone()), Ok(Some(None)), "{none}");
+        assert_eq!(relay(none.clone()), Ok(RelayWish::Remove), "{none}");
     }
-    assert_eq!(relay(Value::Null), Ok(None));
+    assert_eq!(relay(Value::Null), Ok(RelayWish::Leave));
     for (wrong, field) in [
         (json!({ "net_port": 502 }), "netRelay.ip"),
         (json!({ "ip": "h", "net_port": 65536 }), "netRelay.net_port"),

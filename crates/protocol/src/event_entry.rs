@@ -91,12 +91,18 @@ pub fn event_entry(event: &EventRecord, context: &EntryContext<'_>) -> Value {
 
 fn ep_info(event: &EventRecord, device: Option<&DeviceConfig>) -> Value {
     let is_stream = event.device.device_type == DeviceKind::NetworkCamera.wire();
+    // What the event keeps counts before what the device is now; events of older versions keep neither.
+    let kept = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let id = kept(&event.device.device_id).or_else(|| device.map(|device| device.device_id.clone()));
+    let id = id.unwrap_or_else(|| super::device_id::of_ip(&event.device.ip));
+    let name = kept(&event.device.name).or_else(|| device.map(|device| device.name.clone()));
+    let name = name.unwrap_or_else(|| event.device.ip.clone());
     json!({
         "ep_id": event.device.ep_id,
         "ep_type": if is_stream { "rtsp" } else { "photo" },
         "ep_ip": event.device.ip,
-        "ep_name": device.map_or(event.device.ip.as_str(), |device| device.name.as_str()),
-        "device_id": device.map_or_else(|| super::device_id::of_ip(&event.device.ip), |device| device.device_id.clone()),
+        "ep_name": name,
+        "device_id": id,
     })
 }
 

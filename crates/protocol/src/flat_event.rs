@@ -206,6 +206,7 @@ mod tests {
                 device_type: "3".to_owned(),
                 name: "hall".to_owned(),
                 device_id: "dev-1".to_owned(),
+                registry_group: "default_group".to_owned(),
             },
             identity: Some(EventIdentity {
                 id: "1001".to_owned(),

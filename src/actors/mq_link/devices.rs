@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use super::deps::LinkDeps;
 use crate::actors::device_groups::DeviceGroups;
 use crate::actors::devices::message::{PutDevices, RemoveDevices};
-use crate::actors::registry::message::ListPermissions;
-use menshen_domain::registry_groups::with_used;
+use crate::actors::registry::message::{ListGroups, ListPermissions};
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::device::DeviceCommand;
 use menshen_protocol::refused::RefusedCommand;
@@ -21,7 +20,8 @@ pub async fn change_devices(deps: &LinkDeps, command: DeviceCommand) -> Result<V
     match command {
         DeviceCommand::Put { verb, mut wishes, echo } => {
             let permissions = deps.registry.send_until_answered(|| ListPermissions).await?;
-            let groups = DeviceGroups { permissions, registry: with_used(Vec::new(), []) };
+            let registry = deps.registry.send_until_answered(|| ListGroups).await?;
+            let groups = DeviceGroups { permissions, registry };
             let present = deps.device_list.all();
             for wish in &mut wishes {
                 groups.look_up(wish, &present).map_err(as_command)?;

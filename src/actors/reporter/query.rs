@@ -35,7 +35,7 @@ impl Handler<FindEvents> for ReporterActor {
             }
             deps.storage.events.newest_first(&receivers, 0, &mut |stored, is_unsent| {
                 page.looked_at += 1;
-                if query.matches(&stored.event, group_of(&stored.event)) {
+                if query.matches(&stored.event, &stored.event.device.registry_group) {
                     page.total += 1;
                     if page.total > skip && page.events.len() < limit {
                         page.events.push((stored.event, !is_unsent));
@@ -46,11 +46,6 @@ impl Handler<FindEvents> for ReporterActor {
             Ok(page)
         }))
     }
-}
-
-/// Name of the registry group an event's face was compared with.
-pub fn group_of(_: &EventRecord) -> &str {
-    menshen_domain::registry_groups::DEFAULT_REGISTRY_GROUP
 }
 
 impl Handler<GetEventPicture> for ReporterActor {

@@ -224,13 +224,13 @@ impl AmqpConnector {
             },
         };
         let properties = ConnectionProperties::default().with_connection_name("menshen".into());
-        let tls = if address.uses_tls { Some(self.tls().await?) } else { None };
+        let tls = if address.uses_tls { Some(self.tls()?) } else { None };
         let connect = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, tls.clone()).await?);
         let opened = Connection::connector(uri, stream::runtime(), connect, properties).await;
         opened.map(Arc::new).map_err(classify)
     }
 
-    async fn tls(&self) -> Result<TlsConnector, BrokerError> {
+    fn tls(&self) -> Result<TlsConnector, BrokerError> {
         let Some(path) = &self.ca_file else { return stream::tls(None) };
         let pem = regular_file::read(path).map_err(|no_file| {
             let why = std::io::Error::from(no_file);

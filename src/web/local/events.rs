@@ -8,13 +8,13 @@ use tokio::sync::Semaphore;
 
 use super::answer::{Answer, ask, wrong};
 use super::body::Call;
+use super::groups;
 use super::state::LocalDeps;
 use crate::actors::reporter::message::{DeleteEvents, DeletePictures, FindEvents, GetEventPicture};
-use crate::actors::reporter::query::group_of;
 use menshen_domain::event_query::EventQuery;
 use menshen_domain::limits;
 use menshen_domain::person::PersonKind;
-use menshen_domain::registry_groups::{RegistryGroup, with_used};
+use menshen_domain::registry_groups::RegistryGroup;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::event_entry::{EntryContext, event_entry};
 
@@ -23,10 +23,6 @@ const PER_PAGE: u64 = 10;
 
 /// Opening many rows takes a core for a while.
 static PLACES: Semaphore = Semaphore::const_new(limits::EVENT_QUERIES_AT_ONCE);
-
-fn groups() -> Vec<RegistryGroup> {
-    with_used(Vec::new(), [])
-}
 
 /// A moment in seconds since 1970, with or without a fraction; as published, not in milliseconds.
 fn time(call: &Call, key: &str) -> Result<Option<u64>, ProtocolError> {
@@ -84,7 +80,7 @@ pub async fn list(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
 }
 
 async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
-    let groups = groups();
+    let groups = groups::all(deps).await?;
     let query = query_of(deps, call, &groups)?;
     let per_page = call.number("per_page", PER_PAGE, limits::LOCAL_PAGE_MAX as u64)?.max(1);
     let page = call.number("page", 0, u32::MAX.into())?;
@@ -102,7 +98,7 @@ async fn list_now(deps: &LocalDeps, call: &Call) -> Answer {
         .iter()
         .take(limit)
         .map(|(event, is_sent)| {
-            let name = group_of(event);
+            let name = event.device.registry_group.as_str();
             let id = groups.iter().find(|group| group.name == name).map_or(name, |group| &group.id);
             let device = devices.iter().find(|device| device.ip == event.device.ip);
             event_entry(event, &EntryContext { device, group: (id, name), is_sent: *is_sent })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, as_local, ask, wrong};
 use super::body::{Call, list_of, said};
+use super::groups;
 use super::state::LocalDeps;
 use crate::actors::device_groups::DeviceGroups;
 use crate::actors::devices::message::{ListDevices, PutDevices, RemoveDevices};
@@ -13,7 +14,6 @@ use crate::actors::registry::message::ListPermissions;
 use menshen_domain::device::{DeviceConfig, DeviceStatus};
 use menshen_domain::device_wish::{DeviceWish, Verb};
 use menshen_domain::limits;
-use menshen_domain::registry_groups::with_used;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_protocol::device::{Form, device_of, read_wish};
 use menshen_protocol::lenient;
@@ -22,7 +22,7 @@ const LIST: &str = "devices_list";
 
 async fn groups(deps: &LocalDeps) -> Result<DeviceGroups, ProtocolError> {
     let permissions = ask(deps.registry.send(ListPermissions)).await??;
-    Ok(DeviceGroups { permissions, registry: with_used(Vec::new(), []) })
+    Ok(DeviceGroups { permissions, registry: groups::all(deps).await? })
 }
 
 /// A device there is not.
