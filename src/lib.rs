@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod evaluation;
 pub mod ports;
+pub mod regular_file;
 pub mod runtime;
 pub mod status;
 pub mod telemetry;

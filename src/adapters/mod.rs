@@ -18,7 +18,6 @@ pub mod pictures;
 pub mod platform_http;
 pub mod process;
 mod record;
-pub mod regular_file;
 pub mod relay;
 pub mod space;
 pub mod store;

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 
 use super::files::write_flushed;
-use super::regular_file::{self, NoFile};
+use crate::regular_file::{self, NoFile};
 
 /// How often it is looked whether a certificate was replaced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

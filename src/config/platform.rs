@@ -2,14 +2,32 @@
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
+use url::Url;
+
 use super::reader::Section;
 use super::receivers::http_url;
-use super::settings::{Mode, PlatformSettings};
-use crate::adapters::regular_file;
+use crate::regular_file;
 use menshen_domain::device::NO_LICENCE_CODE;
 use menshen_domain::link::LoginMethod;
 use menshen_domain::report_options::{Dialect, OcclusionTrue};
 use menshen_domain::text;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Platform,
+    Standalone,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    pub login_url: Url,
+    pub login_method: LoginMethod,
+    pub ca_file: Option<PathBuf>,
+    /// Whether it adds, changes and removes devices.
+    pub manages_devices: bool,
+}
 
 /// What the section says.
 pub struct PlatformKeys {

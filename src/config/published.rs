@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use super::reader::Section;
 use menshen_domain::device::PublishedKeys;
+use menshen_domain::device_id;
 use menshen_domain::limits;
 use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::relay::net_relay::{NetRelay, NetRelayError};
 use menshen_domain::text;
 use menshen_domain::visible::is_hidden;
-use menshen_protocol::device_id;
 
 /// Reads the `device_id`; errors are noted.
 pub fn read_id(section: &mut Section<'_>, ip: &str, seen: &mut BTreeSet<String>) -> String {

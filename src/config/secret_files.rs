@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::reader::Findings;
-use crate::adapters::regular_file::{self, NoFile};
+use crate::regular_file::{self, NoFile};
 use menshen_domain::text::{Text, spoken};
 use menshen_domain::{text, tr};
 

@@ -10,6 +10,7 @@ use url::Url;
 use super::attributes::{AttributeSettings, read_attributes};
 use super::devices::{BlockContext, DeviceTables, read_devices};
 use super::photos::{FtpSettings, read_ftp};
+pub use super::platform::{Mode, PlatformSettings};
 use super::platform::{PlatformKeys, read_platform};
 use super::published::read_template;
 use super::reader::Section;
@@ -19,11 +20,10 @@ use super::secret_files::OpenFile;
 use super::tls::{TlsSettings, read_common};
 use super::value_error::ValueError;
 use super::web::{LocalApiSettings, read_local_api, read_web};
-use crate::adapters::regular_file::{self, NoFile};
+use crate::regular_file::{self, NoFile};
 use menshen_domain::device::DeviceConfig;
 use menshen_domain::limits;
 use menshen_domain::limits::{GALLERY_CAPACITY, GALLERY_CAPACITY_MAX};
-use menshen_domain::link::LoginMethod;
 use menshen_domain::models::{Precision, Provider};
 use menshen_domain::photo_rules::PassMode;
 use menshen_domain::quality::{Check, LevelName, QualityLevel, QualityLimits};
@@ -35,25 +35,9 @@ use menshen_domain::tuning::{Changes, GateMode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
-    Platform,
-    Standalone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     Text,
     Json,
-}
-
-#[derive(Debug, Clone)]
-pub struct PlatformSettings {
-    pub login_url: Url,
-    pub login_method: LoginMethod,
-    pub ca_file: Option<PathBuf>,
-    /// Whether it adds, changes and removes devices.
-    pub manages_devices: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::reader::Section;
-use crate::adapters::regular_file;
+use crate::regular_file;
 use menshen_domain::text;
 
 /// TLS of one address.

@@ -9,12 +9,12 @@ use crate::ports::device_config_store::{ChangedDevice, DeviceConfigStore, Reread
 use crate::runtime::models::read_selection;
 use menshen_domain::address::Address;
 use menshen_domain::device::DeviceConfig;
+use menshen_domain::device_id;
 use menshen_domain::limits;
 use menshen_domain::status::{ProtocolError, StatusCode};
 use menshen_domain::text::spoken;
 use menshen_domain::tr;
 use menshen_domain::tuning::{Changes, DeviceChange, DeviceEntry, DeviceTable};
-use menshen_protocol::device_id;
 
 /// Reads the configuration file once more.
 pub type Reread = Arc<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::actors::session::SessionKeeper;
 use crate::adapters::platform_http::{ClientError, PlatformHttp, PlatformParameters};
-use crate::adapters::regular_file;
 use crate::adapters::system::{MachineProbe, ProbeError};
 use crate::config::Settings;
 use crate::ports::platform::PlatformApi;
 use crate::ports::system::SystemProbe;
+use crate::regular_file;
 use menshen_domain::link::LoginMethod;
 
 /// The platform cannot be talked to, whatever it answers.

@@ -19,6 +19,41 @@ pub const ROWS: &[Row] = &[
         "dialects::a_platform_that_may_expect_the_other_dialect_is_hinted_at_once",
     ),
     tested(
+        "2.6-C1",
+        "passmode: each value, kept over a restart",
+        "pass_mode::the_platform_says_who_may_pass_at_devices_that_send_photos",
+    ),
+    tested(
+        "2.6-C2",
+        "an unknown passmode is in faild_field",
+        "pass_mode::the_platform_says_who_may_pass_at_devices_that_send_photos",
+    ),
+    tested(
+        "2.6-C3",
+        "allforbidden counts before a device's own pass_mode",
+        "pass_mode::the_platform_says_who_may_pass_at_devices_that_send_photos",
+    ),
+    tested(
+        "2.6-C4",
+        "allpass never opens for the blacklist, nor at avoid",
+        "pass_mode::a_gate_with_a_camera_opens_for_anyone_once_a_passage",
+    ),
+    tested(
+        "2.6-C5",
+        "ir_collection: true is in faild_field, false in success_field",
+        "pass_mode::the_platform_says_who_may_pass_at_devices_that_send_photos",
+    ),
+    tested(
+        "2.6-C6",
+        "history_upload_need_info switches what history tells of the face",
+        "pass_mode::the_platform_says_whether_history_tells_of_the_face",
+    ),
+    tested(
+        "2.6-C7",
+        "all six fields of control_config in one command, each alone",
+        "pass_mode::the_platform_says_who_may_pass_at_devices_that_send_photos",
+    ),
+    tested(
         "2.6-R1",
         "epType: words at 2.6, digits at 2.4",
         "dialects::a_platform_gets_its_dialect_in_every_report",
@@ -68,5 +103,10 @@ pub const ROWS: &[Row] = &[
         "2.6-R11",
         "ep_id is the same in device list, status and both histories",
         "dialects::a_platform_gets_its_dialect_in_every_report",
+    ),
+    tested(
+        "5",
+        "occlusion: true is a free part, unless platform.occlusion_true says otherwise; covered names the covered ones",
+        "fiqa::a_platform_may_read_occlusion_the_other_way_round",
     ),
 ];

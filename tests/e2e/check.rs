@@ -145,7 +145,6 @@ fn odd_files_are_named_and_not_waited_for() {
         told
     };
     let keys = [
-        "platform.dev_sno_file",
         "platform.ca_file",
         "local_api.token_file",
         "local_api.tls_cert",
@@ -159,7 +158,7 @@ fn odd_files_are_named_and_not_waited_for() {
     bed.add_config("\n[[devices]]\nip = \"a\"\ntype = \"turnstile\"\npipeline = \"post\"\n");
     for key in keys {
         for (path, what) in [
-            (pipe.as_str(), "a named pipe"),
+            (pipe.as_str(), "a named pipe (FIFO)"),
             (folder.to_str().unwrap(), "a folder"),
             ("/dev/zero", "a device"),
         ] {

@@ -109,7 +109,7 @@ fn an_enrolment_with_a_limit_nobody_can_read_is_refused() {
     for wrong in [json!("soon"), json!("2026-02-30"), json!("31/12/2026"), json!(-1), json!({ "at": 1 })] {
         let answer = enrol(&bed, "visitor", "obama-1.jpg", wrong.clone());
         let told = answer.to_string();
-        assert!(told.contains("40071") && told.contains("info.end_time"), "{wrong}: {told}");
+        assert!(told.contains("40091") && told.contains("info.end_time"), "{wrong}: {told}");
     }
     assert!(!http::get(bed.local_port, USERS).1.to_string().contains("visitor"));
 }

@@ -151,3 +151,14 @@ fn boxes_share_the_work() {
     assert!(began.elapsed() < Duration::from_secs(15));
     bed.stop();
 }
+
+#[test]
+fn a_platform_may_read_occlusion_the_other_way_round() {
+    let mut bed = TestBed::with_platform(|config| config.fiqa = true);
+    bed.set("platform.occlusion_true", "\"covered\"");
+    bed.start();
+    let reply = fiqa(&bed, "obama-1.jpg", "high");
+    let info = &reply["result"]["data"][0]["info"];
+    assert_eq!((&info["occlusion"], &info["covered"]), (&json!([false, false, false]), &json!([])));
+    bed.stop();
+}

@@ -377,7 +377,7 @@ fn a_photo_in_pieces_is_asked_for_whole() {
         assert_eq!(send(line, bytes), expected, "{line}");
     }
     assert_eq!(counted(&ftp.bed, "cam1", "recognised"), 3.0);
-    assert_eq!(events(&ftp.bed).len(), 3);
+    eventually("three events", SOON, || (ftp.bed.metric("menshen_events_total") == 3.0).then_some(()));
     ftp.still_works();
     ftp.bed.stop();
 }

@@ -49,6 +49,7 @@ mod local_receivers;
 mod local_users;
 mod login;
 mod main_stream;
+mod methods;
 mod onvif;
 mod onvif_camera;
 mod pass_mode;

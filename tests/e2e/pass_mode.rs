@@ -75,6 +75,11 @@ fn the_platform_says_who_may_pass_at_devices_that_send_photos() {
         result,
         json!({ "success_field": { "threshold": 82 }, "faild_field": { "passmode": "open", "ir_collection": true } })
     );
+    let six = json!({
+        "threshold": 82, "threshold_range": [0, 82, 100], "support_stranger_group": false, "passmode": "allforbidden",
+        "history_upload_need_info": false, "ir_collection": false,
+    });
+    assert_eq!(control(&bed, six.clone()), json!({ "success_field": six, "faild_field": {} }));
     assert!(!passes(&bed, "gate", "obama-2.jpg"), "a wrong word changes nothing");
     set(&bed, "normal");
     assert!(passes(&bed, "gate", "obama-2.jpg"));
@@ -105,5 +110,51 @@ fn a_gate_with_a_camera_opens_for_anyone_once_a_passage() {
     // A second opening would have come by now.
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(relay.got().len(), 2);
+    // `avoid` is above it.
+    let mode = json!({ "controller_mode": "avoid" });
+    assert_eq!(http::json(bed.local_port, "POST", "/SophonFogSys/api/GateControllerMode", &mode).0, 200);
+    let before = bed.platform.ledger().len();
+    bed.wait("a stranger has passed again", |entry| {
+        entry.number >= before && is_history_of("lobby")(entry) && entry.body["identity_id"] == ""
+    });
+    assert_eq!(relay.got().len(), 2);
+    bed.stop();
+}
+
+#[test]
+fn the_platform_says_whether_history_tells_of_the_face() {
+    let mut bed = TestBed::with_platform(|_| ());
+    bed.add_config("\n[[devices]]\nip = \"gate\"\ntype = \"turnstile\"\npipeline = \"post\"\ndedup_s = 0\n");
+    bed.start();
+    let told = |bed: &TestBed| {
+        let before = bed.platform.ledger().len();
+        let kind = [("Content-Type", "image/jpeg")];
+        http::call(
+            bed.local_port,
+            "POST",
+            "/SophonFogSys/api/Recognize?ip=gate",
+            &kind,
+            &photo("obama-2.jpg"),
+        );
+        let of_gate = |entry: &menshen_testbed::platform::ledger::Entry| {
+            entry.number >= before && is_history_of("gate")(entry)
+        };
+        bed.wait("history", of_gate).body["ext_data"].get("info").is_some()
+    };
+    assert!(!told(&bed));
+    control(&bed, json!({ "history_upload_need_info": true }));
+    assert!(told(&bed));
+    bed.kill9();
+    bed.start();
+    assert!(told(&bed), "kept over kill -9");
+    // What was said last counts before the login.
+    bed.platform.patch_login(json!({ "recordUploadInfo": 1 }));
+    control(&bed, json!({ "history_upload_need_info": false }));
+    bed.stop();
+    bed.start();
+    assert!(!told(&bed));
+    let output = bed.run(&["settings", "reset", "events.history_face_info"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(told(&bed), "as the login says");
     bed.stop();
 }

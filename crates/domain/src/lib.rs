@@ -25,6 +25,7 @@ pub mod changed_setting;
 pub mod clock;
 pub mod decision;
 pub mod device;
+pub mod device_id;
 pub mod device_kind;
 pub mod device_wish;
 pub mod erasure;

@@ -94,7 +94,7 @@ fn ep_info(event: &EventRecord, device: Option<&DeviceConfig>) -> Value {
     // What the event keeps counts before what the device is now; events of older versions keep neither.
     let kept = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let id = kept(&event.device.device_id).or_else(|| device.map(|device| device.device_id.clone()));
-    let id = id.unwrap_or_else(|| super::device_id::of_ip(&event.device.ip));
+    let id = id.unwrap_or_else(|| menshen_domain::device_id::of_ip(&event.device.ip));
     let name = kept(&event.device.name).or_else(|| device.map(|device| device.name.clone()));
     let name = name.unwrap_or_else(|| event.device.ip.clone());
     json!({

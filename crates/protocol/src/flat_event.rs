@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::device_id;
 use super::event::{BoxFiqaInfo, EventPictures, STRANGER_NAME, want_action};
 use menshen_domain::attributes::{AgeGroup, Gender};
+use menshen_domain::device_id;
 use menshen_domain::device_kind::DeviceKind;
 use menshen_domain::event::{EventDevice, EventIdentity, EventRecord};
 use menshen_domain::person::PersonKind;
@@ -50,7 +50,7 @@ pub struct FlatEventBody {
     pub dev_sno: String,
     /// What was measured of the face.
     pub recognize_face_attr: FlatAttributes,
-    /// [`API_VERSION`].
+    /// `API_VERSION`.
     pub api_version: String,
     /// Measurements of the reported shot; our own addition.
     pub box_fiqa_info: BoxFiqaInfo,

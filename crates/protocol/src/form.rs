@@ -94,7 +94,7 @@ pub fn texts(value: &Value) -> Result<Vec<String>, FieldError> {
     }
 }
 
-/// The content type of what [`write`] writes.
+/// The content type of what [`write()`] writes.
 pub fn content_type(boundary: &str) -> String {
     format!("{MULTIPART}; boundary={boundary}")
 }

@@ -15,7 +15,6 @@ pub mod attributes;
 pub mod command;
 pub mod control;
 pub mod device;
-pub mod device_id;
 pub mod event;
 pub mod event_entry;
 pub mod fiqa;

@@ -111,10 +111,24 @@ const MODULES: &[modules::Rule] = &[
         must_not_touch: DRIVERS,
     },
     modules::Rule { module: "status", may_use: &["menshen_domain"], must_not_touch: DRIVERS },
-    modules::Rule { module: "config", may_use: &["telemetry", "menshen_domain"], must_not_touch: DRIVERS },
+    // How a file is opened that the installer names: for whoever reads one.
+    modules::Rule { module: "regular_file", may_use: &["menshen_domain"], must_not_touch: DRIVERS },
+    modules::Rule {
+        module: "config",
+        may_use: &["telemetry", "regular_file", "menshen_domain"],
+        must_not_touch: DRIVERS,
+    },
     modules::Rule {
         module: "adapters",
-        may_use: &["telemetry", "status", "ports", "menshen_domain", "menshen_protocol", "menshen_vision"],
+        may_use: &[
+            "telemetry",
+            "status",
+            "ports",
+            "regular_file",
+            "menshen_domain",
+            "menshen_protocol",
+            "menshen_vision",
+        ],
         must_not_touch: &["actix", "actix_web"],
     },
     modules::Rule {
@@ -144,6 +158,7 @@ const MODULES: &[modules::Rule] = &[
             "telemetry",
             "status",
             "ports",
+            "regular_file",
             "config",
             "adapters",
             "actors",

@@ -27,10 +27,10 @@ use self::consumer::{consume, consume_alone};
 use self::error::{classify, is_of_channel, lost};
 use self::publisher::Publisher;
 use self::topology::{Use, prepare_other, prepare_queue};
-use crate::adapters::regular_file;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, NoticeSink, QueuePair,
 };
+use crate::regular_file;
 use menshen_domain::limits;
 use menshen_protocol::login::{BrokerAddress, RabbitMq};
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::seal::{KeyId, Place, SealError, Sealer, Secret, derived, random};
 use crate::adapters::files::{io_error, write_flushed};
-use crate::adapters::regular_file;
 use crate::ports::store::StoreError;
+use crate::regular_file;
 
 /// Name of the systemd credential.
 pub const CREDENTIAL: &str = "menshen-master-key";

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use crate::adapters::regular_file::{self, NoFile};
 use crate::cli::language::said;
 use crate::config::Settings;
+use crate::regular_file::{self, NoFile};
 use crate::runtime::problems::Problems;
 
 /// Everything that keeps the box from writing its data.

@@ -102,11 +102,11 @@ async fn detect_now(deps: &LocalDeps, mut call: Call) -> Answer {
     };
     let find = FindFaces { photo, most, with_attributes: wanted.attribute };
     let faces = ask(deps.identifier.engine.send(find)).await??;
-    let shown = |face: &menshen_vision::SeenFace| {
-        let [x1, y1, x2, y2] = [face.bbox.x1, face.bbox.y1, face.bbox.x2, face.bbox.y2];
-        seen_face([x1, y1, x2, y2], &face.landmarks, face.pose, face.attributes.as_ref(), wanted)
-    };
-    Ok(faces.iter().map(shown).collect())
+    let shown = faces.iter().map(|face| {
+        let bbox = [face.bbox.x1, face.bbox.y1, face.bbox.x2, face.bbox.y2];
+        seen_face(bbox, &face.landmarks, face.pose, face.attributes.as_ref(), wanted)
+    });
+    Ok(shown.collect())
 }
 
 pub async fn fiqa(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
