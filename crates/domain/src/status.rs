@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// Language of the texts the box writes into replies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,9 +97,9 @@ pub struct ProtocolError {
 }
 
 impl ProtocolError {
-    /// A refusal with its detail; an empty detail is left out of texts.
+    /// A refusal with its detail; an empty detail is left out of texts. Of a very long one the middle is left out.
     pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: without_middle(detail.into()) }
     }
 
     /// `text: detail`, for the `message` field of a reply.
@@ -108,6 +110,17 @@ impl ProtocolError {
             format!("{}: {}", self.code.text(language), self.detail)
         }
     }
+}
+
+/// At most [`limits::REFUSAL_CHARS_MAX`] characters.
+fn without_middle(text: String) -> String {
+    let count = text.chars().count();
+    if count <= limits::REFUSAL_CHARS_MAX {
+        return text;
+    }
+    let begin = limits::REFUSAL_CHARS_MAX - limits::REFUSAL_END_CHARS - 1;
+    let skipped = count - limits::REFUSAL_END_CHARS;
+    text.chars().take(begin).chain(['…']).chain(text.chars().skip(skipped)).collect()
 }
 
 impl std::fmt::Display for ProtocolError {
@@ -129,5 +142,18 @@ mod tests {
             assert!(code.code() == 0 || (40000..60000).contains(&code.code()));
             assert!(code.name().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
         }
+    }
+
+    #[test]
+    fn a_refusal_does_not_send_a_long_name_back() {
+        let detail = |name: &str| format!("there is no group `{name}`: GET groups lists them");
+        let refused = |name: &str| ProtocolError::new(StatusCode::NotFound, detail(name)).detail;
+        assert_eq!(refused("夜班"), detail("夜班"));
+        let told = refused(&"长".repeat(100_000));
+        assert_eq!(told.chars().count(), limits::REFUSAL_CHARS_MAX);
+        assert!(
+            told.starts_with("there is no group `长") && told.ends_with("`: GET groups lists them"),
+            "{told}"
+        );
     }
 }

@@ -21,6 +21,11 @@ pub const LOCAL_CALL_TIMEOUT_MS: u64 = 60_000;
 pub const LOCAL_LISTEN_RETRY_MS: u64 = 5_000;
 /// Fields of a form; the calls that take forms have fewer than ten, and lists of [`LOCAL_URLS_MAX`].
 pub const LOCAL_FORM_FIELDS_MAX: usize = 32;
+/// Characters of a refusal's detail, which may quote what was sent: several long names and what to do fit; a name of a megabyte does
+/// not come back.
+pub const REFUSAL_CHARS_MAX: usize = 600;
+/// Of those, the end that is kept, where what to do is said.
+pub const REFUSAL_END_CHARS: usize = 200;
 /// Networks of `local_api.allow`, and names of `local_api.names`, each.
 pub const LOCAL_ALLOW_MAX: usize = 32;
 /// Text of a device over the published calls: an address with user, password and a long path.
