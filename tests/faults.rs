@@ -29,6 +29,9 @@ fn a_short_fault_campaign_loses_nothing() {
     assert_eq!(injected, 12, "{verdict}");
     assert!(verdict["commands"].as_u64().unwrap() > 30, "there was load: {verdict}");
     assert!(verdict["events_stored"].as_u64().unwrap() > 3, "people walked: {verdict}");
+    assert!(verdict["dialect_changes"].as_u64().unwrap() > 5, "{verdict}");
+    let bodies = verdict["events_by_dialect"].as_object().unwrap();
+    assert!(["0 in 2.4", "0 in 2.6", "2 in 2.6"].iter().all(|form| bodies.contains_key(*form)), "{verdict}");
 }
 
 /// Replies through `notify_path`, and what hurts most there.

@@ -11,11 +11,20 @@ pub fn get(port: u16, path: &str) -> String {
 
 /// The same for `POST` with a JSON body.
 pub fn post(port: u16, path: &str, body: &serde_json::Value) -> String {
+    send(port, "POST", path, body)
+}
+
+/// The same for `PUT` with a JSON body.
+pub fn put(port: u16, path: &str, body: &serde_json::Value) -> String {
+    send(port, "PUT", path, body)
+}
+
+fn send(port: u16, method: &str, path: &str, body: &serde_json::Value) -> String {
     let body = body.to_string();
     let head = "HTTP/1.0\r\nContent-Type: application/json";
     // Photos may be in it that a busy box takes its time with.
     let within = Duration::from_secs(30);
-    ask(port, within, &format!("POST {path} {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    ask(port, within, &format!("{method} {path} {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
 }
 
 fn ask(port: u16, within: Duration, request: &str) -> String {

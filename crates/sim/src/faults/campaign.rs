@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::args::FaultsArgs;
+use super::dialects::Changer;
 use super::folders::{copy_folder, run_folder};
 use super::inject::{Active, begin, end};
 use super::load::{Load, Maker, Published};
@@ -89,6 +90,9 @@ fn kinds(arguments: &FaultsArgs) -> Result<Vec<Kind>> {
 
 struct Campaign {
     load: Load,
+    /// `None` once all is to be quiet.
+    dialects: Option<Changer>,
+    dialect_changes: u64,
     published: Published,
     bed: TestBed,
     /// Fault by name and how long it took until the box worked again.
@@ -107,8 +111,17 @@ impl Campaign {
             bail!("the first command was not answered");
         }
         bed.people_walk()?;
+        let dialects = Changer::start(bed.supervisor.local_port(), seed);
         let load = Load::start(maker, bed.platform.clone(), published.clone());
-        Ok(Self { load, published, bed, healed: Vec::new(), not_healed: Vec::new() })
+        Ok(Self {
+            load,
+            dialects: Some(dialects),
+            dialect_changes: 0,
+            published,
+            bed,
+            healed: Vec::new(),
+            not_healed: Vec::new(),
+        })
     }
 
     fn play(&mut self, faults: &[Fault], report: &mut Report) -> Result<()> {
@@ -174,6 +187,7 @@ impl Campaign {
         report.print_line("quiet: waiting for replies and history");
         self.bed.platform.behaviour().heal();
         self.load.stop()?;
+        self.dialect_changes = self.dialects.take().map_or(0, |changer| changer.taken());
         let commands: Vec<String> = self.published.all().into_iter().map(|(command, _)| command.id).collect();
         // Unanswered ones are reported by the comparison.
         self.bed.wait(ANSWERED_WITHIN, |bed| {
@@ -213,6 +227,7 @@ impl Campaign {
             clean_end: clean,
             healed: &self.healed,
             not_healed: &self.not_healed,
+            dialect_changes: self.dialect_changes,
             bed: &self.bed,
         };
         let verdict = verify(&evidence);

@@ -6,6 +6,7 @@ mod broker_faults;
 mod brokers;
 mod campaign;
 mod clock;
+mod dialects;
 mod folders;
 mod inject;
 pub mod kills;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::testbed::RECEIVERS;
+use super::dialects::Told;
+use super::testbed::{RECEIVERS, receiver_path};
 use super::watch::Looks;
 use menshen_testbed::camera_process::TrueWalk;
 use menshen_testbed::platform::ledger::Entry;
@@ -94,11 +95,9 @@ pub fn missing(entries: &[Entry], stored: &[Value]) -> Vec<String> {
 
 /// Accepted history events of a receiver in the order they came.
 fn accepted(entries: &[Entry], receiver: usize) -> Vec<(String, &Entry)> {
-    let path = format!("/box/record/{receiver}");
+    let path = receiver_path(receiver);
     let of_receiver = entries.iter().filter(|e| e.kind == "history" && e.path == path && e.is_accepted());
-    of_receiver
-        .filter_map(|entry| Some((entry.body["ext_data"]["event_id"].as_str()?.to_owned(), entry)))
-        .collect()
+    of_receiver.filter_map(|entry| Some((Told::read(&entry.body)?.event_id.to_owned(), entry))).collect()
 }
 
 impl Evidence<'_> {
@@ -134,8 +133,13 @@ impl Evidence<'_> {
                 } else {
                     findings.repeated += 1;
                 }
-                if let Some((id, seen)) = seen(&entry.body["ext_data"], about_ms) {
-                    events.entry(id).or_insert(seen);
+                if let Some(told) = Told::read(&entry.body) {
+                    let seen = Seen {
+                        camera: told.camera.to_owned(),
+                        in_ms: true_ms(told.in_ms, about_ms),
+                        out_ms: true_ms(told.out_ms, about_ms),
+                    };
+                    events.entry(told.event_id.to_owned()).or_insert(seen);
                 }
             }
             findings.received.push(first.len());
@@ -233,7 +237,7 @@ mod tests {
             number: 0,
             at_ms: 0,
             kind: "history",
-            path: format!("/box/record/{receiver}"),
+            path: receiver_path(receiver),
             status,
             body: json!({ "ext_data": data }),
         }
@@ -253,28 +257,28 @@ mod tests {
         evidence.verify()
     }
 
-    fn both(id: &str, in_ms: u64, out_ms: u64) -> [Entry; 2] {
-        [history(0, id, in_ms, out_ms, 200), history(1, id, in_ms, out_ms, 200)]
+    fn all(id: &str, in_ms: u64, out_ms: u64) -> [Entry; RECEIVERS] {
+        std::array::from_fn(|receiver| history(receiver, id, in_ms, out_ms, 200))
     }
 
     #[test]
     fn all_is_well_on_a_clock_a_day_ahead_and_with_a_repeat() {
         let ahead = DAY_MS as u64;
         let stored = [event("a", 1, T + 500, T + 2_500), event("b", 2, T + 7_000 + ahead, T + 9_000 + ahead)];
-        let mut entries: Vec<_> = both("a", T + 500, T + 2_500).into();
-        entries.extend(both("a", T + 500, T + 2_500));
-        entries.extend(both("b", T + 7_000 + ahead, T + 9_000 + ahead));
+        let mut entries: Vec<_> = all("a", T + 500, T + 2_500).into();
+        entries.extend(all("a", T + 500, T + 2_500));
+        entries.extend(all("b", T + 7_000 + ahead, T + 9_000 + ahead));
         let found = verify(&entries, &stored, &[walk(T), walk(T + 6_500)], &[]);
-        assert_eq!((found.repeated, found.walks_counted, &found.received), (2, 2, &vec![2, 2]));
+        assert_eq!((found.repeated, found.walks_counted, &found.received), (3, 2, &vec![2, 2, 2]));
         assert!(found.lost.is_empty() && found.reordered.is_empty() && found.doubled.is_empty(), "{found:?}");
     }
 
     #[test]
     fn what_a_receiver_lacks_or_got_as_a_page_is_lost() {
         let stored = [event("a", 1, T + 500, T + 2_500)];
-        let [first, mut second] = both("a", T + 500, T + 2_500);
+        let [first, mut second, third] = all("a", T + 500, T + 2_500);
         second.status = menshen_testbed::platform::ledger::LOGIN_PAGE;
-        let found = verify(&[first.clone(), second], &stored, &[walk(T)], &[]);
+        let found = verify(&[first.clone(), second, third], &stored, &[walk(T)], &[]);
         assert_eq!(found.lost.len(), 1, "{found:?}");
         assert_eq!(missing(&[first], &stored), ["a"]);
         let found = verify(&[], &[], &[walk(T)], &[]);
@@ -285,9 +289,9 @@ mod tests {
     fn order_and_doubles_are_seen() {
         let stored = [event("a", 1, T + 500, T + 900), event("b", 2, T + 1_500, T + 2_500)];
         let entries: Vec<_> =
-            both("b", T + 1_500, T + 2_500).into_iter().chain(both("a", T + 500, T + 900)).collect();
+            all("b", T + 1_500, T + 2_500).into_iter().chain(all("a", T + 500, T + 900)).collect();
         let found = verify(&entries, &stored, &[walk(T)], &[]);
-        assert_eq!((found.reordered.len(), found.doubled.len()), (2, 1), "{found:?}");
+        assert_eq!((found.reordered.len(), found.doubled.len()), (3, 1), "{found:?}");
         let found = verify(&entries, &stored, &[walk(T)], &[T + 1_000]);
         assert!(found.doubled.is_empty(), "a kill fell into it: {found:?}");
     }

@@ -16,6 +16,7 @@ use menshen_testbed::small_disk::SmallDisk;
 use serde_json::{Value, json};
 
 use super::brokers::{Broker, BrokerArgs, ToBroker};
+use super::dialects;
 use super::plan::Kind;
 use super::supervisor::Supervisor;
 use super::watch::{Looks, Watch};
@@ -25,7 +26,10 @@ const DEV_SNO: &str = "MENSHENFAULTS2026";
 /// Who the box is to the broker, where its permissions change.
 const BOX_USER: &str = "box";
 const BOX_PASSWORD: &str = "one";
-pub const RECEIVERS: usize = 2;
+/// History receivers of the login, which follow the platform's dialect.
+const PLATFORM_RECEIVERS: usize = 2;
+/// All history receivers; the last one is the box's own, with a dialect of its own.
+pub const RECEIVERS: usize = PLATFORM_RECEIVERS + 1;
 const LINK_WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 /// Room for the events and photos of one run.
@@ -33,6 +37,11 @@ const DISK_MB: u32 = 256;
 
 /// Small pictures leave the processor to the box; 854 is a width whose rows are padded.
 const CAMERA: [&str; 8] = ["--size", "854x480", "--fps", "10", "--walk-ms", "3000", "--gap-ms", "3500"];
+
+/// Where a receiver's history is taken.
+pub fn receiver_path(receiver: usize) -> String {
+    if receiver < PLATFORM_RECEIVERS { format!("/box/record/{receiver}") } else { "/own/record".to_owned() }
+}
 
 /// How a campaign wants its test bed.
 pub struct Wishes {
@@ -108,7 +117,7 @@ impl TestBed {
             queue_type: wishes.broker.queue_type(),
             told_broker_port: Some(told[0]),
             upload_queue: wishes.upload_queue,
-            receivers: RECEIVERS,
+            receivers: PLATFORM_RECEIVERS,
             ledger_file: Some(folder.join("ledger.jsonl")),
             ..PlatformConfig::default()
         })?;
@@ -120,6 +129,11 @@ impl TestBed {
         // Everything but the broker's own connection goes through the proxy.
         let through_proxy = |path: &str| format!("http://127.0.0.1:{}{path}", to_platform.port());
         config.events.realtime_urls = vec![through_proxy("/events")];
+        let own = through_proxy(&receiver_path(dialects::PINNED));
+        config.add(&format!(
+            "[[events.receiver]]\nurl = {own:?}\ndialect = {:?}\n",
+            dialects::PINNED_DIALECT
+        ))?;
         if let Some(section) = &mut config.platform {
             section.login_url = through_proxy("/api/gateway/login");
         }

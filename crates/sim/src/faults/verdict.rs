@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::dialects;
 use super::load::RESIDENT;
 use super::model::{Command, Effect, Model};
 use super::order::{Inversion, Order};
 use super::passages;
 use super::plan::Kind;
-use super::testbed::TestBed;
+use super::testbed::{RECEIVERS, TestBed, receiver_path};
 use menshen_testbed::platform::ledger::Entry;
 use menshen_testbed::statistics::rounded;
 
@@ -30,6 +31,8 @@ pub struct Evidence<'a> {
     pub clean_end: bool,
     pub healed: &'a [(String, f64)],
     pub not_healed: &'a [String],
+    /// Changes of the platform's dialect that the box took.
+    pub dialect_changes: u64,
     pub bed: &'a TestBed,
 }
 
@@ -74,8 +77,10 @@ pub fn verify(evidence: &Evidence) -> Value {
     }
     .verify();
 
+    let paths: Vec<_> = (0..RECEIVERS).map(receiver_path).collect();
+    let dialects = dialects::look(&evidence.entries, &paths);
     let Weighed { problems, losses_excused, ends_excused } =
-        weigh(evidence, &model, &wrong_state, &passages, &disk_full, &handed_over);
+        weigh(evidence, &model, &wrong_state, &passages, &disk_full, &handed_over, &dialects.problems);
     let mut verdict = json!({
         "campaign": "faults",
         "seed": evidence.seed,
@@ -92,6 +97,8 @@ pub fn verify(evidence: &Evidence) -> Value {
         "events_real_time": passages.real_time,
         "events_received": passages.received,
         "events_repeated": passages.repeated,
+        "events_by_dialect": dialects.bodies,
+        "dialect_changes": evidence.dialect_changes,
         "walks": passages.walks,
         "walks_judged": passages.walks_counted,
         "box_starts": bed.supervisor.starts(),
@@ -187,6 +194,7 @@ fn weigh(
     passages: &passages::Findings,
     disk_full: &[(u64, u64)],
     handed_over: &HandedOver,
+    dialects: &[String],
 ) -> Weighed {
     let bed = evidence.bed;
     let in_disk_full =
@@ -220,6 +228,7 @@ fn weigh(
     note("lost", &passages.lost);
     note("reordered", &passages.reordered);
     note("doubled", &passages.doubled);
+    note("dialect", dialects);
     note("the box said", &unexcused);
     note("not healed", evidence.not_healed);
     let own: Vec<_> = own_ends.iter().map(|alarm| alarm.line.clone()).collect();
@@ -231,6 +240,7 @@ fn weigh(
             passages.walks >= WALKS_MANY && passages.walks_counted == 0,
             "no walk could be judged: the box was never whole for one, or had no time to look".to_owned(),
         ),
+        (evidence.dialect_changes == 0, "the dialect was never changed".to_owned()),
         (!evidence.clean_end, "the box did not end in good order".to_owned()),
     ];
     problems.extend(single.into_iter().filter(|(is, _)| *is).map(|(_, text)| text));
