@@ -43,8 +43,16 @@ impl Calls {
         self
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.allowed.iter().map(Method::as_str)
+    }
+
     pub fn resource(self, not_allowed: NotAllowed) -> Resource {
-        let allowed: Vec<&str> = self.allowed.iter().map(Method::as_str).collect();
+        let allowed: Vec<&str> = self.methods().collect();
         // Names of methods are letters.
         let allowed = HeaderValue::from_str(&allowed.join(", ")).ok();
         let otherwise = move |request: HttpRequest| {

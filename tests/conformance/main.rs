@@ -19,6 +19,7 @@ mod http;
 mod link;
 mod local_api;
 mod local_people;
+mod published;
 mod reports;
 mod row;
 mod scenario;
@@ -68,6 +69,15 @@ fn prove(row: &Row, evidence: &Evidence) -> Result<(), String> {
     }
 }
 
+/// Login, people, configuration, refusals, devices, reports, stream.
+fn generation_2_6_ids() -> Vec<String> {
+    let groups = [('L', 3), ('U', 8), ('C', 7), ('X', 5), ('D', 10), ('R', 11), ('W', 7)];
+    groups
+        .iter()
+        .flat_map(|(name, count)| (1..=*count).map(move |number| format!("2.6-{name}{number}")))
+        .collect()
+}
+
 #[test]
 fn every_field_and_rule_of_the_protocol_holds() {
     let evidence = scenario::play();
@@ -80,6 +90,22 @@ fn every_field_and_rule_of_the_protocol_holds() {
             broken.push(format!("{} {}: {reason}", row.section, row.rule));
         }
     }
-    println!("{} rows, {} broken", table().count(), broken.len());
+    let fields = published::prove(find_test);
+    for row in &fields {
+        let mark = if row.fault.is_none() { "ok  " } else { "FAIL" };
+        println!("{mark} {:<7} {}", row.section, row.rule);
+        broken.extend(row.fault.as_ref().map(|fault| format!("{} {}: {fault}", row.section, row.rule)));
+    }
+    let of_2_6 = generation_2_6_ids();
+    let missing = of_2_6.iter().filter(|id| !table().any(|row| row.section == **id));
+    broken.extend(missing.map(|id| format!("{id}: it has no row")));
+    println!(
+        "{} rows ({} of them the {} of generation 2.6), {} fields of published calls, {} broken",
+        table().count(),
+        table().filter(|row| of_2_6.iter().any(|id| row.section == id)).count(),
+        of_2_6.len(),
+        fields.len(),
+        broken.len()
+    );
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }

@@ -79,6 +79,11 @@ fn a_device_that_asks_has_guesses_in_its_events_and_no_other_has() {
     let face = &reply["result"]["data"][0];
     assert_keys(face, &["bbox", "fiqa_result", "score", "success", "fails", "info", "recognize_face_attr"]);
     assert_man(&face["recognize_face_attr"]);
+    let asked = json!({ "image_base64_str": photo_base64("obama-1.jpg"), "with_attribute": true });
+    let (status, seen) = http::json(bed.local_port, "POST", "/SophonFace/api/detect", &asked);
+    let guess = &seen["data"][0]["attribute"];
+    assert_eq!((status, &guess["gender"]), (200, &json!("male")), "{seen}");
+    assert_between(&guess["age"], 25.0, 75.0);
     let ids = ["asks", "plain"]
         .map(|device| event("history", device)["ext_data"]["event_id"].as_str().unwrap().to_owned());
     let metrics = menshen_testbed::scrape::get(bed.port, "/metrics");

@@ -386,11 +386,15 @@ fn doors_are_opened_by_command_and_by_a_match() {
     let mut bed = TestBed::standalone();
     bed.add_camera(&camera);
     bed.set("devices.0.type", "\"turnstile\"");
-    bed.set("devices.0.action_url", &format!("{:?}", relay_url + "?m={mode}&s={seconds}&p={port}"));
+    bed.set(
+        "devices.0.action_url",
+        &format!("{:?}", relay_url + "?m={mode}&s={seconds}&p={port}&a={action_port}"),
+    );
     bed.start();
     let port = bed.local_port;
     eventually("the local API answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-    let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor", "action_duration": 9, "logic_port": "2" }] });
+    let close = json!({ "action": [{ "action_ip": "gate", "action_mode": "closedoor", "action_duration": 9, "logic_port": "2",
+        "action_port": "80" }] });
     let answer = done(http::json(port, "PUT", ACTION, &close));
     assert_eq!((&answer["action"][0]["result"], &answer["action"][0]["code"]), (&json!(true), &json!(0)));
     assert_eq!(
@@ -399,7 +403,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
         "published"
     );
     let lines = || relay.got().into_iter().map(|got| got.line).collect::<Vec<_>>();
-    assert_eq!(lines(), ["GET /record?m=closedoor&s=9&p=2 HTTP/1.1"]);
+    assert_eq!(lines(), ["GET /record?m=closedoor&s=9&p=2&a=80 HTTP/1.1"]);
     relay.answer(|_| 500);
     let answer = done(http::json(port, "PUT", ACTION, &close));
     assert_eq!(
@@ -412,7 +416,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
     done(http::json(port, "POST", USERS, &user("1001", "Barack Obama", "obama-1.jpg")));
     camera.go().unwrap();
     eventually("the door opens for him", SOON, || {
-        lines().contains(&"GET /record?m=opendoor&s=5&p=0 HTTP/1.1".to_owned()).then_some(())
+        lines().contains(&"GET /record?m=opendoor&s=5&p=0&a=0 HTTP/1.1".to_owned()).then_some(())
     });
     // Somebody of the blacklist opens nothing.
     done(http::json(port, "PUT", USERS, &json!({ "identity_id": "1001", "info": { "type": 3 } })));
@@ -423,7 +427,7 @@ fn doors_are_opened_by_command_and_by_a_match() {
         &json!({ "controller_mode": "alarm" }),
     ));
     eventually("an alarm for him now", SOON, || {
-        lines().contains(&"GET /record?m=alarm&s=5&p=0 HTTP/1.1".to_owned()).then_some(())
+        lines().contains(&"GET /record?m=alarm&s=5&p=0&a=0 HTTP/1.1".to_owned()).then_some(())
     });
     let shown = bed.log()
         + &menshen_testbed::scrape::get(bed.port, "/healthz")

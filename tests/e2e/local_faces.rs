@@ -57,6 +57,9 @@ fn faces_of_a_picture_are_found_and_judged() {
     let [x1, y1, x2, y2] = [0, 1, 2, 3].map(|at| plain[0]["bbox"][at].as_f64().unwrap());
     assert!(x1 < x2 && y1 < y2, "{plain}");
     assert_eq!(plain[0].as_object().unwrap().len(), 1, "only what was asked for: {plain}");
+    let guessed = done(face(&bed, "detect", json!({ "image_base64_str": picture, "with_attribute": true })));
+    let guess = &guessed[0]["attribute"];
+    assert!(guess["age"].is_u64() && guess["gender"] == "male", "{guessed}");
     let all = done(face(
         &bed,
         "detect",

@@ -231,6 +231,14 @@ fn event_servers_get_strangers_and_forms_where_they_ask_for_them() {
     assert_eq!(again, 1, "once a passage");
     let shown = done(http::get(port, EVENT));
     assert_eq!((&shown["real_need_spot_pic"], &shown["real_need_reg_pic"]), (&json!(false), &json!(true)));
+    // The scene without the face cut out of it.
+    let body = json!({ "event_server_url": [receiver.url()], "real_need_send_all_person_type": true,
+        "real_need_recognize_face": false });
+    done(http::json(port, "POST", EVENT, &body));
+    let next = eventually("the next passage", SOON, || {
+        receiver.got().into_iter().find(|got| got.content_type.starts_with("application/json"))
+    });
+    assert_eq!(pictures_of(&next.body), [false, true, false], "{}", next.body);
     bed.stop();
 }
 

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 mod body_pace;
 mod body_place;
+mod call_index;
 pub mod clock;
 pub mod devices;
 pub mod dialect;
@@ -51,6 +52,9 @@ use crate::web::listener::Listener;
 use crate::web::methods::Calls;
 use menshen_domain::limits;
 
+/// Where our own calls are.
+const OWN: &str = "/menshen/api";
+
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
 pub async fn serve(listener: Listener, deps: Arc<LocalDeps>, health: Arc<Health>) {
     let listen = listener.address;
@@ -86,10 +90,20 @@ fn bind(listener: Listener, deps: Arc<LocalDeps>) -> std::io::Result<Server> {
 }
 
 fn routes(config: &mut ServiceConfig) {
+    let calls = calls();
+    let index = Calls::of(format!("{OWN}/calls")).get(call_index::list);
+    config.app_data(Data::new(call_index::CallIndex::of(calls.iter().chain([&index]))));
+    for calls in calls.into_iter().chain([index]) {
+        config.service(calls.resource(answer::no_such_method));
+    }
+}
+
+/// Every call but the list of them.
+fn calls() -> Vec<Calls> {
     let mq = |name: &str| Calls::of(format!("/SophonMQ/api/{name}"));
     let fog = |name: &str| Calls::of(format!("/SophonFogSys/api/{name}"));
     let face = |name: &str| Calls::of(format!("/SophonFace/api/{name}"));
-    let own = |name: &str| Calls::of(format!("/menshen/api/{name}"));
+    let own = |name: &str| Calls::of(format!("{OWN}/{name}"));
     let published = [
         mq("DevSno").get(identity::dev_sno).on(Method::PUT, identity::set_dev_sno),
         mq("LoginUrl").get(identity::login_url).on(Method::PUT, identity::set_login_url),
@@ -155,7 +169,5 @@ fn routes(config: &mut ServiceConfig) {
             move |deps: Data<LocalDeps>, call: body::Call| async move { urls::set(&deps, kind, call).await };
         fog(kind.name()).get(get).on(Method::POST, set).on(Method::PUT, set)
     });
-    for calls in published.into_iter().chain(ours).chain(receivers) {
-        config.service(calls.resource(answer::no_such_method));
-    }
+    published.into_iter().chain(ours).chain(receivers).collect()
 }
