@@ -6,6 +6,7 @@ use menshen_testbed::platform::mq::FIQA_REPLIES;
 use serde_json::{Value, json};
 
 use crate::fields::{assert_between, assert_keys};
+use crate::http;
 use crate::testbed::{SOON, TestBed, eventually, photo, photo_base64};
 
 fn fiqa(bed: &TestBed, file: &str, level: &str) -> Value {
@@ -160,5 +161,9 @@ fn a_platform_may_read_occlusion_the_other_way_round() {
     let reply = fiqa(&bed, "obama-1.jpg", "high");
     let info = &reply["result"]["data"][0]["info"];
     assert_eq!((&info["occlusion"], &info["covered"]), (&json!([false, false, false]), &json!([])));
+    // The published call of the local API says the same.
+    let asked = json!({ "image_base64_str": photo_base64("obama-1.jpg"), "fiqa_level": "high" });
+    let (status, judged) = http::json(bed.local_port, "POST", "/SophonFace/api/FIQA", &asked);
+    assert_eq!((status, &judged["data"][0]["info"]["occlusion"]), (200, &info["occlusion"]), "{judged}");
     bed.stop();
 }

@@ -7,6 +7,7 @@ use super::attributes::FaceAttributes;
 use super::event::FaceInfo;
 use super::number::rounded;
 use menshen_domain::event::ShotQuality;
+use menshen_domain::report_options::OcclusionTrue;
 
 /// One judged face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,9 +44,12 @@ impl From<&ShotQuality> for FaceResult {
     }
 }
 
-/// The same for the published `FIQA`, whose example has other names for some measurements: both are there.
-pub fn published(face: &ShotQuality) -> Value {
-    let mut result = serde_json::to_value(FaceResult::from(face)).unwrap_or_default();
+/// The same for the published `FIQA`, whose example has other names for some measurements: both are there. `occlusion` is as
+/// the platform understands it.
+pub fn published(face: &ShotQuality, occlusion: OcclusionTrue) -> Value {
+    let mut judged = FaceResult::from(face);
+    judged.info.say_occlusion(occlusion);
+    let mut result = serde_json::to_value(judged).unwrap_or_default();
     let pose = face.head_pose;
     let angles = [pose.pitch_deg, pose.yaw_deg, pose.roll_deg].map(rounded);
     let info = &mut result["info"];
@@ -70,7 +74,7 @@ mod tests {
             passed: true,
             ..ShotQuality::default()
         };
-        let shown = published(&face);
+        let shown = published(&face, OcclusionTrue::Free);
         assert_eq!(shown["info"]["face_angle"], json!([2.0, 1.0, 3.0]));
         assert_eq!(shown["info"]["headpose"]["pitch_angle"], json!(2.0));
         assert_eq!((&shown["info"]["face_color"], &shown["info"]["brightness"]), (&json!(0.5), &json!(0.5)));

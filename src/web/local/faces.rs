@@ -120,7 +120,8 @@ async fn fiqa_now(deps: &LocalDeps, mut call: Call) -> Answer {
     let level = level(deps, &body, LevelName::High)?;
     let photo = picture(&mut body, "image_base64_str").await?;
     let face = ask(deps.identifier.engine.send(JudgePhoto { photo, level })).await??;
-    Ok(json!([published(&face)]))
+    let occlusion = deps.tuner.shared().load().reports.occlusion;
+    Ok(json!([published(&face, occlusion)]))
 }
 
 pub async fn compare(deps: Data<LocalDeps>, call: Call) -> HttpResponse {
