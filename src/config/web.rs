@@ -18,11 +18,16 @@ const WEB_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALH
 /// The local API at the port the field knows, for this machine only.
 const LOCAL_API_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5555));
 
+/// The live stream's published port, for an example.
+const STREAM_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5679));
+
 /// The local half of the protocol (section 9).
 #[derive(Clone)]
 pub struct LocalApiSettings {
     /// `None`: it is off.
     pub listen: Option<SocketAddr>,
+    /// Of the live stream; `None`: it is off.
+    pub stream_listen: Option<SocketAddr>,
     /// Empty: none is asked for.
     pub token: String,
     /// Networks whose callers need no token.
@@ -39,7 +44,8 @@ impl LocalApiSettings {
     pub fn allow_warning(&self) -> Option<Text> {
         let networks: Vec<String> = self.allow.iter().map(ToString::to_string).collect();
         let networks = networks.join(", ");
-        (!networks.is_empty() && self.listen.is_some()).then(|| {
+        let is_on = self.listen.is_some() || self.stream_listen.is_some();
+        (!networks.is_empty() && is_on).then(|| {
             text!(
                 "local_api.allow: callers of {networks} need no token; whoever is in there can delete everybody and open doors",
                 "local_api.allow：来自 {networks} 的调用无需令牌；该网络中的任何人都可删除全部人员并开门"
@@ -53,6 +59,7 @@ impl std::fmt::Debug for LocalApiSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalApiSettings")
             .field("listen", &self.listen)
+            .field("stream_listen", &self.stream_listen)
             .field("has_token", &!self.token.is_empty())
             .field("allow", &self.allow)
             .field("names", &self.names)
@@ -68,25 +75,33 @@ pub fn read_local_api(
     data_dir: &Path,
     tls: Option<&CertificateFiles>,
 ) -> LocalApiSettings {
-    let listen = section.take_checked("listen", LOCAL_API_LISTEN.to_string(), |text| match text.as_str() {
-        "" => Ok(None),
-        text => text
-            .parse::<SocketAddr>()
-            .map(Some)
-            .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example: LOCAL_API_LISTEN }),
-    });
+    let mut address = |key, default: String, example| {
+        let read = section.take_checked(key, default, |text| match text.as_str() {
+            "" => Ok(None),
+            text => text
+                .parse::<SocketAddr>()
+                .map(Some)
+                .map_err(|_| ValueError::AddressOrOff { text: text.to_owned(), example }),
+        });
+        read.unwrap_or(None)
+    };
+    let listen = address("listen", LOCAL_API_LISTEN.to_string(), LOCAL_API_LISTEN);
+    let stream_listen = address("stream_listen", String::new(), STREAM_LISTEN);
     let token = section.take_secret("token");
     let allow = section.take_checked("allow", Vec::<String>::new(), networks).unwrap_or_default();
     let names = section.take_checked("names", Vec::<String>::new(), names).unwrap_or_default();
-    let listen = listen.unwrap_or(None);
-    let is_reachable = listen.is_some_and(|address| !address.ip().is_loopback());
-    if token.is_empty() && allow.is_empty() && is_reachable && !data_dir.join("tokens.json").is_file() {
+    let open = [("listen", listen), ("stream_listen", stream_listen)]
+        .into_iter()
+        .find(|(_, address)| address.is_some_and(|address| !address.ip().is_loopback()));
+    if let (true, true, Some((key, _))) = (token.is_empty(), allow.is_empty(), open)
+        && !data_dir.join("tokens.json").is_file()
+    {
         section.wrong(
             "token",
             text!(
-                "must be set when local_api.listen is reachable from other machines: a caller can delete people and open \
+                "must be set when local_api.{key} is reachable from other machines: a caller can delete people and open \
                  doors; or make one with `menshen token new NAME`, or name the networks that need none in local_api.allow",
-                "local_api.listen 可从其他机器访问时必须填写：调用者可以删除人员和开门；或用 menshen token new NAME 新建令牌，或在 \
+                "local_api.{key} 可从其他机器访问时必须填写：调用者可以删除人员和开门；或用 menshen token new NAME 新建令牌，或在 \
                  local_api.allow 中填写无需令牌的网络"
             ),
         );
@@ -99,7 +114,7 @@ pub fn read_local_api(
     let photos = section.take("photos", true);
     let tls = read_tls(&mut section, tls);
     section.finish();
-    LocalApiSettings { listen, token, allow, names, photos, tls }
+    LocalApiSettings { listen, stream_listen, token, allow, names, photos, tls }
 }
 
 /// `[web]`: where, and with which certificate.

@@ -15,6 +15,7 @@ use super::tuning::base_tuning;
 use crate::actors::devices::device_list::DeviceList;
 use crate::actors::erased_people::ErasedPeople;
 use crate::actors::erasure::Eraser;
+use crate::actors::live_stream::LiveStream;
 use crate::actors::tuning::Tuner;
 use crate::adapters::audit::AuditWriter;
 use crate::adapters::changes_file::ChangesFile;
@@ -40,6 +41,8 @@ pub struct App {
     pub tuner: Tuner,
     /// Whom this run has erased.
     pub(super) erased: ErasedPeople,
+    /// The clients of the live stream.
+    pub(super) live: LiveStream,
     erasing: Arc<tokio::sync::Mutex<()>>,
     /// Where changes are written down.
     pub audit: Arc<dyn AuditLog>,
@@ -102,6 +105,7 @@ impl App {
         let clocks = (Arc::clone(&clock), Arc::clone(&health.clock));
         let recognition = Recognition::build(&settings, models, filled, clocks, tuner.shared());
         let audit = AuditWriter::start(&settings.data_dir).map_err(Problems::one)?;
+        let erased = ErasedPeople::default();
         Ok(Self {
             audit: Arc::new(audit),
             handles: Handles::default(),
@@ -109,7 +113,8 @@ impl App {
             clock,
             restart: Arc::default(),
             tuner,
-            erased: ErasedPeople::default(),
+            live: LiveStream::new(erased.clone()),
+            erased,
             erasing: Arc::default(),
             settings: Arc::new(settings),
             stores,

@@ -7,7 +7,7 @@ use crate::adapters::tls::{CertificatePaths, ServerTls, TlsError, make_own, own_
 use crate::config::Settings;
 use crate::config::tls::TlsSettings;
 use crate::web::connections::Connections;
-use crate::web::listener::Listener;
+use crate::web::listener::{Listener, Pace};
 use menshen_domain::limits;
 use menshen_domain::open_files::ConnectionLimits;
 
@@ -16,6 +16,8 @@ pub struct Listeners {
     pub web: Listener,
     /// `None` when it is off.
     pub local_api: Option<Listener>,
+    /// The live stream; likewise.
+    pub stream: Option<Listener>,
     /// FTP sessions at one time.
     pub ftp_sessions: usize,
     /// Of the FTP server; `None` when cameras cannot encrypt.
@@ -73,6 +75,7 @@ impl Listeners {
                 open_files,
                 web = most.web,
                 local_api = most.local_api,
+                stream = most.stream,
                 ftp = most.ftp,
                 "few files may be open, so few connections are taken; raise LimitNOFILE of the service"
             );
@@ -80,18 +83,26 @@ impl Listeners {
         let web = Connections::new("web", most.web, limits::WEB_CONNECTIONS_PER_ADDRESS);
         let local_api = Connections::new("local_api", most.local_api, limits::LOCAL_CONNECTIONS_PER_ADDRESS);
         let web_tls = tls_of(settings, "web", &settings.web_tls)?;
-        let local_tls = match settings.local_api.listen {
-            Some(_) => tls_of(settings, "local_api", &settings.local_api.tls)?,
-            None => None,
-        };
+        let stream = Connections::new("stream", most.stream, limits::STREAM_CLIENTS_PER_ADDRESS);
+        let is_on = settings.local_api.listen.is_some() || settings.local_api.stream_listen.is_some();
+        let local_tls = if is_on { tls_of(settings, "local_api", &settings.local_api.tls)? } else { None };
         let ftp_tls = match settings.ftp.listen {
             Some(_) => tls_of(settings, "ftp", &settings.ftp.tls)?,
             None => None,
         };
-        let local_api = |address| Listener { address, connections: local_api, tls: local_tls };
+        let stream_tls = local_tls.clone();
+        let local_api =
+            |address| Listener { address, connections: local_api, tls: local_tls, pace: Pace::Answers };
+        let stream = |address| Listener { address, connections: stream, tls: stream_tls, pace: Pace::News };
         Ok(Self {
-            web: Listener { address: settings.web_listen, connections: web, tls: web_tls },
+            web: Listener {
+                address: settings.web_listen,
+                connections: web,
+                tls: web_tls,
+                pace: Pace::Answers,
+            },
             local_api: settings.local_api.listen.map(local_api),
+            stream: settings.local_api.stream_listen.map(stream),
             ftp_sessions: most.ftp,
             ftp_tls,
         })

@@ -71,6 +71,7 @@ impl App {
                 receivers: self.health.receivers.clone(),
             },
             tuning: self.tuner.shared(),
+            live: self.live.clone(),
             clock: Arc::clone(&self.clock),
             clock_status: Arc::clone(&self.health.clock),
             config: Arc::new(ReporterConfig {
@@ -214,6 +215,8 @@ impl App {
             eraser: self.eraser(),
             reporter: self.handles.reporter.clone(),
             devices: self.handles.devices.clone(),
+            live: self.live.clone(),
+            health: Arc::clone(&self.health),
             identifier: Identifier {
                 engine: self.handles.engine.clone(),
                 recogniser: self.recognition.recogniser.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
+use tokio::task::JoinHandle;
 
 use super::app::App;
 use super::devices::Reread;
@@ -19,6 +20,7 @@ use crate::adapters::ftp::FtpServer;
 use crate::config::Settings;
 use crate::telemetry::{self, Exporter};
 use crate::web;
+use crate::web::listener::Listener;
 use menshen_domain::limits;
 use menshen_domain::text::spoken;
 use menshen_domain::tr;
@@ -83,9 +85,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
         .map_err(|reason| Problems::one(ListenError { listen, reason }))?;
     let passages = app.start_passages().map_err(Problems::one)?;
     let parts = start(&app, &passages)?;
-    let local_api = listeners.local_api.map(|listener| {
-        actix_rt::spawn(web::local::serve(listener, app.local_api(), Arc::clone(&app.health)))
-    });
+    let local_apis = serve_local_apis(&app, listeners.local_api, listeners.stream);
     let ftp = app.ftp_server(listeners.ftp_sessions, listeners.ftp_tls)?;
     tracing::info!(%listen, devices = app.device_count(), "menshen is running");
     let ended = tokio::select! {
@@ -101,7 +101,7 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
     app.health.set_draining();
     stop_ftp(ftp).await;
     drain(&app.handles, passages, deadline).await;
-    if let Some(local_api) = local_api {
+    for local_api in local_apis {
         local_api.abort();
     }
     stop_web(web).await;
@@ -109,6 +109,19 @@ pub async fn run(settings: Settings, reread: Reread) -> Result<Ended, Problems> 
         tracing::info!("stopped in good order");
     }
     ended
+}
+
+/// The local API and its live stream, as far as they are on.
+fn serve_local_apis(app: &App, local_api: Option<Listener>, stream: Option<Listener>) -> Vec<JoinHandle<()>> {
+    if local_api.is_none() && stream.is_none() {
+        return Vec::new();
+    }
+    let deps = app.local_api();
+    let (health, of_stream) = (Arc::clone(&app.health), (Arc::clone(&deps), Arc::clone(&app.health)));
+    let local_api = local_api.map(|listener| actix_rt::spawn(web::local::serve(listener, deps, health)));
+    let stream =
+        stream.map(|listener| actix_rt::spawn(web::local::serve_stream(listener, of_stream.0, of_stream.1)));
+    local_api.into_iter().chain(stream).collect()
 }
 
 /// Sinks first, sources last.

@@ -172,18 +172,22 @@ declare! {
     REPORTS = Counter "menshen_reports_total", Count, [report, result],
         "Reports to the platform and to event servers, by report (realtime, history, device-list, status) and result (ok, failed)",
         "向平台和事件服务器的上报次数，按类型（realtime、history、device-list、status）和结果（ok、failed）";
+    STREAM_MESSAGES = Counter "menshen_stream_messages_total", Count, [result],
+        "Messages of the live stream, one an event and client, by result: sent, dropped (32 newer ones waited for that client), stale, \
+         erased, failed",
+        "实时流消息数（每事件每客户端一条），按结果：sent、dropped（该客户端已有 32 条更新的消息在等待）、stale、erased、failed";
     LOCAL_CALLS_REFUSED = Counter "menshen_local_calls_refused_total", Count, [],
         "Calls of the local API refused before they were read: wrong token, token of another device, wrong host or origin",
         "本地接口拒绝的调用（令牌错误、其他设备的令牌、主机或来源错误）";
     WRONG_TOKENS = Counter "menshen_local_wrong_tokens_total", Count, [],
         "Calls of the local API with a token that is wrong or revoked", "本地接口收到的错误或已吊销令牌的调用次数";
     BROKEN_REQUESTS = Counter "menshen_broken_requests_total", Count, [server],
-        "Requests that are no HTTP, by server: web, local_api; the log names their addresses once a minute",
-        "不符合 HTTP 的请求数，按服务：web、local_api；日志每分钟记录一次来源地址";
+        "Requests that are no HTTP, by server: web, local_api, stream; the log names their addresses once a minute",
+        "不符合 HTTP 的请求数，按服务：web、local_api、stream；日志每分钟记录一次来源地址";
     AUDIT_LINES_LOST = Counter "menshen_audit_lines_lost_total", Count, [],
         "Changes whose audit line could not be written", "未能写入的审计记录数";
     CONNECTIONS = Gauge "menshen_connections", Count, [server],
-        "Open connections, by server: web, local_api", "当前连接数，按服务：web、local_api";
+        "Open connections, by server: web, local_api, stream", "当前连接数，按服务：web、local_api、stream";
     CONNECTIONS_REFUSED = Counter "menshen_connections_refused_total", Count, [server, reason],
         "Connections refused or ended for others, by reason: address (one address had its share), all (all places were taken), full \
          (nobody could leave), handshake (TLS did not come about)",

@@ -47,6 +47,7 @@ struct Facts {
     parts: BTreeMap<&'static str, bool>,
     draining: bool,
     local_api: String,
+    stream: String,
     ftp: String,
 }
 
@@ -78,6 +79,8 @@ pub struct HealthReport {
     pub pass_mode: Option<&'static str>,
     /// Where the local API listens, or why not; empty when it is off.
     pub local_api: String,
+    /// The same of the live stream.
+    pub stream: String,
     /// The same of the FTP server.
     pub ftp: String,
 }
@@ -154,6 +157,11 @@ impl Health {
         self.with(|facts| facts.login_refused = refusal);
     }
 
+    /// Why the platform refuses the login.
+    pub fn login_refused(&self) -> Option<LoginRefusal> {
+        self.with(|facts| facts.login_refused)
+    }
+
     pub fn set_devices(&self, devices: &[DeviceStatus]) {
         self.with(|facts| facts.devices = devices.to_vec());
     }
@@ -166,6 +174,10 @@ impl Health {
 
     pub fn set_local_api(&self, state: String) {
         self.with(|facts| facts.local_api = state);
+    }
+
+    pub fn set_stream(&self, state: String) {
+        self.with(|facts| facts.stream = state);
     }
 
     pub fn set_ftp(&self, state: String) {
@@ -208,6 +220,7 @@ impl Health {
                 history: self.receivers.list(),
                 pass_mode: self.pass_mode(),
                 local_api: facts.local_api.clone(),
+                stream: facts.stream.clone(),
                 ftp: facts.ftp.clone(),
             }
         })

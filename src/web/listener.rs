@@ -24,6 +24,7 @@ use menshen_domain::limits;
 
 const HEAD: Duration = Duration::from_millis(limits::REQUEST_HEAD_MS);
 const KEEP: Duration = Duration::from_millis(limits::KEEP_ALIVE_MS);
+const NEWS_STALL: Duration = Duration::from_millis(limits::STREAM_STALL_MS);
 /// Time for a connection's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -33,6 +34,16 @@ pub struct Listener {
     pub address: SocketAddr,
     pub connections: Connections,
     pub tls: Option<TlsAcceptor>,
+    pub pace: Pace,
+}
+
+/// How far a peer may be behind.
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// Answers: the system holds what it likes, and a peer takes some of it soon.
+    Answers,
+    /// News: the system holds little, and a peer may be slow.
+    News,
 }
 
 impl Listener {
@@ -54,7 +65,7 @@ impl Listener {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Self { address, connections, tls } = self;
+        let Self { address, connections, tls, pace } = self;
         let (name, told) = (connections.name(), Arc::<PeersTold>::default());
         let server = Server::build()
             .workers(1)
@@ -64,7 +75,7 @@ impl Listener {
                 let (connections, tls) = (connections.clone(), tls.clone());
                 let enter = fn_service(move |stream: TcpStream| {
                     let (connections, tls) = (connections.clone(), tls.clone());
-                    async move { enter(stream, &connections, tls).await }
+                    async move { enter(stream, pace, &connections, tls).await }
                 });
                 let app = app().into_factory().map_err(|error| error.into().error_response());
                 let told = Arc::clone(&told);
@@ -112,6 +123,7 @@ fn tell(server: &'static str, peer: IpAddr, told: &PeersTold, error: &DispatchEr
 /// A connection in its place. `Err`: there is none, which is counted.
 async fn enter(
     stream: TcpStream,
+    pace: Pace,
     connections: &Connections,
     tls: Option<TlsAcceptor>,
 ) -> Result<(BoxedIo, Option<SocketAddr>), ()> {
@@ -120,7 +132,14 @@ async fn enter(
     // Answers are small and wait for nothing.
     let _ = stream.set_nodelay(true);
     let connection = place.connection().clone();
-    let guarded = Guarded::new(stream, place);
+    if let Pace::News = pace {
+        // What lies there cannot be dropped for what is newer. Without it there is only more of that.
+        let _ = socket2::SockRef::from(&stream).set_send_buffer_size(limits::STREAM_SEND_BUFFER_BYTES);
+    }
+    let guarded = match pace {
+        Pace::Answers => Guarded::new(stream, place),
+        Pace::News => Guarded::new(stream, place).with_stall(NEWS_STALL),
+    };
     let Some(tls) = tls else { return Ok((BoxedIo::new(guarded, connection), Some(peer))) };
     if let Ok(Ok(stream)) = tokio::time::timeout(HEAD, tls.accept(guarded)).await {
         return Ok((BoxedIo::new(stream, connection), Some(peer)));

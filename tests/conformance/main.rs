@@ -23,6 +23,7 @@ mod published;
 mod reports;
 mod row;
 mod scenario;
+mod stream;
 #[path = "../e2e/testbed.rs"]
 #[allow(dead_code, reason = "shared with the tests of the box")]
 mod testbed;
@@ -45,6 +46,7 @@ fn table() -> impl Iterator<Item = &'static Row> {
         .chain(devices::ROWS)
         .chain(generation_2_6::ROWS)
         .chain(users_26::ROWS)
+        .chain(stream::ROWS)
 }
 
 /// Whether the named test of `tests/e2e` is there and not ignored.

@@ -64,6 +64,7 @@ mod realtime;
 mod receiver;
 mod standalone;
 mod storage;
+mod stream;
 mod swap;
 mod terminal;
 mod testbed;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use menshen::actors::erased_people::ErasedPeople;
+use menshen::actors::live_stream::LiveStream;
 use menshen::actors::reporter::message::{PassageStage, RecordPassage};
 use menshen::actors::reporter::{Delivery, ReporterActor, ReporterConfig, ReporterDeps, Storage};
 use menshen::actors::session::SessionKeeper;
@@ -138,6 +139,7 @@ fn deps(folder: &Path, clock: &Arc<Hand>, ear: &Arc<Ear>) -> (ReporterDeps, Arc<
         },
         clock: clock.clone(),
         tuning: SharedTuning::new(tuning),
+        live: LiveStream::new(ErasedPeople::default()),
         config: Arc::new(ReporterConfig {
             dev_sno: "D".to_owned(),
             keep_max: 100,

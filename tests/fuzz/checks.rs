@@ -19,6 +19,7 @@ use menshen_protocol::flat_event::FlatEventBody;
 use menshen_protocol::form;
 use menshen_protocol::json;
 use menshen_protocol::lenient;
+use menshen_protocol::live_event::StreamConfig;
 use menshen_protocol::local::WireAction;
 use menshen_protocol::login::{ErrorDocument, LoginDocument, Session};
 use menshen_protocol::onvif::{device, discovery, media, soap};
@@ -135,6 +136,9 @@ pub fn local(bytes: &[u8]) {
     let _ = json::parse_copied(bytes);
     round_trip::<WireAction>(bytes);
     wished_device(bytes);
+    if let Ok(config) = StreamConfig::parse(bytes) {
+        assert!(config.devices().iter().map(String::len).sum::<usize>() <= bytes.len() * 3);
+    }
     let Ok(action) = serde_json::from_slice::<WireAction>(bytes) else { return };
     if let Ok(command) = action.command(LOCAL_SECONDS_MAX) {
         assert!((1..=LOCAL_SECONDS_MAX).contains(&command.seconds));

@@ -9,6 +9,8 @@ pub struct ConnectionLimits {
     pub web: usize,
     /// The local API.
     pub local_api: usize,
+    /// The live stream.
+    pub stream: usize,
     /// FTP sessions; each may have a data connection and a port that waits for one.
     pub ftp: usize,
     /// Open files were too few for all that is wanted.
@@ -26,11 +28,13 @@ impl ConnectionLimits {
         };
         let web = share(1, limits::WEB_CONNECTIONS_MAX);
         let local_api = share(3, limits::LOCAL_CONNECTIONS_MAX);
+        let stream = share(1, limits::STREAM_CLIENTS_MAX);
         let ftp = share(1, limits::FTP_SESSIONS_MAX);
         let is_short = web < limits::WEB_CONNECTIONS_MAX
             || local_api < limits::LOCAL_CONNECTIONS_MAX
+            || stream < limits::STREAM_CLIENTS_MAX
             || ftp < limits::FTP_SESSIONS_MAX;
-        Self { web, local_api, ftp, is_short }
+        Self { web, local_api, stream, ftp, is_short }
     }
 }
 
@@ -45,10 +49,11 @@ mod tests {
             (plenty.web, plenty.local_api, plenty.ftp, plenty.is_short),
             (limits::WEB_CONNECTIONS_MAX, limits::LOCAL_CONNECTIONS_MAX, limits::FTP_SESSIONS_MAX, false)
         );
+        assert_eq!(plenty.stream, limits::STREAM_CLIENTS_MAX);
         for open_files in [1024, 2048, 4096, 65_536] {
             for devices in [0, 4, 10, 16] {
                 let some = ConnectionLimits::of(open_files, devices);
-                let taken = (some.web + some.local_api + 3 * some.ftp) as u64;
+                let taken = (some.web + some.local_api + some.stream + 3 * some.ftp) as u64;
                 let own = limits::OPEN_FILES_OWN + devices as u64 * limits::OPEN_FILES_PER_DEVICE;
                 assert!(taken + own <= open_files, "{open_files} files, {devices} devices: {some:?}");
             }

@@ -133,7 +133,8 @@ impl FlatEventBody {
     }
 }
 
-fn identity_info(who: &EventIdentity) -> Map<String, Value> {
+/// What an event keeps of the person, under the published names.
+pub fn identity_info(who: &EventIdentity) -> Map<String, Value> {
     let mut info = Map::new();
     info.insert("name".to_owned(), who.name.clone().into());
     info.insert("type".to_owned(), who.kind.number().into());
@@ -151,20 +152,24 @@ pub fn image_id(photo: &str) -> &str {
     photo.split_once('.').map_or(photo, |(id, _)| id)
 }
 
+/// The id published calls know a device by.
+pub fn device_id_of(device: &EventDevice) -> String {
+    match device.device_id.as_str() {
+        "" => device_id::of_ip(&device.ip),
+        id => id.to_owned(),
+    }
+}
+
 impl From<&EventDevice> for EpInfo {
     fn from(device: &EventDevice) -> Self {
         let is_stream = device.device_type == DeviceKind::NetworkCamera.wire();
-        let device_id = match device.device_id.as_str() {
-            "" => device_id::of_ip(&device.ip),
-            id => id.to_owned(),
-        };
         let name = if device.name.is_empty() { &device.ip } else { &device.name };
         Self {
             ep_id: device.ep_id.clone(),
             ep_type: if is_stream { "rtsp" } else { "photo" }.to_owned(),
             ep_ip: device.ip.clone(),
             ep_name: name.clone(),
-            device_id,
+            device_id: device_id_of(device),
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod ftp;
 pub mod json;
 pub mod lenient;
 pub mod letter;
+pub mod live_event;
 pub mod local;
 pub mod login;
 mod number;

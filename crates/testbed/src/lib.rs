@@ -21,4 +21,5 @@ pub mod proxy;
 pub mod scrape;
 pub mod small_disk;
 pub mod statistics;
+pub mod stream_client;
 pub mod wall_clock;

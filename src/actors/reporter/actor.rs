@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::deps::ReporterDeps;
+use super::live::Live;
 use super::message::{
     ConfirmClock, DevicesChanged, Drain, ListQuarantined, ReceiversChanged, RecordPassage, ReportDevices,
     RetryQuarantined, SessionChanged, WipeEvents,
@@ -26,6 +27,7 @@ use menshen_domain::status::ProtocolError;
 pub struct ReporterActor {
     deps: ReporterDeps,
     real_time: RealTime,
+    live: Live,
     devices: watch::Sender<Vec<DeviceStatus>>,
     tasks: Vec<Task>,
     /// One task a history receiver, with its stop switch.
@@ -41,6 +43,7 @@ impl ReporterActor {
         Self {
             deps,
             real_time: RealTime::default(),
+            live: Live::default(),
             devices,
             tasks: Vec::new(),
             history: HashMap::new(),
@@ -94,6 +97,8 @@ impl Actor for ReporterActor {
             .push(Task::spawn("status", move || status::run(deps.clone(), list.clone(), logins.clone())));
         let deps = self.deps.clone();
         self.tasks.push(Task::spawn("waiting-events", move || record::retry(deps.clone())));
+        let (deps, live) = (self.deps.clone(), self.live.clone());
+        self.tasks.push(Task::spawn("live-stream", move || live.clone().run(deps.clone())));
         if let Some(keep_days) = self.deps.config.keep_days {
             let deps = self.deps.clone();
             self.tasks.push(Task::spawn("old-events", move || record::expire(deps.clone(), keep_days)));
@@ -106,7 +111,7 @@ impl Handler<RecordPassage> for ReporterActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, message: RecordPassage, _: &mut Self::Context) -> Self::Result {
-        let (deps, real_time) = (self.deps.clone(), self.real_time.clone());
+        let (deps, real_time, live) = (self.deps.clone(), self.real_time.clone(), self.live.clone());
         Box::pin(async move {
             let message = {
                 let deps = deps.clone();
@@ -116,6 +121,7 @@ impl Handler<RecordPassage> for ReporterActor {
                 };
                 spawn_blocking(work).await?
             };
+            live.offer(&deps, &message);
             real_time.push(&deps, message);
             Ok(())
         })
@@ -199,10 +205,12 @@ impl Handler<WipeEvents> for ReporterActor {
     type Result = ResponseFuture<Result<(), ProtocolError>>;
 
     fn handle(&mut self, _: WipeEvents, _: &mut Self::Context) -> Self::Result {
-        let deps = self.deps.clone();
+        let (deps, live) = (self.deps.clone(), self.live.clone());
         Box::pin(run_blocking(move || {
             deps.storage.keys.destroy(Namespace::Events)?;
             record::forget(&deps);
+            live.forget();
+            deps.live.forget();
             wipe::finish_events(&*deps.storage.keys, &*deps.storage.events, &*deps.storage.pictures).map(drop)
         }))
     }

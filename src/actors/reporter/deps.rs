@@ -7,6 +7,7 @@ use url::Url;
 
 use super::message::RecordPassage;
 use crate::actors::erased_people::ErasedPeople;
+use crate::actors::live_stream::LiveStream;
 use crate::actors::session::SessionKeeper;
 use crate::actors::tuning::SharedTuning;
 use crate::ports::clock::Clock;
@@ -41,6 +42,8 @@ pub struct ReporterDeps {
     pub storage: Storage,
     pub delivery: Delivery,
     pub tuning: SharedTuning,
+    /// The clients of the live stream.
+    pub live: LiveStream,
     pub clock: Arc<dyn Clock>,
     pub clock_status: Arc<ClockStatus>,
     pub config: Arc<ReporterConfig>,

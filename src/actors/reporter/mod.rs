@@ -5,6 +5,7 @@ mod body;
 pub mod deps;
 pub mod devices;
 pub mod history;
+pub mod live;
 pub mod message;
 mod outcome;
 mod parts;

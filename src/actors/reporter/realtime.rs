@@ -16,7 +16,7 @@ use crate::ports::store::Namespace;
 use menshen_domain::history::shown;
 use menshen_domain::limits;
 use menshen_domain::receiver_pause::ReceiverPauses;
-use menshen_domain::report_options::{Pictures, RealtimeOptions};
+use menshen_domain::report_options::Pictures;
 use menshen_protocol::event::{EventBody, EventPictures, ReportKind};
 use menshen_protocol::picture;
 
@@ -42,7 +42,7 @@ impl RealTime {
     pub fn push(&self, deps: &ReporterDeps, message: RecordPassage) {
         let tuning = deps.tuning.load_full();
         let (mut urls, options) = (tuning.realtime_urls.clone(), tuning.reports.realtime);
-        if urls.is_empty() || !is_wanted(&message, options) {
+        if urls.is_empty() || !is_news(&message, options.all_person_types) {
             return;
         }
         let now_ms = deps.clock.monotonic_ms();
@@ -120,9 +120,9 @@ impl RealTime {
 }
 
 /// A match is news when it is made, a stranger when the passage is over: before that nobody knows who it is.
-fn is_wanted(message: &RecordPassage, options: RealtimeOptions) -> bool {
+pub(super) fn is_news(message: &RecordPassage, strangers_too: bool) -> bool {
     if message.event.is_stranger() {
-        options.all_person_types && message.stage != PassageStage::Open
+        strangers_too && message.stage != PassageStage::Open
     } else {
         message.stage != PassageStage::Closed
     }
@@ -133,11 +133,16 @@ fn count(result: &'static str) {
 }
 
 /// Whether the match is too old to be pushed as live.
-fn is_stale(deps: &ReporterDeps, message: &RecordPassage) -> bool {
+pub(super) fn is_stale(deps: &ReporterDeps, message: &RecordPassage) -> bool {
     deps.clock.monotonic_ms().saturating_sub(message.decided_ms) > limits::REALTIME_TTL_MS
 }
 
-fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) -> EventBody {
+/// The pictures of an event that has just been stored.
+pub(super) fn event_pictures(
+    deps: &ReporterDeps,
+    message: &RecordPassage,
+    wanted: Pictures,
+) -> EventPictures {
     let picture = |is_wanted: bool, name: &Option<String>| {
         let name = name.as_ref().filter(|_| is_wanted)?;
         match message.pictures.iter().find(|picture| &picture.name == name) {
@@ -150,12 +155,16 @@ fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) ->
     let event = &message.event;
     let registry_photo = event.identity.as_ref().and_then(|identity| identity.registry_photo.clone());
     let registry_photo = registry_photo.filter(|_| wanted.reg_pic);
-    let pictures = EventPictures {
+    EventPictures {
         reg_pic: registry_photo.and_then(|name| stored(deps, Namespace::Registry, &name)),
         spot_pic: picture(wanted.spot_pic, &event.spot_pic),
         recognize_face: picture(wanted.recognize_face, &event.face_pic),
-    };
-    let mut body = EventBody::new(event, pictures, ReportKind::RealTime);
+    }
+}
+
+fn event_body(deps: &ReporterDeps, message: &RecordPassage, wanted: Pictures) -> EventBody {
+    let pictures = event_pictures(deps, message, wanted);
+    let mut body = EventBody::new(&message.event, pictures, ReportKind::RealTime);
     body.ext_data.box_fiqa_info.info.say_occlusion(deps.tuning.load().reports.occlusion);
     body
 }

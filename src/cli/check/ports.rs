@@ -12,6 +12,7 @@ use crate::runtime::problems::Problems;
 pub fn check_ports(settings: &Settings, is_running: bool) -> Problems {
     let mut listeners = vec![("web.listen", settings.web_listen)];
     listeners.extend(settings.local_api.listen.map(|listen| ("local_api.listen", listen)));
+    listeners.extend(settings.local_api.stream_listen.map(|listen| ("local_api.stream_listen", listen)));
     listeners.extend(settings.ftp.listen.map(|listen| ("ftp.listen", listen)));
     let mut problems = Problems::default();
     for (place, (key, listen)) in listeners.iter().enumerate() {

@@ -31,6 +31,12 @@ impl<S> Guarded<S> {
         Self { stream, place, alarm: Box::pin(tokio::time::sleep(UNSERVED)), stalled: None, stall: STALL }
     }
 
+    /// With another end to waiting for a peer that takes nothing.
+    #[must_use]
+    pub fn with_stall(self, stall: Duration) -> Self {
+        Self { stall, ..self }
+    }
+
     pub fn place(&self) -> &Place {
         &self.place
     }

@@ -32,12 +32,14 @@ pub mod receivers;
 pub mod set_aside;
 pub mod settings;
 pub mod state;
+pub mod stream;
 pub mod urls;
 pub mod users;
 pub mod wipe;
 
 pub use state::LocalDeps;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,18 +60,38 @@ const OWN: &str = "/menshen/api";
 /// Serves until the future is dropped. A port that is taken is tried again and again: recognition does not wait for it.
 pub async fn serve(listener: Listener, deps: Arc<LocalDeps>, health: Arc<Health>) {
     let listen = listener.address;
+    let bind = || bind(listener.clone(), Arc::clone(&deps));
+    keep_serving((listen, "the local API", "local_api.listen"), bind, |state| health.set_local_api(state))
+        .await;
+}
+
+/// As [`serve`], the live stream.
+pub async fn serve_stream(listener: Listener, deps: Arc<LocalDeps>, health: Arc<Health>) {
+    let listen = listener.address;
+    let bind = || stream::bind(listener.clone(), Arc::clone(&deps));
+    keep_serving((listen, "the live stream", "local_api.stream_listen"), bind, |state| {
+        health.set_stream(state)
+    })
+    .await;
+}
+
+async fn keep_serving(
+    (listen, name, key): (SocketAddr, &'static str, &'static str),
+    bind: impl Fn() -> std::io::Result<Server>,
+    show: impl Fn(String),
+) {
     loop {
-        match bind(listener.clone(), Arc::clone(&deps)) {
+        match bind() {
             Ok(server) => {
-                tracing::info!(%listen, "the local API is listening");
-                health.set_local_api(listen.to_string());
+                tracing::info!(%listen, "{name} is listening");
+                show(listen.to_string());
                 if let Err(error) = server.await {
-                    tracing::error!(%error, "the local API ended");
+                    tracing::error!(%error, "{name} ended");
                 }
             }
             Err(error) => {
-                tracing::error!(%listen, %error, "the local API cannot listen; choose another local_api.listen");
-                health.set_local_api(format!("cannot listen on {listen}: {error}"));
+                tracing::error!(%listen, %error, "{name} cannot listen; choose another {key}");
+                show(format!("cannot listen on {listen}: {error}"));
             }
         }
         tokio::time::sleep(Duration::from_millis(limits::LOCAL_LISTEN_RETRY_MS)).await;

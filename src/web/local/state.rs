@@ -12,6 +12,7 @@ use crate::actors::erasure::Eraser;
 use crate::actors::face_engine::photos::PhotoIntake;
 use crate::actors::handle::Handle;
 use crate::actors::identify::Identifier;
+use crate::actors::live_stream::LiveStream;
 use crate::actors::registry::RegistryActor;
 use crate::actors::reporter::ReporterActor;
 use crate::actors::session::SharedSession;
@@ -20,6 +21,7 @@ use crate::ports::audit::AuditLog;
 use crate::ports::picture_download::PictureDownload;
 use crate::status::clock::ClockStatus;
 use crate::status::models::ModelStatus;
+use crate::web::health::Health;
 use menshen_domain::quality::QualityLimits;
 use menshen_domain::status::Language;
 
@@ -29,6 +31,8 @@ pub struct LocalDeps {
     pub eraser: Eraser,
     pub reporter: Handle<ReporterActor>,
     pub devices: Handle<DevicesActor>,
+    pub live: LiveStream,
+    pub health: Arc<Health>,
     pub identifier: Identifier,
     pub pictures_by_url: Arc<dyn PictureDownload>,
     /// FIQA level `custom`.

@@ -19,6 +19,7 @@ mod onvif;
 mod photo;
 mod platform;
 mod storage;
+mod stream;
 mod web;
 
 pub use self::actors::*;
@@ -36,4 +37,5 @@ pub use self::onvif::*;
 pub use self::photo::*;
 pub use self::platform::*;
 pub use self::storage::*;
+pub use self::stream::*;
 pub use self::web::*;
