@@ -29,7 +29,10 @@ impl Sample {
     /// Path and query of a call.
     pub fn called(&self) -> String {
         let path = self.path.replace("{device}", "gate-1");
-        let path = path.replace("{image_id}", "no-such-photo").replace("{picture}", "no-such-picture");
+        let path = path
+            .replace("{name}", "THRESHOLD")
+            .replace("{image_id}", "no-such-photo")
+            .replace("{picture}", "no-such-picture");
         path + self.query
     }
 
@@ -72,10 +75,21 @@ fn with(method: &'static str, path: &'static str, body: Value) -> Sample {
 
 /// All of them.
 pub fn samples() -> Vec<Sample> {
-    [identity(), people(), groups(), recognition(), events(), receivers(), doors(), devices(), own()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        identity(),
+        people(),
+        groups(),
+        recognition(),
+        events(),
+        receivers(),
+        doors(),
+        configs(),
+        devices(),
+        own(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn identity() -> Vec<Sample> {
@@ -196,6 +210,21 @@ fn doors() -> Vec<Sample> {
         with("PUT", "/SophonFogSys/api/EventAction", action),
         get(SCORE, ""),
         with("PUT", SCORE, json!({ "threshold_range": [0, 82, 100] })),
+    ]
+}
+
+fn configs() -> Vec<Sample> {
+    const CONFIGS: &str = "/SophonConfig/api/Configs";
+    let values = json!({ "config_dict": { "THRESHOLD": 82, "THRESHOLD_RANGE": "0.0,82.0,100.0", "PASSMODE": "normal",
+        "SUPPORT_STRANGER_GROUP": false, "HISTORY_UPLOAD_NEED_INFO": false, "IR_COLLECTION": false, "WORK_MODE": "local" } });
+    let user = json!({ "username": "admin", "password": "admin" });
+    vec![
+        get(CONFIGS, ""),
+        get("/SophonConfig/api/Configs/{name}", ""),
+        with("PUT", CONFIGS, values),
+        with("POST", "/SophonConfig/api/login", user.clone()),
+        with("POST", "/SophonConfig/api/password", user),
+        with("POST", "/SophonFogSys/api/ImagePathStatusQuery", json!({ "image_path": "/data/x.jpg" })),
     ]
 }
 

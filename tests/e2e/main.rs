@@ -20,6 +20,7 @@ mod call_samples;
 mod cameras;
 mod check;
 mod clock;
+mod configs;
 mod control;
 mod dead_letters;
 mod devices_change;

@@ -25,6 +25,15 @@ impl LoginRefusal {
         }
     }
 
+    /// The platform's code.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::UnknownLicence => 600_000,
+            Self::AlreadyRegistered => 600_002,
+            Self::BrokerParameters => 500_001,
+        }
+    }
+
     /// Whether somebody has to do something before another try can succeed: then asking often is of no use.
     pub fn needs_a_person(self) -> bool {
         matches!(self, Self::UnknownLicence | Self::AlreadyRegistered)

@@ -34,11 +34,11 @@ impl LocalDeps {
         }
     }
 
-    fn dev_sno_now(&self) -> String {
+    pub(super) fn dev_sno_now(&self) -> String {
         self.tuner.changes().dev_sno.unwrap_or_else(|| self.dev_sno.clone())
     }
 
-    fn login_url_now(&self) -> Option<Url> {
+    pub(super) fn login_url_now(&self) -> Option<Url> {
         self.tuner.changes().login_url.or_else(|| self.login_url.clone())
     }
 

@@ -10,6 +10,7 @@ mod body_pace;
 mod body_place;
 mod call_index;
 pub mod clock;
+pub mod configs;
 pub mod devices;
 pub mod dialect;
 pub mod doors;
@@ -159,6 +160,11 @@ fn calls() -> Vec<Calls> {
         face("event_images").on(Method::DELETE, events::delete_pictures),
         face("detect").on(Method::POST, faces::detect),
         face("FIQA").on(Method::POST, faces::fiqa),
+        Calls::of("/SophonConfig/api/Configs").get(configs::list).on(Method::PUT, configs::set),
+        Calls::of("/SophonConfig/api/Configs/{name}").get(configs::one),
+        Calls::of("/SophonConfig/api/login").on(Method::POST, configs::not_ours),
+        Calls::of("/SophonConfig/api/password").on(Method::POST, configs::not_ours),
+        fog("ImagePathStatusQuery").on(Method::POST, configs::not_ours),
         Calls::of("/SophonMatch/api/compare").on(Method::POST, faces::compare),
         Calls::of("/SophonMatch/api/PictureMatch").on(Method::POST, picture_match::picture_match),
         Calls::of("/SophonDevice/api/Devices")

@@ -46,5 +46,7 @@ pub const DETECT_FACES_MAX: usize = 100;
 pub const EVENTS_LOOKED_AT_MAX: u64 = 50_000;
 /// Queries of events that open their rows at one time: recognition has the cores.
 pub const EVENT_QUERIES_AT_ONCE: usize = 1;
+/// Names of one `Configs` call; the published dump has some sixty.
+pub const CONFIG_NAMES_MAX: usize = 128;
 /// Events or pictures one call deletes.
 pub const EVENTS_DELETED_MAX: usize = 1_000;
