@@ -59,8 +59,18 @@ impl LocalApi {
         Ok(Self { base: format!("{scheme}://{}", reached(listen)), token, client, runtime })
     }
 
+    /// Where the box is asked.
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
     /// The `data` of a call's answer, or what the box has against it.
     pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        Ok(self.answer(method, path, body)?["data"].take())
+    }
+
+    /// A call's whole answer, or what the box has against it.
+    pub fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let mut call = self.client.request(method, format!("{}{path}", self.base));
         if !self.token.is_empty() {
             call = call.bearer_auth(&self.token);
@@ -74,7 +84,7 @@ impl LocalApi {
         };
         let body: Value = self.runtime.block_on(async { call.send().await?.json().await }).map_err(failed)?;
         match body["error"]["message"].as_str() {
-            None => Ok(body["data"].clone()),
+            None => Ok(body),
             Some(message) => bail!(in_own_language(message, spoken())),
         }
     }

@@ -1,21 +1,25 @@
-//! `menshen match`: whether two photos are recognised as one person.
+//! `menshen match`: whether two photos are recognised as one person, and who is on one. A running box is asked; without one the
+//! models are loaded here.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use super::check::is_in_use;
 use super::config_args::ConfigArgs;
 use super::language::{help, said};
+use super::match_online::RunningBox;
 use super::models::active_embedder;
-use super::output::print_line;
+use super::output::{print_line, print_note};
+use super::photo_figures::{PhotoFigures, describe};
 use crate::adapters::onnx::OrtLoader;
 use crate::config::Settings;
 use crate::runtime::models::{read_selection, ready_models};
 use crate::runtime::problems::Problems;
 use menshen_domain::face::{Detection, Embedding};
-use menshen_domain::quality::{QualityLevel, judge};
+use menshen_domain::quality::{Measurements, QualityLevel, judge};
 use menshen_domain::score::ScoreMap;
 use menshen_domain::status::ProtocolError;
 use menshen_domain::text::spoken;
@@ -28,26 +32,45 @@ use menshen_vision::quality::measure;
 pub struct MatchArgs {
     #[arg(help = help("First photo", "第一张照片"))]
     a: PathBuf,
-    #[arg(help = help("Second photo", "第二张照片"))]
-    b: PathBuf,
+    #[arg(help = help("Second photo; without it the running box says who of its people the first one shows", "第二张照片；省略时由正在运行的门神识别第一张照片中的人员"))]
+    b: Option<PathBuf>,
+    #[arg(long, value_name = "IP", conflicts_with = "b", help = help("Look among the people who pass at this device; default: the default groups", "仅在该设备的人员中查找；默认为默认组"))]
+    device: Option<String>,
     #[arg(long, help = help("Estimate age and gender as well", "同时估计年龄与性别"))]
     attributes: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-/// Exit code 0: the same person; 2: two people.
+/// Exit code 0: the same person, or a person of the box; 2: two people, or nobody.
 const DIFFERENT: u8 = 2;
 
 pub fn run(arguments: &MatchArgs) -> anyhow::Result<ExitCode> {
     let mut settings = arguments.config.settings()?;
+    let exit = |is_same: bool| if is_same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) };
+    if is_in_use(&settings) {
+        let running = RunningBox::new(&settings)?;
+        let (a, device) = (&arguments.a, arguments.device.as_deref());
+        return match &arguments.b {
+            Some(b) => running.compare(a, b, arguments.attributes),
+            None => running.identify(a, device, arguments.attributes),
+        }
+        .map(exit);
+    }
+    let Some(second) = &arguments.b else {
+        bail!(said!(
+            "no box is running on this data: start it to ask who is on a photo, or name two photos",
+            "门神未在运行：识别照片中的人员需先启动门神；或指定两张照片进行比对"
+        ));
+    };
+    print_note(&said!("no box is running: the models are loaded here", "门神未在运行：在本命令中加载模型"));
     settings.recognition.embedder = active_embedder(&settings)?;
     let (models, loader) = ready_models(&settings)?;
     let mut analyzer = models.load(&loader)?;
     let nets = arguments.attributes.then(|| load_attributes(&settings, &loader));
     let mut nets = nets.transpose()?;
     let mut analyze = |path: &Path| analyze(&mut analyzer, nets.as_mut(), path);
-    let (first, second) = (analyze(&arguments.a), analyze(&arguments.b));
+    let (first, second) = (analyze(&arguments.a), analyze(second));
     let (first, second) = match (first, second) {
         (Ok(first), Ok(second)) => (first, second),
         (first, second) => {
@@ -68,7 +91,7 @@ pub fn run(arguments: &MatchArgs) -> anyhow::Result<ExitCode> {
         "相似度 {similarity:.3}，分数 {score:.1}，阈值 {threshold:.1}：{verdict}",
         threshold = recognition.threshold
     ));
-    Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+    Ok(exit(same))
 }
 
 fn load_attributes(settings: &Settings, loader: &OrtLoader) -> anyhow::Result<AttributeNets> {
@@ -91,7 +114,7 @@ fn analyze(
     let (face, aligned) = analyzer.largest_face(&frame).context(name.clone())?.ok_or_else(|| {
         anyhow!(said!("{name}: no face found in the picture", "{name}：图片中没有检测到人脸"))
     })?;
-    let quality = describe(&measure(&frame, &face, aligned.as_deref().ok()), &face);
+    let quality = describe(&figures(&measure(&frame, &face, aligned.as_deref().ok()), &face));
     print_line(&said!("{name}: {count} face(s); {quality}", "{name}：{count} 张人脸；{quality}"));
     if let Some(nets) = nets {
         let guessed = nets.estimate(&frame, &face.landmarks).context(name.clone())?;
@@ -102,26 +125,16 @@ fn analyze(
     analyzer.embed(&aligned).context(name)
 }
 
-fn describe(measured: &menshen_domain::quality::Measurements, face: &Detection) -> String {
+fn figures(measured: &Measurements, face: &Detection) -> PhotoFigures {
     let judgement = judge(&QualityLevel::High, measured);
-    let verdict = if judgement.passed {
-        said!("good enough to enrol", "可入库")
-    } else {
-        let fails: Vec<_> = judgement.fails.iter().map(|check| check.name()).collect();
-        let fails = fails.join(", ");
-        said!("not good enough to enrol: {fails}", "不可入库：{fails}")
-    };
     let pose = measured.head_pose;
-    said!(
-        "size {size:.0} px, confidence {score:.2}, pose {yaw:.0}/{pitch:.0}/{roll:.0}°, clarity {clarity:.2}, brightness \
-         {brightness:.2}; {verdict}",
-        "尺寸 {size:.0} 像素，置信度 {score:.2}，姿态 {yaw:.0}/{pitch:.0}/{roll:.0}°，清晰度 {clarity:.2}，亮度 {brightness:.2}；{verdict}",
-        size = measured.face_size_px,
-        score = face.score,
-        yaw = pose.yaw_deg,
-        pitch = pose.pitch_deg,
-        roll = pose.roll_deg,
-        clarity = measured.clarity,
-        brightness = measured.brightness
-    )
+    PhotoFigures {
+        size_px: measured.face_size_px,
+        confidence: Some(face.score),
+        pose_deg: [pose.yaw_deg, pose.pitch_deg, pose.roll_deg],
+        clarity: measured.clarity,
+        brightness: measured.brightness,
+        is_good: judgement.passed,
+        fails: judgement.fails.iter().map(|check| check.name().to_owned()).collect(),
+    }
 }

@@ -52,6 +52,7 @@ mod local_receivers;
 mod local_users;
 mod login;
 mod main_stream;
+mod match_online;
 mod methods;
 mod onvif;
 mod onvif_camera;

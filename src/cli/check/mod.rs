@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::folder::{check_data_folder, is_in_use};
+use self::folder::check_data_folder;
+pub(super) use self::folder::is_in_use;
 use self::hosts::check_hosts;
 use self::models::check_models;
 use self::ports::check_ports;
