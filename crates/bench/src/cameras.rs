@@ -15,7 +15,7 @@ use menshen_domain::frame::Frame;
 use menshen_domain::models::Precision;
 use menshen_domain::quality::judge;
 use menshen_sim::cameras::enrolment::People;
-use menshen_sim::cameras::{Asked, Walker, run};
+use menshen_sim::cameras::{Asked, Audience, Walker, run};
 use menshen_sim::figures::print_figures;
 use menshen_testbed::camera::{CameraArgs, encode};
 use menshen_vision::FaceAnalyzer;
@@ -45,6 +45,10 @@ pub struct CamerasArgs {
     enrol: Option<PathBuf>,
     #[arg(long, default_value_t = 1, requires = "enrol", value_parser = clap::value_parser!(u32).range(1..=8), help = help("Their photos are enlarged by this, so that small portraits pass level high", "照片放大倍数"))]
     enlarge: u32,
+    #[arg(long, value_name = "N", help = help("Clients of the live stream who hardly read, in every other half minute; with --stream-fast, recognition is compared with the time without clients", "慢速实时流客户端数（每隔半分钟接入；与无客户端时段比较）"))]
+    stream_slow: Option<usize>,
+    #[arg(long, value_name = "N", help = help("Clients of the live stream who read everything, likewise", "快速实时流客户端数"))]
+    stream_fast: Option<usize>,
     #[arg(long, default_value = ".setup/pictures", help = help("Pictures of scripts/setup", "素材目录"))]
     pictures: PathBuf,
     #[arg(long, help = help("Python with OpenCV, to do the same afterwards (benches/peer/peer.py)", "对照程序"))]
@@ -80,6 +84,7 @@ pub fn cameras(arguments: &CamerasArgs) -> Result<bool> {
         config,
         chaos: arguments.chaos,
         enrol: arguments.enrol.clone().map(|photos| People { photos, enlarge: arguments.enlarge }),
+        audience: arguments.audience(),
         peer: arguments.peer.clone(),
     };
     run(&asked, &print_figures)
@@ -91,6 +96,11 @@ fn absolute(path: &Path) -> Result<String> {
 }
 
 impl CamerasArgs {
+    fn audience(&self) -> Option<Audience> {
+        let (slow, fast) = (self.stream_slow.unwrap_or(0), self.stream_fast.unwrap_or(0));
+        (slow + fast > 0).then_some(Audience { slow, fast })
+    }
+
     fn camera_options(&self) -> Vec<String> {
         let mut options: Vec<String> =
             ["--size", &self.size, "--codec", &self.codec].map(str::to_owned).into();

@@ -21,8 +21,19 @@ pub struct Asked {
     pub chaos: Option<u64>,
     /// Who is enrolled all the while.
     pub enrol: Option<People>,
+    /// Clients of the live stream, who come and go in turns, so that times with them are compared with times without.
+    pub audience: Option<Audience>,
     /// Python with OpenCV, to do the same afterwards (`benches/peer/peer.py cameras`).
     pub peer: Option<PathBuf>,
+}
+
+/// Clients of the live stream, each with all cameras and all pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience {
+    /// Take so little that messages wait and are dropped.
+    pub slow: usize,
+    /// Take everything at once.
+    pub fast: usize,
 }
 
 /// One of those who walk by.

@@ -4,6 +4,7 @@
 //! box's. A passage is missed when the box's real-time event for it, with the right name, does not reach the receiver.
 
 mod asked;
+mod audience;
 mod chaos;
 mod course;
 pub mod enrolment;
@@ -13,15 +14,17 @@ mod stats;
 mod testbed;
 mod user;
 
-pub use asked::{Asked, Walker};
+pub use asked::{Asked, Audience, Walker};
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use menshen_testbed::platform::ledger::now_ms;
+use menshen_testbed::scrape;
 use serde_json::{Value, json};
 
+use audience::Invited;
 use chaos::Chaos;
 use enrolment::{Enrolment, People};
 use stats::{Seen, Stats};
@@ -44,8 +47,10 @@ pub fn run(asked: &Asked, report: &dyn Fn(&Value)) -> Result<bool> {
     std::thread::sleep(WARM_UP);
     let (before, from_ms) = (bed.reading()?, now_ms());
     let mut chaos = asked.chaos.map(Chaos::new);
+    let audience = asked.audience.map(|audience| bed.invite(audience)).transpose()?;
     let course = bed.watch(Duration::from_secs(asked.seconds), chaos.as_mut())?;
     let (after, to_ms) = (bed.reading()?, now_ms());
+    let turns = audience.map(Invited::end).transpose()?;
     let enrolled = enrolment.map(Enrolment::stop).transpose()?;
     std::thread::sleep(TAIL);
     let seen: Vec<Seen> = bed.platform.ledger().of_kind("realtime").iter().map(Seen::of_event).collect();
@@ -66,6 +71,18 @@ pub fn run(asked: &Asked, report: &dyn Fn(&Value)) -> Result<bool> {
     merge(&mut line, &course);
     merge(&mut line, &enrolled.unwrap_or_default());
     report(&line);
+    if let Some(turns) = &turns {
+        let mut line = turns.compare(&walks, &asked.walkers, &seen);
+        line["streams"] = json!(asked.streams);
+        line["optimised"] = json!(!cfg!(debug_assertions));
+        let grown = |result: &str| {
+            let series = format!("menshen_stream_messages_total{{result=\"{result}\"}}");
+            let at = |metrics: &str| scrape::value(metrics, &series).unwrap_or_default();
+            at(&after.metrics) - at(&before.metrics)
+        };
+        merge(&mut line, &json!({ "messages_sent": grown("sent"), "messages_dropped": grown("dropped") }));
+        report(&line);
+    }
     for problem in &stats.problems {
         report(&json!({ "measure": "problem", "what": problem }));
     }

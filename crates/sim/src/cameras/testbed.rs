@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use menshen_testbed::box_config::{BoxConfig, Device};
 use menshen_testbed::box_process::TestBox;
+use menshen_testbed::broker::free_port;
 use menshen_testbed::camera_process::{TestCamera, Truth};
 use menshen_testbed::platform::{PlatformConfig, SimPlatform};
 use menshen_testbed::scrape;
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Walker};
+use super::asked::{Asked, Audience, Walker};
+use super::audience::Invited;
 use super::chaos::Chaos;
 use super::course::{Sample, course};
 use super::reading::Reading;
@@ -32,6 +34,8 @@ pub struct TestBed {
     pub cameras: Vec<TestCamera>,
     truth: Truth,
     pub platform: SimPlatform,
+    /// Of the live stream, where it has an audience.
+    stream_port: Option<u16>,
 }
 
 impl TestBed {
@@ -52,11 +56,15 @@ impl TestBed {
         cameras.iter_mut().try_for_each(TestCamera::wait_ready)?;
         let mut config = BoxConfig::standalone(folder)?;
         config.events.realtime_urls.push(platform.url("/events"));
+        let stream_port = asked.audience.map(|_| free_port()).transpose()?;
+        if let Some(port) = stream_port {
+            config.add(&format!("[local_api]\nstream_listen = \"127.0.0.1:{port}\"\n"))?;
+        }
         config.devices.extend(cameras.iter().map(|camera| Device::camera(camera.name(), &camera.url())));
         config.merge(asked.config.clone());
         let mut device = TestBox::new(folder, config)?;
         device.start()?;
-        let mut bed = Self { device, cameras, truth, platform };
+        let mut bed = Self { device, cameras, truth, platform, stream_port };
         bed.wait_ready()?;
         Ok(bed)
     }
@@ -79,6 +87,16 @@ impl TestBed {
 
     pub fn local_port(&self) -> u16 {
         self.device.local_port()
+    }
+
+    /// Lets clients of the live stream come and go.
+    pub fn invite(&self, audience: Audience) -> Result<Invited> {
+        let answer = scrape::get(self.local_port(), "/SophonDevice/api/Devices");
+        let answer: Value = serde_json::from_str(&answer).context("the box's devices")?;
+        let devices = answer["data"]["devices_list"].as_array().into_iter().flatten();
+        let ids = devices.filter_map(|device| device["device_id"].as_str().map(str::to_owned)).collect();
+        let port = self.stream_port.context("the box has no live stream")?;
+        Ok(Invited::begin(port, ids, audience))
     }
 
     pub fn enrol(&self, walkers: &[Walker]) -> Result<()> {
