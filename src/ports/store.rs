@@ -3,6 +3,8 @@
 //! The traits are synchronous: they block on the disk and are called from threads, never from an
 //! actor's arbiter.
 
+use std::ops::RangeInclusive;
+
 use menshen_domain::event::EventRecord;
 use menshen_domain::person::{PermissionGroup, Person};
 use menshen_domain::registry_groups::RegistryGroup;
@@ -176,8 +178,24 @@ pub struct EventCounts {
     pub stored: u64,
     /// Rows and pictures of those.
     pub stored_bytes: u64,
+    /// Events of history that keep their feature.
+    pub features: u64,
     pub oldest_sequence: Option<u64>,
     pub newest_sequence: Option<u64>,
+}
+
+/// The feature an event of history keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptFeature<'a> {
+    pub sequence: u64,
+    /// Time of the event.
+    pub timestamp_ms: u64,
+    pub device_ip: &'a str,
+    pub device_id: &'a str,
+    /// Label of the model it was made with.
+    pub model: &'a str,
+    /// As [`EventFeature`](menshen_domain::event_feature::EventFeature) has it.
+    pub vector: &'a [u8],
 }
 
 /// What becomes of a stored event.
@@ -232,6 +250,16 @@ pub trait EventStore: Send + Sync {
         skip: u64,
         visit: &mut dyn FnMut(StoredEvent, bool) -> bool,
     ) -> Result<(), StoreError>;
+    /// Shows the features of events of history by the time of the event, within these milliseconds, until `visit` answers false. One
+    /// that cannot be read is counted and left out.
+    fn features(
+        &self,
+        between: RangeInclusive<u64>,
+        newest_first: bool,
+        visit: &mut dyn FnMut(KeptFeature<'_>) -> bool,
+    ) -> Result<(), StoreError>;
+    /// Those of these events of history that are there and can be read, in the order of the list.
+    fn at(&self, sequences: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;
     /// Changes events that every receiver has, by their ids, all or none of them, in one transaction.
     fn change_sent(
         &self,

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::adapters::store::fixture::{ALL, MODEL, Opened, event, spoil_one_event, spoil_one_person};
 use crate::ports::store::Namespace;
+use menshen_domain::event_feature::EventFeature;
 
 /// Opens a folder as a start does; returns it with how many can be recognised.
 fn start(folder: &Path) -> (Opened, usize) {
@@ -130,7 +131,8 @@ fn events_that_were_lost_come_back_from_their_pictures_under_the_same_ids() {
         let folder = tempfile::tempdir().unwrap();
         let (opened, _) = start(folder.path());
         for (id, out) in [("c", 10), ("a", 20), ("b", 30)] {
-            opened.pass(&EventRecord { out_timestamp_ms: out, ..event(id) });
+            let feature = Some(EventFeature { model: "m@1".into(), vector: vec![1, 2] });
+            opened.pass(&EventRecord { out_timestamp_ms: out, feature, ..event(id) });
         }
         opened.events.set_cursor("r", 2).unwrap();
         drop(opened);
@@ -140,7 +142,8 @@ fn events_that_were_lost_come_back_from_their_pictures_under_the_same_ids() {
         let ids: Vec<_> = events.iter().map(|stored| stored.event.event_id.as_str()).collect();
         assert_eq!(ids, ["c", "a", "b"]);
         assert_eq!(opened.events.cursor("r").unwrap(), None, "sent again, known by their ids");
-        assert!(opened.events.counts().unwrap().stored_bytes > 0);
+        let counts = opened.events.counts().unwrap();
+        assert!(counts.stored_bytes > 0 && counts.features == 3, "with their features: {counts:?}");
         assert_eq!(opened.pictures.get(Namespace::Events, "a-spot.jpg").unwrap().unwrap(), b"scene");
         let told = opened.status.facts().set_aside.join(" ");
         assert!(told.contains("events.redb was") && told.contains("3 events rebuilt"), "{told}");

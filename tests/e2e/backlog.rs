@@ -30,6 +30,7 @@ pub fn event(id: &str) -> EventRecord {
         face_pic: Some(format!("{id}-face.jpg")),
         model: "sface".to_owned(),
         why: None,
+        feature: None,
     }
 }
 

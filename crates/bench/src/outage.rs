@@ -58,7 +58,8 @@ fn jpeg_like(bytes: usize) -> Vec<u8> {
     picture
 }
 
-fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
+/// An event of a stranger at that time.
+pub fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
     let event_id = uuid::Uuid::now_v7().to_string();
     EventRecord {
         device: EventDevice {
@@ -81,6 +82,7 @@ fn event(dev_sno: &str, at_ms: u64) -> EventRecord {
         face_pic: Some(format!("{event_id}-face.jpg")),
         model: "outage".to_owned(),
         why: None,
+        feature: None,
         event_id,
     }
 }

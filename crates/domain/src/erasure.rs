@@ -200,6 +200,7 @@ mod tests {
             face_pic: None,
             model: "m".into(),
             why: why.map(Box::new),
+            feature: None,
         }
     }
 

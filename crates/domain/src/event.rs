@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
+use super::event_feature::EventFeature;
 use super::explain::Explanation;
 use super::face::{BBox, HeadPose, Landmarks};
 use super::person::PersonKind;
@@ -190,6 +191,10 @@ pub struct EventRecord {
     /// How it came to this; for `menshen why`, never reported. Absent in events of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Box<Explanation>>,
+    /// The face's feature, for searches by picture; never reported. History keeps it in a row of its own, so that its events
+    /// come without it. Events of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<EventFeature>,
 }
 
 impl EventRecord {

@@ -73,6 +73,7 @@ mod tests {
             face_pic: None,
             model: String::new(),
             why: None,
+            feature: None,
         }
     }
 

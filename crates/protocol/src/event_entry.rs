@@ -133,6 +133,7 @@ mod tests {
             face_pic: None,
             model: String::new(),
             why: None,
+            feature: None,
         }
     }
 

@@ -240,6 +240,7 @@ mod tests {
             face_pic: None,
             model: "m".to_owned(),
             why: None,
+            feature: None,
         }
     }
 

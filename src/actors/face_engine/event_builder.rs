@@ -10,6 +10,7 @@ use menshen_domain::device::DeviceConfig;
 use menshen_domain::event::{
     EventDevice, EventIdentity, EventRecord, FaceInScene, PassageStage, ShotQuality, WantAction,
 };
+use menshen_domain::event_feature::EventFeature;
 use menshen_domain::explain::{DecisionBasis, Explanation, Ranked, Reason, ShotRecord};
 use menshen_domain::face::Embedding;
 use menshen_domain::limits;
@@ -197,6 +198,8 @@ impl EventBuilder<'_> {
             face_pic: Some(face_name(&event_id)),
             model: view.shot.embedding.model.clone(),
             why: None,
+            // Of all its shots that agree, as the passage was searched for.
+            feature: Some(EventFeature::of(&view.looks_like)),
             event_id,
         }
     }

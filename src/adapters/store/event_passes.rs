@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use redb::{ReadableTable as _, WriteTransaction};
 
+use super::event_features::Features;
 use super::event_store::{RedbEventStore, counter, sent_up_to, set_counter};
-use super::event_tables::{CURSORS, HISTORY, HISTORY_BYTES, OPEN, SEQUENCES, SET_ASIDE, seal_event};
+use super::event_tables::{
+    CURSORS, HISTORY, HISTORY_BYTES, OPEN, SEQUENCES, SET_ASIDE, seal_closed, seal_event,
+};
 use super::file::Failure;
 use super::receivers::hidden;
 use crate::ports::store::{Changed, Fate, StoreError};
@@ -54,6 +57,7 @@ impl RedbEventStore {
         let mut open = transaction.open_table(OPEN)?;
         let mut history = transaction.open_table(HISTORY)?;
         let mut sequences = transaction.open_table(SEQUENCES)?;
+        let mut features = Features::open(transaction)?;
         let mut bytes = counter(transaction, HISTORY_BYTES)?;
         self.file.with_key(|key| {
             let (mut of_open, mut of_history) = (Vec::new(), Vec::new());
@@ -85,15 +89,18 @@ impl RedbEventStore {
             }
             let mut gone = BTreeSet::new();
             for (sequence, size, old_length, fate, event) in of_history {
-                if let Fate::Rewrite(new) = fate {
-                    let sealed = seal_event(key, &new)?;
+                if let Fate::Rewrite(mut new) = fate {
+                    let sealed = seal_closed(key, &new)?;
                     let new_size = (size + sealed.len() as u64).saturating_sub(old_length);
                     bytes = (bytes + new_size).saturating_sub(size);
                     history.insert(sequence, (new_size, event.event_id.as_str(), sealed.as_slice()))?;
+                    // Whole, as its pictures keep it to rebuild it.
+                    new.feature = features.get(key, sequence)?;
                     changed.rewritten.push(*new);
                 } else {
                     history.remove(sequence)?;
                     sequences.remove(event.event_id.as_str())?;
+                    features.remove(sequence)?;
                     bytes = bytes.saturating_sub(size);
                     gone.insert(sequence);
                     changed.removed_unsent += u64::from(sequence > sent);

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use redb::{ReadableTable as _, WriteTransaction};
 
+use super::event_features::Features;
 use super::event_store::{RedbEventStore, counter, sent_up_to, set_counter};
 use super::event_tables::{
-    CURSORS, HISTORY, HISTORY_BYTES, OPEN, SEQUENCES, SET_ASIDE, open_event, seal_event,
+    CURSORS, HISTORY, HISTORY_BYTES, OPEN, SEQUENCES, SET_ASIDE, open_event, seal_closed,
 };
 use super::file::Failure;
 use super::receivers::hidden;
@@ -64,6 +65,7 @@ impl RedbEventStore {
                 _ => return Ok(SentChange::Unsent(id.to_owned())),
             }
         }
+        let mut features = Features::open(transaction)?;
         let mut bytes = counter(transaction, HISTORY_BYTES)?;
         let mut before = Vec::new();
         let mut gone = BTreeSet::new();
@@ -84,11 +86,12 @@ impl RedbEventStore {
                     Fate::Remove => {
                         history.remove(sequence)?;
                         sequences.remove(id)?;
+                        features.remove(sequence)?;
                         bytes = bytes.saturating_sub(size);
                         gone.insert(sequence);
                     }
                     Fate::Rewrite(new) => {
-                        let sealed = seal_event(key, &new)?;
+                        let sealed = seal_closed(key, &new)?;
                         let new_size = (size + sealed.len() as u64).saturating_sub(length);
                         bytes = (bytes + new_size).saturating_sub(size);
                         history.insert(sequence, (new_size, id, sealed.as_slice()))?;

@@ -1,14 +1,16 @@
 //! Events and history cursors in `events.redb`.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
 use redb::{ReadableTable, ReadableTableMetadata as _, WriteTransaction};
 
+use super::event_features::Features;
 use super::event_tables::{
-    COUNTERS, CURSORS, HISTORY, HISTORY_BYTES, NEWEST_EVENT_MS, NEXT_SEQUENCE, OPEN, RECEIVERS, SEQUENCES,
-    SET_ASIDE, open_event, seal_event,
+    COUNTERS, CURSORS, FEATURE_TIMES, FEATURES, HISTORY, HISTORY_BYTES, NEWEST_EVENT_MS, NEXT_SEQUENCE, OPEN,
+    RECEIVERS, SEQUENCES, SET_ASIDE, open_event, seal_closed, seal_event,
 };
 use super::file::{DatabaseState, Failure, mark_complete, mark_incomplete};
 use super::receivers::{self, hidden, remember};
@@ -16,8 +18,8 @@ use super::sealed_file::SealedFile;
 use crate::adapters::space::DiskSpace;
 use crate::adapters::vault::{Sealer, Vault};
 use crate::ports::store::{
-    Changed, Closed, EventCounts, EventStore, Fate, FoundEvent, Namespace, RestoredEvent, Retention,
-    SentChange, StoreError, StoredEvent, Trimmed,
+    Changed, Closed, EventCounts, EventStore, Fate, FoundEvent, KeptFeature, Namespace, RestoredEvent,
+    Retention, SentChange, StoreError, StoredEvent, Trimmed,
 };
 use menshen_domain::event::EventRecord;
 
@@ -43,6 +45,8 @@ impl RedbEventStore {
             transaction.open_table(RECEIVERS)?;
             transaction.open_table(COUNTERS)?;
             transaction.open_table(SET_ASIDE)?;
+            transaction.open_table(FEATURES)?;
+            transaction.open_table(FEATURE_TIMES)?;
             Ok(())
         };
         let (file, state) = SealedFile::open(data_dir, Namespace::Events, vault, space, tables)?;
@@ -107,11 +111,15 @@ impl RedbEventStore {
             return Ok(sequence.value());
         }
         let known = transaction.open_table(OPEN)?.remove(id)?.map_or(0, |row| row.value().0);
-        let sealed = self.file.with_key(|key| seal_event(key, event))?;
         let pictures = if picture_bytes == 0 { known } else { picture_bytes };
-        let size = pictures + sealed.len() as u64;
-        note_time(transaction, event)?;
         let sequence = counter(transaction, NEXT_SEQUENCE)?.max(1);
+        // With one key: a wipe in between must not leave the one without the other.
+        let (sealed, feature_bytes) = self.file.with_key(|key| {
+            let feature_bytes = Features::open(transaction)?.insert(key, sequence, event)?;
+            Ok::<_, Failure>((seal_closed(key, event)?, feature_bytes))
+        })?;
+        let size = pictures + sealed.len() as u64 + feature_bytes;
+        note_time(transaction, event)?;
         set_counter(transaction, NEXT_SEQUENCE, sequence + 1)?;
         set_counter(transaction, HISTORY_BYTES, counter(transaction, HISTORY_BYTES)? + size)?;
         transaction.open_table(HISTORY)?.insert(sequence, (size, id, sealed.as_slice()))?;
@@ -150,6 +158,7 @@ impl RedbEventStore {
             let mut open = transaction.open_table(OPEN)?;
             let mut history = transaction.open_table(HISTORY)?;
             let mut sequences = transaction.open_table(SEQUENCES)?;
+            let mut features = Features::open(transaction)?;
             let before = open.len()? + history.len()?;
             let mut bytes = 0;
             let mut gone = Vec::new();
@@ -169,6 +178,7 @@ impl RedbEventStore {
                 sequences.remove(id.as_str())?;
             }
             transaction.open_table(SET_ASIDE)?.retain(|(_, sequence), _| kept.contains(&sequence))?;
+            features.retain(key, &kept)?;
             set_counter(transaction, HISTORY_BYTES, bytes)?;
             Ok(before - open.len()? - history.len()?)
         })
@@ -184,6 +194,7 @@ impl RedbEventStore {
             return Ok(trimmed);
         }
         let mut sequences = transaction.open_table(SEQUENCES)?;
+        let mut features = Features::open(transaction)?;
         let sent = sent_up_to(transaction, self.file.master_sealer(), &retention.receivers)?;
         self.file.with_key(|key| {
             while history.len()? > retention.keep_events || bytes > retention.keep_bytes {
@@ -199,6 +210,7 @@ impl RedbEventStore {
                 let (size, id, sealed) = row.value();
                 bytes = bytes.saturating_sub(size);
                 sequences.remove(id)?;
+                features.remove(sequence)?;
                 trimmed.removed += 1;
                 trimmed.unsent_removed += u64::from(sequence > sent);
                 if let Some(event) = self.readable(key, id, sealed) {
@@ -282,6 +294,19 @@ impl EventStore for RedbEventStore {
         self.visit_newest_first(receivers, skip, visit)
     }
 
+    fn features(
+        &self,
+        between: RangeInclusive<u64>,
+        newest_first: bool,
+        visit: &mut dyn FnMut(KeptFeature<'_>) -> bool,
+    ) -> Result<(), StoreError> {
+        self.visit_features(between, newest_first, visit)
+    }
+
+    fn at(&self, sequences: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_at(sequences)
+    }
+
     fn change_sent(
         &self,
         event_ids: &[String],
@@ -335,6 +360,7 @@ impl EventStore for RedbEventStore {
                 open: transaction.open_table(OPEN)?.len()?,
                 stored: history.len()?,
                 stored_bytes: bytes,
+                features: transaction.open_table(FEATURES)?.len()?,
                 oldest_sequence: history.first()?.map(|(key, _)| key.value()),
                 newest_sequence: history.last()?.map(|(key, _)| key.value()),
             })

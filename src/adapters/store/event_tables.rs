@@ -17,6 +17,11 @@ pub const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequence
 pub const RECEIVERS: TableDefinition<&str, &[u8]> = TableDefinition::new("sealed receivers");
 /// hash of a receiver's address → last sequence it has
 pub const CURSORS: TableDefinition<&str, u64> = TableDefinition::new("hidden cursors");
+/// (time of the event in ms, sequence) → the feature it keeps, sealed: a search by picture goes through a span of time
+/// without opening an event
+pub const FEATURES: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("sealed features");
+/// sequence → time of the event, so that its feature is found to be removed, also when the event cannot be read
+pub const FEATURE_TIMES: TableDefinition<u64, u64> = TableDefinition::new("feature times");
 /// `next_sequence`, `history_bytes`, `newest_event_ms`
 pub const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 pub const NEXT_SEQUENCE: &str = "next_sequence";
@@ -28,6 +33,14 @@ pub const SET_ASIDE: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new(
 /// Seals an event for its place in the table.
 pub fn seal_event(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {
     Ok(key.seal(Place("events", event.event_id.as_bytes()), &record::encode(event)?)?)
+}
+
+/// As [`seal_event`], for history, where the feature has a row of its own.
+pub fn seal_closed(key: &Sealer, event: &EventRecord) -> Result<Vec<u8>, Failure> {
+    if event.feature.is_none() {
+        return seal_event(key, event);
+    }
+    seal_event(key, &EventRecord { feature: None, ..event.clone() })
 }
 
 /// Opens what [`seal_event`] sealed.

@@ -47,6 +47,7 @@ pub fn event(id: &str) -> EventRecord {
         face_pic: None,
         model: "m@1".into(),
         why: None,
+        feature: None,
     }
 }
 

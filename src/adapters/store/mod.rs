@@ -3,6 +3,7 @@
 //!
 //! Every write commits with `Durability::Immediate`: when a method returns, the change has been flushed.
 
+mod event_features;
 mod event_passes;
 mod event_queries;
 mod event_store;

@@ -44,6 +44,14 @@ pub const DETECT_FACES_DEFAULT: usize = 10;
 pub const DETECT_FACES_MAX: usize = 100;
 /// Stored events a query with a filter opens, the newest ones, as published for searches; each costs some ten microseconds.
 pub const EVENTS_LOOKED_AT_MAX: u64 = 50_000;
+/// Events one search by picture finds, as published; the next page begins behind them.
+pub const PICTURE_SEARCH_FOUND_MAX: usize = 1_000;
+/// Span of a search by picture: a month, as published, of its longest form.
+pub const PICTURE_SEARCH_SPAN_MS: u64 = 31 * 24 * 3_600_000;
+/// Span of one that names no time, as published.
+pub const PICTURE_SEARCH_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// Devices of one search.
+pub const PICTURE_SEARCH_DEVICES_MAX: usize = 1_000;
 /// Queries of events that open their rows at one time: recognition has the cores.
 pub const EVENT_QUERIES_AT_ONCE: usize = 1;
 /// Names of one `Configs` call; the published dump has some sixty.
