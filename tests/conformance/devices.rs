@@ -66,6 +66,26 @@ pub const ROWS: &[Row] = &[
         "local_faces::two_pictures_are_compared",
     ),
     tested(
+        "5.5-16",
+        "picturesearch: face_image_base64, starttime, endtime, threshold, device_id_list, reverse, with_debug_info → flat events with compare_score",
+        "picture_search::passages_are_found_by_another_photo_of_the_person",
+    ),
+    tested(
+        "5.5-16",
+        "picturesearch: retcode, ret_code, have_more, total_time, endtimestamp, total_count; last_end_timestamp",
+        "picture_search::passages_are_found_by_another_photo_of_the_person",
+    ),
+    tested(
+        "5.5-16",
+        "picturesearch: fiqa_level, no face, times that make no sense",
+        "picture_search::a_search_that_makes_no_sense_is_refused_in_words",
+    ),
+    tested(
+        "5.5-16",
+        "picturesearch: what a wipe took is not found",
+        "picture_search::features_outlive_a_kill_and_go_with_a_wipe",
+    ),
+    tested(
         "5.5-12",
         "GET events: per_page, page, top_k, datetime_gte, datetime_lte, name, identity_id, score_min, score_max, userType, groups, streams",
         "local_faces::stored_events_are_found_newest_first",

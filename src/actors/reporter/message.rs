@@ -1,5 +1,7 @@
 //! Messages of the reporter.
 
+use std::ops::RangeInclusive;
+
 use actix::Message;
 
 use crate::ports::outbox::QuarantinedEvent;
@@ -7,6 +9,9 @@ use menshen_domain::device::DeviceStatus;
 use menshen_domain::event::EventRecord;
 pub use menshen_domain::event::{EventPicture, PassageStage};
 use menshen_domain::event_query::EventQuery;
+use menshen_domain::face::Embedding;
+use menshen_domain::picture_search::FoundPage;
+use menshen_domain::score::ScoreMap;
 use menshen_domain::status::ProtocolError;
 
 /// Stores an event, then reports it. Answers when it is on disk. The same message twice is harmless.
@@ -72,6 +77,33 @@ pub struct EventPage {
     pub looked_at: u64,
     /// How many are stored.
     pub stored: u64,
+}
+
+/// The events of history whose kept feature is like this one.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<FoundByPicture, ProtocolError>")]
+pub struct SearchByPicture {
+    pub probe: Embedding,
+    /// Time of the events, ms since the epoch.
+    pub between: RangeInclusive<u64>,
+    pub newest_first: bool,
+    /// At these devices only, by `device_id` or `ip`; empty: at all.
+    pub devices: Vec<String>,
+    pub map: ScoreMap,
+    /// Least score, 0–100.
+    pub score_min: f32,
+}
+
+/// A page of the events that were found.
+#[derive(Debug, Clone)]
+pub struct FoundByPicture {
+    /// Each with its similarity, in the order of the search.
+    pub events: Vec<(EventRecord, f32)>,
+    pub page: FoundPage,
+    /// Events of history that keep no feature, of any time: those of older versions.
+    pub without_feature: u64,
+    /// How long the search took, without finding the face of the picture.
+    pub took_ms: u64,
 }
 
 /// A picture of an event, by its name; `None` when there is none.

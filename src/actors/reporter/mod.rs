@@ -9,6 +9,7 @@ pub mod live;
 pub mod message;
 mod outcome;
 mod parts;
+pub mod picture_search;
 pub mod query;
 pub mod realtime;
 pub mod record;

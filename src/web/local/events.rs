@@ -22,7 +22,7 @@ use menshen_protocol::event_entry::{EntryContext, event_entry};
 const PER_PAGE: u64 = 10;
 
 /// Opening many rows takes a core for a while.
-static PLACES: Semaphore = Semaphore::const_new(limits::EVENT_QUERIES_AT_ONCE);
+pub(super) static PLACES: Semaphore = Semaphore::const_new(limits::EVENT_QUERIES_AT_ONCE);
 
 /// A moment in seconds since 1970, with or without a fraction; as published, not in milliseconds.
 fn time(call: &Call, key: &str) -> Result<Option<u64>, ProtocolError> {

@@ -26,7 +26,7 @@ use menshen_protocol::seen_face::{WantedParts, seen_face};
 /// Raw similarity by which `high` is stricter, and `low` laxer, than the model's calibrated mark: the published steps.
 const STEP: f32 = 0.05;
 
-fn switch(body: &Map<String, Value>, key: &str) -> Result<bool, ProtocolError> {
+pub(super) fn switch(body: &Map<String, Value>, key: &str) -> Result<bool, ProtocolError> {
     match said(body, key) {
         None => Ok(false),
         Some(value) => {
@@ -36,7 +36,7 @@ fn switch(body: &Map<String, Value>, key: &str) -> Result<bool, ProtocolError> {
 }
 
 /// A picture in base64, taken out of the body.
-async fn picture(body: &mut Map<String, Value>, key: &str) -> Result<Bytes, ProtocolError> {
+pub(super) async fn picture(body: &mut Map<String, Value>, key: &str) -> Result<Bytes, ProtocolError> {
     let text = match body.remove(key) {
         Some(Value::String(text)) if !text.trim().is_empty() => text,
         Some(other) if !lenient::is_absent(&other) => {
@@ -58,7 +58,7 @@ async fn download(deps: &LocalDeps, call: &Call, url: &Value) -> Result<Bytes, P
 }
 
 /// `fiqa_level`; `default` where none is said.
-fn level(
+pub(super) fn level(
     deps: &LocalDeps,
     body: &Map<String, Value>,
     default: LevelName,
@@ -202,7 +202,7 @@ async fn compare_now(deps: &LocalDeps, mut call: Call) -> Answer {
 }
 
 /// The largest face of a picture.
-async fn embedding(
+pub(super) async fn embedding(
     deps: &LocalDeps,
     photo: &Bytes,
     level: QualityLevel,

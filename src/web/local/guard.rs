@@ -151,7 +151,12 @@ fn is_of_device(request: &ServiceRequest) -> bool {
 }
 
 /// Questions that are asked with POST, since they bring a picture.
-const QUESTIONS: [&str; 3] = ["/SophonFace/api/detect", "/SophonFace/api/FIQA", "/SophonMatch/api/compare"];
+const QUESTIONS: [&str; 4] = [
+    "/SophonFace/api/detect",
+    "/SophonFace/api/FIQA",
+    "/SophonMatch/api/compare",
+    "/SophonMatch/api/picturesearch",
+];
 
 /// Photos are no changes: their events say what came of them.
 fn is_change(request: &ServiceRequest) -> bool {

@@ -26,6 +26,7 @@ pub mod person_view;
 pub mod photo;
 pub mod picture;
 pub mod picture_match;
+pub mod picture_search;
 pub mod pretty_score;
 pub mod published_devices;
 pub mod receiver_kind;
@@ -166,6 +167,7 @@ fn calls() -> Vec<Calls> {
         Calls::of("/SophonConfig/api/password").on(Method::POST, configs::not_ours),
         fog("ImagePathStatusQuery").on(Method::POST, configs::not_ours),
         Calls::of("/SophonMatch/api/compare").on(Method::POST, faces::compare),
+        Calls::of("/SophonMatch/api/picturesearch").on(Method::POST, picture_search::search),
         Calls::of("/SophonMatch/api/PictureMatch").on(Method::POST, picture_match::picture_match),
         Calls::of("/SophonDevice/api/Devices")
             .get(published_devices::list)

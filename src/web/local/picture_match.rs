@@ -64,7 +64,7 @@ fn read(body: &Map<String, Value>, now_ms: u64) -> Result<Asked, ProtocolError> 
 }
 
 /// A time in seconds or milliseconds since 1970.
-fn time_ms(value: &Value) -> Option<u64> {
+pub(super) fn time_ms(value: &Value) -> Option<u64> {
     /// Milliseconds of 1973; in seconds the year 5138.
     const FIRST_MS: f64 = 1e11;
     let number = match value {
