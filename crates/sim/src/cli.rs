@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 use menshen_testbed::camera::{self, CameraArgs};
 
-use super::{demo, faults, load, outage, platform};
+use super::{client, demo, faults, load, outage, platform};
 
 /// A simulated management platform, cameras and fault campaigns for Menshen 模拟平台、摄像机与故障测试
 #[derive(Parser)]
@@ -22,6 +22,8 @@ enum SimCommand {
     Camera(CameraArgs),
     /// A management platform: login, commands, photos, reports, and a ledger of all it got 模拟管理平台
     Platform(platform::PlatformArgs),
+    /// An integrator's side of the local API: each published call, and the registration flow 本地接口客户端
+    Client(client::ClientArgs),
     /// Everything together: broker, platform, cameras and a box 完整演示
     Demo(demo::DemoArgs),
     /// Thousands of people in one message, two cameras and photo checks: how fast, and what waits 大批量下发测试
@@ -56,6 +58,7 @@ fn run(arguments: SimArgs) -> Result<ExitCode> {
     match arguments.command {
         SimCommand::Camera(arguments) => camera::run(&arguments).map(|()| ExitCode::SUCCESS),
         SimCommand::Platform(arguments) => platform::run(&arguments).map(|()| ExitCode::SUCCESS),
+        SimCommand::Client(arguments) => client::run(&arguments),
         SimCommand::Demo(arguments) => demo::run(&arguments),
         SimCommand::Load(arguments) => load::run(&arguments),
         SimCommand::Outage(arguments) => outage::run(&arguments),

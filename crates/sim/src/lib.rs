@@ -2,6 +2,7 @@
 
 pub mod cameras;
 pub mod cli;
+pub mod client;
 pub mod demo;
 pub mod faults;
 pub mod figures;

@@ -28,6 +28,12 @@ pub struct PlatformArgs {
     /// Name no uploadQueue: replies go to notify_path 不用 uploadQueue，应答发到 notify_path
     #[arg(long)]
     pub no_upload_queue: bool,
+    /// Name FIQA queues, for `fiqa` beside other commands 使用独立的 FIQA 队列
+    #[arg(long)]
+    pub fiqa: bool,
+    /// Say recordUploadInfo (generation 2.6): 0 or 1 登录应答带 recordUploadInfo（2.6 代）
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub record_upload_info: Option<u8>,
 }
 
 /// Runs until the process is ended; commands are posted to `/sim/command`.
@@ -38,6 +44,8 @@ pub fn run(arguments: &PlatformArgs) -> Result<()> {
         dev_sno: arguments.dev_sno.clone(),
         broker_port: arguments.broker_port,
         upload_queue: !arguments.no_upload_queue,
+        fiqa: arguments.fiqa,
+        upload_info: arguments.record_upload_info.map(|on| on == 1),
         ledger_file: arguments.ledger.clone(),
         ..PlatformConfig::default()
     })?;
@@ -46,7 +54,9 @@ pub fn run(arguments: &PlatformArgs) -> Result<()> {
         println!("{count} people");
     }
     println!("login url:    {}", platform.login_url());
-    println!("send command: curl -d '{{\"method\":\"...\"}}' {}", platform.url("/sim/command"));
+    println!("examples:     curl {}", platform.url("/sim/commands"));
+    let (example, send) = (platform.url("/sim/commands/add_device"), platform.url("/sim/command?wait_s=30"));
+    println!("send command: curl -s {example} | curl -d @- '{send}'");
     println!("ledger:       curl '{}'", platform.url("/sim/ledger?kind=history&after=0"));
     loop {
         std::thread::park();

@@ -15,6 +15,7 @@ pub mod camera;
 pub mod camera_process;
 pub mod cluster;
 pub mod deliveries;
+pub mod local_api;
 pub mod platform;
 pub mod process;
 pub mod proxy;

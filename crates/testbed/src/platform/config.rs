@@ -22,6 +22,8 @@ pub struct PlatformConfig {
     pub upload_queue: bool,
     /// Whether the login document names FIQA queues.
     pub fiqa: bool,
+    /// `recordUploadInfo` of the login document, of generation 2.6; absent without one.
+    pub upload_info: Option<bool>,
     /// Number of history receivers in `recordAddr`.
     pub receivers: usize,
     /// `recordAddr` as given, in place of the platform's own receivers.
@@ -47,6 +49,7 @@ impl Default for PlatformConfig {
             told_broker_port: None,
             upload_queue: true,
             fiqa: false,
+            upload_info: None,
             receivers: 1,
             record_addr: None,
             record_period_s: 1,

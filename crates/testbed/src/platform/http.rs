@@ -76,8 +76,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/box/status", web::post().to(status))
         .route("/box/notify", web::post().to(notify))
         .route("/events", web::post().to(realtime))
-        .route("/sim/command", web::post().to(command))
-        .route("/sim/ledger", web::get().to(ledger));
+        .configure(super::control::routes)
+        .default_service(web::to(no_such_path));
 }
 
 /// Dresses an answer, and notes a `Referer`, which no call of a box may have.
@@ -116,7 +116,7 @@ async fn dress(
     Ok(response)
 }
 
-fn error(status: u16, message: &str) -> HttpResponse {
+pub(super) fn error(status: u16, message: &str) -> HttpResponse {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = json!({ "error": { "code": i64::from(status) * 100 + 71, "message": message, "status": code.canonical_reason() } });
     HttpResponse::build(code).json(body)
@@ -190,7 +190,7 @@ fn document(state: &State) -> Value {
         rabbitmq["fiqaDownQueue"] = Value::from(super::mq::FIQA_COMMANDS);
         rabbitmq["fiqaUploadQueue"] = Value::from(super::mq::FIQA_REPLIES);
     }
-    json!({
+    let mut document = json!({
         "token": state.behaviour.token(),
         "imgServerAddr": "",
         "recordAddr": config.record_addr.clone().unwrap_or_else(|| records.join(" , ")),
@@ -202,7 +202,11 @@ fn document(state: &State) -> Value {
         "deviceMonitorAddr": "box/status",
         "deviceMonitorPeriod": config.monitor_period_s,
         "rabbitmq": rabbitmq,
-    })
+    });
+    if let Some(on) = config.upload_info {
+        document["recordUploadInfo"] = u8::from(on).into();
+    }
+    document
 }
 
 fn is_authorised(state: &State, query: &Credentials) -> bool {
@@ -307,22 +311,10 @@ async fn photo(state: Data<State>, file: Path<String>) -> HttpResponse {
     response
 }
 
-/// Publishes the body as a command.
-async fn command(state: Data<State>, body: Bytes) -> HttpResponse {
-    match super::mq::publish_once(&state, body.to_vec()).await {
-        Ok(()) => HttpResponse::Ok().json(json!({ "published": true })),
-        Err(reason) => error(503, &format!("{reason:#}")),
-    }
-}
-
-#[derive(Deserialize)]
-struct LedgerQuery {
-    kind: Option<String>,
-    #[serde(default)]
-    after: u64,
-}
-
-async fn ledger(state: Data<State>, query: Query<LedgerQuery>) -> HttpResponse {
-    let wanted = |kind: &str| query.kind.as_ref().is_none_or(|wanted| wanted == kind);
-    HttpResponse::Ok().json(state.ledger.since(query.after, |entry| wanted(entry.kind)))
+/// Calls that a platform does not have are noted too: a box must make none.
+async fn no_such_path(state: Data<State>, request: HttpRequest) -> HttpResponse {
+    let response = error(404, "no such path");
+    let asked = Value::from(format!("{} {}", request.method(), request.uri()));
+    state.ledger.add("other", request.path(), noted(&response), asked);
+    response
 }

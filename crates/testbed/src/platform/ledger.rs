@@ -14,7 +14,7 @@ use serde_json::Value;
 pub const LOGIN_PAGE: u16 = 299;
 
 /// One thing received. `kind`: `login`, `users`, `photo`, `realtime`, `history`, `device-list`, `status`,
-/// `reply` (over MQ), `notify` (reply over HTTP).
+/// `reply` (over MQ), `notify` (reply over HTTP), `other` (a path the platform does not have).
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     /// Counted from 0.

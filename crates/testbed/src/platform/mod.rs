@@ -1,7 +1,9 @@
 //! A management platform that speaks the protocol, for the demo, the tests, and integrators without one.
 
 pub mod behaviour;
+pub mod commands;
 mod config;
+mod control;
 mod http;
 pub mod ledger;
 pub mod mq;

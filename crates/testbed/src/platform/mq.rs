@@ -184,6 +184,14 @@ pub async fn publish_once(state: &State, body: Vec<u8>) -> Result<()> {
     publish_to(state, EXCHANGE, ROUTING_KEY, vec![body]).await
 }
 
+/// One try over the FIQA queue.
+///
+/// # Errors
+/// When the broker does not confirm it within ten seconds.
+pub async fn publish_fiqa_once(state: &State, body: Vec<u8>) -> Result<()> {
+    publish_to(state, "", FIQA_COMMANDS, vec![body]).await
+}
+
 /// Publishes to the FIQA queue and waits for the confirms; for callers outside any runtime.
 ///
 /// # Errors
