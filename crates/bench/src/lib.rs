@@ -7,6 +7,7 @@ mod fiqa;
 mod frames;
 mod outage;
 mod photos;
+mod picture_search;
 mod product;
 pub mod recognition;
 mod search;
@@ -60,6 +61,17 @@ enum BenchCommand {
         people: usize,
         #[arg(long, default_value_t = 1000)]
         probes: usize,
+    },
+    #[command(about = help("Search by picture over stored events, made up", "以图搜图测速"))]
+    PictureSearch {
+        #[arg(long, value_delimiter = ',', default_values_t = [10_000, 50_000], help = help("Events in the store; several with commas", "事件数，可用逗号分隔"))]
+        events: Vec<usize>,
+        #[arg(long, default_value_t = 128, help = help("Length of a feature", "特征长度"))]
+        dimension: usize,
+        #[arg(long, default_value_t = 20, help = help("Events that show the person searched for", "命中的事件数"))]
+        found: usize,
+        #[arg(long, default_value = ".", help = help("Folder where the store is made, and removed afterwards: on the disk to be measured", "测试数据所在文件夹"))]
+        folder: PathBuf,
     },
     #[command(about = help("Many network cameras at once, over RTSP: missed passages, time to the event, cost of a stream", "多路摄像机测试"))]
     Cameras(cameras::CamerasArgs),
@@ -202,6 +214,10 @@ fn run(arguments: &BenchArgs) -> Result<ExitCode> {
         }
         BenchCommand::Fill(command) => fill(command)?,
         BenchCommand::Search { people, probes } => search::search(*people, *probes)?,
+        BenchCommand::PictureSearch { events, dimension, found, folder } => {
+            let (dimension, found) = (*dimension, *found);
+            picture_search::run(&picture_search::Asked { folder, events, dimension, found })?;
+        }
         BenchCommand::Cameras(arguments) => {
             let whole = cameras::cameras(arguments)?;
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
