@@ -96,7 +96,8 @@ fn every_call_of_the_client_is_one_of_the_box() {
     let server = format!("127.0.0.1:{}", bed.local_port);
     eventually("the local API answers", SOON, || TcpStream::connect(&server).ok());
     let client = LocalClient::new(&server);
-    for call in CALLS {
+    // The configuration calls come with a part of their own.
+    for call in CALLS.iter().filter(|call| !call.path.starts_with("/SophonConfig/")) {
         let path = call.path.replace("{image_id}", "x").replace("{pic_id}", "x");
         // Without what it needs: refused for that, and not for its path or its method.
         let body = (call.method != "GET").then(|| json!({ "nothing": 1 }));
@@ -130,21 +131,18 @@ fn the_platform_sends_each_command_and_shows_the_reply() {
         let answer =
             platform.send("POST", "/sim/command?wait_s=40", Some(&example.json()), SOON).unwrap().json();
         let reply = &answer["reply"];
-        assert_eq!(reply["method"], example.json()["method"], "{name}: {answer}");
+        assert_eq!(reply["messageKey"], example.json()["method"], "{name}: {answer}");
         let expected = match *name {
-            // The platform has no such photo, and there is none in the example.
-            "add_users_plus" | "add_users_plus-fiqa_level" => &[40003, 40000, 0][..],
-            "add_users_plus-path" | "add_users_plus-import_mode" | "fiqa" => &[],
-            "download_package" | "frp_control" => &[50100],
-            _ => &[0],
+            "download_package" | "frp_control" => 50100,
+            // There is no picture in the example.
+            "fiqa" => 40071,
+            _ => 0,
         };
-        let code = reply["code"].as_i64().unwrap_or_else(|| panic!("{name}: {reply}"));
-        assert!(expected.is_empty() || expected.contains(&code), "{name}: {reply}");
+        assert_eq!(reply["code"], expected, "{name}: {reply}");
+        if *name == "add_users_plus-import_mode" {
+            assert_eq!(reply["result"]["failed_users"][0]["code"], 40010, "{reply}");
+        }
     }
-    let reply =
-        &bed.platform.ledger().since(0, |entry| entry.is_reply() && entry.body["method"] == "add_users_plus");
-    let failed = reply.last().unwrap().body["result"]["failed_users"].to_string();
-    assert!(failed.contains("40010"), "import_mode: {failed}");
     let other = bed.platform.ledger().of_kind("other");
     assert!(other.is_empty(), "no command makes the box call a foreign address: {other:?}");
     let nobody = platform.send("POST", "/sim/command?wait_s=1", Some(&json!([1])), SOON).unwrap();
