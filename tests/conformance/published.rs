@@ -56,6 +56,8 @@ const MATCH_REFUSED: &str = "picture_match::what_cannot_be_answered_has_its_code
 const LOOKS: &str = "local_faces::faces_of_a_picture_are_found_and_judged";
 const GUESSES: &str = "attributes::a_device_that_asks_has_guesses_in_its_events_and_no_other_has";
 const COMPARED: &str = "local_faces::two_pictures_are_compared";
+const SEARCHED: &str = "picture_search::passages_are_found_by_another_photo_of_the_person";
+const SEARCH_REFUSED: &str = "picture_search::a_search_that_makes_no_sense_is_refused_in_words";
 const EVENTS: &str = "local_faces::stored_events_are_found_newest_first";
 const EVENT_PICTURES: &str = "local_faces::pictures_of_events_are_shown_and_taken_away_with_them";
 
@@ -138,6 +140,14 @@ const CALLS: &[Call] = &[
          data.0.info.image_quality:any data.0.score:num data.0.success:any"),
     call("5.4-3", "POST compare", "card_image_base64 face_image_base64 fiqa_level threshold identity_info need_save", COMPARED,
         "retcode:str score:num identity_id:str name:str"),
+    call("5.5-16", "POST picturesearch", "face_image_base64 starttime endtime last_end_timestamp threshold device_id_list reverse \
+        with_debug_info", SEARCHED,
+        "retcode:str ret_code:int have_more:bool total_time:int endtimestamp:int total_count:int \
+         event_list.0.compare_score:num event_list.0.identity_id:str event_list.0.identity_name:str \
+         event_list.0.identity_info:obj event_list.0.timestamp:int event_list.0.out_timestamp:int event_list.0.score:num \
+         event_list.0.want_action:str event_list.0.person_type:int event_list.0.ep_info.device_id:str \
+         event_list.0.dev_sno:str event_list.0.recognize_face_attr.feature:list event_list.0.api_version:str"),
+    call("5.5-16", "POST picturesearch", "fiqa_level", SEARCH_REFUSED, ""),
     call("5.7-1", "POST Devices", "devices_list device_id device_name group_id permission_id device_key device_type device_attr",
         DEVICES, "data.success_devices.0.device_id:str data.success_devices.0.device_name:str"),
     call("5.7-1", "POST Devices", "netRelay net_port door_port delay_time", RELAY, ""),
@@ -289,6 +299,7 @@ fn passages(player: &mut Player) {
         (events["data"][0]["common"]["is_send"] == 1).then_some(events)
     });
     let event = &events["data"][0];
+    search(player, &face, event["timestamp"].as_f64().unwrap_or_default());
     let picture = event["common"]["spot_pic_id"].as_str().unwrap_or_default();
     let images =
         format!("/SophonFace/api/event_images?image_id_list={picture}&datetime_list={}", event["timestamp"]);
@@ -315,6 +326,14 @@ fn passages(player: &mut Player) {
         "action_duration": 5, "logic_port": 0 }] });
     player.call("PUT EventAction", "/SophonFogSys/api/EventAction", &action);
     player.call("DELETE Devices", DEVICES, &json!({ "clear_all": true, "devices_list": [] }));
+}
+
+/// While the event is there.
+fn search(player: &mut Player, face: &str, at_s: f64) {
+    let asked = json!({ "face_image_base64": face, "fiqa_level": "no", "threshold": 82, "device_id_list": ["127.0.0.9"],
+        "starttime": at_s - 60.0, "endtime": at_s + 60.0, "last_end_timestamp": at_s + 50.0, "reverse": true,
+        "with_debug_info": false });
+    player.call("POST picturesearch", "/SophonMatch/api/picturesearch", &asked);
 }
 
 fn settings(player: &mut Player) {

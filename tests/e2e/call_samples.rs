@@ -156,6 +156,9 @@ fn recognition() -> Vec<Sample> {
         "compare_time": 1_795_000_000 });
     let compared = json!({ "card_image_base64": face, "face_image_base64": face, "threshold": "middle", "fiqa_level": "no",
         "identity_info": { "user_name": "x", "user_idcard": "1" } });
+    let searched = json!({ "face_image_base64": face, "fiqa_level": "no", "starttime": 1_795_000_000, "endtime": 1_795_000_100,
+        "last_end_timestamp": 1_795_000_050, "threshold": 82, "device_id_list": ["gate-1"], "reverse": true,
+        "with_debug_info": true });
     vec![
         Sample { body: Body::Photo, ..bare("POST", "/SophonFogSys/api/Recognize", "?permission_ids=0") },
         Sample { body: Body::Photo, ..bare("POST", "/SophonFogSys/api/Recognize/{device}", "") },
@@ -163,6 +166,7 @@ fn recognition() -> Vec<Sample> {
         with("POST", "/SophonFace/api/detect", detect),
         with("POST", "/SophonFace/api/FIQA", json!({ "image_base64_str": face, "fiqa_level": "high" })),
         with("POST", "/SophonMatch/api/compare", compared),
+        with("POST", "/SophonMatch/api/picturesearch", searched),
     ]
 }
 

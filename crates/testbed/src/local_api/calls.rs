@@ -217,6 +217,7 @@ pub const CALLS: &[Published] = &[
         must: &["image_id_list"],
         may: &["datetime_list"],
     },
+    get("config", "/SophonConfig/api/Configs/{name}", &[]),
     get("configs", "/SophonConfig/api/Configs", &[]),
     body("configs-set", "PUT", "/SophonConfig/api/Configs", &["config_dict"], &[]),
 ];
