@@ -150,7 +150,7 @@ fn the_platform_sends_each_command_and_shows_the_reply() {
         let expected = match *name {
             "download_package" | "frp_control" => 50100,
             // There is no picture in the example.
-            "fiqa" => 40071,
+            "fiqa" => 40003,
             _ => 0,
         };
         assert_eq!(reply["code"], expected, "{name}: {reply}");

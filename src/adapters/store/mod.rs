@@ -8,6 +8,7 @@ mod event_passes;
 mod event_queries;
 mod event_store;
 mod event_tables;
+mod feature_queries;
 mod file;
 #[cfg(test)]
 pub mod fixture;

@@ -1,6 +1,7 @@
 //! `menshen-sim client`: the local API as an integrator's tool calls it, to try one's own side against a box.
 
 mod fields;
+mod shorten;
 mod walk;
 
 use std::path::PathBuf;
@@ -15,9 +16,7 @@ use crate::figures::print_figures;
 use fields::Request;
 use menshen_testbed::local_api::calls::{CALLS, find};
 use menshen_testbed::local_api::{Answer, LocalClient};
-
-/// Texts of an answer longer than this are shown by their length: pictures, as a rule.
-const TEXT_CHARS_MAX: usize = 256;
+use shorten::shorten;
 
 /// The box, and what is asked of it.
 #[derive(Args, Debug, Clone)]
@@ -131,29 +130,9 @@ fn shown(answer: &Answer, whole: bool, out: Option<&std::path::Path>, line: &mut
     Ok(())
 }
 
-fn shorten(value: &mut Value) {
-    match value {
-        Value::String(text) if text.chars().count() > TEXT_CHARS_MAX => {
-            let begin: String = text.chars().take(24).collect();
-            *text = format!("{begin}… ({} characters)", text.chars().count());
-        }
-        Value::Array(list) => list.iter_mut().for_each(shorten),
-        Value::Object(map) => map.values_mut().for_each(shorten),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_texts_are_shown_by_their_length() {
-        let mut value = json!({ "a": ["x".repeat(1000), "short"], "n": 1 });
-        shorten(&mut value);
-        assert_eq!(value["a"][0], format!("{}… (1000 characters)", "x".repeat(24)));
-        assert_eq!((&value["a"][1], &value["n"]), (&json!("short"), &json!(1)));
-    }
 
     #[test]
     fn a_name_that_is_none_is_answered_with_those_like_it() {

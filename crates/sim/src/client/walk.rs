@@ -10,7 +10,7 @@ use base64::Engine as _;
 use clap::Args;
 use serde_json::json;
 
-use super::shorten;
+use super::shorten::shorten;
 use crate::figures::print_figures;
 use menshen_testbed::local_api::LocalClient;
 use menshen_testbed::local_api::registration::{Registration, Step};

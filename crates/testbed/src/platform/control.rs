@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::commands;
-use super::http::error;
+use super::refusal::error;
 use super::state::State;
 
 /// A reply may wait behind an enrolment of thousands.

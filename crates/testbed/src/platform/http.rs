@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Dress, Fault};
 use super::ledger::LOGIN_PAGE;
+use super::refusal::error;
 use super::state::State;
 use menshen_protocol::user::{UserListAnswer, UserListData, UserListRequest};
 
@@ -114,12 +115,6 @@ async fn dress(
         None => {}
     }
     Ok(response)
-}
-
-pub(super) fn error(status: u16, message: &str) -> HttpResponse {
-    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({ "error": { "code": i64::from(status) * 100 + 71, "message": message, "status": code.canonical_reason() } });
-    HttpResponse::build(code).json(body)
 }
 
 /// What the ledger notes for an answer.

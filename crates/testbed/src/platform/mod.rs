@@ -8,6 +8,7 @@ mod http;
 pub mod ledger;
 pub mod mq;
 pub mod people;
+mod refusal;
 mod state;
 
 pub use config::PlatformConfig;
