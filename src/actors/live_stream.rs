@@ -188,6 +188,7 @@ mod tests {
             face_pic: None,
             model: String::new(),
             why: None,
+            feature: None,
         };
         let forms = BTreeMap::from([(BARE, Bytes::from(number.to_string()))]);
         LiveMessages { event: Arc::new(event), forms }

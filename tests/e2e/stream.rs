@@ -315,8 +315,9 @@ fn a_slow_client_loses_the_oldest_and_holds_nobody_up() {
     let dropped = counted(&bed, "dropped");
     assert!(dropped > 0.0, "nothing was dropped");
     let mut heard: Vec<String> = Vec::new();
-    while let Heard::Event(event) = slow.hear(Duration::from_secs(3)).unwrap() {
-        heard.push(event["event_id"].as_str().unwrap().to_owned());
+    // Its few kilobytes at a time take long on a busy machine.
+    while heard.last() != ids.last() {
+        heard.push(event(&mut slow)["event_id"].as_str().unwrap().to_owned());
     }
     assert_eq!(heard.len() + dropped as usize, PASSES);
     // What was on its way, and the newest 32.

@@ -73,6 +73,7 @@ mod tests {
     use crate::ports::store::{EventCounts, EventStore as _, Fate, Keys as _, Namespace, Retention};
     use menshen_domain::event::EventRecord;
     use menshen_domain::event_feature::EventFeature;
+    use redb::ReadableTable as _;
 
     const NONE: [u64; 0] = [];
 
