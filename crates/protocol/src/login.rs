@@ -155,10 +155,42 @@ impl RabbitMq {
         self.hosts.iter().map(|host| BrokerAddress::of(host, self.port, self.ssl)).collect()
     }
 
+    /// The field with a name that AMQP cannot carry: its library would panic.
+    fn too_long(&self) -> Option<&'static str> {
+        let exchange = self.exchange.as_ref();
+        let names = [
+            ("queue", Some(&self.queue)),
+            ("vHost", self.v_host.as_ref()),
+            ("uploadVHost", self.upload_v_host.as_ref()),
+            ("uploadQueue", self.upload_queue.as_ref()),
+            ("fiqaDownQueue", self.fiqa_down_queue.as_ref()),
+            ("fiqaUploadQueue", self.fiqa_upload_queue.as_ref()),
+            ("exchange.name", exchange.map(|exchange| &exchange.name)),
+            ("exchange.type", exchange.map(|exchange| &exchange.kind)),
+            ("exchange.routingKey", exchange.and_then(|exchange| exchange.routing_key.as_ref())),
+        ];
+        let is_long = |name: &String| name.len() > AMQP_NAME_BYTES_MAX;
+        let field = names.into_iter().find(|(_, name)| name.is_some_and(is_long)).map(|(field, _)| field);
+        let arguments = exchange.and_then(|exchange| exchange.arguments.as_ref());
+        field.or_else(|| arguments.is_some_and(has_long_key).then_some("exchange.arguments"))
+    }
+
     /// Whether the box binds the command queue to the exchange.
     pub fn binds_exchange(&self) -> bool {
         !self.un_need_bind_exchange.unwrap_or(false)
     }
+}
+
+/// Longest name in AMQP ("short string").
+const AMQP_NAME_BYTES_MAX: usize = 255;
+
+fn has_long_key(fields: &Map<String, Value>) -> bool {
+    let is_in = |value: &Value| match value {
+        Value::Object(fields) => has_long_key(fields),
+        Value::Array(values) => values.iter().filter_map(Value::as_object).any(has_long_key),
+        _ => false,
+    };
+    fields.iter().any(|(key, value)| key.len() > AMQP_NAME_BYTES_MAX || is_in(value))
 }
 
 /// The exchange the command queue is bound to.
@@ -234,6 +266,9 @@ pub enum LoginError {
     )]
     /// No exchange to bind the queue to.
     NoExchange,
+    /// AMQP has no such names.
+    #[error("the login answer has a name of more than 255 bytes in `rabbitmq.{0}`, which no broker takes")]
+    TooLong(&'static str),
     /// A URL that cannot be parsed.
     #[error("the login answer has an unusable URL in `{field}`: {reason}")]
     Url {
@@ -302,6 +337,7 @@ impl LoginDocument {
         if document.rabbitmq.binds_exchange() && document.rabbitmq.exchange.is_none() {
             return Err(LoginError::NoExchange);
         }
+        document.rabbitmq.too_long().map_or(Ok(()), |field| Err(LoginError::TooLong(field)))?;
         Ok(document)
     }
 }
@@ -424,11 +460,17 @@ fn origin_of(url: &Url) -> Url {
     origin
 }
 
-/// Absolute when it begins with `http`, else joined to the origin (protocol section 2).
+/// Absolute when it begins with `http`, or with `host:port` whose scheme was left out; else joined to the origin (protocol
+/// section 2).
 fn compose(origin: &Url, text: &str) -> Result<Url, url::ParseError> {
     let text = text.trim();
     if text.starts_with("http") {
         return Url::parse(text);
+    }
+    let first = text.split(['/', '?']).next().unwrap_or_default();
+    let is_host = |(host, port): (&str, &str)| !host.is_empty() && port.parse::<u16>().is_ok();
+    if first.rsplit_once(':').is_some_and(is_host) {
+        return Url::parse(&format!("{}://{text}", origin.scheme()));
     }
     let path = format!("/{}", text.trim_start_matches('/'));
     origin.join(&path)

@@ -156,6 +156,38 @@ fn a_missing_must_field_is_named() {
 }
 
 #[test]
+fn names_that_amqp_cannot_carry_are_refused() {
+    let long = "q".repeat(256);
+    for (from, to, field) in [
+        (r#""queue":"q""#, format!(r#""queue":"{long}""#), "queue"),
+        (r#""queue":"q""#, format!(r#""queue":"q","uploadQueue":"{long}""#), "uploadQueue"),
+        (r#""queue":"q""#, format!(r#""queue":"q","vHost":"{long}""#), "vHost"),
+        (r#""auto_delete":false"#, format!(r#""routingKey":"{long}""#), "exchange.routingKey"),
+        (r#""auto_delete":false"#, format!(r#""arguments":{{"a":[{{"{long}":1}}]}}"#), "exchange.arguments"),
+    ] {
+        let document = MINIMAL.replace(from, &to);
+        assert_eq!(LoginDocument::parse(document.as_bytes()).unwrap_err(), LoginError::TooLong(field));
+        let shorter = document.replace(&long, &long[1..]);
+        assert!(LoginDocument::parse(shorter.as_bytes()).is_ok(), "{shorter}");
+    }
+}
+
+#[test]
+fn an_address_whose_scheme_was_left_out_is_one() {
+    for (given, photo) in [
+        ("10.0.0.9:8080/img", "http://10.0.0.9:8080/img/a.jpg"),
+        ("photos.local:81", "http://photos.local:81/a.jpg"),
+        ("img/", "http://h:9061/img/a.jpg"),
+        ("/img:x/", "http://h:9061/img:x/a.jpg"),
+    ] {
+        let document = MINIMAL.replacen('{', &format!(r#"{{"imgServerAddr":"{given}","#), 1);
+        let origin = Url::parse("http://h:9061/login").unwrap();
+        let session = Session::new(&LoginDocument::parse(document.as_bytes()).unwrap(), &origin).unwrap();
+        assert_eq!(session.photo_url("/a.jpg").unwrap().as_str(), photo, "{given}");
+    }
+}
+
+#[test]
 fn secrets_stay_out_of_debug_output() {
     let document = LoginDocument::parse(
         MINIMAL.replace("\"t\"", "\"tok-en\"").replace("\"p\"", "\"pass-word\"").as_bytes(),
