@@ -3,9 +3,10 @@
 
 use http_auth::{ChallengeRef, ParamValue, PasswordClient, PasswordParams, parse_challenges};
 
-/// Algorithms of digests, as RFC 7616 spells them, the better ones first.
+/// Algorithms of digests, as RFC 7616 spells them, the ones to take first. SHA-512-256 is the last that is taken: who offers it
+/// beside others often computes it wrongly (SHA-256, or SHA-512 cut short), and would refuse a right answer as a wrong password.
 const ALGORITHMS: [&str; 6] =
-    ["SHA-512-256", "SHA-256", "MD5", "SHA-512-256-sess", "SHA-256-sess", "MD5-sess"];
+    ["SHA-256", "MD5", "SHA-512-256", "SHA-256-sess", "MD5-sess", "SHA-512-256-sess"];
 /// A challenge without a name of one means this.
 const DEFAULT_ALGORITHM: &str = "MD5";
 
@@ -133,6 +134,7 @@ mod tests {
     fn the_best_question_is_answered_however_it_is_put() {
         let md5 = r#"Digest realm="c", nonce="n", qop="auth", algorithm=MD5"#;
         let sha = r#"Digest realm="c", nonce="n", qop="auth", algorithm=SHA-256"#;
+        let sha512 = sha.replace("SHA-256", "SHA-512-256");
         for (lines, expected) in [
             (vec![md5], "algorithm=MD5"),
             (vec![&md5.to_lowercase()], "algorithm=MD5"),
@@ -140,6 +142,9 @@ mod tests {
             (vec![r#"DIGEST realm="c",nonce="n",algorithm="sha256",qop="auth-int,auth""#], "qop=auth"),
             (vec!["Basic realm=\"c\"", md5, sha], "algorithm=SHA-256"),
             (vec![sha, md5], "algorithm=SHA-256"),
+            (vec![&sha512, md5], "algorithm=MD5"),
+            (vec![&sha512, md5, sha], "algorithm=SHA-256"),
+            (vec![&sha512, "Basic realm=\"c\""], "algorithm=SHA-512-256"),
             (vec![&format!("Basic realm=\"c\", {md5}")], "algorithm=MD5"),
             (vec![&format!("{md5}, Basic realm=\"c\"")], "algorithm=MD5"),
             (vec![&format!("Bearer, {md5}, {sha}")], "algorithm=SHA-256"),
