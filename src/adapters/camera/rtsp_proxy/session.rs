@@ -13,6 +13,8 @@ use super::shared::Shared;
 use crate::adapters::http_login::{Asked, Challenge};
 use crate::ports::camera::{FailureKind, StreamFailure};
 use menshen_domain::limits;
+use menshen_domain::text::spoken;
+use menshen_domain::tr;
 
 const CONNECT: Duration = Duration::from_millis(limits::RTSP_CONNECT_MS);
 const WRITE: Duration = Duration::from_millis(limits::RTSP_WRITE_MS);
@@ -271,6 +273,11 @@ impl<'a> Session<'a> {
         let unanswered = match status {
             401 => self.challenged(request, &message),
             457 => self.without_range(request),
+            // The client would call both an unhandled error.
+            453 | 503 if request.client_cseq.is_some() => {
+                self.shared.report(FailureKind::Other, busy_text(status));
+                Some(request)
+            }
             _ => Some(request),
         };
         if let Some(request) = unanswered {
@@ -371,6 +378,15 @@ impl<'a> Session<'a> {
         let text = "the camera closed the connection".to_owned();
         Err(StreamFailure { kind: FailureKind::Unreachable, text })
     }
+}
+
+/// Of `453 Not Enough Bandwidth` and `503 Service Unavailable`.
+fn busy_text(status: u16) -> String {
+    tr!(
+        spoken(),
+        "the camera answers {status}: it has too many viewers, or is still starting",
+        "摄像机返回 {status}：连接数已满，或仍在启动"
+    )
 }
 
 /// `rtsp://` of every address in a text becomes the beginning of the proxy's own.

@@ -26,6 +26,8 @@ struct Habits {
     refuses_get_parameter: bool,
     moved_to: Option<String>,
     refuses_ranges: bool,
+    /// Status of its answer to DESCRIBE, when it has too many viewers.
+    busy: Option<u16>,
 }
 
 /// A camera on a port of its own, and the requests it gets.
@@ -88,6 +90,9 @@ fn answer(request: &Message, habits: &Habits) -> String {
     match method {
         "OPTIONS" => format!("RTSP/1.0 200 OK\r\n{cseq}Public: {}\r\n\r\n", habits.public),
         "DESCRIBE" => {
+            if let Some(status) = habits.busy {
+                return format!("RTSP/1.0 {status} Busy\r\n{cseq}\r\n");
+            }
             if let Some(to) = &habits.moved_to {
                 return format!("RTSP/1.0 302 Found\r\n{cseq}Location: {to}\r\n\r\n");
             }
@@ -279,6 +284,20 @@ fn what_cannot_be_answered_is_told_apart_from_a_wrong_password() {
         // Cameras lock accounts: a password goes out once.
         let describes = methods(&told).iter().filter(|method| *method == "DESCRIBE").count();
         assert_eq!(describes, if kind == FailureKind::Unauthorized { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_camera_with_too_many_viewers_is_told() {
+    for status in [453, 503] {
+        let (port, _told) = camera(Habits { busy: Some(status), ..Habits::default() });
+        let (proxy, failures) = proxy(port);
+        assert_eq!(Client::new(proxy.location()).play(), status);
+        let failure = failures.recv_timeout(Duration::from_secs(5)).unwrap();
+        let is_named =
+            failure.text.contains(&status.to_string()) && failure.text.contains("too many viewers");
+        assert!(failure.kind == FailureKind::Other && is_named, "{failure:?}");
+        assert_eq!(proxy.failure(), Some(failure));
     }
 }
 
