@@ -101,6 +101,27 @@ fn a_posted_photo_is_a_passage() {
     }
 }
 
+/// Killed in the moment of its answer, the box has the event that the answer names.
+#[test]
+fn an_answered_photo_survives_a_kill() {
+    let mut bed = bed_with("dedup_s = 0");
+    let face = photo("obama-2.jpg");
+    for round in 0..4 {
+        let answered = done(post(&bed, "?ip=terminal", JPEG, &face));
+        bed.kill9();
+        assert_eq!(answered["stored"], true, "{answered}");
+        let stored = events(&bed);
+        assert!(
+            stored.iter().any(|event| event["event_id"] == answered["event_id"]),
+            "round {round}: {answered} of {stored:?}"
+        );
+        bed.start();
+        let port = bed.local_port;
+        eventually("the local API answers", SOON, || TcpStream::connect(("127.0.0.1", port)).ok());
+    }
+    bed.stop();
+}
+
 #[test]
 fn pictures_come_as_files_forms_and_json() {
     let mut bed = bed_with("dedup_s = 0");

@@ -1,5 +1,7 @@
 //! What can be asked of the face engine.
 
+use std::time::Duration;
+
 use actix::Message;
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -7,6 +9,7 @@ use tokio::sync::oneshot;
 use menshen_domain::candidate::GalleryPerson;
 use menshen_domain::event::ShotQuality;
 use menshen_domain::face::Embedding;
+use menshen_domain::limits;
 use menshen_domain::photo::{DevicePicture, PhotoResult};
 use menshen_domain::quality::QualityLevel;
 use menshen_domain::status::ProtocolError;
@@ -103,6 +106,12 @@ impl PhotoAnswer {
             all &= stored.await.is_ok();
         }
         all
+    }
+
+    /// As `stored`, for a sender who is not kept waiting: false as well when it takes too long.
+    pub async fn stored_soon(&mut self) -> bool {
+        let limit = Duration::from_millis(limits::PHOTO_STORED_WAIT_MS);
+        tokio::time::timeout(limit, self.stored()).await.unwrap_or(false)
     }
 }
 

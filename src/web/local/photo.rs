@@ -152,7 +152,9 @@ async fn passage(deps: &LocalDeps, call: Call, device: &str) -> Answer {
 }
 
 /// What the terminal gets to know.
-async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, received_ms: u64, started_ms: u64) -> Answer {
+async fn answer_of(deps: &LocalDeps, mut answer: PhotoAnswer, received_ms: u64, started_ms: u64) -> Answer {
+    // The door has acted. Whoever is told of an event finds it after a cut of the power.
+    let is_stored = answer.stored_soon().await;
     // A door that opens for anyone opens for a poor picture too, and the terminal must hear of it.
     if let (Some(code), false) = (answer.result.code(), answer.opens) {
         return Err(ProtocolError::new(code, answer.detail));
@@ -165,6 +167,7 @@ async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, received_ms: u64, star
         "identity_info": info(deps, id.as_deref()).await?,
         "identity_id": id.unwrap_or_default(),
         "event_id": answer.event_id.unwrap_or_default(),
+        "stored": is_stored,
         "outcome": answer.result.name(),
         "faces": answer.faces,
         "timestamp": received_ms,

@@ -106,7 +106,9 @@ async fn match_now(deps: &LocalDeps, mut call: Call) -> Answer {
     answer_of(deps, answer, asked.with_photo).await
 }
 
-async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, with_photo: bool) -> Answer {
+async fn answer_of(deps: &LocalDeps, mut answer: PhotoAnswer, with_photo: bool) -> Answer {
+    // As `Recognize`: the door has acted.
+    let is_stored = answer.stored_soon().await;
     // A door that opens for anyone opens for a poor picture too, and the terminal must hear of it.
     if let (Some(code), false) = (answer.result.code(), answer.opens) {
         return Err(ProtocolError::new(code, answer.detail));
@@ -125,6 +127,7 @@ async fn answer_of(deps: &LocalDeps, answer: PhotoAnswer, with_photo: bool) -> A
         "identity_info": known.as_ref().map_or_else(|| json!({}), published_info),
         "pass": answer.opens,
         "event_id": answer.event_id.unwrap_or_default(),
+        "stored": is_stored,
         "outcome": answer.result.name(),
         "faces": answer.faces,
     });

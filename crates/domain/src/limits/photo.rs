@@ -43,6 +43,9 @@ pub const PHOTO_DEDUP_S_MAX: u64 = 86_400;
 pub const PHOTO_ONLINE_S_MAX: u64 = 86_400;
 /// How long a sender waits for the result of a photo that was taken: a full queue behind live video takes seconds.
 pub const PHOTO_ANSWER_TIMEOUT_MS: u64 = 20_000;
+/// How long the answer to a photo waits for its event to be on disk, which as a rule takes some milliseconds. A disk that hangs keeps
+/// nobody at the door.
+pub const PHOTO_STORED_WAIT_MS: u64 = 1_000;
 /// Photos received over HTTP at one time.
 pub const PHOTO_POSTS_AT_ONCE: usize = 16;
 /// Of one sender: ten terminals behind one address with one token, and room for everybody else.
