@@ -9,6 +9,19 @@ use tokio::task::JoinHandle;
 /// Wait before a task that panicked is started again.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
+/// Runs `work` once. A panic in it, which is logged and counted, is an error like any other, so that whoever waits for the result gets one.
+pub async fn guarded<T, E>(
+    name: &'static str,
+    work: impl Future<Output = Result<T, E>>,
+    panicked: impl FnOnce() -> E,
+) -> Result<T, E> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        metrics::counter!("menshen_task_panics_total", "task" => name).increment(1);
+        tracing::error!(task = name, "task panicked");
+        Err(panicked())
+    })
+}
+
 /// A running task; dropping it ends the task at its next await.
 pub struct Task(Option<JoinHandle<()>>);
 
@@ -45,5 +58,17 @@ impl Drop for Task {
         if let Some(handle) = &self.0 {
             handle.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_panic_is_an_error_for_whoever_waits() {
+        let panics = async { if true { panic!("in a library") } else { Ok(1) } };
+        assert_eq!(guarded("test", panics, || "panicked").await, Err("panicked"));
+        assert_eq!(guarded("test", async { Ok::<_, &str>(1) }, || "panicked").await, Ok(1));
     }
 }

@@ -17,6 +17,7 @@ use menshen_domain::person::DEFAULT_PERMISSION_GROUP;
 use menshen_domain::registry_groups::{DEFAULT_REGISTRY_GROUP, RegistryGroupFault, check_name};
 use menshen_domain::relay::action_url::ActionUrl;
 use menshen_domain::text;
+use menshen_domain::text::Text;
 use menshen_domain::tuning::DeviceTable;
 use menshen_domain::view::{Region, Rotation, View};
 use menshen_domain::visible::is_hidden;
@@ -88,6 +89,14 @@ fn check_ip(section: &Section<'_>, ip: &str, seen: &mut BTreeSet<String>) {
     }
 }
 
+fn short_name(name: String) -> Result<String, Text> {
+    const MAX: usize = limits::NAME_BYTES_MAX;
+    if name.len() <= MAX {
+        return Ok(name);
+    }
+    Err(text!("must not be longer than {MAX} bytes", "不能超过 {MAX} 字节"))
+}
+
 /// Reads the `[[devices]]` blocks; errors are noted.
 pub(super) fn read_devices(sections: Vec<Section<'_>>, context: BlockContext<'_>) -> Vec<DeviceConfig> {
     let mut devices = Vec::new();
@@ -96,7 +105,7 @@ pub(super) fn read_devices(sections: Vec<Section<'_>>, context: BlockContext<'_>
     for mut section in sections {
         let ip = section.take("ip", String::new());
         check_ip(&section, &ip, &mut seen);
-        let name = section.take("name", ip.clone());
+        let name = section.take_checked("name", ip.clone(), short_name).unwrap_or_default();
         let kind = section.take_opt::<DeviceKind>("type");
         let pipeline = section.take("pipeline", "rtsp".to_owned());
         let parameters = read_parameters(&mut section, &pipeline);
@@ -306,11 +315,18 @@ pub fn read_device(table: &DeviceTable, context: BlockContext<'_>) -> Result<Dev
 #[cfg(test)]
 mod tests {
     use super::*;
+    use menshen_domain::status::Language;
 
     const PLAIN: BlockContext<'_> = BlockContext { dev_sno: "SNO", net_relay_url: "" };
 
     fn table(text: &str) -> DeviceTable {
         serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_no_book() {
+        assert_eq!(short_name("门".repeat(300)).unwrap().chars().count(), 300);
+        assert!(short_name("门".repeat(342)).unwrap_err().of(Language::En).contains("1024 bytes"));
     }
 
     #[test]

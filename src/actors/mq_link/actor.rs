@@ -15,6 +15,7 @@ use super::message::{CommandDone, ConnectDone, Drain, FromBroker, LoginDone, Rep
 use super::reply::ReplyWay;
 use crate::actors::blocking::run_blocking;
 use crate::actors::reporter::message::SessionChanged;
+use crate::actors::task::guarded;
 use crate::ports::broker::{
     BrokerConnection, BrokerConnector, BrokerError, BrokerNotice, Delivery, QueuePair,
 };
@@ -127,7 +128,11 @@ impl MqLinkActor {
             LinkEffect::LogIn { attempt } => {
                 let (platform, me) = (Arc::clone(&self.deps.platform), ctx.address());
                 actix_rt::spawn(async move {
-                    let result = platform.log_in().await;
+                    let panicked = || PlatformError::Unreachable {
+                        host: "the platform".to_owned(),
+                        reason: "its answer could not be handled, see the log".to_owned(),
+                    };
+                    let result = guarded("login", platform.log_in(), panicked).await;
                     // An actor that is gone needs no answer.
                     let _ = me.send(LoginDone { attempt, result }).await;
                 });
@@ -156,7 +161,10 @@ impl MqLinkActor {
             .boxed()
         });
         actix_rt::spawn(async move {
-            let result = broker.connect(session.rabbitmq.clone(), notices).await;
+            // What the login says of the broker goes into a library of others.
+            let panicked = || BrokerError::Unreachable("connecting to it failed, see the log".to_owned());
+            let connecting = broker.connect(session.rabbitmq.clone(), notices);
+            let result = guarded("connect", connecting, panicked).await;
             let _ = me.send(ConnectDone { attempt, result }).await;
         });
     }

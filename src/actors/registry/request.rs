@@ -29,6 +29,18 @@ impl UnusableUser {
     }
 }
 
+/// Who may pass where and when is said in `info`.
+const OF_INFO: [&str; 3] = ["permission_ids", "start_time", "end_time"];
+
+/// A limit beside `info` would be left out in silence, and the person could pass without it.
+fn check_places(user: &Value) -> Result<(), ProtocolError> {
+    let is_said = |value: &Value| !lenient::is_absent(value);
+    let misplaced = OF_INFO
+        .into_iter()
+        .find(|key| user.get(*key).is_some_and(is_said) && !user["info"].get(*key).is_some_and(is_said));
+    misplaced.map_or(Ok(()), |key| Err(wrong(format!("`{key}` belongs into `info`, that is `info.{key}`"))))
+}
+
 impl EnrolRequest {
     /// Reads the user object of the person `id`. `old` is the person as stored, for an update: what the object leaves
     /// out stays as it was. `session` resolves relative photo addresses. What is wrong with the object is refused as
@@ -39,6 +51,7 @@ impl EnrolRequest {
         old: Option<&Person>,
         session: Option<&Session>,
     ) -> Result<Self, UnusableUser> {
+        check_places(&user).map_err(|error| UnusableUser::nameless(&id, error))?;
         if let (Some(old), Some(new)) = (old, user.as_object_mut()) {
             let mut info = info_of(old).as_object().cloned().unwrap_or_default();
             let said = new.get("info").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -169,6 +182,23 @@ mod tests {
     fn refusal(id: &str, info: &Value) -> Option<ProtocolError> {
         let user = json!({ "identity_id": id, "reg_photo": "/9j/", "info": info });
         EnrolRequest::from_wire(user, id.to_owned(), None, None).err().map(|unusable| unusable.refusal)
+    }
+
+    #[test]
+    fn a_limit_beside_info_is_refused_and_not_left_out() {
+        let refused = |key: &str, value: Value, info: Value| {
+            let mut user = json!({ "identity_id": "1", "reg_photo": "/9j/", "info": info });
+            user[key] = value;
+            EnrolRequest::from_wire(user, "1".to_owned(), None, None).err().map(|unusable| unusable.refusal)
+        };
+        for key in OF_INFO {
+            let refusal = refused(key, json!("2030-01-01"), json!({ "name": "x" })).unwrap();
+            assert_eq!(refusal.code, StatusCode::ParamError);
+            assert!(refusal.detail.contains(&format!("`info.{key}`")), "{}", refusal.detail);
+            assert!(refused(key, json!("x"), Value::Null).is_some());
+            assert!(refused(key, json!("2030-01-01"), json!({ "name": "x", key: "2030-01-01" })).is_none());
+            assert!(refused(key, json!(""), json!({ "name": "x" })).is_none(), "nothing is said");
+        }
     }
 
     #[test]

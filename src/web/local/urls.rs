@@ -28,6 +28,8 @@ pub enum UrlError {
     Scheme,
     #[error("must be https, since platform.require_tls is on")]
     NotSecure,
+    #[error("is longer than {} bytes", limits::LOCAL_URL_BYTES_MAX)]
+    TooLong,
 }
 
 /// Reads the address of a web server.
@@ -35,6 +37,9 @@ pub enum UrlError {
 /// # Errors
 /// When the text is no URL, or one of something else.
 pub fn http_url(text: &str, require_tls: bool) -> Result<Url, UrlError> {
+    if text.len() > limits::LOCAL_URL_BYTES_MAX {
+        return Err(UrlError::TooLong);
+    }
     let url = Url::parse(text.trim())?;
     match url.scheme() {
         "http" if require_tls => Err(UrlError::NotSecure),
@@ -141,6 +146,13 @@ pub fn as_known(url: Url, known: &[Url]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_nobody_could_call_is_refused() {
+        let url = |length: usize| format!("http://x/{}", "a".repeat(length - "http://x/".len()));
+        assert!(http_url(&url(limits::LOCAL_URL_BYTES_MAX), false).is_ok());
+        assert_eq!(http_url(&url(limits::LOCAL_URL_BYTES_MAX + 1), false), Err(UrlError::TooLong));
+    }
 
     fn read(body: Value) -> Result<(Vec<String>, bool), ProtocolError> {
         addresses(body.as_object().unwrap(), "event_server_url")

@@ -155,14 +155,16 @@ fn note_parts<'a>(call: &Call, entries: impl Iterator<Item = &'a Value>) {
     }
 }
 
-/// A name beside `info` would be left out in silence.
-fn check_name(user: &Map<String, Value>) -> Result<(), ProtocolError> {
-    let is_in_info =
-        user.get("info").and_then(Value::as_object).is_some_and(|info| said(info, "name").is_some());
-    if said(user, "name").is_some() && !is_in_info {
-        return Err(wrong("`name` belongs into `info`: {\"info\":{\"name\":\"…\"}}, that is `info.name`"));
+/// A name or a type beside `info` would be left out in silence.
+fn check_places(user: &Map<String, Value>) -> Result<(), ProtocolError> {
+    let info = user.get("info").and_then(Value::as_object);
+    let is_in_info = |key: &str| info.is_some_and(|info| said(info, key).is_some());
+    match ["name", "type"].into_iter().find(|key| said(user, key).is_some() && !is_in_info(key)) {
+        None => Ok(()),
+        Some(key) => Err(wrong(format!(
+            "`{key}` belongs into `info`: {{\"info\":{{\"{key}\":…}}}}, that is `info.{key}`"
+        ))),
     }
-    Ok(())
 }
 
 /// As published: of a new person with the photo and the groups in one text, of one that was changed with the photo's id.
@@ -236,7 +238,7 @@ async fn make(deps: &LocalDeps, groups: &Groups, mut user: Value, verb: Verb) ->
     let fields = user.as_object().unwrap_or(&nothing);
     let id = text_of(fields, &["identity_id"]).map_err(|refusal| UnusableUser::nameless("", refusal))?;
     let unusable = |refusal| UnusableUser::nameless(&id, refusal);
-    check_name(fields).map_err(unusable)?;
+    check_places(fields).map_err(unusable)?;
     let switches = Switches::read(fields).map_err(unusable)?;
     let joins = match (&switches.groups, verb) {
         (Some(names), _) => {

@@ -15,6 +15,8 @@ pub const LOCAL_PHOTOS_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const LOCAL_PHOTO_ANSWERS_AT_ONCE: usize = 2;
 /// Event, history and monitor addresses set over the local API, each.
 pub const LOCAL_URLS_MAX: usize = 8;
+/// One of those addresses: more than servers and proxies commonly take in a request line, 8 KB, could not be called.
+pub const LOCAL_URL_BYTES_MAX: usize = 8_192;
 /// Time a local call waits for an actor; enrolling [`LOCAL_USERS_MAX`] people behind a long command takes longest.
 pub const LOCAL_CALL_TIMEOUT_MS: u64 = 60_000;
 /// Wait before the local API tries again to listen on a port that is taken.

@@ -125,18 +125,7 @@ impl TestBed {
         let to_platform = Proxy::start(platform.port())?;
         let truth = Truth::default();
         let cameras = if wishes.cameras { start_cameras(&pictures, &truth)? } else { Vec::new() };
-        let mut config = BoxConfig::managed(&folder, &platform)?;
-        // Everything but the broker's own connection goes through the proxy.
-        let through_proxy = |path: &str| format!("http://127.0.0.1:{}{path}", to_platform.port());
-        config.events.realtime_urls = vec![through_proxy("/events")];
-        let own = through_proxy(&receiver_path(dialects::PINNED));
-        config.add(&format!(
-            "[[events.receiver]]\nurl = {own:?}\ndialect = {:?}\n",
-            dialects::PINNED_DIALECT
-        ))?;
-        if let Some(section) = &mut config.platform {
-            section.login_url = through_proxy("/api/gateway/login");
-        }
+        let mut config = config_through(&to_platform, BoxConfig::managed(&folder, &platform)?)?;
         config.devices.extend(cameras.iter().map(|camera| Device::camera(camera.name(), &camera.url())));
         let mut device = TestBox::new(&folder, config)?;
         for (name, value) in clock.iter().flat_map(WallClock::environment) {
@@ -237,6 +226,18 @@ impl TestBed {
         let lines = String::from_utf8_lossy(&output.stdout).into_owned();
         lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
+}
+
+/// Everything but the broker's own connection goes through the proxy.
+fn config_through(to_platform: &Proxy, mut config: BoxConfig) -> Result<BoxConfig> {
+    let through = |path: &str| format!("http://127.0.0.1:{}{path}", to_platform.port());
+    config.events.realtime_urls = vec![through("/events")];
+    let (own, dialect) = (through(&receiver_path(dialects::PINNED)), dialects::PINNED_DIALECT);
+    config.add(&format!("[[events.receiver]]\nurl = {own:?}\ndialect = {dialect:?}\n"))?;
+    if let Some(section) = &mut config.platform {
+        section.login_url = through("/api/gateway/login");
+    }
+    Ok(config)
 }
 
 /// What of the broker is told to the box.
