@@ -228,7 +228,7 @@ impl Wrong {
                 for _ in 0..random.random_range(1..3) {
                     mutate(&mut value, random);
                 }
-                if sample.takes_forms && number % 3 == 0 {
+                if sample.takes_forms && number.is_multiple_of(3) {
                     let (content_type, body) = as_form(&value, random);
                     return Self { path, content_type: Some(content_type), body };
                 }

@@ -233,12 +233,15 @@ impl ModelSpec {
         if !self.refinement_passes.iter().all(is_sound) {
             return Err(Rule("refinement_passes: face_px must be at least 16, side_px face_px to 1024"));
         }
-        if let Some(TurnedSpec { upright_score, margin }) = self.turned {
+        if let Some(TurnedSpec { upright_score, margin, turned_score }) = self.turned {
             if self.refinement_passes.is_empty() {
                 return Err(Rule("turned: needs refinement_passes"));
             }
-            if !(0.1..=1.0).contains(&upright_score) || !(0.0..=0.5).contains(&margin) {
-                return Err(Rule("turned: upright_score must be 0.1 to 1, margin 0 to 0.5"));
+            let is_score = |score: f32| (0.1..=1.0).contains(&score);
+            if !is_score(upright_score) || !(0.0..=0.5).contains(&margin) || turned_score < 0.1 {
+                return Err(Rule(
+                    "turned: upright_score must be 0.1 to 1, margin 0 to 0.5, turned_score 0.1 or more",
+                ));
             }
         }
         let Some(TiltedSpec { from_deg, sure_score, reported_share, face_px, side_px }) = self.tilted else {

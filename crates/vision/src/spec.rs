@@ -90,10 +90,19 @@ pub struct TiltedSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TurnedSpec {
-    /// A face that scores this in a refinement pass is upright; no turned one does.
+    /// A face that scores this in a refinement pass is upright; hardly any turned one does.
     pub upright_score: f32,
     /// By how much a turned way up must score more than every other way; a face that is better turned, but not by this, is refused.
     pub margin: f32,
+    /// Where a turned way up scores this, upright too must score more by the margin: a covered or blurred face scores little in every
+    /// way up, one that lies on its side much in several. Absent: upright need only be the best.
+    #[serde(default = "never_scored")]
+    pub turned_score: f32,
+}
+
+/// No face scores more than 1.
+fn never_scored() -> f32 {
+    2.0
 }
 
 /// `[embedder]`.

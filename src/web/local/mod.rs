@@ -72,7 +72,7 @@ pub async fn serve_stream(listener: Listener, deps: Arc<LocalDeps>, health: Arc<
     let listen = listener.address;
     let bind = || stream::bind(listener.clone(), Arc::clone(&deps));
     keep_serving((listen, "the live stream", "local_api.stream_listen"), bind, |state| {
-        health.set_stream(state)
+        health.set_stream(state);
     })
     .await;
 }
