@@ -14,6 +14,8 @@ pub mod listeners;
 pub mod models;
 pub mod overridden;
 mod parts;
+#[cfg(test)]
+mod picture_search_tests;
 pub mod platform;
 pub mod problems;
 pub mod recognition;
