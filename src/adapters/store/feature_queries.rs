@@ -67,8 +67,6 @@ impl RedbEventStore {
 
 #[cfg(test)]
 mod tests {
-    use redb::ReadableTable as _;
-
     use super::*;
     use crate::adapters::store::event_tables::FEATURE_TIMES;
     use crate::adapters::store::fixture::{ALL, Opened, close, event, store};
