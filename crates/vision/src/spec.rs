@@ -94,8 +94,8 @@ pub struct TurnedSpec {
     pub upright_score: f32,
     /// By how much a turned way up must score more than every other way; a face that is better turned, but not by this, is refused.
     pub margin: f32,
-    /// Where a turned way up scores this, upright too must score more by the margin: a covered or blurred face scores little in every
-    /// way up, one that lies on its side much in several. Absent: upright need only be the best.
+    /// Where the face scores this as one on its side, upright must score more by the margin: a covered or blurred face scores little
+    /// in every way up, one that lies on its side much in several. Absent: upright need only be the best.
     #[serde(default = "never_scored")]
     pub turned_score: f32,
 }

@@ -11,14 +11,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::testbed::RECEIVERS;
+use super::receivers::{PINNED, PINNED_DIALECT};
 use menshen_testbed::platform::ledger::Entry;
 use menshen_testbed::scrape;
 
 const CALL: &str = "/menshen/api/dialect";
-/// The receiver with a dialect of its own, and which one that is.
-pub const PINNED: usize = RECEIVERS - 1;
-pub const PINNED_DIALECT: &str = "2.6";
 const OFTEN_MS: std::ops::Range<u64> = 700..3_500;
 const TICK: Duration = Duration::from_millis(50);
 /// Scores are written with so many digits at least, on the scale to 1.
@@ -145,7 +142,7 @@ pub fn look(entries: &[Entry], paths: &[String]) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testbed::receiver_path;
+    use crate::faults::receivers::{RECEIVERS, receiver_path};
 
     fn entry(receiver: usize, body: Value) -> Entry {
         let path = receiver_path(receiver);

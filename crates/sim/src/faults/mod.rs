@@ -15,6 +15,7 @@ mod model;
 mod order;
 mod passages;
 mod plan;
+mod receivers;
 mod report;
 mod supervisor;
 pub mod swap;

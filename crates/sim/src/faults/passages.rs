@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::dialects::Told;
-use super::testbed::{RECEIVERS, receiver_path};
+use super::receivers::{RECEIVERS, receiver_path};
 use super::watch::Looks;
 use menshen_testbed::camera_process::TrueWalk;
 use menshen_testbed::platform::ledger::Entry;

@@ -16,8 +16,8 @@ use menshen_testbed::small_disk::SmallDisk;
 use serde_json::{Value, json};
 
 use super::brokers::{Broker, BrokerArgs, ToBroker};
-use super::dialects;
 use super::plan::Kind;
+use super::receivers::{PINNED, PINNED_DIALECT, PLATFORM_RECEIVERS, receiver_path};
 use super::supervisor::Supervisor;
 use super::watch::{Looks, Watch};
 use menshen_testbed::wall_clock::WallClock;
@@ -26,10 +26,6 @@ const DEV_SNO: &str = "MENSHENFAULTS2026";
 /// Who the box is to the broker, where its permissions change.
 const BOX_USER: &str = "box";
 const BOX_PASSWORD: &str = "one";
-/// History receivers of the login, which follow the platform's dialect.
-const PLATFORM_RECEIVERS: usize = 2;
-/// All history receivers; the last one is the box's own, with a dialect of its own.
-pub const RECEIVERS: usize = PLATFORM_RECEIVERS + 1;
 const LINK_WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 /// Room for the events and photos of one run.
@@ -37,11 +33,6 @@ const DISK_MB: u32 = 256;
 
 /// Small pictures leave the processor to the box; 854 is a width whose rows are padded.
 const CAMERA: [&str; 8] = ["--size", "854x480", "--fps", "10", "--walk-ms", "3000", "--gap-ms", "3500"];
-
-/// Where a receiver's history is taken.
-pub fn receiver_path(receiver: usize) -> String {
-    if receiver < PLATFORM_RECEIVERS { format!("/box/record/{receiver}") } else { "/own/record".to_owned() }
-}
 
 /// How a campaign wants its test bed.
 pub struct Wishes {
@@ -232,7 +223,7 @@ impl TestBed {
 fn config_through(to_platform: &Proxy, mut config: BoxConfig) -> Result<BoxConfig> {
     let through = |path: &str| format!("http://127.0.0.1:{}{path}", to_platform.port());
     config.events.realtime_urls = vec![through("/events")];
-    let (own, dialect) = (through(&receiver_path(dialects::PINNED)), dialects::PINNED_DIALECT);
+    let (own, dialect) = (through(&receiver_path(PINNED)), PINNED_DIALECT);
     config.add(&format!("[[events.receiver]]\nurl = {own:?}\ndialect = {dialect:?}\n"))?;
     if let Some(section) = &mut config.platform {
         section.login_url = through("/api/gateway/login");

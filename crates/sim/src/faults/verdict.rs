@@ -10,7 +10,8 @@ use super::model::{Command, Effect, Model};
 use super::order::{Inversion, Order};
 use super::passages;
 use super::plan::Kind;
-use super::testbed::{RECEIVERS, TestBed, receiver_path};
+use super::receivers::{RECEIVERS, receiver_path};
+use super::testbed::TestBed;
 use menshen_testbed::platform::ledger::Entry;
 use menshen_testbed::statistics::rounded;
 
