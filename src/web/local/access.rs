@@ -163,8 +163,11 @@ pub fn may_send_forms(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The name a request calls the box by, without the port.
+/// The name a request calls the box by, without the port. One in the request's own line goes before the header (RFC 9112, 3.2.2).
 fn host_of(request: &ServiceRequest) -> Option<&str> {
+    if let Some(name) = request.uri().host() {
+        return Some(name.trim_start_matches('[').trim_end_matches(']'));
+    }
     let host = request.headers().get(HOST)?.to_str().ok()?;
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -263,6 +266,12 @@ mod tests {
         ] {
             let found = check(&open, &[("host", host)], "/", peer);
             assert_eq!(found.is_ok(), is_let_in, "{host} from {peer}: {found:?}");
+        }
+        for (line, is_let_in) in
+            [("http://evil.example/", false), ("http://127.0.0.1:5555/", true), ("http://[::1]/", true)]
+        {
+            let found = check(&open, &[("host", "localhost")], line, "127.0.0.1");
+            assert_eq!(found.is_ok(), is_let_in, "{line}: {found:?}");
         }
         assert_eq!(check(&access("", &[("adm", Role::Admin)]), &[], "/", "127.0.0.1"), Err(Denied::NoToken));
     }
